@@ -1,0 +1,32 @@
+"""Pure decisions: from the text of a stack file to everything that will be made. Never imports pulumi, never does I/O
+but to read the static files of cloud-init/."""
+
+from plan.gpu_operator import GpuOperatorPlan
+from plan.machine_files import MachineFile, bundle, machine_files
+from plan.node import NodePlan, VmPlan, layout_json
+from plan.problems import Problem, Problems
+from plan.reading import read_settings
+from plan.settings import Settings
+from plan.ssh_key import public_half
+from plan.stack import NetworkPlan, StackPlan, VerificationPlan, plan_stack
+from plan.user_data import user_data
+
+__all__ = [
+    "GpuOperatorPlan",
+    "MachineFile",
+    "NetworkPlan",
+    "NodePlan",
+    "Problem",
+    "Problems",
+    "Settings",
+    "StackPlan",
+    "VerificationPlan",
+    "VmPlan",
+    "bundle",
+    "layout_json",
+    "machine_files",
+    "plan_stack",
+    "public_half",
+    "read_settings",
+    "user_data",
+]

@@ -1,0 +1,94 @@
+"""`python -m plan`: check, show and compare stack files without Pulumi and without an account.
+
+Exit codes: 0 = all well, 1 = the stack has problems (all of them on stderr), 2 = the command line is wrong.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from plan.problems import Problems
+from plan.reading import needed_secrets, read_settings
+from plan.settings import Settings
+from plan.stack import StackPlan, plan_stack
+from plan.stack_file import StackFile, read_stack_file
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except Problems as problems:
+        print(problems, file=sys.stderr)
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m plan", description="What a stack file means, before anything is made."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    check = commands.add_parser("check", help="all problems of a stack file, or none")
+    check.add_argument("file", type=Path, metavar="FILE")
+    check.set_defaults(run=_check)
+    show = commands.add_parser("show", help="layouts, placements, expectations, pods and Helm values")
+    show.add_argument("file", type=Path, metavar="FILE")
+    show.add_argument("--json", action="store_true", help="as data (docs/plan-json.md)")
+    show.add_argument("--svg", type=Path, metavar="PICTURE", help="write the layouts as a picture too")
+    show.set_defaults(run=_show)
+    digest = commands.add_parser("digest", help="what changing one stack file into another does")
+    digest.add_argument("old", type=Path, metavar="OLD")
+    digest.add_argument("new", type=Path, metavar="NEW")
+    digest.set_defaults(run=_digest)
+    return parser
+
+
+def _read(path: Path) -> tuple[StackFile, Settings, StackPlan]:
+    file = read_stack_file(path)
+    settings = read_settings(file.mapping, location=file.location, secrets=file.secrets, ask_for_secrets=False)
+    return file, settings, plan_stack(settings)
+
+
+def _check(options: argparse.Namespace) -> int:
+    file, settings, stack = _read(options.file)
+    devices = sum(len(gpu.instances) for node in stack.nodes if node.gpu_layout for gpu in node.gpu_layout.gpus)
+    print(f"{options.file}: all well; machines: {len(stack.nodes)}, MIG devices: {devices}")
+    unset = [key for key in needed_secrets(settings) if key not in file.secrets]
+    if unset:
+        print(f"Before `pulumi up` (or by `make new-stack`) these secrets are to be set: {', '.join(unset)}")
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from plan.drawing import draw  # noqa: PLC0415 - `check` is to start fast
+    from plan.summary import summary  # noqa: PLC0415
+    from plan.svg import picture  # noqa: PLC0415
+
+    _, _, stack = _read(options.file)
+    plan = summary(stack)
+    if options.svg is not None:
+        options.svg.write_text(picture(plan), encoding="utf-8")
+    if options.json:
+        print(json.dumps(plan, indent=2, ensure_ascii=False))
+    else:
+        colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        print(draw(plan, colour=colour), end="")
+    return 0
+
+
+def _digest(options: argparse.Namespace) -> int:
+    from plan.digest import digest  # noqa: PLC0415 - `check` is to start fast
+
+    _, _, old = _read(options.old)
+    _, _, new = _read(options.new)
+    print(digest(old, new), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""A machine of the cluster, decided: what is bought, what it becomes, what its GPUs are."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from plan.layout import Layout
+from plan.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImagePlan:
+    """An Azure image reference."""
+
+    publisher: str
+    offer: str
+    sku: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpotPlan:
+    """Spot capacity: US dollars per hour (-1 = up to the pay-as-you-go price) and what an eviction does."""
+
+    max_price: float
+    eviction_policy: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AutoShutdownPlan:
+    """Daily deallocation: HHMM and a Windows time-zone id."""
+
+    time: str
+    time_zone: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VmPlan:
+    """The virtual machine itself."""
+
+    size: str
+    image: ImagePlan
+    admin_username: str
+    public_key: str
+    os_disk_gib: int
+    os_disk_type: str
+    security_type: str
+    zone: str | None
+    spot: SpotPlan | None
+    auto_shutdown: AutoShutdownPlan | None
+    rebuild: str
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodePlan:
+    """One machine. `name` is at once resource name, computer name and Kubernetes node name."""
+
+    name: str
+    pool: int
+    """Index of its pool in the stack file."""
+    role: Literal["server", "agent"]
+    vm: VmPlan
+    private_address: str
+    mode: tuple[bool, ...]
+    """Wanted MIG mode by GPU index."""
+    layout: Layout | None
+    """What `mig-apply` makes; None when there is no GPU or MIG Manager makes the instances."""
+    gpu_layout: Layout | None
+    """The same layout whoever makes it; None without a GPU."""
+    is_first_server: bool
+    dns_label: str | None
+    server_url: str | None
+    """Where it joins the cluster; None on the first server."""
+    settings: Settings
+    """The whole stack's settings, for the files that land on the machine."""
+
+    @property
+    def mig_config(self) -> str | None:
+        """The name of its pool's layout in MIG Manager's configuration; None when MIG Manager has no say here."""
+        if self.gpu_layout is None or self.settings.mig.owner == "host":
+            return None
+        return f"mig-k8s-{self.settings.node_pools[self.pool].name}"
+
+
+def layout_json(node: NodePlan) -> str:
+    """The input of `mig-apply` on this machine. It is an error to ask for it where `node.layout` is None."""
+    if node.layout is None:
+        raise ValueError(f"{node.name} has no layout for mig-apply")
+    return node.layout.json()

@@ -1,0 +1,143 @@
+"""The plan of a whole stack, from its settings."""
+
+import ipaddress
+import json
+from dataclasses import asdict, dataclass
+
+from plan.expectations import expected_nodes
+from plan.gpu_operator import GpuOperatorPlan, gpu_operator_plan
+from plan.layout import GpuLayout, Layout
+from plan.nearest import refusal, written
+from plan.node import AutoShutdownPlan, ImagePlan, NodePlan, SpotPlan, VmPlan
+from plan.node_pool import NodePool
+from plan.placement import best_placement
+from plan.problems import Problems
+from plan.settings import Settings
+
+VERIFY_NAMESPACE = "mig-k8s-verify"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkPlan:
+    """Address ranges, who may come in, and the public DNS label."""
+
+    cidr: str
+    subnet_cidr: str
+    admin_cidrs: tuple[str, ...]
+    dns_label: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerificationPlan:
+    """The proof at the end: the input of `mig-verify` and how long it may take."""
+
+    expectations_json: str
+    timeout_seconds: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StackPlan:
+    """Everything a stack is, decided before anything is made."""
+
+    location: str
+    tags: dict[str, str]
+    network: NetworkPlan
+    nodes: tuple[NodePlan, ...]
+    gpu_operator: GpuOperatorPlan
+    verification: VerificationPlan | None
+    mig_owner: str
+    mig_strategy: str
+
+
+def plan_stack(settings: Settings) -> StackPlan:
+    """The plan of a stack. Raises Problems when its layouts do not fit."""
+    network = settings.network
+    nodes = _nodes(settings)
+    return StackPlan(
+        location=settings.location,
+        tags=dict(settings.vm.tags),
+        network=NetworkPlan(
+            cidr=network.cidr,
+            subnet_cidr=network.subnet_cidr,
+            admin_cidrs=settings.admin_cidrs,
+            dns_label=network.dns_label,
+        ),
+        nodes=nodes,
+        gpu_operator=gpu_operator_plan(settings, nodes),
+        verification=_verification(settings, nodes) if settings.verify.enabled else None,
+        mig_owner=settings.mig.owner,
+        mig_strategy=settings.mig.strategy,
+    )
+
+
+def _nodes(settings: Settings) -> tuple[NodePlan, ...]:
+    base = ipaddress.ip_network(settings.network.subnet_cidr).network_address
+    vm = settings.vm
+    publisher, offer, sku, version = vm.image.split(":")
+    nodes: list[NodePlan] = []
+    for pool_index, pool in enumerate(settings.node_pools):
+        layout = _pool_layout(pool, pool_index)
+        vm_plan = VmPlan(
+            size=pool.vm_size,
+            image=ImagePlan(publisher=publisher, offer=offer, sku=sku, version=version),
+            admin_username=vm.admin_username,
+            public_key=settings.ssh.public_key,
+            os_disk_gib=vm.os_disk.size_gib,
+            os_disk_type=vm.os_disk.type,
+            security_type=vm.security_type,
+            zone=vm.zone,
+            spot=SpotPlan(max_price=vm.spot.max_price, eviction_policy=vm.spot.eviction_policy) if vm.spot else None,
+            auto_shutdown=AutoShutdownPlan(time=vm.auto_shutdown.time, time_zone=vm.auto_shutdown.time_zone)
+            if vm.auto_shutdown
+            else None,
+            rebuild=vm.rebuild,
+            tags=dict(vm.tags),
+        )
+        for name in pool.machine_names:
+            first = not nodes
+            nodes.append(
+                NodePlan(
+                    name=name,
+                    pool=pool_index,
+                    role=pool.role,
+                    vm=vm_plan,
+                    # Azure keeps the first four addresses of a subnet for itself.
+                    private_address=str(base + 4 + len(nodes)),
+                    mode=tuple(gpu.mode for gpu in layout.gpus) if layout else (),
+                    layout=layout if settings.mig.owner == "host" else None,
+                    gpu_layout=layout,
+                    is_first_server=first,
+                    dns_label=settings.network.dns_label if first else None,
+                    server_url=None if first else f"https://{nodes[0].private_address}:9345",
+                    settings=settings,
+                )
+            )
+    return tuple(nodes)
+
+
+def _pool_layout(pool: NodePool, pool_index: int) -> Layout | None:
+    model = pool.size.gpu
+    if model is None:
+        return None
+    gpus = []
+    for index in range(pool.size.gpu_count):
+        wanted = pool.wanted(index)
+        instances = best_placement(model, wanted or {})
+        if instances is None:
+            path = f"mig-k8s:nodePools[{pool_index}].migDevices"
+            raise Problems([refusal(model, wanted or {}).at(path, written(wanted or {}))])
+        gpus.append(GpuLayout(index=index, mode=wanted is not None, instances=instances))
+    return Layout(model=model, gpus=tuple(gpus))
+
+
+def _verification(settings: Settings, nodes: tuple[NodePlan, ...]) -> VerificationPlan:
+    timeout = settings.verify.timeout_minutes * 60
+    expectations = {
+        "version": 1,
+        "strategy": settings.mig.strategy,
+        "image": settings.verify.image,
+        "timeoutSeconds": timeout,
+        "namespace": VERIFY_NAMESPACE,
+        "nodes": [asdict(node) for node in expected_nodes(nodes, settings.mig.strategy)],
+    }
+    return VerificationPlan(expectations_json=json.dumps(expectations, indent=2) + "\n", timeout_seconds=timeout)

@@ -1,0 +1,71 @@
+"""Where things come from: URLs, container images, charts, paths. All of them may reach a shell or a package manager."""
+
+import re
+
+from plan.problems import Refusal
+
+_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[A-Za-z0-9._~%@+/-]*)?")
+_PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
+_IMAGE = re.compile(
+    rf"{_PART}(?::\d+)?(?:/{_PART})*(?::(?P<tag>[A-Za-z0-9_][\w.-]{{0,127}}))?(?P<digest>@sha256:[0-9a-f]{{64}})?"
+)
+
+
+def url(text: str) -> str:
+    """An http(s) URL without query, credentials or anything a shell would act on."""
+    if re.match(r"https?://[^/]*@", text):
+        raise Refusal("holds credentials, in clear", allowed="a URL without user and password", hide=True)
+    if not _URL.fullmatch(text):
+        raise Refusal("not a plain URL", allowed="http(s)://host[:port]/path of letters, digits and . _ ~ % @ + / -")
+    return text.rstrip("/")
+
+
+def signed_repository(text: str) -> str:
+    """A URL, optionally followed by `#` and the fingerprint of the key that signs the repository."""
+    address, mark, fingerprint = text.partition("#")
+    if mark and not re.fullmatch(r"[0-9A-F]{40}", fingerprint):
+        raise Refusal("the part after # is no key fingerprint", allowed="40 of 0-9 and A-F, as gpg --show-keys prints")
+    return url(address) + mark + fingerprint
+
+
+def chart(text: str) -> str:
+    """A Helm repository URL, an oci:// reference or a path to a chart."""
+    if text.startswith("oci://"):
+        url("https://" + text.removeprefix("oci://"))
+        return text.rstrip("/")
+    if "://" in text:
+        return url(text)
+    if not re.fullmatch(r"[A-Za-z0-9._~/+-]+", text):
+        raise Refusal("neither a chart repository, an oci:// reference nor a path to a chart")
+    return text
+
+
+def container_image(text: str) -> str:
+    """A container image pinned by tag or digest."""
+    match = _IMAGE.fullmatch(text)
+    if match is None:
+        raise Refusal("not a container image", allowed="registry/repository:tag, or …@sha256:…")
+    if not match["digest"] and match["tag"] in {None, "latest"}:
+        raise Refusal("not pinned: a missing tag or latest changes under your feet", allowed="a tag or @sha256:…")
+    return text
+
+
+def socket_path(text: str) -> str:
+    """The path of an SSH agent's socket."""
+    if not text.startswith("/") or re.search(r"[\x00-\x1f]", text):
+        raise Refusal("not an absolute path", remedy="Paste what this prints: echo $SSH_AUTH_SOCK")
+    return text
+
+
+def sha256(text: str) -> str:
+    """A SHA-256 in hex."""
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise Refusal("not a SHA-256", allowed="64 of 0-9 and a-f", remedy="sha256sum rke2.linux-amd64.tar.gz")
+    return text
+
+
+def plain_text(text: str) -> str:
+    """Text of one line."""
+    if re.search(r"[\x00-\x1f\x7f]", text):
+        raise Refusal("holds a line break or another control character", allowed="text of one line")
+    return text

@@ -1,0 +1,75 @@
+"""How long the plan takes: `check` as a program, the solver per GPU, whole stacks of 1 to 1000 machines.
+
+python tests/bench/plan_times.py      prints a table; exit code 1 when check (0.5 s) or solver (10 ms) are too slow
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+_ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(_ROOT))
+
+from plan import plan_stack, read_settings  # noqa: E402 - the checkout is no installed package
+from plan.catalogue import gpu_models  # noqa: E402
+from plan.nearest import layouts  # noqa: E402
+from plan.placement import best_placement  # noqa: E402
+from plan.stack_file import read_stack_file  # noqa: E402
+
+CHECK_SECONDS = 0.5
+SOLVER_SECONDS = 0.010
+
+
+def best_of(times: int, run: Callable[[], object]) -> float:
+    """Seconds of the fastest run."""
+    spent = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        run()
+        spent.append(time.perf_counter() - begun)
+    return min(spent)
+
+
+def check() -> None:
+    """`python -m plan check` of the development stack, as a program."""
+    command = [sys.executable, "-m", "plan", "check", "Pulumi.dev.yaml"]
+    subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+def slowest_layout(name: str) -> float:
+    """Processor seconds of the layout of this GPU model that takes the solver longest."""
+    model = gpu_models()[name]
+    slowest = 0.0
+    for layout in layouts(model):  # each asked once: the second time its answer is remembered
+        begun = time.process_time()
+        best_placement(model, dict(layout))
+        slowest = max(slowest, time.process_time() - begun)
+    return slowest
+
+
+def stack_of(machines: int) -> float:
+    """Seconds from the mapping of a stack file to the plan of this many machines."""
+    mapping = read_stack_file(_ROOT / "Pulumi.dev.yaml").mapping
+    agents = {"name": "agent", "role": "agent", "count": machines - 1, "migDevices": {"1g.10gb": 7}}
+    pools = [mapping["nodePools"][0], *([agents] if machines > 1 else [])]
+    network = {"subnetCidr": "10.60.0.0/20", "podCidr": "10.128.0.0/14"}
+    config = {**mapping, "nodePools": pools, "network": network}
+    secrets = ("sshPrivateKey", "sshHostKey", "rke2Token")
+    return best_of(3, lambda: plan_stack(read_settings(config, location="westeurope", secrets=secrets)))
+
+
+def main() -> int:
+    """Print the table; the exit code."""
+    seconds = best_of(5, check)
+    slowest = max(slowest_layout(name) for name in gpu_models())
+    print(f"plan check, as a program          {seconds:8.3f} s   at most {CHECK_SECONDS} s")
+    print(f"solver, slowest layout of all     {slowest * 1000:8.3f} ms  at most {SOLVER_SECONDS * 1000:.0f} ms")
+    for machines in (1, 10, 100, 1000):
+        print(f"plan of {machines:>4} machines             {stack_of(machines) * 1000:8.1f} ms")
+    return int(seconds > CHECK_SECONDS or slowest > SOLVER_SECONDS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

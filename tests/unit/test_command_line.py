@@ -1,0 +1,180 @@
+"""`python -m plan`: exit codes and output as people and scripts meet them."""
+
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from conftest import PUBLIC_KEY
+from plan.__main__ import main
+
+_ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A command of `python -m plan`, in this process and the repository's folder."""
+    monkeypatch.chdir(_ROOT)
+
+    def command(*arguments: str | Path) -> Done:
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        captured = capsys.readouterr()
+        return Done(returncode=code, stdout=captured.out, stderr=captured.err)
+
+    return command
+
+
+def _process(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "plan", *arguments]
+    return subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def wrong(tmp_path: Path) -> Path:
+    """A stack with one problem."""
+    path = tmp_path / "Pulumi.wrong.yaml"
+    path.write_text(
+        "config:\n"
+        "  azure-native:location: westeurope\n"
+        "  mig-k8s:adminCidrs: [203.0.113.7/32]\n"
+        f"  mig-k8s:ssh: {{publicKey: {PUBLIC_KEY}}}\n"
+        "  mig-k8s:mig: {strategy: mixd}\n"
+    )
+    return path
+
+
+def test_a_right_stack_is_all_well(run: Run) -> None:
+    """0, and what is still to be set."""
+    done = run("check", "Pulumi.dev.yaml")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        "Pulumi.dev.yaml: all well; machines: 1, MIG devices: 3\n"
+        "Before `pulumi up` (or by `make new-stack`) these secrets are to be set: sshHostKey, sshPrivateKey\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["check", "show"])
+def test_a_wrong_stack_is_told_on_stderr(run: Run, command: str, wrong: Path) -> None:
+    """1, and nothing on stdout."""
+    done = run(command, wrong)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "1 problem in this stack; nothing was made or changed.\n\n"
+        "mig-k8s:mig.strategy: mixd\n"
+        "    not one of the values\n"
+        "    allowed: none, single, mixed\n"
+        "    do: Write mixed.\n"
+    )
+
+
+def test_the_module_runs_as_a_program_with_these_exit_codes(wrong: Path) -> None:
+    """What a shell sees."""
+    assert _process("check", "Pulumi.dev.yaml").returncode == 0
+    assert _process("check", str(wrong)).returncode == 1
+
+
+def test_a_missing_file_is_no_traceback(run: Run) -> None:
+    """1 as well: it is the stack that is missing."""
+    done = run("check", "Pulumi.nobody.yaml")
+    assert done.returncode == 1
+    assert done.stderr.startswith("1 problem in this stack")
+    assert "there is no such file" in done.stderr
+
+
+def test_a_wrong_command_line_is_2(run: Run) -> None:
+    """So that a script can tell a wrong stack from a wrong script."""
+    assert run("chek", "Pulumi.dev.yaml").returncode == 2
+    assert run().returncode == 2
+
+
+def test_show_draws_the_tutorials_gpu_slice_by_slice(run: Run) -> None:
+    """Not on a terminal: no colour."""
+    done = run("show", "Pulumi.dev.yaml")
+    assert done.returncode == 0
+    assert (
+        "  GPU 0  A100-80GB  MIG on\n"
+        "   0        1        2        3        4        5        6        7\n"
+        "  ┌─────────────────┬────────┬────────┬───────────────────────────────────┐\n"
+        "  │     2g.20gb     │1g.10gb │   ·    │              3g.40gb              │\n"
+        "  └─────────────────┴────────┴────────┴───────────────────────────────────┘\n"
+        "  compute slices 6 of 7, memory slices 7 of 8\n"
+        "  still creatable: 1 × 1g.10gb or 1 × 1g.10gb+me\n"
+    ) in done.stdout
+    assert "  by hand: nvidia-smi mig -i 0 -cgi 3g.40gb:4,2g.20gb:0,1g.10gb:2 -C\n" in done.stdout
+    assert "\033[" not in done.stdout
+
+
+def test_show_json_is_what_docs_plan_json_documents(run: Run) -> None:
+    """Its keys, all of them, and no others."""
+    shown = json.loads(run("show", "--json", "Pulumi.dev.yaml").stdout)
+    documented = (_ROOT / "docs" / "plan-json.md").read_text(encoding="utf-8")
+    for key in _keys(shown):
+        assert f"`{key}`" in documented, key
+
+
+def _keys(value: object, path: str = "") -> set[str]:
+    if path in {"gpuOperator.values", "nodes[].allocatable", "nodes[].labels", "nodes[].gpus[].spare.creatable"}:
+        return {path}
+    if isinstance(value, dict):
+        return {found for key, item in value.items() for found in _keys(item, f"{path}.{key}".lstrip("."))}
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return {found for item in value for found in _keys(item, f"{path}[]")}
+    return {path}
+
+
+def test_show_svg_writes_a_picture_besides(run: Run, tmp_path: Path) -> None:
+    """And still prints the drawing."""
+    target = tmp_path / "plan.svg"
+    done = run("show", "Pulumi.dev.yaml", "--svg", target)
+    assert done.returncode == 0
+    assert target.read_text(encoding="utf-8").startswith('<svg xmlns="http://www.w3.org/2000/svg"')
+    assert "3g.40gb" in target.read_text(encoding="utf-8")
+
+
+def test_digest_of_a_stack_with_itself_is_nothing(run: Run) -> None:
+    """One line."""
+    assert run("digest", "Pulumi.dev.yaml", "Pulumi.dev.yaml").stdout == "Nothing changes.\n"
+
+
+def test_check_takes_less_than_half_a_second_of_the_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interpreter and imports included; the best of four, the first of which compiles the modules."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path))
+    times = []
+    for _ in range(4):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        _process("check", "Pulumi.dev.yaml")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(times) < 0.5
+
+
+def test_the_plan_imports_no_pulumi_and_no_cloud() -> None:
+    """It is tested, and runs, without an engine."""
+    code = "import sys, plan, plan.__main__, plan.drawing, plan.svg, plan.digest; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, timeout=30, check=True
+    )
+    loaded = done.stdout.split()
+    assert "plan.stack" in loaded
+    assert not [name for name in loaded if name.split(".")[0].startswith(("pulumi", "components", "sandbox", "grpc"))]

@@ -1,0 +1,105 @@
+"""What a change does, in the words a reviewer reads."""
+
+from collections.abc import Callable
+
+import pytest
+
+from plan import StackPlan
+from plan.digest import digest
+
+Planned = Callable[..., StackPlan]
+_MIXED = {"strategy": "mixed"}
+_TUTORIAL = {"3g.40gb": 1, "2g.20gb": 1, "1g.10gb": 1}
+
+
+def test_a_changed_layout_says_what_is_kept_removed_and_made(planned: Planned) -> None:
+    """From seven 1g to 3g and four 1g: four stay with their pods."""
+    old = planned(nodePools=[{"migDevices": {"1g.10gb": 7}}], mig=_MIXED)
+    new = planned(nodePools=[{"migDevices": {"3g.40gb": 1, "1g.10gb": 4}}], mig=_MIXED)
+    assert digest(old, new) == (
+        "**Settings**\n\n"
+        "- `nodePools[0].migDevices`: {1g.10gb: 7} → {1g.10gb: 4, 3g.40gb: 1}\n\n"
+        "**mlops-k8s-master** stays, without a reboot.\n"
+        "- GPU 0: keeps 4 × 1g.10gb; removes 3 × 1g.10gb; makes 1 × 3g.40gb\n"
+        "- Pods on the 3 removed devices: the change stops before it touches them (`mig.onChange: refuse`).\n"
+    ).replace("{1g.10gb: 4, 3g.40gb: 1}", "{3g.40gb: 1, 1g.10gb: 4}")
+
+
+def test_draining_says_so(planned: Planned) -> None:
+    """mig.onChange: drain."""
+    old = planned(mig=_MIXED)
+    new = planned(nodePools=[{"migDevices": {"1g.10gb": 6}}], mig={**_MIXED, "onChange": "drain"})
+    assert "- Pods on the 1 removed devices: they are evicted first (`mig.onChange: drain`).\n" in digest(old, new)
+
+
+def test_turning_mig_on_reboots_an_a100_once(planned: Planned) -> None:
+    """And its pods restart."""
+    old = planned(nodePools=[{}], mig={"strategy": "none"})
+    new = planned(nodePools=[{"migDevices": _TUTORIAL}], mig=_MIXED)
+    text = digest(old, new)
+    assert "**mlops-k8s-master** stays, with one reboot: this GPU changes its MIG mode on a reboot." in text
+    assert "- GPU 0: MIG on; makes 1 × 3g.40gb, 1 × 2g.20gb, 1 × 1g.10gb\n" in text
+    assert "Pods ask for other resources from now on: strategy none → mixed.\n" in text
+
+
+def test_turning_mig_on_reboots_no_h100(planned: Planned) -> None:
+    """Hopper changes at once."""
+    size = {"vmSize": "Standard_NC40ads_H100_v5"}
+    old = planned(nodePools=[size], mig=_MIXED)
+    new = planned(nodePools=[{**size, "migDevices": {"7g.94gb": 1}}], mig=_MIXED)
+    assert "stays, without a reboot: this GPU changes its MIG mode at once." in digest(old, new)
+
+
+def test_a_rebuild_replaces_every_machine(planned: Planned) -> None:
+    """Nothing on it is kept, so every instance is made again."""
+    text = digest(planned(), planned(vm={"rebuild": "2026-11"}))
+    assert "- `vm.rebuild`:  → 2026-11\n" in text
+    assert "**mlops-k8s-master** is replaced: a new machine, everything on the old one is lost.\n" in text
+    assert "- GPU 0: makes 7 × 1g.10gb\n" in text
+
+
+@pytest.mark.parametrize(
+    ("vm", "what"),
+    [
+        ({"zone": "1"}, "zone"),
+        ({"adminUsername": "ops"}, "admin username"),
+        ({"securityType": "Standard"}, "security type"),
+        ({"spot": {"evictionPolicy": "Delete"}}, "spot"),
+    ],
+)
+def test_what_azure_refuses_on_a_living_machine_needs_a_rebuild(
+    planned: Planned, vm: dict[str, object], what: str
+) -> None:
+    """Said before Azure says 409."""
+    text = digest(planned(), planned(vm=vm))
+    assert f"refuses this change ({what}): change `vm.rebuild` with it." in text
+    assert "is replaced" in digest(planned(), planned(vm={**vm, "rebuild": "x"}))
+
+
+def test_a_resize_stops_the_machine(planned: Planned) -> None:
+    """Its instances do not survive."""
+    old = planned(nodePools=[{"migDevices": {"7g.80gb": 1}}])
+    new = planned(nodePools=[{"vmSize": "Standard_NC48ads_A100_v4", "migDevices": {"7g.80gb": 1}}])
+    text = digest(old, new)
+    assert "is resized (Standard_NC24ads_A100_v4 → Standard_NC48ads_A100_v4)" in text
+    assert "- GPU 0: makes 1 × 7g.80gb\n- GPU 1: makes 1 × 7g.80gb\n" in text
+
+
+def test_machines_come_and_go(planned: Planned) -> None:
+    """By name."""
+    old = planned(nodePools=[{"name": "a"}, {"name": "b", "role": "agent"}])
+    new = planned(nodePools=[{"name": "a"}, {"name": "c", "role": "agent"}])
+    text = digest(old, new)
+    assert "**c** is new: Standard_NC24ads_A100_v4, agent." in text
+    assert "**b** is removed, with everything on it." in text
+    assert "**a** stays, without a reboot." in text
+
+
+def test_a_new_version_changes_no_gpu(planned: Planned) -> None:
+    """Only the setting and that the machine stays."""
+    assert digest(planned(), planned(rke2={"version": "v1.36.3+rke2r1"})) == (
+        "**Settings**\n\n"
+        "- `rke2.version`: v1.35.7+rke2r1 → v1.36.3+rke2r1\n\n"
+        "**mlops-k8s-master** stays, without a reboot.\n"
+        "- GPU 0: keeps 7 × 1g.10gb\n"
+    )

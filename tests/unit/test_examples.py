@@ -1,0 +1,127 @@
+"""Every example, and the development stack, from check to picture."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from plan import StackPlan, bundle, plan_stack, read_settings, user_data
+from plan.drawing import draw
+from plan.stack_file import read_stack_file
+from plan.summary import summary
+from plan.svg import picture
+
+_ROOT = Path(__file__).parents[2]
+_FILES = [*sorted((_ROOT / "examples").glob("*.yaml")), _ROOT / "Pulumi.dev.yaml"]
+
+
+def _stack(path: Path) -> StackPlan:
+    file = read_stack_file(path)
+    return plan_stack(read_settings(file.mapping, location=file.location, secrets=file.secrets, ask_for_secrets=False))
+
+
+@pytest.fixture(params=_FILES, ids=lambda path: path.name)
+def stack(request: pytest.FixtureRequest) -> StackPlan:
+    """Every stack file of the repository."""
+    return _stack(request.param)
+
+
+def test_all_kinds_of_stack_have_an_example() -> None:
+    """Those the documentation names."""
+    assert {path.name for path in _FILES} >= {
+        "none.yaml",
+        "none-mig-on.yaml",
+        "single.yaml",
+        "Pulumi.dev.yaml",
+        "h100.yaml",
+        "h200.yaml",
+        "a100-40.yaml",
+        "two-gpus.yaml",
+        "operator-owned.yaml",
+        "air-gapped.yaml",
+        "spot.yaml",
+        "cluster.yaml",
+    }
+
+
+def test_user_data_fits_with_room_to_spare(stack: StackPlan) -> None:
+    """Below Azure's limit by a tenth, so that a longer key or name never breaks a stack."""
+    for node in stack.nodes:
+        text = user_data(node, public_address="255.255.255.255", host_private_key="k" * 399, host_public_key="k" * 80)
+        assert len(text.encode()) < 59_000
+        assert set(yaml.safe_load(text)) == {
+            "ssh_deletekeys",
+            "ssh_keys",
+            "write_files",
+            "runcmd",
+        }
+
+
+def test_bundles_are_json(stack: StackPlan) -> None:
+    """Of twelve files."""
+    for node in stack.nodes:
+        assert len(json.loads(bundle(node, public_address="20.1.2.3"))["files"]) == 12
+
+
+def test_the_data_of_a_plan_survives_json_and_fills_every_key(stack: StackPlan) -> None:
+    """Nothing in it is of a type JSON does not have."""
+    data = summary(stack)
+    assert json.loads(json.dumps(data)) == data
+
+
+def test_a_drawing_is_at_most_100_columns_wide(stack: StackPlan) -> None:
+    """For a terminal, and for a code block in a pull request."""
+    lines = draw(summary(stack), colour=False).splitlines()
+    layout_lines = [line for line in lines if "nvidia-smi" not in line]
+    assert max(map(len, layout_lines)) <= 100
+
+
+def test_colour_changes_no_character(stack: StackPlan) -> None:
+    """It is only around the text."""
+    data = summary(stack)
+    assert re.sub(r"\033\[[0-9;]*m", "", draw(data, colour=True)) == draw(data, colour=False)
+
+
+def test_a_picture_is_an_svg_of_every_gpu(stack: StackPlan) -> None:
+    """Well-formed, with a title per GPU."""
+    data = summary(stack)
+    root = ET.fromstring(picture(data))  # noqa: S314 - our own text
+    titles = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text") if text.text]
+    gpus = sum(len(node["gpus"]) for node in data["nodes"])
+    assert sum(title.startswith("GPU ") for title in titles) == gpus
+
+
+def test_an_example_says_nothing_that_is_a_default_of_its_own() -> None:
+    """No example carries a secret, not even an encrypted one."""
+    for path in _FILES:
+        config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
+        assert not {"mig-k8s:sshPrivateKey", "mig-k8s:sshHostKey", "mig-k8s:rke2Token"} & set(config)
+
+
+def test_the_development_stack_is_the_tutorials_machine() -> None:
+    """Name, size, strategy, layout."""
+    (node,) = summary(_stack(_ROOT / "Pulumi.dev.yaml"))["nodes"]
+    assert (node["name"], node["vmSize"]) == ("mlops-k8s-master", "Standard_NC24ads_A100_v4")
+    assert node["allocatable"] == {
+        "nvidia.com/mig-3g.40gb": 1,
+        "nvidia.com/mig-2g.20gb": 1,
+        "nvidia.com/mig-1g.10gb": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "allocatable"),
+    [
+        ("single.yaml", {"nvidia.com/gpu": 7}),
+        ("none.yaml", {"nvidia.com/gpu": 1}),
+        ("none-mig-on.yaml", {"nvidia.com/gpu": 1}),
+    ],
+)
+def test_the_tutorials_other_stacks_offer_what_it_prints(file: str, allocatable: dict[str, int]) -> None:
+    """kubectl describe node."""
+    (node,) = summary(_stack(_ROOT / "examples" / file))["nodes"]
+    assert node["allocatable"] == allocatable

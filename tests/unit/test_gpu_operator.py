@@ -1,0 +1,92 @@
+"""The GPU Operator's release, and MIG Manager's configuration when it owns the instances."""
+
+from collections.abc import Callable
+
+import pytest
+import yaml
+
+from plan import StackPlan
+from plan.gpu_operator import merged
+
+Planned = Callable[..., StackPlan]
+
+
+def test_host_owned_mig_turns_mig_manager_off(planned: Planned) -> None:
+    """Its default removes instances made by hand; driver and toolkit are the host's."""
+    operator = planned().gpu_operator
+    assert operator.values == {
+        "driver": {"enabled": False},
+        "toolkit": {"enabled": False},
+        "mig": {"strategy": "single"},
+        "migManager": {"enabled": False},
+    }
+    assert (operator.chart, operator.repository) == ("gpu-operator", "https://helm.ngc.nvidia.com/nvidia")
+    assert (operator.version, operator.namespace, operator.timeout_seconds) == ("v26.7.0", "gpu-operator", 1800)
+
+
+def test_operator_owned_mig_comes_from_the_same_layout(planned: Planned) -> None:
+    """As mig-parted writes it, one layout per pool."""
+    pools = [
+        {
+            "name": "two",
+            "vmSize": "Standard_NC48ads_A100_v4",
+            "gpus": [{"devices": [1], "migDevices": {"3g.40gb": 1, "1g.10gb": 2}}],
+        },
+        {"name": "one", "role": "agent", "migDevices": {"2g.20gb": 3}},
+        {"name": "off", "role": "agent"},
+    ]
+    values = planned(mig={"strategy": "mixed", "owner": "operator"}, nodePools=pools).gpu_operator.values
+    manager = values["migManager"]
+    assert manager["enabled"] is True
+    assert manager["env"] == [{"name": "WITH_REBOOT", "value": "true"}]
+    assert (manager["config"]["create"], manager["config"]["name"], manager["config"]["default"]) == (
+        True,
+        "mig-k8s",
+        "",
+    )
+    assert yaml.safe_load(manager["config"]["data"]["config.yaml"]) == {
+        "version": "v1",
+        "mig-configs": {
+            "all-disabled": [{"devices": "all", "mig-enabled": False}],
+            "mig-k8s-two": [
+                {"devices": [0], "mig-enabled": False, "mig-devices": {}},
+                {"devices": [1], "mig-enabled": True, "mig-devices": {"3g.40gb": 1, "1g.10gb": 2}},
+            ],
+            "mig-k8s-one": [{"devices": [0], "mig-enabled": True, "mig-devices": {"2g.20gb": 3}}],
+            "mig-k8s-off": [{"devices": [0], "mig-enabled": False, "mig-devices": {}}],
+        },
+    }
+
+
+def test_values_of_the_stack_are_merged_below_those_of_the_program(planned: Planned) -> None:
+    """At every depth."""
+    values = {"dcgmExporter": {"enabled": False}, "operator": {"logging": {"level": "debug"}}}
+    operator = planned(gpuOperator={"values": values}).gpu_operator
+    assert operator.values["dcgmExporter"] == {"enabled": False}
+    assert operator.values["operator"] == {"logging": {"level": "debug"}}
+    assert operator.values["driver"] == {"enabled": False}
+
+
+def test_merging_is_deep_and_the_second_wins() -> None:
+    """Lists and single values are replaced, not joined."""
+    base = {"a": {"x": 1, "y": [1]}, "b": 1}
+    assert merged(base, {"a": {"y": [2], "z": 3}}) == {"a": {"x": 1, "y": [2], "z": 3}, "b": 1}
+    assert base == {"a": {"x": 1, "y": [1]}, "b": 1}
+
+
+@pytest.mark.parametrize(
+    ("source", "chart", "repository"),
+    [
+        ("https://charts.example.org/nvidia/", "gpu-operator", "https://charts.example.org/nvidia"),
+        ("http://10.99.0.1/charts", "gpu-operator", "http://10.99.0.1/charts"),
+        ("oci://registry.example.org/charts/gpu-operator", "oci://registry.example.org/charts/gpu-operator", None),
+        ("/srv/charts/gpu-operator-v26.7.0.tgz", "/srv/charts/gpu-operator-v26.7.0.tgz", None),
+        ("./charts/gpu-operator", "./charts/gpu-operator", None),
+    ],
+)
+def test_a_chart_comes_from_a_repository_a_registry_or_a_path(
+    planned: Planned, source: str, chart: str, repository: str | None
+) -> None:
+    """The forms of sources.gpuOperatorChart."""
+    operator = planned(sources={"gpuOperatorChart": source}).gpu_operator
+    assert (operator.chart, operator.repository) == (chart, repository)

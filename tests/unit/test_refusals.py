@@ -1,0 +1,124 @@
+"""Every stack in refusals/ is refused with exactly the report written there: nothing missing, nothing besides."""
+
+import ast
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+import yaml
+
+import plan.rules
+from plan.rules import RULES
+
+_CASES = [
+    pytest.param(case, id=f"{file.stem}: {case['case']}")
+    for file in sorted((Path(__file__).parent / "refusals").glob("*.yaml"))
+    for case in yaml.safe_load(file.read_text(encoding="utf-8"))
+]
+
+
+@pytest.mark.parametrize("case", _CASES)
+def test_the_author_of_a_wrong_stack_reads(case: dict[str, Any], report: Callable[..., str]) -> None:
+    """The whole report, word for word."""
+    location = case.get("location", "westeurope")
+    assert report(location=location, **case["stack"]) == case["says"].rstrip("\n")
+
+
+@pytest.mark.parametrize("case", _CASES)
+def test_a_report_is_readable_at_100_columns(case: dict[str, Any]) -> None:
+    """No line but one that is a single long word is wider."""
+    for line in case["says"].splitlines():
+        assert len(line) <= 100 or " " not in line.strip()
+
+
+def test_every_kind_of_wrong_stack_named_in_the_facts_has_cases() -> None:
+    """The files are found, and hold what they held when this was written."""
+    assert len(_CASES) >= 140
+
+
+def test_all_problems_of_a_stack_come_in_one_report(report: Callable[..., str]) -> None:
+    """A broken section hides neither the others nor what takes two sound sections to see."""
+    text = report(
+        location="West Europe",
+        adminCidrs=["0.0.0.0/0"],
+        ssh={"publicKey": "ssh-dss AAAA"},
+        mig={"strategy": "none"},
+        nodePools=[
+            {"name": "a", "migDevices": {"1g.10gb": 7}},
+            {"name": "b", "role": "agent", "vmSize": "Standard_NC16as_T4_v3", "migDevices": {"1g.5gb": 1}},
+            {"name": "c", "role": "agent", "migDevices": {"1g.5gb": 7}},
+        ],
+        rke2={"version": "stable"},
+    )
+    assert [line for line in text.splitlines() if line and not line.startswith(" ")] == [
+        "8 problems in this stack; nothing was made or changed.",
+        "azure-native:location: West Europe",
+        "mig-k8s:ssh.publicKey: ssh-dss AAAA",
+        "mig-k8s:nodePools[1].vmSize: Standard_NC16as_T4_v3",
+        "mig-k8s:rke2.version: stable",
+        "mig-k8s:nodePools[2].migDevices: {1g.5gb: 7}",
+        "mig-k8s:nodePools[0].migDevices: {1g.10gb: 7}",
+        "mig-k8s:nodePools[2].migDevices: {1g.5gb: 7}",
+        "mig-k8s:adminCidrs: [0.0.0.0/0]",
+    ]
+
+
+def test_a_broken_strategy_says_nothing_about_layouts(report: Callable[..., str]) -> None:
+    """Against which strategy would it be judged?"""
+    text = report(mig={"strategy": "mixt"}, nodePools=[{"migDevices": {"3g.40gb": 1, "1g.10gb": 1}}])
+    assert text == (
+        "1 problem in this stack; nothing was made or changed.\n\n"
+        "mig-k8s:mig.strategy: mixt\n"
+        "    not one of the values\n"
+        "    allowed: none, single, mixed\n"
+        "    do: Write mixed."
+    )
+
+
+def test_every_refusal_in_the_code_is_met_by_a_case(report: Callable[..., str]) -> None:
+    """A check without a case could be dropped without anybody noticing."""
+    root = Path(__file__).parents[2] / "plan"
+    files = [*(root / "values").glob("*.py"), *(root / "rules").glob("*.py"), root / "settings.py"]
+    written = {(str(file), line) for file in files for line in _refusals(file)}
+    assert len(written) > 60
+    met: set[tuple[str, int]] = set()
+
+    def trace(frame: FrameType, event: str, _: object) -> object:
+        if event == "call" and not frame.f_code.co_filename.startswith(str(root)):
+            return None
+        met.add((frame.f_code.co_filename, frame.f_lineno))
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        for parameter in _CASES:
+            case = parameter.values[0]
+            report(location=case.get("location", "westeurope"), **case["stack"])
+    finally:
+        sys.settrace(before)
+    unmet = [f"{Path(file).name}:{line}" for file, line in sorted(written - met)]
+    assert unmet == []
+
+
+def _refusals(file: Path) -> list[int]:
+    """The lines on which a Refusal is made."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name))
+    return [call.lineno for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Refusal"]
+
+
+@pytest.mark.parametrize("number", range(len(RULES)))
+def test_no_rule_can_be_left_out(number: int, report: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it, some stack of the cases would be let through."""
+    monkeypatch.setattr(plan.rules, "RULES", (*RULES[:number], *RULES[number + 1 :]))
+    for parameter in _CASES:
+        case = parameter.values[0]
+        try:
+            report(location=case.get("location", "westeurope"), **case["stack"])
+        except pytest.fail.Exception:
+            return
+    pytest.fail(f"no case depends on {RULES[number][0].__name__}")

@@ -1,0 +1,138 @@
+"""The settings model against docs/config-reference.yaml and Pulumi.yaml: one contract, three places."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from conftest import PUBLIC_KEY, SECRETS, minimal
+from plan import Problems, read_settings
+
+_ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def reference() -> dict[str, Any]:
+    """The sections of the reference, without the namespace."""
+    config = yaml.safe_load((_ROOT / "docs" / "config-reference.yaml").read_text(encoding="utf-8"))["config"]
+    return {key.removeprefix("mig-k8s:"): value for key, value in config.items() if key.startswith("mig-k8s:")}
+
+
+def test_a_stack_of_three_keys_gets_the_defaults_of_the_reference(reference: dict[str, Any]) -> None:
+    """Every key, exactly."""
+    least = {"adminCidrs": ["203.0.113.7/32"], "ssh": {"publicKey": f"{PUBLIC_KEY} example"}}
+    settings = read_settings(least, location="westeurope", secrets=SECRETS)
+    found = _plain(settings.model_dump(by_alias=True))
+    assert found.pop("location") == "westeurope"
+    # The reference writes gpus in a comment: it is another form of migDevices.
+    assert [pool.pop("gpus") for pool in found["nodePools"]] == [None]
+    assert found == reference
+
+
+def test_the_reference_is_itself_a_right_stack(reference: dict[str, Any]) -> None:
+    """With every default spelt out."""
+    read_settings(reference, location="westeurope", secrets=SECRETS)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"ssh": {"publicKey": PUBLIC_KEY, "agentSocketPath": "/run/user/1000/ssh-agent.sock"}},
+        {"vm": {"spot": {"maxPrice": -1, "evictionPolicy": "Deallocate"}}},
+        {"vm": {"spot": {"maxPrice": 1.25, "evictionPolicy": "Delete"}}},
+        {"vm": {"autoShutdown": {"time": "1900", "timeZone": "UTC"}}},
+        {"vm": {"zone": "2"}},
+        {"nodePools": [{"gpus": [{"devices": [0], "migDevices": {"1g.10gb": 7}}]}]},
+        {"nodePools": [{"nodeTaints": ["key=value:NoSchedule"], "nodeLabels": {"example.org/a": "b"}}]},
+    ],
+)
+def test_the_other_forms_of_the_reference_are_right_too(other: dict[str, Any]) -> None:
+    """What stands there behind #=."""
+    read_settings(minimal(**other), location="westeurope", secrets=SECRETS)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any part of a stack
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def test_pulumi_is_told_of_known_keys_only_and_of_none_that_may_be_missing(reference: dict[str, Any]) -> None:
+    """A declared key without a default is required in every stack."""
+    project = yaml.safe_load((_ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))
+    assert project["name"] == "mig-k8s"
+    assert project["runtime"] == {"name": "python", "options": {"virtualenv": "venv"}}
+    declared = {key.removeprefix("mig-k8s:"): value for key, value in project["config"].items()}
+    assert set(declared) <= set(reference)
+    assert {key for key, value in declared.items() if "default" not in value} <= {"adminCidrs"}
+    assert all(value["type"] in {"string", "integer", "boolean", "array"} for value in declared.values())
+
+
+def test_settings_cannot_be_changed() -> None:
+    """What was checked stays what it is."""
+    settings = read_settings(minimal(), location="westeurope", secrets=SECRETS)
+    with pytest.raises(ValueError, match="frozen"):
+        settings.mig.strategy = "none"  # type: ignore[misc]  # that it is refused is the point
+
+
+def test_a_stack_without_its_secrets_is_told_which_and_how() -> None:
+    """The host key always, the private key without an agent, the token with company."""
+    with pytest.raises(Problems) as caught:
+        read_settings(minimal(nodePools=[{"count": 3}]), location="westeurope", secrets=())
+    assert [problem.path for problem in caught.value.problems] == [
+        "mig-k8s:sshHostKey",
+        "mig-k8s:sshPrivateKey",
+        "mig-k8s:rke2Token",
+    ]
+    assert caught.value.problems[0].remedy == (
+        "`make new-stack` makes it, or: pulumi config set --secret mig-k8s:sshHostKey < FILE"
+    )
+
+
+def test_an_agent_replaces_the_private_key_and_a_lone_machine_needs_no_token() -> None:
+    """Only the host key is left."""
+    ssh = {"publicKey": PUBLIC_KEY, "agentSocketPath": "/run/agent.sock"}
+    read_settings(minimal(ssh=ssh), location="westeurope", secrets={"sshHostKey"})
+
+
+def test_an_encrypted_value_in_the_wrong_place_is_refused_and_not_shown() -> None:
+    """It would end in clear on a machine."""
+    stack = minimal(rke2={"config": {"etcd-s3-secret-key": "hunter2"}})
+    with pytest.raises(Problems) as caught:
+        read_settings(stack, location="westeurope", secrets={*SECRETS, "rke2"})
+    assert str(caught.value) == (
+        "1 problem in this stack; nothing was made or changed.\n\n"
+        "mig-k8s:rke2: (not shown)\n"
+        "    holds an encrypted value, which this program would write to the machines in clear\n"
+        "    allowed: encrypted values only as sshPrivateKey, sshHostKey, rke2Token\n"
+        "    do: Leave it out; give credentials to the machines by other means."
+    )
+
+
+@pytest.mark.parametrize("text", ["v1.33.13+rke2r2", "v1.34.10+rke2r1", "v1.35.7+rke2r1", "v1.36.3+rke2r1"])
+def test_current_rke2_releases_are_right(text: str) -> None:
+    """Those seen when the table was made."""
+    assert read_settings(minimal(rke2={"version": text}), location="westeurope", secrets=SECRETS).rke2.version == text
+
+
+@pytest.mark.parametrize(
+    "cidrs", [["10.0.0.0/8"], ["203.0.113.0/25", "203.0.113.128/25"], ["2001:db8::/32", "198.51.100.4/32"]]
+)
+def test_networks_of_an_organisation_are_right(cidrs: list[str]) -> None:
+    """Up to a /8 of IPv4 and a /32 of IPv6."""
+    settings = read_settings(minimal(adminCidrs=cidrs), location="westeurope", secrets=SECRETS)
+    assert settings.admin_cidrs == tuple(cidrs)
+
+
+def test_an_rsa_key_of_2048_bits_is_right() -> None:
+    """As Azure takes it."""
+    key = (
+        "ssh-rsa "
+        "AAAAB3NzaC1yc2EAAAADAQABAAABAQDIRQcxMFLg7IrSQDAUBaXA3Sw9HNiZAgEmFPk8sD+1xkJNf0tru5Rs7Wgt8fS5L4zFa1NK"
+        "YhOwv3CBjtURRn/XilerVmX69+gWxSm/jkx5kUugO7RmlSYzqAPv008v2iUZxXWUNE7V8uxj9sr6/Cg3pDmrVm889YRDBjxnQUhQ"
+        "x+2ycKgRExtU0axjOLREnkG5gUKCKXz8WWgg3eDTD1CC0NrtXAp6EosdJhfvuoUpUh9g16ybwqbCBtEfvhg3dLolatYcR3qqfbBd"
+        "9Jy+DOfzxC8RvoYR8kbAu9G0++8/otbDhillr8Ggpc4mXQHczSz43xHFQT057dvXqs5Bdhi1"
+    )
+    settings = read_settings(minimal(ssh={"publicKey": f"{key} me@home"}), location="westeurope", secrets=SECRETS)
+    assert settings.ssh.public_key == f"{key} me@home"

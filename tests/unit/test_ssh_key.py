@@ -1,0 +1,72 @@
+"""The public half of a private key. The keys were made for these tests and open nothing."""
+
+import pytest
+
+from plan import public_half
+
+_PRIVATE = """\
+-----BEGIN OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW
+QyNTUxOQAAACDUvIh11KGYCsijVv5GPt7QXqpjiCxBAdi+ESl3tBXp9wAAAIiEoOZZhKDm
+WQAAAAtzc2gtZWQyNTUxOQAAACDUvIh11KGYCsijVv5GPt7QXqpjiCxBAdi+ESl3tBXp9w
+AAAEAU86q2hKFxXsM3avAG8QCwbib1nHHIb9unxWH5c3Tzn9S8iHXUoZgKyKNW/kY+3tBe
+qmOILEEB2L4RKXe0Fen3AAAAAAECAwQF
+-----END OPENSSH PRIVATE KEY-----
+"""
+_PUBLIC = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINS8iHXUoZgKyKNW/kY+3tBeqmOILEEB2L4RKXe0Fen3"
+
+_WITH_PASSPHRASE = """\
+-----BEGIN OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0AAAAGAAAABAhOz8Sy+
+cX6ZM+GH30kiiHAAAAEAAAAAEAAAAzAAAAC3NzaC1lZDI1NTE5AAAAIA3CiTyDEOLrI2j4
+I5MWAMvIo7H6zjjhYFY5MOhvvDF/AAAAkCUhvnV7Adka6VtXrcVdIH475ubaKfiCTEzJcZ
+DE8xUvR1zO8qkU1DiS0RblnfIhb54ohsfoGNKeBWYbqMJ9fCqdpx4m66N+x2vbgZZeZQDK
+QiBr/lqZusnpIsSgGf0uBagjLvrYjhjqM8F4EZPNuHuV1i4B0vndV+eTD+Hab5CslcYBYO
+JTKdYKZ3z2Ci7hSQ==
+-----END OPENSSH PRIVATE KEY-----
+"""
+
+_ECDSA = """\
+-----BEGIN OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAaAAAABNlY2RzYS
+1zaGEyLW5pc3RwMjU2AAAACG5pc3RwMjU2AAAAQQQCKMJCzX9irYLfrE4gMrLgPwdW8j1C
+Q86HTo1l3/og0cuqh3w/0ffIqmx7zQCFqAKexTfR6iJp9tSrGRJA9VF6AAAAoJcD7emXA+
+3pAAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBAIowkLNf2Ktgt+s
+TiAysuA/B1byPUJDzodOjWXf+iDRy6qHfD/R98iqbHvNAIWoAp7FN9HqImn21KsZEkD1UX
+oAAAAhAJe2Ro9tI8hIA8QwcTX5LlhTGEUe2Qz2Q83gtHgiy64mAAAAAAECAwQFBgc=
+-----END OPENSSH PRIVATE KEY-----
+"""
+
+
+def test_the_public_half_is_what_ssh_keygen_made_with_it() -> None:
+    """Kind and key, no comment."""
+    assert public_half(_PRIVATE) == _PUBLIC
+
+
+def test_line_ends_of_windows_and_missing_ones_do_not_matter() -> None:
+    """Keys are pasted from everywhere."""
+    assert public_half(_PRIVATE.replace("\n", "\r\n")) == _PUBLIC
+    assert public_half("  " + _PRIVATE.replace("\n", " ")) == _PUBLIC
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "not an OpenSSH private key"),
+        (_PUBLIC, "not an OpenSSH private key"),
+        (_PRIVATE.replace("OPENSSH", "RSA"), "not an OpenSSH private key"),
+        (_PRIVATE.replace("b3BlbnNzaC1r", "!!!!!!!!!!!!"), "not base64"),
+        (_PRIVATE.replace("b3BlbnNzaC1r", "AAAAAAAAAAAA"), "not an OpenSSH key"),
+        (
+            _PRIVATE.replace(_PRIVATE.splitlines()[2] + "\n", "").replace(_PRIVATE.splitlines()[3] + "\n", ""),
+            "truncated",
+        ),
+        (_WITH_PASSPHRASE, "has a passphrase"),
+        (_ECDSA, "is ecdsa-sha2-nistp256; ssh-ed25519 is needed"),
+    ],
+)
+def test_what_is_no_plain_ed25519_key_is_refused_without_quoting_it(text: str, says: str) -> None:
+    """An error text ends in logs."""
+    with pytest.raises(ValueError, match=says) as caught:
+        public_half(text)
+    assert not any(line in str(caught.value) for line in text.splitlines()[1:-1])

@@ -1,0 +1,91 @@
+"""The plan of a stack: network, machines and their properties."""
+
+from collections.abc import Callable
+
+import pytest
+
+from plan import Problems, Settings, StackPlan, VmPlan, plan_stack
+from plan.node import AutoShutdownPlan, ImagePlan, SpotPlan
+
+Planned = Callable[..., StackPlan]
+
+
+def test_the_default_machine(planned: Planned) -> None:
+    """Everything Azure is told about it."""
+    stack = planned()
+    (node,) = stack.nodes
+    assert node.vm == VmPlan(
+        size="Standard_NC24ads_A100_v4",
+        image=ImagePlan(publisher="Canonical", offer="ubuntu-24_04-lts", sku="server", version="latest"),
+        admin_username="azureuser",
+        public_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEqGQWZQSelo2DxGZ2KgxK7ZcVRq7GrTqKA1z4L1Xnhv",
+        os_disk_gib=256,
+        os_disk_type="Premium_LRS",
+        security_type="TrustedLaunch",
+        zone=None,
+        spot=None,
+        auto_shutdown=None,
+        rebuild="",
+        tags={},
+    )
+    assert (node.name, node.role, node.private_address, node.mode) == (
+        "mlops-k8s-master",
+        "server",
+        "10.60.0.4",
+        (True,),
+    )
+    assert (stack.location, stack.mig_strategy, stack.mig_owner) == ("westeurope", "single", "host")
+
+
+def test_options_of_the_machine_reach_its_plan(planned: Planned) -> None:
+    """Spot, schedule, zone, tags, disk."""
+    vm = {
+        "spot": {"maxPrice": 1.5, "evictionPolicy": "Deallocate"},
+        "autoShutdown": {"time": "1900", "timeZone": "W. Europe Standard Time"},
+        "zone": "2",
+        "tags": {"team": "mlops"},
+        "osDisk": {"sizeGib": 512, "type": "StandardSSD_LRS"},
+        "rebuild": "again",
+        "adminUsername": "ops",
+        "image": "Canonical:0001-com-ubuntu-server-jammy:22_04-lts-gen2:latest",
+    }
+    stack = planned(vm=vm)
+    plan = stack.nodes[0].vm
+    assert plan.spot == SpotPlan(max_price=1.5, eviction_policy="Deallocate")
+    assert plan.auto_shutdown == AutoShutdownPlan(time="1900", time_zone="W. Europe Standard Time")
+    assert (plan.zone, plan.tags, plan.rebuild, plan.admin_username) == ("2", {"team": "mlops"}, "again", "ops")
+    assert (plan.os_disk_gib, plan.os_disk_type) == (512, "StandardSSD_LRS")
+    assert plan.image.sku == "22_04-lts-gen2"
+    assert stack.tags == {"team": "mlops"}
+
+
+def test_only_the_first_machine_bears_the_public_name(planned: Planned) -> None:
+    """A DNS label is one address's."""
+    pools = [{"name": "a", "count": 3}, {"name": "b", "role": "agent"}]
+    stack = planned(network={"dnsLabel": "mig-k8s"}, nodePools=pools)
+    assert [node.dns_label for node in stack.nodes] == ["mig-k8s", None, None, None]
+
+
+def test_machines_take_the_subnets_addresses_from_the_fourth_on(planned: Planned) -> None:
+    """Azure keeps the first four."""
+    network = {"cidr": "192.168.0.0/16", "subnetCidr": "192.168.7.128/28"}
+    stack = planned(network=network, nodePools=[{"count": 3}])
+    assert [node.private_address for node in stack.nodes] == ["192.168.7.132", "192.168.7.133", "192.168.7.134"]
+    assert stack.network.subnet_cidr == "192.168.7.128/28"
+    assert stack.network.admin_cidrs == ("203.0.113.7/32",)
+
+
+def test_a_layout_that_does_not_fit_is_refused_by_the_plan_itself_too(settings: Callable[..., Settings]) -> None:
+    """Settings made by hand get no further."""
+    good = settings()
+    pool = good.node_pools[0].model_copy(update={"mig_devices": {"1g.10gb": 8}})
+    bad = good.model_copy(update={"node_pools": (pool,)})
+    with pytest.raises(Problems, match="needs 8 compute slices; NVIDIA A100 80 GB has 7"):
+        plan_stack(bad)
+
+
+def test_a_thousand_machines_are_planned_in_seconds(planned: Planned) -> None:
+    """Alike machines cost little more than one."""
+    network = {"cidr": "10.60.0.0/16", "subnetCidr": "10.60.0.0/20", "podCidr": "10.128.0.0/14"}
+    pools = [{"name": "s"}, {"name": "a", "role": "agent", "count": 999, "migDevices": {"1g.10gb": 7}}]
+    assert len(planned(network=network, nodePools=pools).nodes) == 1000
