@@ -1,0 +1,66 @@
+"""The Kubernetes cluster as seen from outside: its kubeconfig, and the provider for what is put into it."""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+from pulumi_command import remote
+
+from components.machine_command import Access, machine_command
+from components.node_software import NodeSoftware
+
+_LOCAL_SERVER = "server: https://127.0.0.1:6443"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterArgs:
+    """Inputs of `Cluster`."""
+
+    access: Access
+    """The first server."""
+    software: NodeSoftware
+    """What the first server runs: when it is ready there is a cluster."""
+
+
+class Cluster(pulumi.ComponentResource):
+    """The cluster that the first server formed."""
+
+    kubeconfig: pulumi.Output[str]
+    """The administrator's, pointing at the first server's public address. Secret."""
+    provider: kubernetes.Provider
+
+    def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("mig-k8s:index:Cluster", name, None, opts)
+        read = machine_command(
+            f"{name}-kubeconfig",
+            "cat /etc/rancher/rke2/rke2.yaml",
+            access=args.access,
+            timeout_seconds=60,
+            # After a change of the machine's files RKE2 may have made new certificates.
+            triggers=[args.software.state],
+            logging=remote.Logging.NONE,
+            parent=self,
+            after=[args.software.ready],
+        )
+        reachable = pulumi.Output.all(args.access.address, read.stdout).apply(
+            lambda known: kubeconfig_for(known[0], local=known[1])
+        )
+        self.kubeconfig = pulumi.Output.secret(reachable)
+        self.provider = kubernetes.Provider(
+            f"{name}-kubernetes",
+            kubeconfig=self.kubeconfig,
+            # A kubeconfig that is being read again must not look like another cluster; a rebuilt machine must.
+            cluster_identifier=args.access.vm_id,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({"kubeconfig": self.kubeconfig})
+
+
+def kubeconfig_for(address: str, *, local: str) -> str:
+    """RKE2's own kubeconfig, which names the machine itself as the server, for use from elsewhere."""
+    if _LOCAL_SERVER not in local:
+        raise pulumi.RunError(
+            f"/etc/rancher/rke2/rke2.yaml on {address} is not the kubeconfig RKE2 writes: it lacks `{_LOCAL_SERVER}`. "
+            "Look at it on the machine; `sudo systemctl restart rke2-server` makes RKE2 write it again."
+        )
+    return local.replace(_LOCAL_SERVER, f"server: https://{address}:6443")

@@ -1,0 +1,57 @@
+"""NVIDIA's GPU Operator in the cluster: the Helm release and its namespace."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.machine_command import digest
+from plan import GpuOperatorPlan
+
+_PRIVILEGED = {f"pod-security.kubernetes.io/{mode}": "privileged" for mode in ("enforce", "audit", "warn")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuOperatorArgs:
+    """Inputs of `GpuOperator`."""
+
+    plan: GpuOperatorPlan
+    after: Sequence[pulumi.Resource]
+    """The MIG instances: the operator's pods are the first to hold a GPU, and a held GPU cannot be divided."""
+
+
+class GpuOperator(pulumi.ComponentResource):
+    """The operator's release. Both resources are left to die with the machine, never uninstalled."""
+
+    release_digest: pulumi.Output[str]
+    """SHA-256 of what is released: chart, version and values."""
+
+    def __init__(self, name: str, args: GpuOperatorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("mig-k8s:index:GpuOperator", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
+        plan = args.plan
+        namespace = kubernetes.core.v1.Namespace(
+            f"{name}-namespace",
+            metadata={"name": plan.namespace, "labels": _PRIVILEGED},
+            opts=child,
+        )
+        kubernetes.helm.v3.Release(
+            f"{name}-release",
+            name="gpu-operator",
+            namespace=namespace.metadata["name"],
+            chart=plan.chart,
+            version=plan.version,
+            repository_opts=kubernetes.helm.v3.RepositoryOptsArgs(repo=plan.repository) if plan.repository else None,
+            values=plan.values,
+            timeout=plan.timeout_seconds,
+            # A rollback in the middle of a slow start makes it worse; the next `up` upgrades what is there.
+            atomic=False,
+            cleanup_on_fail=False,
+            skip_await=False,
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=list(args.after))),
+        )
+        released = [plan.chart, plan.repository, plan.version, plan.values]
+        self.release_digest = digest(json.dumps(released, sort_keys=True))
+        self.register_outputs({"release_digest": self.release_digest})

@@ -1,0 +1,81 @@
+"""A command on a machine over SSH, the one way this program runs one."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_command import remote
+
+DIAL_TIMEOUT = "20m"
+"""How long a machine is dialled: a first boot takes a few minutes, a reboot with eight GPUs up to ten."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """The way to a machine, and which machine it is."""
+
+    address: pulumi.Output[str]
+    """Public IPv4 address; a rebuilt machine keeps it."""
+    user: str
+    host_key: str
+    """The public half of the machine's SSH host key: `ssh-ed25519 AAAA…`."""
+    connection: remote.ConnectionArgs
+    vm_id: pulumi.Output[str]
+    """Changes when the machine is rebuilt, while its name, ARM id and addresses stay."""
+
+    @property
+    def ssh_command(self) -> pulumi.Output[str]:
+        """What an administrator types."""
+        return pulumi.Output.concat("ssh ", self.user, "@", self.address)
+
+    @property
+    def known_hosts_line(self) -> pulumi.Output[str]:
+        """The machine's line of ~/.ssh/known_hosts."""
+        return pulumi.Output.concat(self.address, " ", self.host_key)
+
+
+def machine_command(  # noqa: PLR0913 - each is one property of the command
+    name: str,
+    command: str,
+    *,
+    access: Access,
+    timeout_seconds: int,
+    logging: remote.Logging,
+    stdin: pulumi.Input[str] | None = None,
+    triggers: Sequence[pulumi.Input[str]] = (),
+    parent: pulumi.Resource,
+    after: Sequence[pulumi.Resource] = (),
+) -> remote.Command:
+    """`command` as root, run again when its stdin, one of `triggers` or the machine changes.
+
+    `logging` is the stream shown while it runs; no line of that stream may reach 64 KiB, or the provider hangs.
+    `after` names what must be there first although no value of it is used.
+
+    The timeout is the machine's: the provider gives up dialling when its own time is over, but never a running command.
+    Secrets may go into `stdin`, never into `command`, which the provider prints when it fails. There is no delete: on a
+    replacement it would run after the new create, on the new machine.
+    """
+    return remote.Command(
+        name,
+        connection=access.connection,
+        create=f"sudo timeout -k 10 {timeout_seconds} {command}",
+        stdin=stdin,
+        triggers=[*([] if stdin is None else [digest(stdin)]), *triggers, access.vm_id],
+        logging=logging,
+        # sshd accepts no variables, and the last run's output has no business in the next one's environment.
+        add_previous_output_in_env=False,
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            depends_on=list(after),
+            # What lives in a machine dies with it; a dead machine must not stand in the way of a destroy.
+            retain_on_delete=True,
+            additional_secret_outputs=["stdout", "stderr"],
+            custom_timeouts=pulumi.CustomTimeouts(create=DIAL_TIMEOUT, update=DIAL_TIMEOUT),
+        ),
+    )
+
+
+def digest(text: pulumi.Input[str]) -> pulumi.Output[str]:
+    """The SHA-256 of a text, as secret as the text."""
+    return pulumi.Output.from_input(text).apply(lambda known: hashlib.sha256(known.encode()).hexdigest())

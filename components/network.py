@@ -1,0 +1,124 @@
+"""The network of a stack: closed to all but the administrators, and to those but for SSH and the Kubernetes API."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_azure_native as azure
+
+from plan import StackPlan
+
+_SSH = ("ssh", 100, "22")
+_KUBERNETES_API = ("kubernetes-api", 110, "6443")
+_LAST_PRIORITY = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkArgs:
+    """Inputs of `Network`."""
+
+    stack: StackPlan
+    resource_group_name: pulumi.Input[str]
+
+
+class Network(pulumi.ComponentResource):
+    """A virtual network with one subnet, and the security group on that subnet.
+
+    Azure gives no outbound access by default here: a machine goes out through its own public address or not at all.
+    """
+
+    resource_group_name: pulumi.Input[str]
+    location: str
+    subnet_id: pulumi.Output[str]
+    """ARM id of the subnet the machines' interfaces join."""
+
+    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("mig-k8s:index:Network", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        stack = args.stack
+        self.resource_group_name = args.resource_group_name
+        self.location = stack.location
+        security_group = azure.network.NetworkSecurityGroup(
+            f"{name}-nsg",
+            resource_group_name=args.resource_group_name,
+            location=stack.location,
+            security_rules=_inbound_rules(stack.network.admin_cidrs, [node.private_address for node in stack.nodes]),
+            tags=stack.tags,
+            opts=child,
+        )
+        vnet = azure.network.VirtualNetwork(
+            f"{name}-vnet",
+            resource_group_name=args.resource_group_name,
+            location=stack.location,
+            address_space=azure.network.AddressSpaceArgs(address_prefixes=[stack.network.cidr]),
+            tags=stack.tags,
+            opts=child,
+        )
+        subnet = azure.network.Subnet(
+            f"{name}-subnet",
+            resource_group_name=args.resource_group_name,
+            virtual_network_name=vnet.name,
+            address_prefix=stack.network.subnet_cidr,
+            default_outbound_access=False,
+            network_security_group={"id": security_group.id},
+            opts=child,
+        )
+        self.subnet_id = subnet.id
+        self.register_outputs({"subnet_id": self.subnet_id})
+
+
+def _inbound_rules(
+    admin_cidrs: Sequence[str], machine_addresses: Sequence[str]
+) -> list[azure.network.SecurityRuleArgs]:
+    """Administrators to the two ports, the machines of a cluster to each other, nobody else to anything."""
+    return [
+        *(_from_administrators(name, priority, port, admin_cidrs) for name, priority, port in (_SSH, _KUBERNETES_API)),
+        *_between_machines(machine_addresses),
+        # Azure's own last rules let in the whole virtual network and its load balancer; this one comes before them.
+        azure.network.SecurityRuleArgs(
+            name="deny-all",
+            priority=_LAST_PRIORITY,
+            direction="Inbound",
+            access="Deny",
+            protocol="*",
+            source_address_prefix="*",
+            source_port_range="*",
+            destination_address_prefix="*",
+            destination_port_range="*",
+        ),
+    ]
+
+
+def _from_administrators(
+    name: str, priority: int, port: str, admin_cidrs: Sequence[str]
+) -> azure.network.SecurityRuleArgs:
+    return azure.network.SecurityRuleArgs(
+        name=name,
+        priority=priority,
+        direction="Inbound",
+        access="Allow",
+        protocol="Tcp",
+        source_address_prefixes=list(admin_cidrs),
+        source_port_range="*",
+        destination_address_prefix="*",
+        destination_port_range=port,
+    )
+
+
+def _between_machines(addresses: Sequence[str]) -> list[azure.network.SecurityRuleArgs]:
+    """etcd, RKE2's supervisor, the kubelets and the pod network; a machine that is alone needs no rule."""
+    if len(addresses) < 2:
+        return []
+    return [
+        azure.network.SecurityRuleArgs(
+            name="machines",
+            priority=200,
+            direction="Inbound",
+            access="Allow",
+            protocol="*",
+            source_address_prefixes=list(addresses),
+            source_port_range="*",
+            destination_address_prefixes=list(addresses),
+            destination_port_range="*",
+        )
+    ]

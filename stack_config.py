@@ -1,0 +1,76 @@
+"""The stack's configuration as the engine hands it over: plain values for plan/, and the secrets that pass it by."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi.runtime.config import CONFIG, is_config_secret
+
+from components.machine import SshKeys
+from plan import Problem, Problems, public_half
+from plan.reading import SECRET_KEYS
+
+NAMESPACE = "mig-k8s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackConfig:
+    """Everything a stack file says."""
+
+    values: dict[str, Any]
+    """By key without namespace; without the secret keys, unless they stand there in clear."""
+    location: str | None
+    secret_keys: frozenset[str]
+    """Keys of the namespace whose values are encrypted."""
+
+    def secret(self, key: str) -> pulumi.Output[str] | None:
+        """A secret by its key; None when it is not set."""
+        return pulumi.Config(NAMESPACE).get_secret(key)
+
+    def ssh_keys(self) -> SshKeys:
+        """The keys of the machines and of the administrator. Raises Problems when the host key is no ed25519 key."""
+        config = pulumi.Config(NAMESPACE)
+        try:
+            # Read in clear only to take out its public half, which is no secret.
+            host_public = public_half(config.require("sshHostKey"))
+        except ValueError as error:
+            problem = Problem(
+                path=f"{NAMESPACE}:sshHostKey",
+                value="(not shown)",
+                what=str(error),
+                allowed="an ed25519 private key in OpenSSH format, without a passphrase",
+                remedy=f"ssh-keygen -t ed25519 -N '' -f KEY; pulumi config set --secret {NAMESPACE}:sshHostKey < KEY",
+            )
+            raise Problems([problem]) from None
+        return SshKeys(
+            host_private=config.require_secret("sshHostKey"),
+            host_public=host_public,
+            admin_private=config.get_secret("sshPrivateKey"),
+        )
+
+
+def stack_config() -> StackConfig:
+    """The configuration of the stack that is running.
+
+    `pulumi.Config` answers for the one key it is asked for and cannot list keys, so a misspelt key would be ignored in
+    silence. The runtime's mapping, from which Config itself reads, holds them all: full key → text, JSON for lists and
+    objects.
+    """
+    texts = CONFIG.get()
+    ours = {
+        full.removeprefix(f"{NAMESPACE}:"): text for full, text in texts.items() if full.startswith(f"{NAMESPACE}:")
+    }
+    secret_keys = frozenset(key for key in ours if is_config_secret(f"{NAMESPACE}:{key}"))
+    return StackConfig(
+        values={key: _value(text) for key, text in ours.items() if key not in secret_keys.intersection(SECRET_KEYS)},
+        location=texts.get("azure-native:location"),
+        secret_keys=secret_keys,
+    )
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - whatever the stack file holds
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

@@ -1,0 +1,24 @@
+"""Fixtures of several tiers."""
+
+import pytest
+
+from recording import Graph
+from stacks import Program, main_program
+
+
+@pytest.fixture(scope="session")
+def program() -> Program:
+    """Runs `__main__.py`: `program("examples/single.yaml", preview=True, vm={"zone": "1"})`; see `main_program`.
+
+    A run takes a third of a second, nearly all of it inside the SDK, so the same run is made once per session; a test
+    that is about running twice calls `main_program` itself.
+    """
+    runs: dict[str, Graph] = {}
+
+    def run(path: str = "Pulumi.dev.yaml", *, preview: bool = False, **replaced: object) -> Graph:
+        key = repr((path, preview, sorted(replaced.items())))
+        if key not in runs:
+            runs[key] = main_program(path, preview=preview, replaced=replaced)
+        return runs[key]
+
+    return run

@@ -1,0 +1,79 @@
+"""What each part must not know or do."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stacks import REPOSITORY
+
+COMPONENTS = sorted((REPOSITORY / "components").glob("*.py"))
+PROGRAM = [
+    path
+    for part in ("plan", "components", "cloud-init", "__main__.py", "stack_config.py")
+    for path in sorted((REPOSITORY / part).rglob("*") if (REPOSITORY / part).is_dir() else [REPOSITORY / part])
+    if path.is_file() and not {"__pycache__", ".mypy_cache", ".ruff_cache"}.intersection(path.parts)
+]
+# The GPU Operator's chart has two keys of its own that begin with the word.
+KNOWS_THE_SANDBOX = re.compile(r"sandbox(?!Workloads|DevicePlugin)|\bstand-?in|nspawn", re.IGNORECASE)
+FORBIDDEN_NAMES = {"Config", "get_stack", "get_project", "open", "print", "eval", "exec", "getenv", "environ"}
+FORBIDDEN_MODULES = {
+    "os",
+    "pathlib",
+    "subprocess",
+    "socket",
+    "urllib",
+    "http",
+    "requests",
+    "tempfile",
+    "shutil",
+    "time",
+}
+
+
+def test_the_plan_imports_no_pulumi() -> None:
+    listed = "import sys, plan; print('\\n'.join(sys.modules))"
+    run = subprocess.run(
+        [sys.executable, "-c", listed], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=True
+    )
+    modules = set(run.stdout.split())
+    assert "plan.stack" in modules, "this test looks at the wrong plan"
+    assert not {name for name in modules if name.partition(".")[0].startswith("pulumi")}
+
+
+@pytest.mark.parametrize("path", COMPONENTS, ids=lambda path: path.name)
+def test_a_component_reads_no_configuration_and_does_no_io(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = {
+        name.partition(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not imported & FORBIDDEN_MODULES
+    assert not names & FORBIDDEN_NAMES
+
+
+def test_modules_stay_small_enough_to_read() -> None:
+    assert COMPONENTS
+    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in COMPONENTS}
+    assert {name: length for name, length in lengths.items() if length > 220} == {}
+    assert len((REPOSITORY / "__main__.py").read_text(encoding="utf-8").splitlines()) <= 60
+
+
+@pytest.mark.parametrize("path", PROGRAM, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_the_program_knows_nothing_of_what_it_is_tried_on(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    found = [line for line in text.splitlines() if KNOWS_THE_SANDBOX.search(line)]
+    assert found == []
+    assert not KNOWS_THE_SANDBOX.search(str(path.relative_to(REPOSITORY)))

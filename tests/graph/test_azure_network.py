@@ -1,0 +1,48 @@
+"""Who can reach what."""
+
+from typing import Any
+
+from recording import Graph
+from stacks import CLUSTER, Program
+
+
+def inbound(graph: Graph) -> list[dict[str, Any]]:
+    (group,) = graph.of("NetworkSecurityGroup")
+    return [rule for rule in group.plain("securityRules") if rule["direction"] == "Inbound"]
+
+
+def test_only_administrators_come_in_and_only_at_ssh_and_the_kubernetes_api(program: Program) -> None:
+    graph = program(adminCidrs=["203.0.113.7/32", "198.51.100.0/24"])
+    allowed = [rule for rule in inbound(graph) if rule["access"] == "Allow"]
+    assert [(rule["destinationPortRange"], rule["protocol"]) for rule in allowed] == [("22", "Tcp"), ("6443", "Tcp")]
+    for rule in allowed:
+        assert rule["sourceAddressPrefixes"] == ["203.0.113.7/32", "198.51.100.0/24"]
+        assert "sourceAddressPrefix" not in rule
+        assert "destinationPortRanges" not in rule
+
+
+def test_everything_else_is_refused_before_azures_own_rules_are_asked(program: Program) -> None:
+    rules = inbound(program())
+    last = max(rules, key=lambda rule: rule["priority"])
+    assert (last["priority"], last["access"], last["protocol"]) == (4096, "Deny", "*")
+    assert (last["sourceAddressPrefix"], last["destinationPortRange"]) == ("*", "*")
+    assert len({rule["priority"] for rule in rules}) == len(rules)
+
+
+def test_the_machines_of_a_cluster_reach_each_other_and_nobody_else_more(program: Program) -> None:
+    rules = inbound(program(nodePools=CLUSTER, mig={"strategy": "single"}))
+    (between,) = [rule for rule in rules if rule["name"] == "machines"]
+    assert between["sourceAddressPrefixes"] == ["10.60.0.4", "10.60.0.5", "10.60.0.6"]
+    assert between["destinationAddressPrefixes"] == ["10.60.0.4", "10.60.0.5", "10.60.0.6"]
+    assert [rule["name"] for rule in rules] == ["ssh", "kubernetes-api", "machines", "deny-all"]
+
+
+def test_the_subnet_has_the_security_group_and_no_way_out_of_its_own(program: Program) -> None:
+    graph = program()
+    (subnet,) = graph.of("Subnet")
+    assert subnet.plain("networkSecurityGroup", "id") == "/ids/network-nsg"
+    assert subnet.plain("defaultOutboundAccess") is False
+    assert subnet.plain("addressPrefix") == "10.60.0.0/24"
+    (network,) = graph.of("VirtualNetwork")
+    assert network.plain("addressSpace", "addressPrefixes") == ["10.60.0.0/16"]
+    assert "subnets" not in network.inputs, "subnets in two places overwrite each other"

@@ -1,0 +1,44 @@
+"""What waits for what."""
+
+import itertools
+
+from stacks import CLUSTER, Program
+
+NAME = "mlops-k8s-master"
+
+
+def test_one_machine_goes_through_its_stations_in_order(program: Program) -> None:
+    graph = program()
+    stations = [
+        f"{NAME}-vm",
+        f"{NAME}-converge",
+        f"{NAME}-ready",
+        f"{NAME}-mig",
+        "gpu-operator-release",
+        "verification-run",
+    ]
+    for earlier, later in itertools.pairwise(stations):
+        assert graph.waits_for(graph.one(later), graph.one(earlier)), f"{later} does not wait for {earlier}"
+        assert not graph.waits_for(graph.one(earlier), graph.one(later))
+
+
+def test_the_kubeconfig_is_read_when_the_machine_is_ready(program: Program) -> None:
+    graph = program()
+    assert graph.waits_for(graph.one("cluster-kubeconfig"), graph.one(f"{NAME}-ready"))
+    assert graph.waits_for(graph.one("gpu-operator-namespace"), graph.one("cluster-kubeconfig"))
+
+
+def test_machines_join_when_the_first_server_is_ready_and_not_one_after_the_other(program: Program) -> None:
+    graph = program(nodePools=CLUSTER, mig={"strategy": "single"})
+    for name in ("gpu-0", "gpu-1"):
+        assert graph.waits_for(graph.one(f"{name}-converge"), graph.one("server-ready"))
+        assert not graph.waits_for(graph.one(f"{name}-vm"), graph.one("server-ready")), "machines boot side by side"
+    assert not graph.waits_for(graph.one("gpu-1-converge"), graph.one("gpu-0-ready"))
+    assert not graph.waits_for(graph.one("server-converge"), graph.one("gpu-0-vm"))
+
+
+def test_no_pod_of_the_operator_runs_before_the_gpus_of_all_machines_are_divided(program: Program) -> None:
+    graph = program(nodePools=CLUSTER, mig={"strategy": "single"})
+    for name in ("gpu-0-mig", "gpu-1-mig", "gpu-0-ready", "gpu-1-ready"):
+        assert graph.waits_for(graph.one("gpu-operator-release"), graph.one(name)), name
+        assert graph.waits_for(graph.one("verification-run"), graph.one(name)), name

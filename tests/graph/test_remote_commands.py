@@ -1,0 +1,121 @@
+"""What runs on a machine, how, and when again."""
+
+import json
+import re
+
+import pytest
+
+from stacks import CLUSTER, HOST_PUBLIC_KEY, RKE2_TOKEN, Program
+
+NAME = "mlops-k8s-master"
+VM_ID = "vm_id of mlops-k8s-master-vm"
+
+
+def test_a_machine_gets_these_commands_each_with_a_bound_of_its_own(program: Program) -> None:
+    assert {each.name: each.plain("create") for each in program().commands()} == {
+        f"{NAME}-converge": "sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s update",
+        f"{NAME}-ready": "sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s ready",
+        f"{NAME}-mig": "sudo timeout -k 10 900 /usr/local/sbin/mig-apply --layout -",
+        "cluster-kubeconfig": "sudo timeout -k 10 60 cat /etc/rancher/rke2/rke2.yaml",
+        "verification-run": "sudo timeout -k 10 1500 /usr/local/sbin/mig-verify",
+    }
+
+
+def test_every_command_is_retained_has_no_delete_and_sends_no_variables(program: Program) -> None:
+    commands = program(nodePools=CLUSTER, mig={"strategy": "single"}).commands()
+    assert len(commands) == 3 * 2 + 2 + 2
+    for command in commands:
+        assert command.stays, command.name
+        assert "delete" not in command.inputs, command.name
+        assert "update" not in command.inputs, command.name
+        assert "environment" not in command.inputs, command.name
+        assert command.plain("addPreviousOutputInEnv") is False, command.name
+        assert set(command.request.additionalSecretOutputs) >= {"stdout", "stderr"}, command.name
+
+
+def test_a_rebuilt_machine_gets_every_one_of_its_commands_again(program: Program) -> None:
+    graph = program(nodePools=CLUSTER, mig={"strategy": "single"})
+    for command in graph.commands():
+        machine = re.sub(r"-(converge|ready|mig)$", "", command.name)
+        machine = "server" if machine in ("cluster-kubeconfig", "verification-run") else machine
+        assert f"vm_id of {machine}-vm" in command.plain("triggers"), command.name
+
+
+def test_progress_is_shown_and_documents_are_not(program: Program) -> None:
+    shown = {each.name: each.plain("logging") for each in program().commands()}
+    assert shown == {
+        f"{NAME}-converge": "stdout",
+        f"{NAME}-ready": "stderr",
+        f"{NAME}-mig": "stderr",
+        "cluster-kubeconfig": "none",
+        "verification-run": "stderr",
+    }
+
+
+def test_the_host_key_is_pinned_and_the_machine_is_dialled_until_a_bound(program: Program) -> None:
+    for command in program().commands():
+        connection = command.plain("connection")
+        assert connection["hostKey"] == HOST_PUBLIC_KEY, command.name
+        assert (connection["host"], connection["user"]) == ("198.51.100.10", "azureuser"), command.name
+        assert connection["dialErrorLimit"] == -1, command.name
+        assert command.request.customTimeouts.create == "20m", command.name
+        assert command.request.customTimeouts.update == "20m", command.name
+
+
+def test_an_ssh_agent_takes_the_place_of_the_private_key(program: Program) -> None:
+    public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEqGQWZQSelo2DxGZ2KgxK7ZcVRq7GrTqKA1z4L1Xnhv example"
+    graph = program(ssh={"publicKey": public_key, "agentSocketPath": "/run/agent.sock"}, sshPrivateKey=None)
+    for command in graph.commands():
+        connection = command.plain("connection")
+        assert connection["agentSocketPath"] == "/run/agent.sock"
+        assert "privateKey" not in connection
+
+
+def test_a_changed_desired_state_is_pushed_awaited_and_proven_again(program: Program) -> None:
+    before, after = program(), program(rke2={"tlsSans": ["k8s.example.com"]})
+    for name in (f"{NAME}-converge", f"{NAME}-ready", "cluster-kubeconfig", "verification-run"):
+        assert before.one(name).plain("triggers") != after.one(name).plain("triggers"), name
+    assert before.one(f"{NAME}-mig").plain("triggers") == after.one(f"{NAME}-mig").plain("triggers")
+
+
+def test_a_changed_layout_makes_instances_and_proves_them_again_and_does_nothing_else(program: Program) -> None:
+    pool = {"name": NAME, "vmSize": "Standard_NC24ads_A100_v4"}
+    before = program()
+    after = program(nodePools=[pool | {"migDevices": {"3g.40gb": 2}}])
+    for name in (f"{NAME}-mig", "verification-run"):
+        assert before.one(name).plain("triggers") != after.one(name).plain("triggers"), name
+    for name in (f"{NAME}-converge", f"{NAME}-ready", "cluster-kubeconfig"):
+        assert before.one(name).plain("triggers") == after.one(name).plain("triggers"), name
+
+
+def test_changed_values_of_the_operator_are_proven_again(program: Program) -> None:
+    before, after = program(), program(gpuOperator={"values": {"dcgmExporter": {"enabled": False}}})
+    assert before.one("verification-run").plain("triggers") != after.one("verification-run").plain("triggers")
+
+
+def test_mig_apply_reads_the_layout_with_its_placements(program: Program) -> None:
+    layout = json.loads(program().one(f"{NAME}-mig").plain("stdin"))
+    (gpu,) = layout["gpus"]
+    assert gpu["mode"] is True
+    assert sorted(instance["profile"] for instance in gpu["instances"]) == ["1g.10gb", "2g.20gb", "3g.40gb"]
+    assert all(isinstance(instance["start"], int) for instance in gpu["instances"])
+
+
+def test_where_the_operator_owns_mig_no_mig_command_runs(program: Program) -> None:
+    graph = program(mig={"strategy": "mixed", "owner": "operator"})
+    assert not [each for each in graph.commands() if "mig-apply" in each.plain("create")]
+    assert graph.one("gpu-operator-release").plain("values", "migManager", "enabled") is True
+
+
+@pytest.mark.parametrize(("pools", "pushed"), [(None, False), (CLUSTER, True)], ids=["alone", "cluster"])
+def test_the_token_is_pushed_as_a_file_to_machines_that_are_not_alone(
+    program: Program, pools: object, *, pushed: bool
+) -> None:
+    graph = program("examples/single.yaml", **({"nodePools": pools} if pools else {}))
+    for command in graph.commands():
+        if command.name.endswith("-converge"):
+            files = {file["path"]: file for file in json.loads(command.plain("stdin"))["files"]}
+            token = files.get("/etc/rancher/rke2/token")
+            assert token == (
+                {"path": "/etc/rancher/rke2/token", "mode": "0600", "content": f"{RKE2_TOKEN}\n"} if pushed else None
+            )

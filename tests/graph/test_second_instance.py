@@ -1,0 +1,71 @@
+"""Components are classes, not singletons: two of each live in one program."""
+
+import json
+
+import pulumi
+import pytest
+
+from components.cluster import Cluster, ClusterArgs
+from components.gpu_operator import GpuOperator, GpuOperatorArgs
+from components.machine import Machine, MachineArgs, SshKeys
+from components.mig_instances import MigInstances, MigInstancesArgs
+from components.network import Network, NetworkArgs
+from components.node_software import NodeSoftware, NodeSoftwareArgs
+from components.verification import Verification, VerificationArgs
+from plan import StackPlan, plan_stack, read_settings
+from recording import Graph, run_program
+from stacks import ADMIN_PRIVATE_KEY, HOST_PRIVATE_KEY, HOST_PUBLIC_KEY, stack_file
+
+
+def stack() -> StackPlan:
+    config = stack_file("Pulumi.dev.yaml")
+    values = {key.removeprefix("mig-k8s:"): value for key, value in config.items() if key.startswith("mig-k8s:")}
+    return plan_stack(
+        read_settings(values, location=config["azure-native:location"], secrets={"sshPrivateKey", "sshHostKey"})
+    )
+
+
+def one_of_each(name: str, plan: StackPlan) -> None:
+    node = plan.nodes[0]
+    keys = SshKeys(
+        host_private=pulumi.Output.secret(HOST_PRIVATE_KEY),
+        host_public=HOST_PUBLIC_KEY,
+        admin_private=pulumi.Output.secret(ADMIN_PRIVATE_KEY),
+    )
+    network = Network(name, NetworkArgs(stack=plan, resource_group_name="group"))
+    access = Machine(name, MachineArgs(plan=node, network=network, keys=keys)).access
+    software = NodeSoftware(name, NodeSoftwareArgs(plan=node, access=access, token=None, after=[]))
+    MigInstances(name, MigInstancesArgs(plan=node, access=access, after=[software.ready]))
+    cluster = Cluster(name, ClusterArgs(access=access, software=software))
+    inside = pulumi.ResourceOptions(providers=[cluster.provider])
+    operator = GpuOperator(name, GpuOperatorArgs(plan=plan.gpu_operator, after=[]), inside)
+    assert plan.verification
+    Verification(name, VerificationArgs(plan=plan.verification, access=access, triggers=[], after=[operator]))
+
+
+@pytest.fixture(scope="module")
+def both() -> Graph:
+    plan = stack()
+    return run_program(lambda: [one_of_each(name, plan) for name in ("east", "west")])
+
+
+def test_a_second_one_of_each_component_meets_the_first_nowhere(both: Graph) -> None:
+    east = [each.urn for each in both.resources if "east" in each.name]
+    west = [each.urn for each in both.resources if "west" in each.name]
+    assert len(east) == len(west) == 7 + 14
+    assert sorted(urn.replace("west", "east") for urn in west) == sorted(east)
+
+
+def test_every_child_bears_its_components_name_and_has_it_as_its_parent(both: Graph) -> None:
+    components = {each.urn: each for each in both.resources if each.type.startswith("mig-k8s:")}
+    for child in both.resources:
+        if child.urn not in components:
+            parent = components[child.request.parent]
+            assert child.name.startswith(f"{parent.name}-"), child.name
+
+
+def test_nothing_of_one_cluster_goes_into_the_other(both: Graph) -> None:
+    for resource in both.resources:
+        if "west" in resource.name:
+            assert "east" not in json.dumps(resource.inputs), resource.name
+            assert "east" not in resource.request.provider, resource.name

@@ -1,0 +1,56 @@
+"""Secrets stay secret, wherever they go."""
+
+import base64
+import json
+
+from recording import LOCAL_KUBECONFIG, in_clear, opened
+from stacks import ADMIN_PRIVATE_KEY, CLUSTER, HOST_PRIVATE_KEY, RKE2_TOKEN, Program
+
+BODIES = {
+    "administrator's key": ADMIN_PRIVATE_KEY.splitlines()[3],
+    "host key": HOST_PRIVATE_KEY.splitlines()[3],
+    "token": RKE2_TOKEN,
+    "kubeconfig": "certificate-authority-data: Q0E=",
+}
+
+
+def test_every_secret_goes_somewhere_and_stands_nowhere_in_clear(program: Program) -> None:
+    graph = program(nodePools=CLUSTER, mig={"strategy": "single"})
+    everything = json.dumps([_decoded(opened(each.inputs)) for each in graph.resources])
+    readable = json.dumps([_decoded(in_clear(each.inputs)) for each in graph.resources])
+    for what, body in BODIES.items():
+        assert body in everything, f"this test does not see where the {what} goes"
+        assert body not in readable, what
+
+
+def _decoded(inputs: object) -> object:
+    """Inputs with their custom data decoded, so that a key within is seen."""
+    if isinstance(inputs, dict):
+        return {
+            key: base64.b64decode(item).decode() if key == "customData" and item else _decoded(item)
+            for key, item in inputs.items()
+        }
+    return [_decoded(item) for item in inputs] if isinstance(inputs, list) else inputs
+
+
+def test_no_command_line_holds_a_secret(program: Program) -> None:
+    """The provider prints the command when it fails."""
+    graph = program(nodePools=CLUSTER, mig={"strategy": "single"})
+    for command in graph.commands():
+        assert isinstance(command.inputs["create"], str)
+        for what, body in BODIES.items():
+            assert body not in command.inputs["create"], (command.name, what)
+
+
+def test_the_kubeconfig_is_the_only_secret_output(program: Program) -> None:
+    exports = program().exports
+    assert {name for name, exported in exports.items() if exported.secret} == {"kubeconfig"}
+    shown = json.dumps({name: exported.value for name, exported in exports.items() if not exported.secret})
+    for what, body in BODIES.items():
+        assert body not in shown, what
+
+
+def test_the_cluster_sees_the_kubeconfig_as_a_secret(program: Program) -> None:
+    provider = program().one("cluster-kubernetes")
+    assert in_clear(provider.inputs)["kubeconfig"] is None
+    assert provider.plain("kubeconfig") == LOCAL_KUBECONFIG.replace("127.0.0.1", "198.51.100.10")

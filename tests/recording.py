@@ -1,0 +1,234 @@
+"""Runs a Pulumi program, above all the real `__main__.py`, against a monitor that records what it asks for."""
+
+import asyncio
+import contextvars
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from google.protobuf import json_format
+from pulumi.runtime import mocks, rpc, settings
+from pulumi.runtime.config import set_all_config
+from pulumi.runtime.stack import run_pulumi_func
+
+Wire = Any
+"""A value as it crosses the wire: JSON, or a protobuf message."""
+REPOSITORY = Path(__file__).resolve().parent.parent
+LOCAL_KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+clusters:
+- cluster:
+    certificate-authority-data: Q0E=
+    server: https://127.0.0.1:6443
+  name: default
+"""
+VERIFICATION_REPORT = {"version": 1, "passed": True, "checks": [], "devices": []}
+
+
+@dataclass(frozen=True)
+class Encrypted:
+    """A value that the stack file holds encrypted; the engine hands it over in clear, with its key marked."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """One resource as the program registered it."""
+
+    type: str
+    name: str
+    urn: str
+    inputs: dict[str, Any]
+    """By wire name; secrets as {signature: …, "value": …}."""
+    request: Wire
+    """The whole RegisterResourceRequest, for the resource options."""
+
+    @property
+    def stays(self) -> bool:
+        return bool(self.request.retainOnDelete)
+
+    def plain(self, *path: str | int) -> Wire:
+        """The input at this path with its secrets opened."""
+        value: Wire = opened(self.inputs)
+        for part in path:
+            value = value[part]
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """One stack output."""
+
+    value: Any
+    secret: bool
+    known: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """Everything a finished run of the program registered and exported."""
+
+    resources: list[Registered]
+    exports: dict[str, Exported]
+
+    def of(self, type_name: str) -> list[Registered]:
+        """All resources whose type token ends with this."""
+        return [resource for resource in self.resources if resource.type.endswith(f":{type_name}")]
+
+    def one(self, name: str, type_name: str = "") -> Registered:
+        """The only resource of this name that is no component, or that has this type."""
+        found = [
+            resource
+            for resource in self.resources
+            if resource.name == name
+            and (resource.type.endswith(f":{type_name}") if type_name else resource.request.custom)
+        ]
+        assert len(found) == 1, f"{len(found)} resources {name}; there are {[each.name for each in self.resources]}"
+        return found[0]
+
+    def commands(self) -> list[Registered]:
+        return [each for each in self.resources if each.type == "command:remote:Command"]
+
+    def waits_for(self, later: Registered, earlier: Registered) -> bool:
+        """Whether the engine makes `later` only when `earlier` is there."""
+        by_urn = {resource.urn: resource for resource in self.resources}
+        seen: set[str] = set()
+        open_urns = [later.urn]
+        while open_urns:
+            resource = by_urn[open_urns.pop()]
+            provider = resource.request.provider.rpartition("::")[0]
+            for urn in {*resource.request.dependencies, *({provider} & by_urn.keys())} - seen:
+                seen.add(urn)
+                open_urns.append(urn)
+        return earlier.urn in seen
+
+
+def opened(value: Wire) -> Wire:
+    """The value with every secret in it opened."""
+    if isinstance(value, Mapping):
+        if rpc._special_sig_key in value:
+            return opened(value.get("value"))
+        return {key: opened(item) for key, item in value.items()}
+    return [opened(item) for item in value] if isinstance(value, list) else value
+
+
+def in_clear(value: Wire) -> Wire:
+    """The value without its secrets: what would stand readable in state."""
+    if isinstance(value, Mapping):
+        return None if rpc._special_sig_key in value else {key: in_clear(item) for key, item in value.items()}
+    return [in_clear(item) for item in value] if isinstance(value, list) else value
+
+
+class Cloud(mocks.Mocks):
+    """Answers as the providers would, as far as the program uses an answer."""
+
+    def __init__(self, *, preview: bool) -> None:
+        self._preview = preview
+        self._addresses = (f"198.51.100.{number}" for number in itertools.count(10))
+
+    def call(self, args: mocks.MockCallArgs) -> Wire:
+        raise AssertionError(f"the program calls {args.token}; it must get along without asking the cloud")
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        computed = {} if self._preview else self._computed(args)
+        return (None if self._preview else f"/ids/{args.name}"), {**args.inputs, **computed}
+
+    def _computed(self, args: mocks.MockResourceArgs) -> dict[str, Any]:
+        match args.typ:
+            case "azure-native:network:PublicIPAddress":
+                return {"name": args.name, "ipAddress": next(self._addresses)}
+            case "azure-native:compute:VirtualMachine":
+                return {"name": args.name, "vmId": f"vm_id of {args.name}"}
+            case "command:remote:Command":
+                return {"stdout": _stdout(args.inputs["create"]), "stderr": ""}
+            case _:
+                return {} if args.typ.startswith("kubernetes:") else {"name": args.name}
+
+
+def _stdout(command: str) -> str:
+    if "rke2.yaml" in command:
+        return LOCAL_KUBECONFIG
+    return json.dumps(VERIFICATION_REPORT) if "mig-verify" in command else ""
+
+
+class RecordingMonitor(mocks.MockMonitor):
+    """The SDK's own mock of the engine, which also keeps the resource options and refuses a URN's second use."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        super().__init__(cloud)
+        self.registered: list[Registered] = []
+
+    def RegisterResource(self, request: Wire) -> Wire:  # noqa: N802 - gRPC's name
+        response = super().RegisterResource(request)
+        assert response.urn not in {each.urn for each in self.registered}, f"Duplicate resource URN '{response.urn}'"
+        self.registered.append(
+            Registered(
+                type=request.type,
+                name=request.name,
+                urn=response.urn,
+                inputs=json_format.MessageToDict(request.object),
+                request=request,
+            )
+        )
+        return response
+
+
+def run_program(
+    program: Callable[[], object], config: Mapping[str, str | Encrypted] | None = None, *, preview: bool = False
+) -> Graph:
+    """Runs a Pulumi program to its end, all outputs included, in an event loop and a context of its own."""
+    return contextvars.copy_context().run(_run, program, config or {}, preview)
+
+
+def _run(program: Callable[[], object], config: Mapping[str, str | Encrypted], preview: bool) -> Graph:
+    settings.reset_options()
+    cloud = Cloud(preview=preview)
+    monitor = RecordingMonitor(cloud)
+    exports: dict[str, Exported] = {}
+
+    async def whole() -> None:
+        await run_pulumi_func(lambda: program() and None)
+        root = settings.get_root_resource()
+        assert isinstance(root, pulumi.runtime.stack.Stack)
+        for name, value in root.outputs.items():
+            exports[name] = await _exported(value)
+
+    loop = asyncio.new_event_loop()
+    # A program that failed leaves outputs nobody looked at. As in Pulumi's own host, asyncio says nothing of them: the
+    # failure itself is raised below, and a report out of a garbage collection breaks whatever parses then.
+    loop.set_exception_handler(lambda _loop, _context: None)
+    asyncio.set_event_loop(loop)
+    try:
+        mocks.set_mocks(cloud, project="mig-k8s", stack="test", preview=preview, monitor=monitor)
+        set_all_config(
+            {key: value.text if isinstance(value, Encrypted) else value for key, value in config.items()},
+            [key for key, value in config.items() if isinstance(value, Encrypted)],
+        )
+        loop.run_until_complete(whole())
+    finally:
+        loop.run_until_complete(_left_over())
+        loop.run_until_complete(loop.shutdown_default_executor())
+        asyncio.set_event_loop(None)
+        loop.close()
+    return Graph(resources=[each for each in monitor.registered if each.type != "pulumi:pulumi:Stack"], exports=exports)
+
+
+async def _left_over() -> None:
+    """Ends what a failed program left waiting, so that nothing of it runs in a later test."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _exported(value: object) -> Exported:
+    output: pulumi.Output[Any] = pulumi.Output.from_input(value)
+    return Exported(
+        value=await output.future(with_unknowns=True), secret=await output.is_secret(), known=await output.is_known()
+    )
