@@ -1,0 +1,73 @@
+"""Fixtures of the scripts' tests."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fake_gpu import FakeGpu
+from gpu_on_machine import Gpus, build
+from scripted_machine import STAGES, SYSTEMCTL, Machine
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """A machine whose stages all succeed at once and whose systemd runs converge."""
+    made = Machine(tmp_path)
+    made.program("systemctl", SYSTEMCTL)
+    for name in STAGES:
+        made.stage(name, f"echo done {name} is well")
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def real_stages(tmp_path: Path) -> Machine:
+    """A machine with the real stages and no programs of its own yet."""
+    made = Machine(tmp_path)
+    for name in STAGES:
+        made.copy(f"stages/{name}", f"usr/local/lib/mig-k8s/stages/{name}")
+    return made
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], bool], str], None]:
+    """Wait for a condition, at most ten seconds."""
+
+    def wait(condition: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + 10
+        while not condition():
+            if time.monotonic() > deadline:
+                pytest.fail(f"waited 10 s for {what}")
+            time.sleep(0.02)
+
+    return wait
+
+
+@pytest.fixture
+def gpu(tmp_path: Path, gpu_program: Path) -> FakeGpu:
+    """The tutorial's A100 80GB PCIe with driver 580.159.04 loaded and MIG mode off."""
+    directory = tmp_path / "gpu"
+    directory.mkdir()
+    made = FakeGpu(directory, gpu_program)
+    made.plug({})
+    made.load_driver()
+    return made
+
+
+@pytest.fixture(scope="session")
+def gpu_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sandbox's GPU program, to be called by names such as nvidia-smi and load-driver."""
+    return build(tmp_path_factory.mktemp("gpu"))
+
+
+@pytest.fixture
+def gpus(tmp_path: Path, gpu_program: Path) -> Callable[..., Gpus]:
+    """Makes a machine with these GPU models, MIG mode off, and no Kubernetes."""
+
+    def make(*models: str) -> Gpus:
+        machine = Machine(tmp_path)
+        machine.program("systemctl", "echo inactive; exit 3")
+        return Gpus(machine, gpu_program, models)
+
+    return make

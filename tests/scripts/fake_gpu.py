@@ -1,0 +1,85 @@
+"""The sandbox's fake GPU without a machine: its programs, its hardware directory and what a reboot takes away."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+PROGRAMS = ("nvidia-smi", "load-driver", "nvidia-container-runtime", "vectorAdd")
+TUTORIAL_GPU = "GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b"
+
+
+class FakeGpu:
+    """GPUs, the driver's programs in ``bin`` and the variables they read in ``environment``.
+
+    The programs take every user for root, unless ``environment["GPU_PRIVILEGED"]`` is "0".
+    """
+
+    def __init__(self, path: Path, binary: Path) -> None:
+        self.bin, self.hardware, self.volatile = path / "bin", path / "hardware", path / "run-gpu"
+        self.bin.mkdir()
+        self.hardware.mkdir()
+        for name in PROGRAMS:
+            (self.bin / name).symlink_to(binary)
+        self.environment = {
+            "GPU_HARDWARE": str(self.hardware),
+            "GPU_VOLATILE": str(self.volatile),
+            "GPU_VISIBLE": str(path / "visible-devices"),
+            "GPU_PRIVILEGED": "1",
+            "PATH": f"{self.bin}:{os.environ['PATH']}",
+        }
+
+    def plug(self, *gpus: dict[str, Any]) -> None:
+        """Put these GPUs in: index, model, uuid, pci_bus_id; what is missing is the tutorial's A100."""
+        tutorial = {"model": "A100-80GB", "uuid": TUTORIAL_GPU, "pci_bus_id": "00000001:00:00.0"}
+        entries = [{"index": index, **tutorial, **gpu} for index, gpu in enumerate(gpus)]
+        (self.hardware / "gpus.json").write_text(json.dumps(entries))
+
+    def fault(self, faults: dict[str, Any]) -> None:
+        """Let exactly these things go wrong from now on."""
+        (self.hardware / "faults.json").write_text(json.dumps(faults))
+
+    def load_driver(self, version: str = "580.159.04") -> None:
+        self.run("load-driver", version).check_returncode()
+
+    def reboot(self) -> None:
+        """Lose what a reboot loses, and load the driver that was loaded."""
+        version = (self.volatile / "driver").read_text().strip()
+        shutil.rmtree(self.volatile)
+        self.load_driver(version)
+
+    def run(self, program: str, *arguments: str, timeout: float = 20) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.bin / program, *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def smi(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Run nvidia-smi with arguments that hold no spaces."""
+        return self.run("nvidia-smi", *command.split())
+
+    def said(self, command: str) -> str:
+        """What nvidia-smi prints when it succeeds."""
+        answer = self.smi(command)
+        assert answer.returncode == 0, f"nvidia-smi {command}: exit {answer.returncode}: {answer.stdout}{answer.stderr}"
+        return answer.stdout
+
+    def mode(self) -> str:
+        return self.said("--query-gpu=mig.mode.current,mig.mode.pending --format=csv,noheader").strip()
+
+    def placements(self) -> list[str]:
+        """What exists, in the order of -lgi: "3g.40gb 1 4:4" is profile, GPU instance id, start:size."""
+        rows = (line.split() for line in self.smi("mig -lgi").stdout.splitlines() if line.startswith("|   "))
+        return [f"{row[3]} {row[5]} {row[6]}" for row in rows if row[1].isdigit()]
+
+    def enable(self) -> None:
+        """MIG mode on, whatever that takes."""
+        self.said("-mig 1")
+        if self.mode() != "Enabled, Enabled":
+            self.reboot()

@@ -1,0 +1,105 @@
+"""GPUs for the scripts: the sandbox's nvidia-smi, built once per session, and its own state as the truth."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from scripted_machine import Machine
+
+SOURCE = Path(__file__).resolve().parents[2] / "sandbox" / "gpu"
+PROFILE_NAMES = {
+    0: "7g.80gb",
+    5: "4g.40gb",
+    9: "3g.40gb",
+    14: "2g.20gb",
+    15: "1g.20gb",
+    19: "1g.10gb",
+    20: "1g.10gb+me",
+}
+"""Of the 80 GB GPUs with eight memory slices."""
+
+
+def build(folder: Path) -> Path:
+    """The GPU program."""
+    program = folder / "gpu"
+    environment = {**os.environ, "CGO_ENABLED": "0"}
+    command = ["go", "build", "-o", str(program), "."]
+    subprocess.run(command, cwd=SOURCE, env=environment, check=True, timeout=110)
+    return program
+
+
+class Gpus:
+    """The GPUs of a machine. Volatile state goes with a reboot, the hardware stays."""
+
+    def __init__(self, machine: Machine, program: Path, models: tuple[str, ...]) -> None:
+        self.machine = machine
+        self.hardware = machine.state / "hardware"
+        self.volatile = machine.state / "volatile"
+        self.hardware.mkdir()
+        for name in ("nvidia-smi", "load-driver"):
+            (machine.programs / name).symlink_to(program)
+        machine.environment |= {
+            "GPU_HARDWARE": str(self.hardware),
+            "GPU_VOLATILE": str(self.volatile),
+            "GPU_PRIVILEGED": "1",
+        }
+        self.uuids = [f"GPU-{index}0000000-0000-0000-0000-000000000000" for index, _ in enumerate(models)]
+        cards = [
+            {"index": index, "model": model, "uuid": self.uuids[index], "pci_bus_id": f"0000000{index + 1}:00:00.0"}
+            for index, model in enumerate(models)
+        ]
+        (self.hardware / "gpus.json").write_text(json.dumps(cards), encoding="utf-8")
+        self.reboot()
+
+    def reboot(self) -> None:
+        """Power off and on: what is volatile is lost, the driver is loaded."""
+        shutil.rmtree(self.volatile, ignore_errors=True)
+        loaded = self.machine.run("load-driver")
+        assert loaded.returncode == 0, loaded.stderr
+
+    def faults(self, **faults: object) -> None:
+        (self.hardware / "faults.json").write_text(json.dumps(faults), encoding="utf-8")
+
+    def smi(self, *arguments: str) -> str:
+        ended = self.machine.run("nvidia-smi", *arguments)
+        return ended.stdout + ended.stderr
+
+    def enable(self) -> None:
+        """MIG mode on all GPUs, with the reboot that it may take."""
+        self.smi("-mig", "1")
+        self.reboot()
+        self.smi("-mig", "1")
+
+    def state(self, index: int = 0) -> list[dict[str, Any]]:
+        """GPU instances as the GPU itself keeps them, ordered by their place."""
+        path = self.volatile / "state.json"
+        gpus = json.loads(path.read_text(encoding="utf-8"))["gpus"] if path.exists() else {}
+        instances = (gpus.get(self.uuids[index]) or {}).get("instances") or []
+        return sorted(instances, key=lambda instance: int(instance["start"]))
+
+    def places(self, index: int = 0) -> list[str]:
+        """Profile id and start of every GPU instance, with `-` when it is not one full compute instance."""
+        return [
+            f"{instance['profile']}:{instance['start']}{'' if len(instance['compute'] or []) == 1 else '-'}"
+            for instance in self.state(index)
+        ]
+
+    def mode(self) -> list[str]:
+        return self.smi("--query-gpu=mig.mode.current,mig.mode.pending", "--format=csv,noheader").splitlines()
+
+
+def layout(*instances: str, mode: bool = True, index: int = 0) -> dict[str, Any]:
+    """One GPU of a layout; an instance is written `3g.40gb:4`."""
+    places = [instance.split(":") for instance in instances]
+    return {
+        "index": index,
+        "mode": mode,
+        "instances": [{"profile": profile, "start": int(start)} for profile, start in places],
+    }
+
+
+def layout_json(*gpus: dict[str, Any]) -> str:
+    return json.dumps({"version": 1, "gpus": list(gpus)})

@@ -1,0 +1,199 @@
+"""mig-apply from any state to any layout, with faults, foreign instances and reboots in between.
+
+The truth is the state the sandbox's GPU keeps for itself, not what mig-apply reports.
+"""
+
+import argparse
+import contextlib
+import importlib.util
+import io
+import json
+import os
+import tempfile
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from gpu_on_machine import PROFILE_NAMES, Gpus, layout, layout_json
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from scripted_machine import Machine
+
+# NVIDIA's table for GPUs with eight memory slices: profile, memory slices, compute slices, starts, at most.
+TABLE = (
+    ("1g.10gb", 1, 1, range(7), 7),
+    ("1g.10gb+me", 1, 1, range(7), 1),
+    ("1g.20gb", 2, 1, (0, 2, 4, 6), 4),
+    ("2g.20gb", 2, 2, (0, 2, 4), 3),
+    ("3g.40gb", 4, 3, (0, 4), 2),
+    ("4g.40gb", 4, 4, (0,), 1),
+    ("7g.80gb", 8, 7, (0,), 1),
+)
+PLACES = [(name, start, size, compute, most) for name, size, compute, starts, most in TABLE for start in starts]
+
+
+def fitting(order: list[tuple[str, int, int, int, int]]) -> list[str]:
+    """The places, taken in their order as long as there is room."""
+    taken: set[int] = set()
+    slices, chosen = 0, list[str]()
+    for name, start, size, compute, most in order:
+        wanted = set(range(start, start + size))
+        same = sum(place.split(":")[0] == name for place in chosen)
+        if not wanted & taken and slices + compute <= 7 and same < most:
+            taken |= wanted
+            slices += compute
+            chosen.append(f"{name}:{start}")
+    return chosen
+
+
+LAYOUTS = st.builds(
+    lambda order, count: fitting(order)[:count], st.permutations(PLACES), st.integers(min_value=0, max_value=7)
+)
+
+
+def loaded(machine: Machine) -> ModuleType:
+    """mig-apply as a module of this machine."""
+    path = str(machine.root / "usr/local/sbin/mig-apply")
+    spec = importlib.util.spec_from_loader("mig_apply", SourceFileLoader("mig_apply", path))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Applying(RuleBasedStateMachine):
+    """One A100 or H100, and everything that can happen to it."""
+
+    program: Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = contextlib.ExitStack()
+        folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
+        self.machine = Machine(folder)
+        self.machine.program("systemctl", "echo inactive; exit 3")
+        self.remembered: list[str] | None = None
+        self.patch = self.stack.enter_context(pytest.MonkeyPatch.context())
+
+    @initialize(model=st.sampled_from(["A100-80GB", "H100-80GB"]))
+    def plug(self, model: str) -> None:
+        self.gpus = Gpus(self.machine, self.program, (model,))
+        for name, value in self.machine.environment.items():
+            self.patch.setitem(os.environ, name, value)
+        self.script = loaded(self.machine)
+        self.gpus.enable()
+
+    def teardown(self) -> None:
+        self.stack.close()
+
+    def run(self, *, boot: bool = False, wanted: list[str] | None = None) -> tuple[int, dict[str, Any]]:
+        path = self.machine.root / "wanted.json"
+        path.write_text(layout_json(layout(*(wanted or []))), encoding="utf-8")
+        arguments = argparse.Namespace(boot=boot, layout=str(path), dry_run=False, drain=False)
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+            code = self.script.run(arguments)
+        return code, json.loads(out.getvalue())
+
+    def identities(self) -> dict[str, tuple[int, tuple[tuple[int, int], ...]]]:
+        """Place -> GPU instance id and compute instances: what a MIG device's UUID hangs on."""
+        return {
+            f"{PROFILE_NAMES[instance['profile']]}:{instance['start']}": (
+                instance["id"],
+                tuple((compute["id"], compute["profile"]) for compute in instance["compute"] or []),
+            )
+            for instance in self.gpus.state()
+        }
+
+    def full(self, place: str) -> int:
+        """Profile id of the full compute instance."""
+        return {"1g": 0, "2g": 1, "3g": 2, "4g": 3, "7g": 4}[place[:2]] if not place.startswith("1g.20gb") else 7
+
+    @rule(wanted=LAYOUTS)
+    def a_layout_is_reached_and_what_can_stay_stays(self, wanted: list[str]) -> None:
+        before = self.identities()
+        code, report = self.run(wanted=wanted)
+        assert code == 0, report
+        after = self.identities()
+        assert sorted(after) == sorted(wanted)
+        for place, (number, computes) in after.items():
+            assert computes == ((0, self.full(place)),)
+            if place in before:
+                assert before[place][0] == number
+        self.remembered = wanted
+        code, report = self.run(wanted=wanted)
+        assert (code, report["changed"], report["gpus"][0]["commands"]) == (0, False, [])
+        assert self.identities() == after
+
+    @rule(wanted=LAYOUTS, k=st.integers(min_value=1, max_value=4))
+    def a_creation_fails_and_the_gpu_is_as_it_was_or_right(self, wanted: list[str], k: int) -> None:
+        before = self.identities()
+        self.gpus.faults(cgi_fails_at=k)
+        code, _ = self.run(wanted=wanted)
+        self.gpus.faults()
+        self.judge(code, before, wanted)
+
+    @rule(wanted=LAYOUTS, which=st.integers(min_value=0, max_value=6))
+    def a_device_is_busy_and_the_gpu_is_as_it_was_or_right(self, wanted: list[str], which: int) -> None:
+        before = self.identities()
+        uuids = [line.split("UUID: ")[1].rstrip(")") for line in self.gpus.smi("-L").splitlines() if "MIG-" in line]
+        if not uuids:
+            return
+        self.gpus.faults(busy=[uuids[which % len(uuids)]])
+        code, _ = self.run(wanted=wanted)
+        self.gpus.faults()
+        self.judge(code, before, wanted)
+
+    def judge(self, code: int, before: dict[str, Any], wanted: list[str]) -> None:
+        after = self.identities()
+        if code == 0:
+            assert sorted(after) == sorted(wanted)
+            self.remembered = wanted
+            return
+        shape = {place: sorted(profile for _, profile in computes) for place, (_, computes) in after.items()}
+        assert shape == {place: sorted(profile for _, profile in computes) for place, (_, computes) in before.items()}
+        for place in set(before) & set(wanted):
+            if before[place][1] == ((0, self.full(place)),):
+                assert after[place] == before[place], f"{place} could stay and was made anew"
+
+    @rule(wanted=LAYOUTS, wrong=st.sampled_from(["3g.40gb:1", "9g.90gb:0", "7g.80gb:4"]))
+    def a_layout_that_does_not_fit_touches_nothing(self, wanted: list[str], wrong: str) -> None:
+        before = self.identities()
+        assert self.run(wanted=[*wanted, wrong])[0] == 1
+        assert self.identities() == before
+
+    @rule(place=st.sampled_from(PLACES), inside=st.sampled_from(["-C", "", "0"]))
+    def somebody_makes_an_instance(self, place: tuple[str, int, int, int, int], inside: str) -> None:
+        profile = next(number for number, name in PROFILE_NAMES.items() if name == place[0])
+        known = {instance["id"] for instance in self.gpus.state()}
+        self.gpus.smi("mig", "-cgi", f"{profile}:{place[1]}", *(["-C"] if inside == "-C" else []))
+        new = [instance["id"] for instance in self.gpus.state() if instance["id"] not in known]
+        if inside == "0" and new:
+            self.gpus.smi("mig", "-gi", str(new[0]), "-cci", "0")
+
+    @rule()
+    def somebody_destroys_everything(self) -> None:
+        self.gpus.smi("mig", "-dci")
+        self.gpus.smi("mig", "-dgi")
+
+    @rule()
+    def a_reboot_ends_with_the_remembered_layout(self) -> None:
+        self.gpus.reboot()
+        assert self.gpus.places() == []
+        assert self.run(boot=True)[0] == 0
+        if self.remembered is None:
+            self.gpus.enable()
+        assert sorted(self.identities()) == sorted(self.remembered or [])
+
+
+def test_from_any_state_to_any_layout(gpu_program: Path) -> None:
+    machine = type("ApplyingWithProgram", (Applying,), {"program": gpu_program})
+    checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
+    run_state_machine_as_test(
+        machine,
+        settings=settings(max_examples=12, stateful_step_count=6, deadline=None, suppress_health_check=checks),
+    )
