@@ -1,0 +1,251 @@
+"""A Pulumi of the sandbox's own: home, plugins, state, passphrase, keys and one stack, all in the sandbox's directory.
+
+Nothing of the user's Pulumi is read or written: not the home, the login, the stacks nor the stack file, which is merged
+into a copy. The checkout is not written to.
+"""
+
+import importlib.metadata
+import json
+import os
+import secrets
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sandbox import engine_output, private_file, toolchain
+from sandbox.error import SandboxError
+from sandbox.process import ProcessId, run
+from sandbox.virtualenv import CHECKOUT
+
+STACK = "sandbox"
+_NAMESPACE = "mig-k8s"
+_LANGUAGE_HOST_VERSION = "3.259.0"
+_PROVIDERS = ("azure-native", "command", "kubernetes")
+_FOREIGN = ("PULUMI_", "ARM_", "AZURE_", "HELM_", "KUBE", "PYTHONPATH", "SSH_AUTH_SOCK", "MIG_K8S_SANDBOX")
+"""Variables that would lead the engine or its plugins to something of the user's."""
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+"""Everything the engine talks to is on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The sandbox's Pulumi below `root`. `machines`: whether its providers may make anything, or only preview."""
+
+    root: Path
+    machines: bool
+
+    @property
+    def stack_file(self) -> Path:
+        """The stack file in use: the chosen one with the sandbox's keys and sources."""
+        return self.root / "stack.yaml"
+
+    @property
+    def admin_key(self) -> Path:
+        """The administrator's private SSH key."""
+        return self.root / "keys" / "admin"
+
+    @property
+    def host_key(self) -> Path:
+        """The machines' private SSH host key."""
+        return self.root / "keys" / "host"
+
+    @property
+    def engine_file(self) -> Path:
+        """The pid file of the engine that works for people to see."""
+        return self.root / "pulumi" / "engine.pid"
+
+    @property
+    def locks(self) -> Path:
+        """Where the engine's locks are: one file for each that is held, or was when its holder was killed."""
+        return self.root / "pulumi" / "state" / ".pulumi" / "locks"
+
+    @property
+    def programs(self) -> Path:
+        """kubectl, helm and pulumi for the providers and for people."""
+        return self.root / "bin"
+
+    def prepare(self, stack_file: Path, sources: Mapping[str, str] | None) -> None:
+        """Lay out everything for `stack_file`.
+
+        `sources`: where its machines get things from; None leaves the file's own.
+        """
+        chosen = _configuration(stack_file)
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in ("keys", "helm", "pulumi/state", "pulumi/project"):
+            (self.root / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._install_plugins()
+        _link(self.programs / "pulumi", toolchain.pulumi())
+        own = self._own_secrets()
+        public_key = self.admin_key.with_suffix(".pub").read_text().strip()
+        merged = {
+            "encryptionsalt": own["encryptionsalt"],
+            "config": _merged(chosen, public_key, own["config"], sources),
+        }
+        private_file.write(self.stack_file, yaml.safe_dump(merged, sort_keys=False, width=120))
+
+    def link_cluster_programs(self) -> None:
+        """Put kubectl and Helm where the kubernetes provider looks, built if need be."""
+        _link(self.programs / "kubectl", toolchain.kubectl())
+        _link(self.programs / "helm", toolchain.helm())
+
+    def variables(self) -> dict[str, str]:
+        """The environment of the engine and its plugins."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(_FOREIGN) and name.lower() not in _PROXIES
+        }
+        own = {
+            "PATH": f"{self.programs}:{kept.get('PATH', os.defpath)}",
+            "PULUMI_HOME": str(self.root / "pulumi" / "home"),
+            "PULUMI_BACKEND_URL": f"file://{self.root / 'pulumi' / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.root / "pulumi" / "passphrase"),
+            "PULUMI_STACK": STACK,
+            "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",  # a real provider on PATH would otherwise win over ours
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_CREDENTIAL_STORE": "plaintext",
+            "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "1",
+            "HELM_CACHE_HOME": str(self.root / "helm" / "cache"),
+            "HELM_CONFIG_HOME": str(self.root / "helm" / "config"),
+            "HELM_DATA_HOME": str(self.root / "helm" / "data"),
+            "KUBECACHEDIR": str(self.root / "helm" / "kube"),
+        }
+        return {**kept, **own, **({"MIG_K8S_SANDBOX": str(self.root)} if self.machines else {})}
+
+    def pulumi(self, *arguments: str) -> int:
+        """Run the CLI on the stack for people to see; its exit status."""
+        terminal = sys.stdout.isatty()
+        process = subprocess.Popen(
+            self._command((*arguments, "--suppress-progress")),
+            cwd=CHECKOUT,
+            env=self.variables(),
+            stdout=None if terminal else subprocess.PIPE,
+            text=True,
+        )
+        if engine := ProcessId.of(process.pid):
+            engine.write(self.engine_file)
+        log = engine_output.relay(process.stdout) if process.stdout else None
+        while True:
+            try:
+                status = process.wait()
+                if log:
+                    log.join()
+            except KeyboardInterrupt:
+                continue  # the terminal told the CLI too, which ends what it began first
+            return status
+
+    def output(self, *arguments: str, stdin: str = "", project: Path = CHECKOUT) -> str:
+        """The CLI's standard output. Raises SandboxError with what it said if it fails."""
+        done = subprocess.run(
+            self._command(arguments),
+            cwd=project,
+            env=self.variables(),
+            input=stdin,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode:
+            raise SandboxError(f"`pulumi {arguments[0]}` failed:\n{done.stderr.strip()}")
+        return done.stdout
+
+    def state(self, *, secrets: bool = False) -> dict[str, Any]:
+        """The stack's deployment as the engine keeps it; `secrets`: those of the resources in clear."""
+        exported = json.loads(self.output("stack", "export", *(["--show-secrets"] if secrets else [])))
+        deployment: dict[str, Any] = exported["deployment"]
+        return deployment
+
+    def _command(self, arguments: tuple[str, ...]) -> list[str]:
+        # If we are killed, the CLI is told to stop, and with it its plugins.
+        return ["setpriv", "--pdeathsig", "INT", str(self.programs / "pulumi"), *arguments]
+
+    def _install_plugins(self) -> None:
+        plugins = self.root / "pulumi" / "home" / "plugins"
+        self._install(plugins / f"language-python-v{_LANGUAGE_HOST_VERSION}", "language-python", "language_host")
+        for name in _PROVIDERS:
+            version = importlib.metadata.version(f"pulumi-{name}")
+            self._install(plugins / f"resource-{name}-v{version}", f"resource-{name}", name.replace("-", "_"))
+
+    def _install(self, folder: Path, plugin: str, module: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        start = (
+            f"PYTHONPATH={shlex.quote(str(CHECKOUT))} exec {shlex.quote(sys.executable)} -m sandbox.providers.{module}"
+        )
+        private_file.write(folder / f"pulumi-{plugin}", f'#!/bin/sh\n{start} "$@"\n', mode=0o700)
+
+    def _own_secrets(self) -> dict[str, Any]:
+        """A stack file of nothing but the sandbox's own secrets, encrypted; made once, since each takes a CLI run.
+
+        It lives in a project of its own, because `pulumi stack init` writes its salt beside Pulumi.yaml.
+        """
+        project = self.root / "pulumi" / "project"
+        done, file = project / "done", project / f"Pulumi.{STACK}.yaml"
+        if not done.exists():
+            file.unlink(missing_ok=True)
+            private_file.write(self.root / "pulumi" / "passphrase", secrets.token_urlsafe(32))
+            private_file.write(project / "Pulumi.yaml", f"name: {_NAMESPACE}\nruntime: python\n")
+            for key in (self.admin_key, self.host_key):
+                _make_key(key)
+            if STACK in self.output("stack", "ls", "--json", project=project):
+                raise SandboxError(f"{self.root} holds a stack whose secrets are lost: `make sandbox-down`, then again")
+            self.output("stack", "init", STACK, project=project)
+            values = {
+                "sshPrivateKey": self.admin_key.read_text(),
+                "sshHostKey": self.host_key.read_text(),
+                "rke2Token": secrets.token_urlsafe(32),
+            }
+            for key, value in values.items():  # by stdin: a command line can be read by everybody
+                arguments = ("config", "set", "--secret", "--non-interactive", f"{_NAMESPACE}:{key}")
+                self.output(*arguments, stdin=value + "\n", project=project)
+            done.touch()
+        own: dict[str, Any] = yaml.safe_load(file.read_text())
+        return own
+
+
+def _configuration(stack_file: Path) -> dict[str, Any]:
+    """The `config` mapping of a stack file."""
+    try:
+        document = yaml.safe_load(stack_file.read_text())
+    except OSError as error:
+        raise SandboxError(
+            f"{stack_file}: {error.strerror}; STACK names a stack file, e.g. examples/single.yaml"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SandboxError(f"{stack_file} is not YAML: {error}") from None
+    config = document.get("config") if isinstance(document, dict) else None
+    if not isinstance(config, dict):
+        raise SandboxError(f"{stack_file} has no `config:` mapping at its top, so it is no stack file")
+    return config
+
+
+def _merged(
+    chosen: Mapping[str, Any], public_key: str, own: Mapping[str, Any], sources: Mapping[str, str] | None
+) -> dict[str, Any]:
+    """The chosen configuration with the sandbox's secrets and sources instead of its own."""
+    merged = {**chosen, f"{_NAMESPACE}:ssh": {"publicKey": public_key}, **own}
+    if sources is not None:
+        merged[f"{_NAMESPACE}:sources"] = {**(chosen.get(f"{_NAMESPACE}:sources") or {}), **sources}
+        rke2 = chosen.get(f"{_NAMESPACE}:rke2")
+        if isinstance(rke2, dict):  # the checksum of a real artifact says nothing of ours
+            merged[f"{_NAMESPACE}:rke2"] = {key: value for key, value in rke2.items() if key != "sha256"}
+    return merged
+
+
+def _make_key(path: Path) -> None:
+    if not path.exists():
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "mig-k8s sandbox", "-f", str(path)])
+
+
+def _link(link: Path, target: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not link.is_symlink() or link.readlink() != target:
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+

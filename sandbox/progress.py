@@ -1,0 +1,57 @@
+"""What the sandbox is doing and where the time goes, on standard error."""
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+_QUIET_SECONDS = 15
+"""Without a terminal, a step says every so many seconds that it is still alive."""
+
+
+def say(text: str) -> None:
+    """One line for whoever is watching."""
+    print(f"· {text}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def step(title: str, expected: str | None = None, *, silent: bool = True) -> Iterator[None]:
+    """Announce `title`, show that it is alive while it runs, and say how long it took or that it failed.
+
+    `expected` is a rough duration for people ("about 4 min"). What is not `silent` shows its own life.
+    """
+    say(f"{title} ({expected}) …" if expected else f"{title} …")
+    started, ended = time.monotonic(), threading.Event()
+    heart = threading.Thread(target=_beat, args=(title, started, ended), daemon=True)
+    if silent:
+        heart.start()
+    outcome = "failed after"
+    try:
+        yield
+        outcome = "done in"
+    finally:
+        ended.set()
+        if silent:
+            heart.join()
+        say(f"{title}: {outcome} {duration(time.monotonic() - started)}")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: `0.4 s`, `42 s`, `3 min 23 s`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _beat(title: str, started: float, ended: threading.Event) -> None:
+    terminal = sys.stderr.isatty()
+    while not ended.wait(1 if terminal else _QUIET_SECONDS):
+        elapsed = duration(time.monotonic() - started)
+        if terminal:
+            print(f"\r  {title}: {elapsed} ", end="", file=sys.stderr, flush=True)
+        else:
+            say(f"{title}: {elapsed} …")
+    if terminal:
+        print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,180 @@
+"""Stand-in for pulumi-resource-kubernetes 4.34: the real kubectl and Helm on PATH against the kubeconfig."""
+
+import hashlib
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sandbox.providers.resource_provider import Failure, InvalidInput, NotReady, ResourceProvider, serve
+from sandbox.providers.values import UNKNOWN, Properties, has_unknown
+
+_RELEASE = "kubernetes:helm.sh/v3:Release"
+_HELM_SECONDS = 300
+_GRACE_SECONDS = 60
+"""Helm and kubectl keep their own time; this is how much longer they may take to say so."""
+_IDENTITY = ("metadata.name", "metadata.namespace", "kind", "apiVersion")
+
+
+def _active_cluster(kubeconfig: str) -> dict[str, Any] | None:
+    """The cluster of the current context; None for what is no kubeconfig, which the provider treats as out of reach."""
+    try:
+        config = yaml.safe_load(kubeconfig)
+        context = next(entry["context"] for entry in config["contexts"] if entry["name"] == config["current-context"])
+        cluster: dict[str, Any] = next(e["cluster"] for e in config["clusters"] if e["name"] == context["cluster"])
+    except (yaml.YAMLError, KeyError, TypeError, StopIteration):
+        return None
+    return cluster
+
+
+class Kubernetes(ResourceProvider):
+    """Objects by `kubectl apply`, releases by `helm upgrade --install`."""
+
+    name = "kubernetes"
+
+    def __init__(self) -> None:
+        self._kubeconfig = ""
+
+    def configure(self, config: Properties) -> None:
+        self._kubeconfig = config.get("kubeconfig") or ""
+
+    def replaced_configuration(self, old: Properties, new: Properties) -> list[str]:
+        before, after = old.get("clusterIdentifier"), new.get("clusterIdentifier")
+        if before and before == after:
+            return []
+        replaced = ["clusterIdentifier"] if before and after else []  # to add or remove it replaces nothing
+        old_config, new_config = old.get("kubeconfig"), new.get("kubeconfig")
+        if new_config == UNKNOWN or _moved(old_config, new_config):
+            replaced.append("kubeconfig")
+        return replaced
+
+    def check(self, token: str, name: str, old: Properties, new: Properties, seed: bytes) -> Properties:
+        suffix = hashlib.sha256(seed).hexdigest()[:8]
+        if token == _RELEASE:
+            return self._check_release(f"{name}-{suffix}", old, new)
+        if token.endswith("List") or ":helm" in token or ":yaml" in token:
+            raise Failure(f"the sandbox does not stand in for {token}")
+        metadata = new.setdefault("metadata", {})
+        if not metadata.get("name"):
+            metadata["name"] = (old.get("metadata") or {}).get("name") or f"{name}-{suffix}"
+        return new
+
+    def replaces(self, token: str, path: str) -> bool:
+        return path in (("name", "namespace") if token == _RELEASE else _IDENTITY)
+
+    def create(self, token: str, _urn: str, inputs: Properties, timeout: float) -> tuple[str, Properties]:
+        if token == _RELEASE:
+            return self._install(inputs)
+        return self._apply(inputs, timeout)
+
+    def update(self, token: str, _urn: str, _old: Properties, new: Properties, timeout: float) -> Properties:
+        return (self._install(new) if token == _RELEASE else self._apply(new, timeout))[1]
+
+    def read(
+        self, token: str, resource_id: str, state: Properties, inputs: Properties
+    ) -> tuple[str, Properties, Properties]:
+        namespace, _, name = resource_id.rpartition("/")
+        if token == _RELEASE:
+            listed = self._call("helm", "list", "-n", namespace, "--filter", f"^{name}$", "--all", "-o", "json")
+            found = bool(json.loads(listed))
+        else:
+            found = bool(self._kubectl("get", state, name, namespace, "--ignore-not-found", "-o", "name"))
+        return (resource_id, state, inputs) if found else ("", {}, {})
+
+    def delete(self, token: str, _urn: str, resource_id: str, state: Properties) -> None:
+        namespace, _, name = resource_id.rpartition("/")
+        if token == _RELEASE:
+            self._call("helm", "uninstall", name, "--wait", "--ignore-not-found", "-n", namespace)
+        else:
+            self._kubectl("delete", state, name, namespace, "--ignore-not-found")
+
+    def _check_release(self, name: str, old: Properties, new: Properties) -> Properties:
+        new["name"] = new.get("name") or old.get("name") or name
+        new.setdefault("namespace", "default")
+        new.setdefault("timeout", _HELM_SECONDS)
+        # The real provider loads the chart here, in a preview too, unless something is unknown. Ours does so only once
+        # there is a cluster: a preview without a sandbox has no network to ask.
+        local = Path(new.get("chart") or "") / "Chart.yaml"
+        if local.is_file():
+            new["version"] = yaml.safe_load(local.read_text())["version"]
+        elif _active_cluster(self._kubeconfig) and not has_unknown(new):
+            try:
+                shown = self._call("helm", "show", "chart", *_chart(new))
+            except Failure as failure:
+                raise InvalidInput(
+                    "chart", f"{failure}; check the chart name and repository configuration"
+                ) from failure
+            new["version"] = yaml.safe_load(shown)["version"]
+        return new
+
+    def _install(self, inputs: Properties) -> tuple[str, Properties]:
+        release = f"{inputs['namespace']}/{inputs['name']}"
+        flags = ["-n", inputs["namespace"], "--timeout", f"{inputs['timeout']}s", "-f", "-"]
+        switches = {"createNamespace": "--create-namespace", "atomic": "--atomic", "cleanupOnFail": "--cleanup-on-fail"}
+        flags += [flag for name, flag in switches.items() if inputs.get(name)]
+        flags += [] if inputs.get("skipAwait") else ["--wait"]
+        values = json.dumps(inputs.get("values") or {})
+        command = ["upgrade", "--install", inputs["name"], *_chart(inputs), *flags]
+        try:
+            self._call("helm", *command, stdin=values, seconds=inputs["timeout"] + _GRACE_SECONDS)
+        except Failure as failure:
+            if not inputs.get("atomic") and self.read(_RELEASE, release, inputs, inputs)[0]:
+                reason = f'Helm release "{release}" was created, but failed to initialize completely: {failure}'
+                raise NotReady(reason, release, inputs) from failure
+            raise
+        named = {key: inputs.get(key) for key in ("name", "namespace", "version")}
+        return release, {**inputs, "status": {**named, "status": "deployed"}}
+
+    def _apply(self, inputs: Properties, timeout: float) -> tuple[str, Properties]:
+        flags = ["--server-side", "--force-conflicts", "--field-manager=pulumi-kubernetes", "-f", "-", "-o", "json"]
+        said = self._call("kubectl", "apply", *flags, stdin=json.dumps(inputs), seconds=timeout or _HELM_SECONDS)
+        seen: Properties = json.loads(said)
+        metadata = seen["metadata"]
+        name = "/".join(part for part in (metadata.get("namespace"), metadata["name"]) if part)
+        return name, {**inputs, **seen}
+
+    def _kubectl(self, verb: str, state: Properties, name: str, namespace: str, *flags: str) -> str:
+        group, _, _ = str(state["apiVersion"]).rpartition("/")
+        kind = f"{state['kind']}.{group}" if group else state["kind"]
+        return self._call("kubectl", verb, kind, name, *(["-n", namespace] if namespace else []), *flags)
+
+    def _call(self, tool: str, *arguments: str, stdin: str = "", seconds: float = _HELM_SECONDS) -> str:
+        if _active_cluster(self._kubeconfig) is None:
+            raise Failure("configured Kubernetes cluster is unreachable: unable to load the kubeconfig")
+        with tempfile.NamedTemporaryFile("w", prefix="kubeconfig-") as file:  # 0600, gone with the call
+            file.write(self._kubeconfig)
+            file.flush()
+            command = [tool, "--kubeconfig", file.name, *arguments]
+            try:
+                done = subprocess.run(
+                    command, input=stdin, text=True, capture_output=True, timeout=seconds, check=False
+                )
+            except FileNotFoundError:
+                raise Failure(f"{tool} is not on the sandbox's PATH: was it set up?") from None
+            except subprocess.TimeoutExpired:
+                raise Failure(f"{tool} {arguments[0]}: no end after {seconds:.0f} s") from None
+        if done.returncode:
+            raise Failure(f"{tool} {arguments[0]}: {done.stderr.strip()}")
+        return done.stdout
+
+
+def _moved(old: str | None, new: str | None) -> bool:
+    """Whether two readable kubeconfigs name different clusters."""
+    before, after = _active_cluster(old or ""), _active_cluster(new or "")
+    return before is not None and after is not None and before != after
+
+
+def _chart(inputs: Properties) -> list[str]:
+    repository = (inputs.get("repositoryOpts") or {}).get("repo")
+    return [
+        inputs["chart"],
+        *(["--repo", repository] if repository else []),
+        *(["--version", inputs["version"]] if inputs.get("version") else []),
+    ]
+
+
+if __name__ == "__main__":
+    serve(Kubernetes())

@@ -1,0 +1,130 @@
+"""Stand-in for pulumi-language-python: the part of it that previews, updates and policy packs use.
+
+Only a CLI built from its Go module needs it; a released one brings the real host and prefers it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import grpc
+from google.protobuf import empty_pb2
+from google.protobuf.json_format import MessageToDict
+from pulumi.runtime.proto import language_pb2 as pb
+from pulumi.runtime.proto import language_pb2_grpc, plugin_pb2
+
+from sandbox.providers import plugin
+from sandbox.providers.program import SHOWN
+
+_PROGRAM = Path(__file__).with_name("program.py")
+
+
+class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
+    """Each run of the program is a fresh interpreter: the SDK and the program keep state in their modules."""
+
+    def __init__(self, display: plugin.Display) -> None:
+        self._display = display
+
+    def Handshake(self, _request: object, _context: object) -> pb.LanguageHandshakeResponse:
+        return pb.LanguageHandshakeResponse()
+
+    def GetPluginInfo(self, _request: object, _context: object) -> plugin_pb2.PluginInfo:
+        return plugin_pb2.PluginInfo(version="3.259.0")
+
+    def GetRequiredPackages(self, _request: object, _context: object) -> pb.GetRequiredPackagesResponse:
+        return pb.GetRequiredPackagesResponse()
+
+    def GetRequiredPlugins(self, _request: object, _context: object) -> pb.GetRequiredPluginsResponse:
+        return pb.GetRequiredPluginsResponse()
+
+    def InstallDependencies(self, _request: object, _context: object) -> Iterator[pb.InstallDependenciesResponse]:
+        return iter(())
+
+    def RuntimeOptionsPrompts(self, _request: object, _context: object) -> pb.RuntimeOptionsResponse:
+        return pb.RuntimeOptionsResponse()
+
+    def GetProgramDependencies(self, _request: object, _context: object) -> pb.GetProgramDependenciesResponse:
+        return pb.GetProgramDependenciesResponse()
+
+    def About(self, request: pb.AboutRequest, _context: object) -> pb.AboutResponse:
+        return pb.AboutResponse(executable=str(_python(request.info)), version=sys.version.split()[0])
+
+    def Cancel(self, _request: object, _context: object) -> empty_pb2.Empty:
+        return empty_pb2.Empty()
+
+    def Run(self, request: pb.RunRequest, _context: object) -> pb.RunResponse:
+        python = _python(request.info)
+        if not python.exists():
+            return pb.RunResponse(error=f"the virtualenv that Pulumi.yaml names has no {python}: `make setup` makes it")
+        folder = Path(request.info.program_directory)
+        order = {
+            "settings": {
+                "project": request.project,
+                "stack": request.stack,
+                "organization": request.organization,
+                "parallel": request.parallel,
+                "dry_run": request.dryRun,
+                "monitor": request.monitor_address,
+                "engine": plugin.engine_address(),
+                "root_directory": request.info.root_directory,
+            },
+            "config": dict(request.config),
+            "secret_keys": list(request.configSecretKeys),
+            "directory": str(folder),
+            "program": str(folder / (request.info.entry_point or ".")),
+        }
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # ours, not its
+        child = subprocess.Popen(
+            [python, "-u", _PROGRAM],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if child.stdin is None or child.stdout is None:
+            raise AssertionError("both are pipes")
+        with child.stdin:
+            json.dump(order, child.stdin)
+        shown = threading.Thread(target=self._show, args=(child.stdout,))
+        shown.start()
+        shown.join()
+        code = child.wait()
+        if code == SHOWN:
+            return pb.RunResponse(bail=True)
+        return pb.RunResponse(error=f"program exited with non-zero exit code: {code}" if code else "")
+
+    def RunPlugin(self, request: pb.RunPluginRequest, context: grpc.ServicerContext) -> Iterator[pb.RunPluginResponse]:
+        """A policy pack: `python -m pulumi.policy ENGINE DIRECTORY`."""
+        if request.kind != "analyzer":
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, f"the sandbox's language host runs no {request.kind} plugins")
+        child = subprocess.Popen(
+            [_python(request.info), "-u", "-m", "pulumi.policy", *request.args, request.info.program_directory],
+            cwd=request.pwd,
+            env={**os.environ, **dict(pair.split("=", 1) for pair in request.env)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        context.add_callback(child.terminate)
+        for line in child.stdout or ():
+            yield pb.RunPluginResponse(stdout=line)
+        yield pb.RunPluginResponse(exitcode=child.wait())
+
+    def _show(self, lines: IO[str]) -> None:
+        for line in lines:
+            self._display.info(line.rstrip("\n"))
+
+
+def _python(info: pb.ProgramInfo) -> Path:
+    """The interpreter of the project's virtualenv, or ours if it names none."""
+    named = MessageToDict(info.options).get("virtualenv")
+    return Path(info.root_directory) / named / "bin" / "python" if named else Path(sys.executable)
+
+
+if __name__ == "__main__":
+    plugin.serve(language_pb2_grpc.add_LanguageRuntimeServicer_to_server, LanguageHost(plugin.Display()))

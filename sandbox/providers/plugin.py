@@ -1,0 +1,56 @@
+"""How the engine starts, hears and ends a plugin."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from concurrent import futures
+from types import FrameType
+from typing import NoReturn, TypeVar
+
+import grpc
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
+
+OPTIONS = [("grpc.max_receive_message_length", 400 << 20), ("grpc.max_send_message_length", 400 << 20)]
+"""The engine's own limits: a state may hold large values."""
+
+_Servicer = TypeVar("_Servicer")
+
+
+class Display:
+    """The engine's display, reached through the address it gave on the command line."""
+
+    def __init__(self) -> None:
+        self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(engine_address(), OPTIONS))
+
+    def status(self, urn: str, line: str) -> None:
+        """A line that shows beside the resource while it is worked on."""
+        self._engine.Log(engine_pb2.LogRequest(severity=engine_pb2.INFO, urn=urn, message=line, ephemeral=True))
+
+    def info(self, line: str) -> None:
+        """A line among the diagnostics of the whole run."""
+        self._engine.Log(engine_pb2.LogRequest(severity=engine_pb2.INFO, message=line))
+
+
+def engine_address() -> str:
+    """The engine's address: the first argument that is no flag."""
+    return next(argument for argument in sys.argv[1:] if not argument.startswith("-"))
+
+
+def serve(add: Callable[[_Servicer, grpc.Server], None], servicer: _Servicer) -> NoReturn:
+    """Serve on loopback until the engine ends, whether it says so or is killed."""
+    server = grpc.server(futures.ThreadPoolExecutor(32), options=OPTIONS)
+    add(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    signal.signal(signal.SIGINT, _leave)  # the engine's way to end a plugin
+    signal.signal(signal.SIGTERM, _leave)
+    engine = os.getppid()
+    print(port, flush=True)  # the engine takes the port from the first line
+    while server.wait_for_termination(1) and os.getppid() == engine:  # True: a second has passed
+        pass
+    os._exit(0)
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
+    os._exit(0)

@@ -1,0 +1,77 @@
+"""The virtual environment with everything in requirements-dev.txt, kept in the cache.
+
+Runs on any Python ≥ 3.11 without packages, since it brings them: `python3 -m sandbox.virtualenv` prints its path.
+"""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from sandbox.cache import cached, digest, location
+from sandbox.error import SandboxError
+from sandbox.progress import say
+
+CHECKOUT = Path(__file__).parent.parent
+_NAME = "python"
+_REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
+_USES = """
+import grpc, paramiko, pydantic, yaml
+import pulumi, pulumi.automation, pulumi_azure_native as azure, pulumi_kubernetes as kubernetes
+from pulumi_command import remote
+azure.compute.VirtualMachine, azure.devtestlab.GlobalSchedule, azure.network.Subnet, azure.resources.ResourceGroup
+kubernetes.Provider, kubernetes.core.v1.Namespace, kubernetes.helm.v3.Release
+"""
+"""What the program and the stand-ins use, and so what is compiled: the generated SDKs hold ten thousand modules more.
+
+The SDKs import a module when something of it is used for the first time.
+"""
+
+
+def virtualenv() -> Path:
+    """The environment's directory, made if these requirements have none for this Python yet."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - the system's own interpreter may well be older
+        raise SandboxError(f"Python {sys.version.split()[0]} is too old: 3.11 or newer is needed")
+    requirements = [(CHECKOUT / name).read_bytes() for name in _REQUIREMENTS]
+    key = digest(sys.version, sysconfig.get_platform(), sys.base_prefix, _USES, *requirements)
+    return cached(_NAME, key, lambda draft: _build(draft, location(_NAME, key)), expected="about 1 min")
+
+
+def link_into(checkout: Path) -> None:
+    """Give the checkout the `venv` that Pulumi.yaml names, unless it has one of its own."""
+    link, target = checkout / "venv", virtualenv()
+    ours = link.is_symlink() and link.readlink().parent.name == _NAME and not link.samefile(target)
+    if link.is_symlink() and (ours or not link.exists()):
+        link.unlink()
+    if not link.is_symlink() and not link.exists():
+        link.symlink_to(target)
+
+
+def _build(draft: Path, place: Path) -> None:
+    python = draft / "bin" / "python"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    _run([sys.executable, "-m", "venv", str(draft)], environment, "Debian: apt-get install python3-venv")
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-compile"]
+    _run([*pip, "-r", str(CHECKOUT / _REQUIREMENTS[-1])], environment, "is the package index reachable?")
+    _run([str(python), "-c", _USES], environment, "a package in requirements.txt is broken")
+    for script in (draft / "bin").iterdir():  # their first lines name the place they were written to
+        if script.is_symlink() or str(draft).encode() not in (text := script.read_bytes()):
+            continue
+        script.write_bytes(text.replace(str(draft).encode(), str(place).encode()))
+
+
+def _run(command: list[str], environment: dict[str, str], remedy: str) -> None:
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
+    if done.returncode:
+        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
+        raise SandboxError(f"`{' '.join(command[:4])} …` failed ({remedy}):\n{said}")
+
+
+if __name__ == "__main__":
+    try:
+        link_into(CHECKOUT)
+        print(virtualenv())
+    except SandboxError as error:
+        say(str(error))
+        sys.exit(1)
