@@ -1,0 +1,73 @@
+"""A control group of its own for each machine, in every hierarchy the host has mounted (v1, v2 or both).
+
+The machine's systemd and kubelet take what they find as their root: in one group, two machines would share theirs.
+"""
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+from sandbox.error import SandboxError
+
+
+def hierarchies() -> list[Path]:
+    """Mount points of cgroup file systems, v1 and v2."""
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        before, _, after = line.partition(" - ")
+        if after.split()[0] in {"cgroup", "cgroup2"}:
+            found.append(Path(before.split()[4]))
+    return found
+
+
+def create(name: str) -> None:
+    for hierarchy in hierarchies():
+        group = hierarchy / name
+        group.mkdir(exist_ok=True)
+        inherit = group / "cgroup.clone_children"
+        if (hierarchy / "cpuset.cpus").exists() and inherit.exists():  # v1: an empty cpuset takes no process
+            inherit.write_text("1")
+            for resource in ("cpuset.cpus", "cpuset.mems"):
+                (group / resource).write_text((hierarchy / resource).read_text())
+        available = hierarchy / "cgroup.controllers"
+        if available.exists():  # v2: controllers are handed down one by one
+            for controller in available.read_text().split():
+                with contextlib.suppress(OSError):  # one that is bound to v1, or not for groups, stays out
+                    (hierarchy / "cgroup.subtree_control").write_text(f"+{controller}")
+
+
+def enter(name: str) -> None:
+    """Move the calling process into the group; what it starts is born there."""
+    for hierarchy in hierarchies():
+        (hierarchy / name / "cgroup.procs").write_text("0")
+
+
+def processes(name: str) -> set[int]:
+    """Every process in the group or below it."""
+    found: set[int] = set()
+    for hierarchy in hierarchies():
+        for folder in _folders(hierarchy / name):
+            with contextlib.suppress(OSError):  # it vanished meanwhile, or holds threads only
+                found.update(int(line) for line in (folder / "cgroup.procs").read_text().split())
+    return found - {0}
+
+
+def remove(name: str, seconds: float = 10) -> None:
+    """Remove the group and what is below it. The kernel lets go of a dead process's group a moment after its end."""
+    deadline = time.monotonic() + seconds
+    for hierarchy in hierarchies():
+        group = hierarchy / name
+        while group.exists():
+            for folder in reversed(_folders(group)):
+                with contextlib.suppress(OSError):  # not yet
+                    folder.rmdir()
+            if time.monotonic() > deadline:
+                raise SandboxError(f"control group {group} is still busy after {seconds:.0f} s")
+            if group.exists():
+                time.sleep(0.02)
+
+
+def _folders(group: Path) -> list[Path]:
+    """The group and all below, parents first. Not `glob`: that fails when one vanishes on the way."""
+    return [Path(folder) for folder, _, _ in os.walk(group)]

@@ -1,0 +1,142 @@
+"""The wires of a sandbox: a namespace with a bridge and the mirror's address, one per machine, a cable to the host.
+
+Nothing listens on the host's end, and no namespace has a route out. Only links and namespaces whose names start with
+``mk8s`` and carry the sandbox's own name or number are made or removed.
+"""
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sandbox.error import SandboxError
+from sandbox.instance import Sandbox
+from sandbox.process import run
+
+_NAMESPACES = Path("/run/netns")
+
+
+def up(sandbox: Sandbox) -> None:
+    """Idempotent; what a killed run left half done is made again. Raises SandboxError if the network is another's."""
+    host, wire = _host_link(sandbox), sandbox.wire
+    with _alone():
+        if path(wire).exists() and _owner(sandbox) == wire and _has_address(None, host, sandbox.host_address):
+            return
+        _remove_wire(sandbox)
+        for route in json.loads(run(["ip", "-json", "route", "show", "root", f"{sandbox.network}.0/24"])):
+            raise SandboxError(
+                f"network {sandbox.network}.0/24 is already in use on this host"
+                f" (dev {route.get('dev')}, {_owner(sandbox) or 'not of a sandbox'})"
+            )
+        run(["ip", "netns", "add", wire])
+        run(["ip", "-n", wire, "link", "set", "lo", "up"])
+        run(["ip", "-n", wire, "link", "add", "wire", "type", "bridge"])
+        run(["ip", "-n", wire, "address", "add", f"{sandbox.mirror_address}/24", "dev", "wire"])
+        run(["ip", "-n", wire, "link", "set", "wire", "up"])
+        run(["ip", "link", "add", host, "type", "veth", "peer", "name", "host", "netns", wire])
+        run(["ip", "link", "set", host, "alias", wire])
+        run(["ip", "-n", wire, "link", "set", "host", "master", "wire", "up"])
+        run(["ip", "link", "set", host, "up"])
+        run(
+            ["ip", "address", "add", f"{sandbox.host_address}/24", "dev", host]
+        )  # last: the sign that all of it is there
+
+
+def down(sandbox: Sandbox) -> None:
+    """Every namespace and link of the sandbox, the machines' too. Raises SandboxError if processes live in them."""
+    with _alone():
+        namespaces = [*map(sandbox.machine_namespace, sandbox.machine_ids), sandbox.wire]
+        for namespace in namespaces:
+            if members := processes(namespace):
+                raise SandboxError(f"processes {sorted(members)} still use the network of {namespace}: end them first")
+        for namespace in namespaces:
+            _remove_namespace(namespace)
+        _remove_wire(sandbox)
+
+
+def connect(sandbox: Sandbox, vm_id: str, *, private: str, public: str) -> str:
+    """The namespace of a machine, with ``eth0`` on the wire; returns its name.
+
+    ``private`` is an address with its prefix length (10.60.0.4/24); ``public`` one of the sandbox's /24, without.
+    """
+    namespace, place = sandbox.machine_namespace(vm_id), _place(sandbox, public)
+    port = f"port{place}"
+    # by place, not at random: neighbours remember the hardware address of a machine that was replaced
+    hardware = f"02:6d:38:73:{sandbox.number:02x}:{place:02x}"
+    with _alone():
+        if _has_address(namespace, "eth0", public):
+            return namespace
+        _remove_namespace(namespace)
+        run(["ip", "netns", "add", namespace])
+        run(["ip", "-n", sandbox.wire, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", namespace])
+        run(["ip", "-n", sandbox.wire, "link", "set", port, "master", "wire", "up"])
+        run(["ip", "-n", namespace, "link", "set", "lo", "up"])
+        run(["ip", "-n", namespace, "link", "set", "eth0", "address", hardware, "up"])
+        run(["ip", "-n", namespace, "address", "add", private, "dev", "eth0"])
+        run(["ip", "-n", namespace, "address", "add", f"{public}/24", "dev", "eth0"])
+    return namespace
+
+
+def disconnect(sandbox: Sandbox, vm_id: str) -> None:
+    with _alone():
+        _remove_namespace(sandbox.machine_namespace(vm_id))
+
+
+def path(namespace: str) -> Path:
+    """What `nsenter --net=` takes. Not `ip netns exec`: that hides the control groups."""
+    return _NAMESPACES / namespace
+
+
+def processes(namespace: str) -> set[int]:
+    """Every process in the namespace; none if there is no such namespace."""
+    return {int(pid) for pid in run(["ip", "netns", "pids", namespace]).split()} if path(namespace).exists() else set()
+
+
+def _host_link(sandbox: Sandbox) -> str:
+    return f"mk8s{sandbox.number}-host"
+
+
+def _owner(sandbox: Sandbox) -> str:
+    """The wire at the other end of the host's link, as its alias says; "" if there is none, or it is half made."""
+    try:
+        return Path(f"/sys/class/net/{_host_link(sandbox)}/ifalias").read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _place(sandbox: Sandbox, public: str) -> int:
+    """The last number of a machine's public address."""
+    number = public.removeprefix(f"{sandbox.network}.")
+    if not number.isdecimal() or not 2 <= int(number) <= 253:
+        raise SandboxError(f"public address {public}: expected one of {sandbox.network}.2 to .253")
+    return int(number)
+
+
+def _has_address(namespace: str | None, link: str, address: str) -> bool:
+    if namespace is not None and not path(namespace).exists():
+        return False
+    inside = ["-n", namespace] if namespace else []
+    shown = json.loads(run(["ip", *inside, "-json", "address", "show"]))
+    return any(a["local"] == address for entry in shown if entry["ifname"] == link for a in entry["addr_info"])
+
+
+def _remove_wire(sandbox: Sandbox) -> None:
+    if Path(f"/sys/class/net/{_host_link(sandbox)}").exists() and _owner(sandbox) in {"", sandbox.wire}:
+        run(["ip", "link", "delete", _host_link(sandbox)])
+    _remove_namespace(sandbox.wire)
+
+
+def _remove_namespace(namespace: str) -> None:
+    if path(namespace).exists():
+        if "eth0" in run(["ip", "-n", namespace, "-brief", "link", "show"]):
+            run(["ip", "-n", namespace, "link", "delete", "eth0"])  # the kernel would take its time
+        run(["ip", "netns", "delete", namespace])
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One change at a time on this host: the engine makes several machines at once, and people several sandboxes."""
+    with Path("/proc/self/ns/net").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

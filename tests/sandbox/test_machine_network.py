@@ -1,0 +1,76 @@
+"""The wires of a sandbox are made once, taken down without a trace, and never another sandbox's."""
+
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from sandbox import network
+from sandbox.error import SandboxError
+from sandbox.instance import Sandbox
+from sandbox.mirror import Mirror
+from sandbox.process import run
+
+pytestmark = pytest.mark.sandbox
+
+
+@pytest.fixture
+def wired(sandbox: Sandbox, tmp_path: Path) -> Iterator[Sandbox]:
+    """A second sandbox with a network of its own, up."""
+    second = Sandbox(name=f"{sandbox.name}-b", root=tmp_path / "b", network=f"10.99.{sandbox.number + 50}")
+    second.save()
+    network.up(second)
+    yield second
+    network.down(second)
+
+
+def links(*namespace: str) -> str:
+    return run(["ip", *namespace, "-brief", "address"])
+
+
+def test_bringing_it_up_again_changes_nothing(wired: Sandbox) -> None:
+    before = links(), links("-n", wired.wire)
+    network.up(wired)
+    assert (links(), links("-n", wired.wire)) == before
+
+
+def test_going_down_leaves_neither_link_nor_namespace(wired: Sandbox) -> None:
+    assert f"mk8s{wired.number}-host" in links()
+    network.down(wired)
+    assert f"mk8s{wired.number}-host" not in links()
+    assert not network.path(wired.wire).exists()
+
+
+def test_a_half_made_network_is_made_again(wired: Sandbox) -> None:
+    run(["ip", "link", "delete", f"mk8s{wired.number}-host"])
+    network.up(wired)
+    with pytest.raises(ConnectionRefusedError):  # by the kernel at the other end: it is reached
+        socket.create_connection((wired.mirror_address, 80), timeout=5)
+
+
+def test_a_network_that_another_sandbox_uses_is_refused_and_left_alone(wired: Sandbox, tmp_path: Path) -> None:
+    rival = Sandbox(name=f"{wired.name}2", root=tmp_path / "rival", network=wired.network)
+    for _ in range(2):
+        with pytest.raises(SandboxError, match=rf"already in use on this host \(dev mk8s\d+-host, {wired.wire}\)"):
+            network.up(rival)
+    network.down(rival)
+    assert f"{wired.host_address}/24" in links()
+
+
+def test_several_at_once_make_one(wired: Sandbox) -> None:
+    network.down(wired)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(network.up, [wired] * 4))
+    assert links().count(f"{wired.host_address}/24") == 1
+
+
+def test_a_network_in_use_is_not_taken_down(wired: Sandbox) -> None:
+    Mirror(wired).start()
+    try:
+        with pytest.raises(SandboxError, match=rf"processes \[\d+\] still use the network of {wired.wire}"):
+            network.down(wired)
+        assert f"{wired.host_address}/24" in links()
+    finally:
+        Mirror(wired).stop()
