@@ -1,0 +1,176 @@
+package main
+
+import (
+	"cmp"
+	"crypto/sha1"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// visibleFile is what the container runtime mounts into a container: the UUIDs of the devices it was given, or "all".
+// Where there is no such file, nothing is hidden.
+const visibleFile = "/run/nvidia-visible-devices"
+
+// Device is a GPU as this process sees it.
+type Device struct {
+	GPU
+	Model   Model
+	State   *GPUState
+	Pending bool     // MIG mode after the next reset
+	Index   int      // among the visible GPUs
+	Only    []string // the UUIDs of the visible MIG devices; nil: all of them
+}
+
+// MIGDevice is a compute instance in a GPU instance: what workloads see.
+type MIGDevice struct {
+	Instance GPUInstance
+	Compute  ComputeInstance
+	Profile  Profile
+	Slices   ComputeProfile
+	UUID     string
+}
+
+// migUUIDs are those of the tutorial's GPU, whose transcripts show them; the driver's own rule is not published.
+var migUUIDs = map[string]string{
+	"GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b/1/0":  "MIG-40ed9496-24f9-5b8b-95ca-648bfea46a9c",
+	"GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b/5/0":  "MIG-46602d72-bafb-513e-a79c-03cd078519b4",
+	"GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b/7/0":  "MIG-5a6ef5fb-e69b-5021-a35e-ad1781308f59",
+	"GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b/8/0":  "MIG-3ba76b8d-4677-5637-bb32-ce72da625fa2",
+	"GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b/9/0":  "MIG-47bb5436-f317-556f-af01-ff693d020c79",
+	"GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b/11/0": "MIG-9b10f6c1-af1d-535f-a8ac-791cc77b8486",
+	"GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b/12/0": "MIG-188aade2-5922-58a0-8552-7f8e0be49350",
+	"GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b/13/0": "MIG-ab3c9061-ac9b-5f7c-801a-8d35188a6422",
+	"GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b/14/0": "MIG-8f8f1f5c-99e3-5c11-8431-492634283a5a",
+}
+
+// migUUID belongs to the GPU, the GPU instance id and the compute instance id, whatever the profile. Like the real ones
+// it is a version 5 UUID.
+func migUUID(gpu string, instance, compute int) string {
+	path := fmt.Sprintf("%s/%d/%d", gpu, instance, compute)
+	if known, ok := migUUIDs[path]; ok {
+		return known
+	}
+	sum := sha1.Sum([]byte(path))
+	sum[6], sum[8] = sum[6]&0x0f|0x50, sum[8]&0x3f|0x80
+	text := hex.EncodeToString(sum[:16])
+	return fmt.Sprintf("MIG-%s-%s-%s-%s-%s", text[:8], text[8:12], text[12:16], text[16:20], text[20:])
+}
+
+// readDevices gives every GPU of the machine that this process may see.
+func readDevices(state *State) ([]Device, error) {
+	gpus, err := readGPUs()
+	if err != nil {
+		return nil, err
+	}
+	infoROM, err := readInfoROM()
+	if err != nil {
+		return nil, err
+	}
+	visible, err := visibleUUIDs()
+	if err != nil {
+		return nil, err
+	}
+	var devices []Device
+	for _, gpu := range gpus {
+		device := Device{GPU: gpu, Model: catalogue.Models[gpu.Model], State: state.of(gpu), Index: len(devices)}
+		if gpu.Name == "" {
+			device.Name = device.Model.Name
+		}
+		if device.Pending = device.State.Pending; device.Model.ModeNeedsReset {
+			device.Pending = infoROM[gpu.UUID]
+		}
+		if visible != nil && !slices.Contains(visible, gpu.UUID) {
+			var given []string
+			for _, mig := range device.migDevices() {
+				if slices.Contains(visible, mig.UUID) {
+					given = append(given, mig.UUID)
+				}
+			}
+			if device.Only = given; given == nil {
+				continue
+			}
+		}
+		devices = append(devices, device)
+	}
+	return devices, nil
+}
+
+// visibleUUIDs is nil where everything is visible.
+func visibleUUIDs() ([]string, error) {
+	content, err := os.ReadFile(directory("GPU_VISIBLE", visibleFile))
+	if errors.Is(err, fs.ErrNotExist) || strings.TrimSpace(string(content)) == "all" {
+		return nil, nil
+	}
+	return append([]string{}, strings.Fields(string(content))...), err
+}
+
+// migDevices are the visible MIG devices in the order of -L: by GPU instance id, then by compute instance id.
+func (device Device) migDevices() []MIGDevice {
+	var found []MIGDevice
+	for _, instance := range device.State.Instances {
+		profile := device.Model.profileByID(instance.Profile)
+		for _, compute := range instance.Compute {
+			uuid := migUUID(device.UUID, instance.ID, compute.ID)
+			if device.Only != nil && !slices.Contains(device.Only, uuid) {
+				continue
+			}
+			found = append(found, MIGDevice{instance, compute, profile, device.computeProfile(profile, compute.Profile), uuid})
+		}
+	}
+	slices.SortFunc(found, func(a, b MIGDevice) int {
+		if a.Instance.ID != b.Instance.ID {
+			return a.Instance.ID - b.Instance.ID
+		}
+		return a.Compute.ID - b.Compute.ID
+	})
+	return found
+}
+
+func (device Device) computeProfile(profile Profile, id int) ComputeProfile {
+	for _, candidate := range device.Model.computeProfiles(profile) {
+		if candidate.ID == id {
+			return candidate
+		}
+	}
+	panic(fmt.Sprintf("GPU instance profile %s has no compute instance profile %d", profile.Name, id))
+}
+
+func (device Device) persistence() bool { return device.Persistence == nil || *device.Persistence }
+func (device Device) celsius() int      { return cmp.Or(device.Celsius, device.Model.IdleCelsius) }
+func (device Device) watt() int         { return cmp.Or(device.Watt, device.Model.IdleWatt) }
+
+// inUse tells whether somebody uses the whole GPU or one of its MIG devices.
+func (device Device) inUse(busy []string) bool {
+	if slices.Contains(busy, device.UUID) {
+		return true
+	}
+	return slices.ContainsFunc(device.migDevices(), func(mig MIGDevice) bool { return slices.Contains(busy, mig.UUID) })
+}
+
+// selectDevices keeps what -i names: indices, PCI bus ids and UUIDs, comma separated. Empty names all.
+func selectDevices(devices []Device, ids string) []Device {
+	if ids == "" {
+		return devices
+	}
+	var chosen []Device
+	for _, device := range devices {
+		for _, id := range strings.Split(ids, ",") {
+			if id == device.UUID || id == strconv.Itoa(device.Index) || sameBusID(id, device.PCIBusID) {
+				chosen = append(chosen, device)
+				break
+			}
+		}
+	}
+	return chosen
+}
+
+// sameBusID compares PCI bus ids, whose domain has four or eight digits.
+func sameBusID(a, b string) bool {
+	return strings.Contains(a, ":") && strings.EqualFold(strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0"))
+}

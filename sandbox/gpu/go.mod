@@ -1,0 +1,3 @@
+module mig-k8s/sandbox/gpu
+
+go 1.26

@@ -1,0 +1,158 @@
+package main
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// models.json holds everything that differs from GPU to GPU. Ids, starts, SM, engines and memory come from captured
+// nvidia-smi output (H100-80GB and H200-141GB first-hand, the others published). What nobody captured is plausible
+// only: the fill orders of id 15 and of the A30, most BAR1 sizes, idle power and temperature, and every VBIOS version
+// but the H100's.
+//
+//go:embed models.json
+var modelsJSON []byte
+
+var catalogue = readCatalogue()
+
+type catalogueFile struct {
+	CUDA   byBranch[string] `json:"cuda"` // newest CUDA version a driver branch serves
+	Models map[string]Model `json:"models"`
+}
+
+// Model is a GPU product.
+type Model struct {
+	Name              string        `json:"name"`
+	Architecture      string        `json:"architecture"`
+	ModeNeedsReset    bool          `json:"mode_needs_reset"` // then a reboot keeps the MIG mode, else it is lost there
+	ComputeCapability string        `json:"compute_capability"`
+	MemoryMiB         int           `json:"memory_mib"`
+	PCIDeviceID       string        `json:"pci_device_id"`
+	VBIOS             string        `json:"vbios"`
+	PowerLimitWatt    int           `json:"power_limit_w"`
+	IdleWatt          int           `json:"idle_w"`
+	IdleCelsius       int           `json:"idle_c"`
+	BAR1MiB           byBranch[int] `json:"bar1_mib"` // shared out to the instances by memory slots
+	MemorySlots       int           `json:"memory_slots"`
+	SMPerSlice        int           `json:"sm_per_slice"`
+	Profiles          []Profile     `json:"profiles"` // in the order of -lgip
+}
+
+// Profile is a GPU instance profile.
+type Profile struct {
+	Name    string        `json:"name"`
+	ID      int           `json:"id"`
+	Compute int           `json:"compute"` // compute slices
+	Memory  int           `json:"memory"`  // memory slots
+	Starts  []int         `json:"starts"`
+	Fill    []int         `json:"fill"` // the same starts in the order in which the driver takes the first free one
+	Max     int           `json:"max"`
+	MiB     byBranch[int] `json:"mib"`
+	SM      int           `json:"sm"`
+	DEC     int           `json:"dec"`
+	ENC     int           `json:"enc"`
+	CE      int           `json:"ce"`
+	JPEG    int           `json:"jpeg"`
+	OFA     int           `json:"ofa"`
+	Since   int           `json:"since"` // first driver branch that knows the profile; 0: all of them
+}
+
+// byBranch is a value that changed with some driver branches; the key is the first branch it holds for.
+type byBranch[T any] map[int]T
+
+func (values byBranch[T]) at(branch int) T {
+	best, oldest := -1, -1
+	for first := range values {
+		if first <= branch && first > best {
+			best = first
+		}
+		if oldest < 0 || first < oldest {
+			oldest = first
+		}
+	}
+	if best < 0 {
+		best = oldest
+	}
+	return values[best]
+}
+
+func readCatalogue() catalogueFile {
+	var file catalogueFile
+	if err := json.Unmarshal(modelsJSON, &file); err != nil {
+		panic(fmt.Sprintf("models.json: %v", err))
+	}
+	return file
+}
+
+// profiles are the GPU instance profiles that a driver branch knows.
+func (model Model) profiles(branch int) []Profile {
+	var known []Profile
+	for _, profile := range model.Profiles {
+		if profile.Since <= branch {
+			known = append(known, profile)
+		}
+	}
+	return known
+}
+
+// profile finds a GPU instance profile by its id or name; nvidia-smi takes "9", "3g.40gb" and "MIG 3g.40gb".
+func (model Model) profile(branch int, idOrName string) (Profile, bool) {
+	name := strings.TrimPrefix(idOrName, "MIG ")
+	id, err := strconv.Atoi(name)
+	for _, profile := range model.profiles(branch) {
+		if profile.Name == name || err == nil && profile.ID == id {
+			return profile, true
+		}
+	}
+	return Profile{}, false
+}
+
+func (model Model) profileByID(id int) Profile {
+	for _, profile := range model.Profiles {
+		if profile.ID == id {
+			return profile
+		}
+	}
+	panic(fmt.Sprintf("%s has no GPU instance profile %d", model.Name, id))
+}
+
+// ComputeProfile is a compute instance profile inside a GPU instance.
+type ComputeProfile struct {
+	Name   string
+	ID     int
+	Slices int
+	SM     int
+	Total  int // how many fit into an empty GPU instance
+}
+
+var computeProfileIDs = map[int]int{1: 0, 2: 1, 3: 2, 4: 3, 7: 4}
+
+// computeProfiles are those of a GPU instance; the last one fills it and is the default.
+func (model Model) computeProfiles(profile Profile) []ComputeProfile {
+	if profile.Compute == 1 && profile.Memory == 2 {
+		return []ComputeProfile{{Name: profile.Name, ID: 7, Slices: 1, SM: profile.SM, Total: 1}}
+	}
+	var found []ComputeProfile
+	for _, slices := range []int{1, 2, 3, 4, 7} {
+		switch {
+		case slices == profile.Compute:
+			full := ComputeProfile{Name: profile.Name, ID: computeProfileIDs[slices], Slices: slices, SM: profile.SM, Total: 1}
+			return append(found, full)
+		case slices == 3 && profile.Compute == 4: // not offered (seen on an A100)
+		default:
+			found = append(found, ComputeProfile{
+				Name: fmt.Sprintf("%dc.%s", slices, profile.Name), ID: computeProfileIDs[slices], Slices: slices,
+				SM: slices * model.SMPerSlice, Total: profile.Compute / slices,
+			})
+		}
+	}
+	panic(fmt.Sprintf("profile %s has %d compute slices", profile.Name, profile.Compute))
+}
+
+func (model Model) defaultComputeProfile(profile Profile) ComputeProfile {
+	all := model.computeProfiles(profile)
+	return all[len(all)-1]
+}
