@@ -1,0 +1,54 @@
+"""The GPU Operator's release as the mirror serves it: a Helm repository and the container images the chart names."""
+
+import shutil
+from pathlib import Path
+
+from sandbox import registry
+from sandbox.cache import cached, digest, digest_of_files
+from sandbox.process import run
+
+VERSION = "v26.7.0"
+IMAGES = (
+    f"nvcr.io/nvidia/gpu-operator:{VERSION}",
+    "nvcr.io/nvidia/k8s-device-plugin:v0.20.0",
+    "registry.k8s.io/nfd/node-feature-discovery:v0.18.3",
+)
+"""The defaults of the chart's values. One program in all of them: the chart's arguments say which part it plays."""
+
+CHART = Path(__file__).parent / "chart"
+_PROGRAM = "/usr/bin/gpu-operator"
+
+
+def publish(mirror: Path, operator: Path, helm: Path) -> None:
+    """Put /charts and the images into a mirror's tree. `operator` and `helm` are programs."""
+    shutil.rmtree(mirror / "charts", ignore_errors=True)
+    shutil.copytree(chart_repository(helm), mirror / "charts")
+    images = _images(operator)
+    for repository in images.glob("v2/*/*"):
+        target = mirror / repository.relative_to(images)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_symlink():
+            target.unlink()
+        target.symlink_to(repository)
+
+
+def chart_repository(helm: Path) -> Path:
+    """A directory with index.yaml and the packaged chart."""
+
+    def build(draft: Path) -> None:
+        run([str(helm), "package", str(CHART), "--destination", str(draft)])
+        run([str(helm), "repo", "index", str(draft)])
+
+    files = (path for path in CHART.rglob("*") if path.is_file())
+    return cached("gpu-operator-chart", digest(digest_of_files(CHART, files)), build)
+
+
+def _images(operator: Path) -> Path:
+    """A registry's tree with nothing but these images."""
+
+    def build(draft: Path) -> None:
+        for reference in IMAGES:
+            registry.publish(draft, reference, {_PROGRAM: (operator, 0o755)}, entrypoint=[_PROGRAM])
+
+    key = digest(*IMAGES, Path(registry.__file__).read_bytes(), operator.read_bytes())
+    return cached("gpu-operator-images", key, build, expected="about 5 s")

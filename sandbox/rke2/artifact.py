@@ -1,0 +1,92 @@
+"""RKE2's release as the mirror serves it: install.sh, and for each version the tarball and its checksum.
+
+containerd, runc and the CNI plugins are Debian's; the Kubernetes programs and etcd are built from their Go modules.
+"""
+
+import gzip
+import hashlib
+import tarfile
+import tempfile
+from pathlib import Path
+
+from sandbox import registry
+from sandbox.cache import cached, digest, digest_of_files
+from sandbox.process import run
+
+VERSION = "v1.35.7+rke2r1"
+TARBALL, CHECKSUMS = "rke2.linux-amd64.tar.gz", "sha256sum-amd64.txt"
+PAUSE_IMAGE = "docker.io/rancher/mirrored-pause:3.6"
+DEBIAN_PACKAGES = ("containerd", "runc", "containernetworking-plugins")
+
+_HERE = Path(__file__).parent
+_PROGRAMS = (
+    "usr/bin/containerd",
+    "usr/bin/containerd-shim-runc-v2",
+    "usr/bin/ctr",
+    "usr/sbin/runc",
+)
+_CNI_PLUGINS = ("bridge", "host-local", "loopback")
+
+
+def publish(mirror: Path, kubernetes: Path, url: str, version: str = VERSION) -> None:
+    """Put /rke2 and RKE2's pause image into a mirror's tree, whose address is `url` (http://10.99.0.1).
+
+    `kubernetes`: the directory with the program `kube`.
+    """
+    releases = mirror / "rke2"
+    (releases / "channels").mkdir(parents=True, exist_ok=True)
+    (releases / "channels/stable").write_text(version + "\n")
+    script = (_HERE / "install.sh").read_text().replace("@RELEASES_URL@", f"{url}/rke2")
+    (releases / "install.sh").write_text(script)
+    release = releases / version
+    release.unlink(missing_ok=True)
+    release.symlink_to(artifact(kubernetes, version))
+    registry.publish_pause(mirror, PAUSE_IMAGE)
+
+
+def artifact(kubernetes: Path, version: str = VERSION) -> Path:
+    """The directory with the tarball and its checksum, from the cache or made."""
+    ours = digest_of_files(_HERE, (path for path in _HERE.rglob("*") if path.is_file() and path.suffix != ".pyc"))
+    with (kubernetes / "kube").open("rb") as program:
+        kube = hashlib.file_digest(program, "sha256").hexdigest()
+    key = digest(ours, kube, version)
+    return cached("rke2", key, lambda draft: _build(draft, kubernetes / "kube", version), expected="about 10 s")
+
+
+def _build(draft: Path, kube: Path, version: str) -> None:
+    with tempfile.TemporaryDirectory(dir=draft) as folder:
+        debian = _unpacked_packages(Path(folder))
+        share = Path("share/rke2")
+        content = {share / "bin/kube": kube}
+        content |= {share / "bin" / Path(name).name: debian / name for name in _PROGRAMS}
+        content |= {share / "cni" / name: debian / "usr/lib/cni" / name for name in _CNI_PLUGINS}
+        content |= {share / "node" / path.name: path for path in (_HERE / "node").glob("*.py")}
+        content |= {Path("bin") / path.name: path for path in (_HERE / "bin").iterdir()}
+        content |= {Path("lib/systemd/system") / path.name: path for path in (_HERE / "units").iterdir()}
+        version_file = Path(folder) / "version"
+        version_file.write_text(version + "\n")
+        content[share / "version"] = version_file
+        _write_tarball(draft / TARBALL, content)
+    with (draft / TARBALL).open("rb") as tarball:
+        checksum = hashlib.file_digest(tarball, "sha256").hexdigest()
+    (draft / CHECKSUMS).write_text(f"{checksum}  {TARBALL}\n")
+
+
+def _unpacked_packages(folder: Path) -> Path:
+    """Debian's packages as this host's apt knows them, without installing them."""
+    run(["env", f"--chdir={folder}", "apt-get", "-qq", "download", *DEBIAN_PACKAGES], timeout=300)
+    tree = folder / "tree"
+    for package in sorted(folder.glob("*.deb")):
+        run(["dpkg-deb", "--extract", str(package), str(tree)])
+    return tree
+
+
+def _write_tarball(target: Path, content: dict[Path, Path]) -> None:
+    """`content`: path in the tarball → file. The same files make the same bytes."""
+    with gzip.GzipFile(target, "wb", compresslevel=1, mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
+        for path, source in sorted(content.items()):
+            entry = tarfile.TarInfo(str(path))
+            entry.size = source.stat().st_size
+            entry.mode = 0o755 if source.stat().st_mode & 0o100 else 0o644
+            with source.open("rb") as file:
+                tar.addfile(entry, file)

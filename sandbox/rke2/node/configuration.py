@@ -1,0 +1,142 @@
+"""RKE2's config.yaml as one frozen value; what it leaves out is taken from the machine."""
+
+import ipaddress
+import json
+import re
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import paths
+from .error import Rke2Error
+from .keys import check
+
+POD_BRIDGE = "cni0"
+CNIS = ("calico", "canal", "cilium")
+_LABEL = re.compile(r"[^=\s]+=\S*")
+_TAINT = re.compile(r"([^=:\s]+)(?:=([^:\s]*))?:(NoSchedule|PreferNoSchedule|NoExecute)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taint:
+    key: str
+    value: str
+    effect: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Configuration:
+    """`cluster_cidr` and `service_cidr` are IPv4 networks; `kubeconfig_mode` is a file mode such as 0o600."""
+
+    node_name: str
+    node_ip: str
+    tls_sans: tuple[str, ...]
+    labels: tuple[str, ...]
+    taints: tuple[Taint, ...]
+    cni: str
+    cluster_cidr: ipaddress.IPv4Network
+    service_cidr: ipaddress.IPv4Network
+    token: str | None
+    kubeconfig: Path
+    kubeconfig_mode: int
+    default_runtime: str
+    kubelet_arguments: tuple[str, ...]
+
+
+def read(path: Path) -> Configuration:
+    """Raises Rke2Error with everything that is wrong. A missing file is an empty one, as for RKE2."""
+    if any(path.with_suffix(".yaml.d").glob("*.y*ml")):
+        raise Rke2Error(f"{path}.d: drop-in files are not stood in for: put everything into {path}")
+    try:
+        content = yaml.safe_load(path.read_text()) if path.exists() else None
+    except yaml.YAMLError as error:
+        raise Rke2Error(f"{path}: not YAML: {error}") from None
+    if not isinstance(content or {}, dict):
+        raise Rke2Error(f"{path}: expected keys with values, seen {content!r}")
+    try:
+        return _configuration(check(content or {}))
+    except Rke2Error as error:
+        raise Rke2Error(f"{path}:\n" + "\n".join(f"  {line}" for line in str(error).splitlines())) from None
+
+
+def _configuration(content: dict[str, Any]) -> Configuration:
+    labels = tuple(content.get("node-label", ()))
+    for label in labels:
+        if not _LABEL.fullmatch(label):
+            raise Rke2Error(f"node-label: expected key=value, seen {label!r}")
+    cni = content.get("cni", ["canal"])
+    if len(cni) != 1 or cni[0] not in CNIS:
+        raise Rke2Error(f"cni: expected one of {', '.join(CNIS)}, seen {', '.join(cni)}")
+    return Configuration(
+        node_name=str(content.get("node-name") or socket.gethostname()).lower(),
+        node_ip=_address(content["node-ip"]) if "node-ip" in content else _own_address(),
+        tls_sans=tuple(content.get("tls-san", ())),
+        labels=labels,
+        taints=tuple(_taint(text) for text in content.get("node-taint", ())),
+        cni=cni[0],
+        cluster_cidr=_network("cluster-cidr", content.get("cluster-cidr", "10.42.0.0/16")),
+        service_cidr=_network("service-cidr", content.get("service-cidr", "10.43.0.0/16")),
+        token=_token(content),
+        kubeconfig=Path(content.get("write-kubeconfig", paths.KUBECONFIG)),
+        kubeconfig_mode=_mode(content.get("write-kubeconfig-mode", "0600")),
+        default_runtime=content.get("default-runtime", "runc"),
+        kubelet_arguments=tuple(f"--{argument.removeprefix('--')}" for argument in content.get("kubelet-arg", ())),
+    )
+
+
+def _token(content: dict[str, Any]) -> str | None:
+    if "token" in content:
+        return str(content["token"])
+    if "token-file" not in content:
+        return None
+    path = Path(content["token-file"])
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise Rke2Error(f"token-file: cannot read {path}: {error.strerror}") from None
+
+
+def _taint(text: str) -> Taint:
+    match = _TAINT.fullmatch(text)
+    if match is None:
+        raise Rke2Error(f"node-taint: expected key=value:NoSchedule (or PreferNoSchedule, NoExecute), seen {text!r}")
+    return Taint(key=match[1], value=match[2] or "", effect=match[3])
+
+
+def _mode(text: str | int) -> int:
+    if not re.fullmatch(r"0?[0-7]{3}", str(text)):
+        raise Rke2Error(f'write-kubeconfig-mode: expected a file mode in quotes such as "0600", seen {text!r}')
+    return int(str(text), 8)
+
+
+def _network(key: str, text: str) -> ipaddress.IPv4Network:
+    try:
+        return ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise Rke2Error(f"{key}: expected an IPv4 network such as 10.42.0.0/16: {error}") from None
+
+
+def _address(given: list[str]) -> str:
+    try:
+        return str(ipaddress.IPv4Address(given[0] if len(given) == 1 else ", ".join(given)))
+    except ValueError as error:
+        raise Rke2Error(f"node-ip: expected one IPv4 address: {error}") from None
+
+
+def own_addresses() -> list[str]:
+    """The IPv4 addresses other machines can reach this one by; not the pods' bridge, which comes with the first pod."""
+    shown = subprocess.run(["ip", "-json", "-4", "address", "show", "scope", "global"], capture_output=True, check=True)
+    links = [link for link in json.loads(shown.stdout) if link.get("ifname") != POD_BRIDGE]
+    return [str(address["local"]) for link in links for address in link["addr_info"]]
+
+
+def _own_address() -> str:
+    """The first one: a sandbox machine has no default route to follow."""
+    addresses = own_addresses()
+    if not addresses:
+        raise Rke2Error("node-ip: this machine has no IPv4 address but loopback's: give one")
+    return addresses[0]

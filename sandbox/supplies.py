@@ -1,0 +1,49 @@
+"""What the machines of a sandbox get from its mirror, and where a stack file says so."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from plan.settings import Rke2
+from sandbox import packages, registry, toolchain
+from sandbox.gpu_operator import release as gpu_operator
+from sandbox.instance import Sandbox
+from sandbox.mirror import Mirror
+from sandbox.rke2 import artifact as rke2
+
+
+def publish(sandbox: Sandbox, stack_file: Path) -> dict[str, str]:
+    """Fill the mirror for the stack and return its `sources`: key → location."""
+    tree, address = Mirror(sandbox).root, sandbox.mirror_url
+    tree.mkdir(parents=True, exist_ok=True)
+    version = _rke2_version(stack_file)
+    gpu = toolchain.gpu()
+    packages.publish(tree, gpu)
+    registry.publish_cuda_sample(tree, gpu)
+    rke2.publish(tree, toolchain.kubernetes(), address, version)
+    gpu_operator.publish(tree, toolchain.operator(), toolchain.helm())
+    sources = {
+        "toolkitApt": f"{address}/toolkit#{packages.toolkit_fingerprint()}",
+        "rke2Install": f"{address}/rke2/install.sh",
+        "rke2Artifacts": f"{address}/rke2/{version}",
+        "gpuOperatorChart": f"{address}/charts",
+    }
+    _file(sandbox.root).write_text(json.dumps(sources, indent=2) + "\n")
+    return sources
+
+
+def sources(root: Path) -> dict[str, str] | None:
+    """The `sources` of the sandbox in `root`; None before it was ever set up."""
+    file = _file(root)
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def _file(root: Path) -> Path:
+    return root / "sources.json"
+
+
+def _rke2_version(stack_file: Path) -> str:
+    config: dict[str, Any] = yaml.safe_load(stack_file.read_text())["config"]
+    return str((config.get("mig-k8s:rke2") or {}).get("version") or Rke2().version)

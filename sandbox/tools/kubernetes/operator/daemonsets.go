@@ -1,0 +1,141 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+const hashAnnotation = "nvidia.com/last-applied-hash"
+
+// component is one DaemonSet: its name, the node label that lets it run, and its pod.
+type component struct {
+	name    string
+	deploy  string // nvidia.com/gpu.deploy.<deploy>=true, the switch by which MIG Manager and others pause GPU clients
+	operand operand
+	pod     func(operand) corev1.PodSpec
+}
+
+func components(spec policySpec) []component {
+	strategy := corev1.EnvVar{Name: "MIG_STRATEGY", Value: spec.MIG.Strategy}
+	return []component{
+		{"nvidia-device-plugin-daemonset", "device-plugin", spec.DevicePlugin, func(o operand) corev1.PodSpec {
+			return corev1.PodSpec{
+				Containers: []corev1.Container{gpuContainer("nvidia-device-plugin", o, strategy)},
+				Volumes:    []corev1.Volume{hostPath("device-plugin", "/var/lib/kubelet/device-plugins", corev1.HostPathDirectory)},
+			}
+		}},
+		{"gpu-feature-discovery", "gpu-feature-discovery", spec.GFD, func(o operand) corev1.PodSpec {
+			return corev1.PodSpec{
+				ServiceAccountName: "nvidia-gpu-feature-discovery",
+				HostNetwork:        true,
+				Containers:         []corev1.Container{gpuContainer("gpu-feature-discovery", o, append(apiAccess(), strategy)...)},
+				Volumes:            []corev1.Volume{hostPath("hardware", "/hardware", corev1.HostPathDirectoryOrCreate)},
+			}
+		}},
+		{"nvidia-operator-validator", "operator-validator", spec.Validator, func(o operand) corev1.PodSpec {
+			return corev1.PodSpec{
+				ServiceAccountName: "nvidia-operator-validator",
+				HostNetwork:        true,
+				InitContainers: []corev1.Container{
+					gpuContainer("validate-driver", o), gpuContainer("validate-plugin", o, apiAccess()...),
+				},
+				Containers: []corev1.Container{gpuContainer("wait-until-terminated", o)},
+			}
+		}},
+	}
+}
+
+// mounts of a role, by the name of the volume its pod declares.
+var mounts = map[string]corev1.VolumeMount{
+	"nvidia-device-plugin":  {Name: "device-plugin", MountPath: "/var/lib/kubelet/device-plugins"},
+	"gpu-feature-discovery": {Name: "hardware", MountPath: "/hardware", ReadOnly: true},
+}
+
+// gpuContainer runs a role of this program with all GPUs in sight. What the policy sets in env wins.
+func gpuContainer(role string, o operand, env ...corev1.EnvVar) corev1.Container {
+	privileged := true
+	container := corev1.Container{
+		Name: role, Image: o.reference(), ImagePullPolicy: o.ImagePullPolicy, Args: []string{role},
+		SecurityContext: &corev1.SecurityContext{Privileged: &privileged},
+		Env:             append([]corev1.EnvVar{{Name: "NVIDIA_VISIBLE_DEVICES", Value: "all"}}, env...),
+	}
+	if o.Resources != nil {
+		container.Resources = *o.Resources
+	}
+	if mount, there := mounts[role]; there {
+		container.VolumeMounts = []corev1.VolumeMount{mount}
+	}
+	container.Env = append(container.Env, o.Env...)
+	return container
+}
+
+// apiAccess leads a pod on the host's network to the API server of its own node: the sandbox has no kube-proxy, and so
+// no way to a Service's address.
+func apiAccess() []corev1.EnvVar {
+	field := func(name, path string) corev1.EnvVar {
+		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
+	}
+	return []corev1.EnvVar{
+		field("NODE_NAME", "spec.nodeName"), field("KUBERNETES_SERVICE_HOST", "status.hostIP"),
+		{Name: "KUBERNETES_SERVICE_PORT", Value: "6443"},
+	}
+}
+
+func hostPath(name, path string, kind corev1.HostPathType) corev1.Volume {
+	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: path, Type: &kind}}}
+}
+
+func updateStrategy(spec policySpec) appsv1.DaemonSetUpdateStrategy {
+	if spec.Daemonsets.UpdateStrategy == string(appsv1.OnDeleteDaemonSetStrategyType) {
+		return appsv1.DaemonSetUpdateStrategy{Type: appsv1.OnDeleteDaemonSetStrategyType}
+	}
+	rolling := &appsv1.RollingUpdateDaemonSet{}
+	if most := spec.Daemonsets.RollingUpdate.MaxUnavailable; most != "" {
+		value := intstr.Parse(most)
+		rolling.MaxUnavailable = &value
+	}
+	return appsv1.DaemonSetUpdateStrategy{Type: appsv1.RollingUpdateDaemonSetStrategyType, RollingUpdate: rolling}
+}
+
+// daemonSet is what the policy wants of a component, with a hash of itself to tell a wanted change from a stored one.
+func (c component) daemonSet(namespace string, spec policySpec, owner metav1.OwnerReference) *appsv1.DaemonSet {
+	selector := map[string]string{"app": c.name}
+	labels := maps.Clone(selector)
+	for name, value := range spec.Daemonsets.Labels {
+		if _, ours := labels[name]; !ours {
+			labels[name] = value
+		}
+	}
+	pod := c.pod(c.operand)
+	pod.NodeSelector = map[string]string{deployPrefix + c.deploy: "true"}
+	pod.RuntimeClassName = &spec.Operator.RuntimeClass
+	pod.PriorityClassName = spec.Daemonsets.PriorityClassName
+	pod.Tolerations = append([]corev1.Toleration{{Key: "nvidia.com/gpu", Operator: corev1.TolerationOpExists}}, spec.Daemonsets.Tolerations...)
+	pod.ImagePullSecrets = c.operand.ImagePullSecrets
+	set := &appsv1.DaemonSet{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: c.name, Namespace: namespace, Labels: selector, OwnerReferences: []metav1.OwnerReference{owner},
+		},
+		Spec: appsv1.DaemonSetSpec{
+			Selector:       &metav1.LabelSelector{MatchLabels: selector},
+			UpdateStrategy: updateStrategy(spec),
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: spec.Daemonsets.Annotations}, Spec: pod,
+			},
+		},
+	}
+	body, err := json.Marshal(set)
+	if err != nil {
+		panic(err) // a DaemonSet made of plain values can always be written
+	}
+	hash := sha256.Sum256(body)
+	set.Annotations = map[string]string{hashAnnotation: hex.EncodeToString(hash[:8])}
+	return set
+}

@@ -1,0 +1,97 @@
+"""RKE2's config.yaml as the stand-in reads it: no root, no machine."""
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.rke2.node import configuration
+from sandbox.rke2.node.configuration import Taint
+from sandbox.rke2.node.error import Rke2Error
+
+
+def read(folder: Path, text: str) -> configuration.Configuration:
+    file = folder / "config.yaml"
+    file.write_text(text)
+    return configuration.read(file)
+
+
+def test_the_tutorials_configuration_is_understood(tmp_path: Path) -> None:
+    seen = read(
+        tmp_path,
+        'write-kubeconfig-mode: "0644"\n'
+        'write-kubeconfig: "/root/.kube/config"\n'
+        'cni: "calico"\n'
+        "tls-san:\n  - mlops-k8s-master\n"
+        "node-ip: 10.60.0.4\n",
+    )
+
+    assert seen.kubeconfig_mode == 0o644
+    assert seen.kubeconfig == Path("/root/.kube/config")
+    assert (seen.cni, seen.tls_sans, seen.node_ip) == ("calico", ("mlops-k8s-master",), "10.60.0.4")
+
+
+def test_what_is_left_out_has_rke2s_defaults(tmp_path: Path) -> None:
+    seen = read(tmp_path, "node-ip: 10.60.0.4\n")
+
+    assert (seen.cni, seen.kubeconfig_mode, seen.default_runtime) == ("canal", 0o600, "runc")
+    assert (str(seen.cluster_cidr), str(seen.service_cidr)) == ("10.42.0.0/16", "10.43.0.0/16")
+    assert str(seen.kubeconfig) == "/etc/rancher/rke2/rke2.yaml"
+
+
+def test_taints_and_labels_are_taken_apart(tmp_path: Path) -> None:
+    seen = read(
+        tmp_path,
+        "node-ip: 10.60.0.4\nnode-label: [team=mlops, empty=]\n"
+        "node-taint: ['nvidia.com/gpu=present:NoSchedule', 'maintenance:NoExecute']\n",
+    )
+
+    assert seen.labels == ("team=mlops", "empty=")
+    assert seen.taints == (
+        Taint(key="nvidia.com/gpu", value="present", effect="NoSchedule"),
+        Taint(key="maintenance", value="", effect="NoExecute"),
+    )
+
+
+def test_a_token_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("open sesame\n")
+
+    assert read(tmp_path, f"node-ip: 10.60.0.4\ntoken-file: {tmp_path}/token\n").token == "open sesame"
+
+
+def test_all_wrong_keys_are_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(Rke2Error) as refused:
+        read(tmp_path, "nmae: x\ntls-san: {a: b}\ndebug: 'yes'\nprofile: cis\nserver: https://10.60.0.4:9345\n")
+
+    assert str(refused.value).splitlines() == [
+        f"{tmp_path}/config.yaml:",
+        "  nmae: RKE2 has no such key",
+        "  tls-san: expected a text or a list of texts, seen {'a': 'b'}",
+        "  debug: expected true or false, seen 'yes'",
+        "  profile: RKE2's CIS profile is not stood in for",
+        "  server: joining is not stood in for yet: one server machine is a cluster",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("cni: flannel", "cni: expected one of calico, canal, cilium, seen flannel"),
+        ("node-ip: mlops", "node-ip: expected one IPv4 address"),
+        ("node-label: [team]", "node-label: expected key=value, seen 'team'"),
+        ("node-taint: ['a=b:Never']", "node-taint: expected key=value:NoSchedule"),
+        ("write-kubeconfig-mode: '0888'", "write-kubeconfig-mode: expected a file mode"),
+        ("cluster-cidr: 10.42.0.1/16", "cluster-cidr: expected an IPv4 network"),
+        ("token-file: /nowhere", "token-file: cannot read /nowhere: No such file or directory"),
+        ("[1, 2]", "expected keys with values, seen [1, 2]"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_with_what_was_expected(tmp_path: Path, line: str, words: str) -> None:
+    with pytest.raises(Rke2Error) as refused:
+        read(tmp_path, line if line[0] == "[" or "node-ip" in line else f"node-ip: 10.60.0.4\n{line}\n")
+
+    assert words in str(refused.value)
+
+
+def test_keys_without_effect_are_accepted(tmp_path: Path) -> None:
+    assert read(tmp_path, "node-ip: 10.60.0.4\ndisable: [rke2-ingress-nginx]\nselinux: false\n").node_ip == "10.60.0.4"

@@ -1,0 +1,247 @@
+"""The GPU Operator's stand-in, installed by the real Helm on a machine with an A100.
+
+The tests go through the tutorial's layouts on one living machine, in this order.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from administrator import Boot
+from cluster import (
+    NODE,
+    Cluster,
+    enable_mig,
+    eventually,
+    install_driver,
+    install_rke2,
+    install_toolkit,
+    set_layout,
+)
+
+from sandbox import packages, registry, toolchain
+from sandbox.gpu_operator import release
+from sandbox.mirror import Mirror
+from sandbox.rke2 import artifact
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300)]
+
+MIXED = {"nvidia.com/mig-3g.40gb": "1", "nvidia.com/mig-2g.20gb": "1", "nvidia.com/mig-1g.10gb": "1"}
+PLUGIN = "nvidia-device-plugin-daemonset"
+
+
+@pytest.fixture(scope="module")
+def cluster(mirror: Mirror, boot: Boot, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    """MIG mode on, 3g.40gb + 2g.20gb + 1g.10gb, RKE2, the operator with strategy mixed."""
+    gpu = toolchain.gpu()
+    packages.publish(mirror.root, gpu)
+    registry.publish_cuda_sample(mirror.root, gpu)
+    artifact.publish(mirror.root, toolchain.kubernetes(), mirror.sandbox.mirror_url)
+    release.publish(mirror.root, toolchain.operator(), toolchain.helm())
+    machine = boot(number=42)
+    machine.wait_for_cloud_init()
+    install_driver(machine)
+    install_toolkit(machine)
+    enable_mig(machine)
+    set_layout(machine, "9,14,19")
+    cluster = install_rke2(machine, tmp_path_factory.mktemp("gpu-operator"))
+    cluster.install_gpu_operator("mig.strategy=mixed")
+    eventually("the policy", lambda: state(cluster), "ready")
+    return cluster
+
+
+@pytest.fixture
+def pods(cluster: Cluster) -> Iterator[list[str]]:
+    """Names of pods that are deleted after the test."""
+    names: list[str] = []
+    yield names
+    if names:
+        cluster.kubectl("delete", "pod", "--wait", "--ignore-not-found", *names)
+
+
+def state(cluster: Cluster) -> str:
+    return str(cluster.get("clusterpolicy", "cluster-policy").get("status", {}).get("state"))
+
+
+def run_pod(cluster: Cluster, name: str, resource: str) -> None:
+    container: dict[str, Any] = {
+        "name": "cuda",
+        "image": registry.CUDA_SAMPLE,
+        "command": ["sh", "-c", "nvidia-smi -L && /cuda-samples/vectorAdd && sleep 600"],
+        "resources": {"limits": {resource: 1}},
+    }
+    spec = {"runtimeClassName": "nvidia", "terminationGracePeriodSeconds": 0, "containers": [container]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+    cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(pod))
+
+
+def devices_of(cluster: Cluster, pod: str) -> list[tuple[str, str]]:
+    """Profile and UUID of the MIG devices a pod saw."""
+    eventually(f"pod {pod} computes", lambda: "Test PASSED" in cluster.kubectl("logs", pod, check=False))
+    return re.findall(r"MIG (\S+)\s+Device\s+\d+: \(UUID: (MIG-[0-9a-f-]+)\)", cluster.kubectl("logs", pod))
+
+
+def test_mixed_gives_every_profile_a_resource_and_whole_gpus_none(cluster: Cluster) -> None:
+    assert cluster.gpu_resources() == MIXED
+
+
+def test_mixed_gives_the_node_the_tutorials_labels(cluster: Cluster) -> None:
+    labels = cluster.labels()
+
+    wanted = {
+        "nvidia.com/gpu.count": "1",
+        "nvidia.com/gpu.family": "ampere",
+        "nvidia.com/gpu.memory": "81920",
+        "nvidia.com/gpu.present": "true",
+        "nvidia.com/gpu.product": "NVIDIA-A100-80GB-PCIe",
+        "nvidia.com/gpu.replicas": "0",
+        "nvidia.com/gpu.compute.major": "8",
+        "nvidia.com/gpu.compute.minor": "0",
+        "nvidia.com/gpu.deploy.device-plugin": "true",
+        "nvidia.com/gpu.deploy.mig-manager": "true",
+        "nvidia.com/cuda.driver.major": "580",
+        "nvidia.com/cuda.driver.rev": "04",
+        "nvidia.com/cuda.runtime.major": "13",
+        "nvidia.com/mig.capable": "true",
+        "nvidia.com/mig.strategy": "mixed",
+        "nvidia.com/mig-3g.40gb.count": "1",
+        "nvidia.com/mig-3g.40gb.engines.copy": "3",
+        "nvidia.com/mig-3g.40gb.engines.decoder": "2",
+        "nvidia.com/mig-3g.40gb.multiprocessors": "42",
+        "nvidia.com/mig-3g.40gb.product": "NVIDIA-A100-80GB-PCIe-MIG-3g.40gb",
+        "nvidia.com/mig-3g.40gb.slices.gi": "3",
+        "nvidia.com/mig-2g.20gb.multiprocessors": "28",
+        "nvidia.com/mig-1g.10gb.slices.ci": "1",
+    }
+    assert {name: labels.get(name) for name in wanted} == wanted
+
+
+def test_three_pods_see_one_device_each_and_a_fourth_waits(cluster: Cluster, pods: list[str]) -> None:
+    pods += ["mig-3g", "mig-2g", "mig-1g", "mig-1g-more"]
+    for pod, profile in zip(pods, ("3g.40gb", "2g.20gb", "1g.10gb", "1g.10gb"), strict=True):
+        run_pod(cluster, pod, f"nvidia.com/mig-{profile}")
+
+    seen = [devices_of(cluster, pod) for pod in pods[:3]]
+    assert [[profile for profile, _ in devices] for devices in seen] == [["3g.40gb"], ["2g.20gb"], ["1g.10gb"]]
+    on_machine = re.findall(r"UUID: (MIG-[0-9a-f-]+)", cluster.machine.run("nvidia-smi -L"))
+    assert sorted(uuid for devices in seen for _, uuid in devices) == sorted(on_machine)
+    status = cluster.get("pod", "mig-1g-more")["status"]
+    assert status["phase"] == "Pending"
+    assert "Insufficient nvidia.com/mig-1g.10gb" in status["conditions"][0]["message"]
+
+
+def test_the_kubelets_restart_does_not_lose_the_resources(cluster: Cluster) -> None:
+    cluster.machine.run("sudo systemctl restart rke2-server")
+
+    eventually("allocatable", cluster.gpu_resources, MIXED)
+
+
+def test_a_paused_client_stops_and_comes_back(cluster: Cluster) -> None:
+    label = "nvidia.com/gpu.deploy.device-plugin"
+    cluster.kubectl("label", "--overwrite", "node", NODE, f"{label}=paused-for-mig-change")
+    selector = ("get", "pods", "-n", "gpu-operator", "-l", f"app={PLUGIN}", "-o", "name")
+    eventually("the plugin has stopped", lambda: cluster.kubectl(*selector), "")
+    eventually("its devices are gone", cluster.gpu_resources, {})
+    assert cluster.labels()[label] == "paused-for-mig-change"  # the operator leaves it alone
+
+    cluster.kubectl("label", "--overwrite", "node", NODE, f"{label}=true")
+
+    eventually("allocatable", cluster.gpu_resources, MIXED)
+
+
+def test_a_new_layout_is_seen_by_a_restarted_plugin_only(cluster: Cluster) -> None:
+    set_layout(cluster.machine, "19,19,19,19,19,19,19")
+    eventually("the labels", lambda: cluster.labels().get("nvidia.com/mig-1g.10gb.count"), "7")
+    assert cluster.gpu_resources() == MIXED
+    assert "nvidia.com/mig-3g.40gb.count" not in cluster.labels()
+
+    cluster.kubectl("delete", "pod", "-n", "gpu-operator", "-l", f"app={PLUGIN}")
+
+    eventually("allocatable", cluster.gpu_resources, {"nvidia.com/mig-1g.10gb": "7"})
+
+
+def test_single_makes_seven_gpus_of_seven_devices(cluster: Cluster, pods: list[str]) -> None:
+    cluster.install_gpu_operator("mig.strategy=single")
+
+    eventually("allocatable", cluster.gpu_resources, {"nvidia.com/gpu": "7"})
+    wanted = {
+        "nvidia.com/gpu.count": "7",
+        "nvidia.com/gpu.product": "NVIDIA-A100-80GB-PCIe-MIG-1g.10gb",
+        "nvidia.com/gpu.replicas": "1",
+        "nvidia.com/gpu.multiprocessors": "14",
+        "nvidia.com/gpu.slices.gi": "1",
+        "nvidia.com/gpu.slices.ci": "1",
+        "nvidia.com/gpu.engines.copy": "1",
+        "nvidia.com/mig.strategy": "single",
+        "nvidia.com/mig-1g.10gb.count": None,
+    }
+    eventually("the labels", lambda: {name: cluster.labels().get(name) for name in wanted}, wanted)
+    pods += [f"mig-single-{number}" for number in range(7)]
+    for pod in pods:
+        run_pod(cluster, pod, "nvidia.com/gpu")
+    seen = [device for pod in pods for device in devices_of(cluster, pod)]
+    assert [profile for profile, _ in seen] == ["1g.10gb"] * 7
+    assert len({uuid for _, uuid in seen}) == 7
+
+
+@pytest.mark.parametrize(
+    ("layout", "words"),
+    [
+        ("9,14,19", "more than one MIG device type present on node"),
+        ("", "device 0 has no MIG devices configured"),
+    ],
+)
+def test_single_without_one_profile_fails_and_says_why(cluster: Cluster, layout: str, words: str) -> None:
+    set_layout(cluster.machine, layout)
+    cluster.kubectl("delete", "pod", "-n", "gpu-operator", "-l", f"app={PLUGIN}")
+
+    plugin_log = ("logs", "-n", "gpu-operator", f"daemonset/{PLUGIN}")
+    eventually("the plugin's reason", lambda: words in cluster.kubectl(*plugin_log, check=False))
+    eventually("the product", lambda: cluster.labels()["nvidia.com/gpu.product"], "NVIDIA-A100-80GB-PCIe-MIG-INVALID")
+    assert cluster.labels()["nvidia.com/gpu.count"] == "0"
+    eventually("allocatable", cluster.gpu_resources, {})
+    eventually("the policy", lambda: state(cluster), "notReady")
+
+
+def test_none_offers_the_whole_gpu_whatever_its_mode(cluster: Cluster) -> None:
+    cluster.install_gpu_operator("mig.strategy=none")
+
+    eventually("allocatable", cluster.gpu_resources, {"nvidia.com/gpu": "1"})
+    wanted = {
+        "nvidia.com/gpu.product": "NVIDIA-A100-80GB-PCIe",
+        "nvidia.com/gpu.count": "1",
+        "nvidia.com/mig.strategy": None,
+        "nvidia.com/mig.capable": "true",
+    }
+    eventually("the labels", lambda: {name: cluster.labels().get(name) for name in wanted}, wanted)
+    eventually("the policy", lambda: state(cluster), "ready")
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        (
+            "mig.strategy=mixd",
+            'spec.mig.strategy: Unsupported value: "mixd": supported values: "none", "single", "mixed"',
+        ),
+        (
+            "migManager.config.default=all-1g.10gb",
+            'spec.migManager.config.default: Unsupported value: "all-1g.10gb": supported values: "all-disabled", ""',
+        ),
+        ("gfd.enabled=7", "spec.gfd.enabled: Invalid value"),
+    ],
+)
+def test_the_api_server_refuses_what_the_policy_may_not_say(cluster: Cluster, setting: str, words: str) -> None:
+    said = cluster.install_gpu_operator(setting, check=False)
+
+    assert words in said.replace("\\", "")
+
+
+def test_uninstalling_takes_the_operands_with_it(cluster: Cluster) -> None:
+    cluster.helm("uninstall", "gpu-operator", "-n", "gpu-operator", "--wait")
+
+    eventually("the namespace is empty", lambda: cluster.get("pods,daemonsets", "-n", "gpu-operator")["items"], [])
+    assert json.loads(cluster.kubectl("get", "clusterpolicy", "-o", "json"))["items"] == []

@@ -1,0 +1,164 @@
+"""RKE2's outside on a machine without a GPU: paths, units, kubeconfig, registration, containerd, restarts, reboots."""
+
+import hashlib
+import json
+
+import pytest
+from administrator import Boot, Machine
+from cluster import NODE, Cluster, eventually, install_rke2, install_toolkit
+
+from sandbox import packages, registry, toolchain
+from sandbox.mirror import Mirror
+from sandbox.rke2 import artifact
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(240)]
+
+DATA = "/var/lib/rancher/rke2"
+CONTAINERD = f"{DATA}/agent/etc/containerd/config.toml"
+
+
+@pytest.fixture(scope="module")
+def cluster(mirror: Mirror, boot: Boot, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    artifact.publish(mirror.root, toolchain.kubernetes(), mirror.sandbox.mirror_url)
+    registry.publish_cuda_sample(mirror.root, toolchain.gpu())
+    packages.publish(mirror.root, toolchain.gpu())
+    machine = boot(number=41)
+    machine.wait_for_cloud_init()
+    labels = ["team=mlops", "nvidia.com/mig.config=all-1g.10gb"]
+    taints = ["maintenance=no:PreferNoSchedule"]
+    return install_rke2(machine, tmp_path_factory.mktemp("rke2"), node_label=labels, node_taint=taints)
+
+
+@pytest.fixture
+def machine(cluster: Cluster) -> Machine:
+    return cluster.machine
+
+
+def test_the_node_registers_with_its_labels_taints_roles_and_address(cluster: Cluster) -> None:
+    node = cluster.node()
+
+    labels = node["metadata"]["labels"]
+    assert labels["team"] == "mlops"
+    assert labels["nvidia.com/mig.config"] == "all-1g.10gb"
+    assert labels["node-role.kubernetes.io/control-plane"] == "true"
+    assert labels["node-role.kubernetes.io/etcd"] == "true"
+    assert {"key": "maintenance", "value": "no", "effect": "PreferNoSchedule"} in node["spec"]["taints"]
+    assert {"type": "InternalIP", "address": "10.60.0.41"} in node["status"]["addresses"]
+
+
+def test_a_label_added_to_the_configuration_later_does_not_reach_the_node(cluster: Cluster, machine: Machine) -> None:
+    machine.run("sudo sed -i 's/team=mlops/team=other/' /etc/rancher/rke2/config.yaml")
+    machine.run("sudo systemctl restart rke2-server")
+
+    assert cluster.labels()["team"] == "mlops"
+
+
+def test_the_kubeconfig_is_the_owners_alone_and_points_to_loopback(machine: Machine) -> None:
+    assert machine.run("sudo stat -c '%a %U' /etc/rancher/rke2/rke2.yaml") == "600 root"
+    assert "server: https://127.0.0.1:6443" in machine.run("sudo cat /etc/rancher/rke2/rke2.yaml")
+
+
+def test_kubectl_ctr_and_the_version_are_where_rke2_has_them(machine: Machine) -> None:
+    kubectl = f"sudo {DATA}/bin/kubectl --kubeconfig /etc/rancher/rke2/rke2.yaml get nodes -o name"
+    assert machine.run(kubectl) == f"node/{NODE}"
+    assert "Server:" in machine.run(f"sudo {DATA}/bin/ctr -a /run/k3s/containerd/containerd.sock version")
+    assert machine.run("rke2 --version").startswith("rke2 version v1.35.7+rke2r1")
+
+
+def test_the_node_token_names_the_cluster_by_the_hash_of_its_authority(machine: Machine) -> None:
+    token = machine.run(f"sudo cat {DATA}/server/node-token")
+    authority = machine.run(f"sudo cat {DATA}/server/tls/server-ca.crt") + "\n"
+
+    assert token.startswith(f"K10{hashlib.sha256(authority.encode()).hexdigest()}::server:")
+    assert machine.run(f"sudo stat -c %a {DATA}/server/node-token") == "600"
+
+
+def test_the_kubelet_may_not_give_its_node_a_role(cluster: Cluster) -> None:
+    kubectl = f"sudo {DATA}/bin/kubectl --kubeconfig {DATA}/agent/kubelet.kubeconfig"
+
+    said = cluster.machine.run(f"{kubectl} label node {NODE} node-role.kubernetes.io/fake=true", check=False)
+
+    assert "is not allowed to modify labels: node-role.kubernetes.io/fake" in said
+
+
+def test_the_kubelet_may_not_read_secrets_of_others(cluster: Cluster) -> None:
+    kubectl = f"sudo {DATA}/bin/kubectl --kubeconfig {DATA}/agent/kubelet.kubeconfig"
+
+    said = cluster.machine.run(f"{kubectl} get secrets -A", check=False)
+
+    assert "Forbidden" in said
+
+
+def test_a_pod_runs_with_an_image_of_the_mirror_and_its_logs_come_through_the_api(cluster: Cluster) -> None:
+    image = "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04"
+    cluster.kubectl("run", "hello", f"--image={image}", "--restart=Never", "--", "echo", "hello from the pod")
+
+    cluster.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/hello", "--timeout=60s")
+    assert cluster.kubectl("logs", "hello") == "hello from the pod"
+    requests = Mirror(cluster.machine.sandbox).access_log.read_text()
+    assert "/v2/nvidia/k8s/cuda-sample/manifests/vectoradd-cuda12.5.0-ubuntu22.04?ns=nvcr.io" in requests
+
+
+def test_an_image_the_mirror_has_not_says_so(cluster: Cluster) -> None:
+    cluster.kubectl("run", "missing", "--image=docker.io/library/nothing:1", "--restart=Never")
+
+    eventually("the event", lambda: "not found" in cluster.events("missing"))
+
+
+def test_the_nvidia_runtime_is_there_after_the_toolkit_and_a_restart_and_not_before(cluster: Cluster) -> None:
+    machine = cluster.machine
+    assert "nvidia" not in machine.run(f"sudo cat {CONTAINERD}")
+    assert cluster.get("runtimeclass", "nvidia")["handler"] == "nvidia"
+    overrides = json.dumps({"spec": {"runtimeClassName": "nvidia"}})
+    image = "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04"
+    cluster.kubectl("run", "early", f"--image={image}", "--restart=Never", f"--overrides={overrides}", "--", "true")
+    eventually(
+        "the event", lambda: 'no runtime for "nvidia" is configured' in cluster.events("early").replace("\\", "")
+    )
+
+    install_toolkit(machine)
+    assert "nvidia" not in machine.run(f"sudo cat {CONTAINERD}")
+    server = machine.run("systemctl show -p MainPID --value rke2-kube-apiserver")
+    machine.run("sudo systemctl restart rke2-server")
+
+    assert 'BinaryName = "/usr/bin/nvidia-container-runtime"' in machine.run(f"sudo cat {CONTAINERD}")
+    assert machine.run("systemctl show -p MainPID --value rke2-kube-apiserver") == server
+    cluster.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/early", "--timeout=60s")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("nmae: x", "nmae: RKE2 has no such key"),
+        ("server: https://10.60.0.99:9345", "server: joining is not stood in for yet"),
+    ],
+)
+def test_a_configuration_rke2_cannot_use_ends_it_with_the_reason(machine: Machine, line: str, words: str) -> None:
+    said = machine.run(f"echo '{line}' >/tmp/bad.yaml; sudo rke2 server --config /tmp/bad.yaml", check=False)
+
+    assert words in said
+    assert "Traceback" not in said
+
+
+def test_a_reboot_takes_the_api_down_and_rke2_brings_it_back(cluster: Cluster) -> None:
+    boot_id = cluster.machine.boot_id()
+    assert cluster.node()["status"]["nodeInfo"]["bootID"] == boot_id
+
+    cluster.machine.run("sudo systemctl reboot", check=False)
+    cluster.machine.wait_for_reboot(boot_id)
+    assert cluster.kubectl("get", "--raw", "/readyz", "--request-timeout=2s", check=False) != "ok"
+
+    cluster.machine.run("timeout 55 sh -c 'until systemctl -q is-active rke2-server; do sleep 0.2; done'")
+    assert cluster.node()["status"]["nodeInfo"]["bootID"] == cluster.machine.boot_id()
+    assert cluster.labels()["team"] == "mlops"
+
+
+def test_uninstalling_leaves_neither_processes_nor_files(cluster: Cluster) -> None:
+    machine = cluster.machine
+
+    machine.run("sudo rke2-uninstall.sh")
+
+    assert machine.run("pgrep -f '/var/lib/rancher|/usr/local/share/rke2'", check=False) == ""
+    left = f"ls -d {DATA} /etc/rancher/rke2 /usr/local/bin/rke2* /usr/local/lib/systemd/system/rke2-* 2>/dev/null"
+    assert machine.run(left, check=False) == ""
+    assert machine.run("systemctl list-units --all --no-legend 'rke2-*'", check=False) == ""
