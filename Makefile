@@ -1,0 +1,68 @@
+# The commands people type. `make` alone lists them.
+PYTHON ?= python3
+STACK ?= Pulumi.dev.yaml
+NAME ?=
+
+cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mig-k8s
+export MYPY_CACHE_DIR := $(cache)/mypy
+export RUFF_CACHE_DIR := $(cache)/ruff
+export HYPOTHESIS_STORAGE_DIRECTORY := $(cache)/hypothesis
+# Run as root, Python would leave folders in the checkout that its owner cannot remove.
+export PYTHONDONTWRITEBYTECODE := 1
+export LOCATION ADMIN_CIDRS SSH_KEY
+
+# A module, in the virtual environment of these requirements, made at the first use.
+run = venv=$$($(PYTHON) -m sandbox.virtualenv) && PATH="$$venv/bin:$$PATH" "$$venv/bin/python" -m
+pytest = $(run) pytest -o cache_dir=$(cache)/pytest
+scripts = $(shell grep -rlE '^\#!/(usr/)?bin/(env )?(ba|da)?sh' cloud-init sandbox .ci --include='*' 2>/dev/null)
+
+.PHONY: help setup preview sandbox sandbox-down sandbox-status sandbox-clean check engine test bench new-stack
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@echo "  STACK=examples/single.yaml chooses another stack for preview and sandbox"
+
+setup: ## the virtual environment, in ~/.cache/mig-k8s (the other commands do it by themselves)
+	@$(PYTHON) -m sandbox.virtualenv
+
+preview: ## the engine's preview of STACK; no root, no machine
+	@$(run) sandbox preview "$(STACK)"
+
+sandbox: ## bring STACK up on this machine, verify it, say how to look around; root
+	@$(run) sandbox up "$(STACK)"
+
+sandbox-down: ## destroy the sandbox's stack and leave nothing but the cache
+	@$(run) sandbox down
+
+sandbox-status: ## what runs
+	@$(run) sandbox status
+
+sandbox-clean: ## sandbox-down for every sandbox there is, those of killed tests too
+	@$(run) sandbox clean
+
+check: ## format, lint, types, unit, scripts, graph, contracts; no root
+	@$(run) ruff format --check .
+	@$(run) ruff check .
+	@$(run) mypy
+	@venv=$$($(PYTHON) -m sandbox.virtualenv) && "$$venv/bin/shellcheck" $(scripts)
+	@$(pytest) tests/unit tests/scripts tests/graph tests/contracts
+
+engine: ## the real Pulumi CLI against the stand-ins, without machines; no root
+	@$(run) sandbox build engine
+	@$(pytest) tests/engine
+
+test: check engine ## everything there is, the sandbox included
+	@status=0; $(run) sandbox build machines || status=$$?; \
+	case $$status in \
+	0) $(pytest) tests/sandbox ;; \
+	3) echo "LEFT OUT: tests/sandbox, which boots machines, for the reason above. Everything else passed." ;; \
+	*) exit $$status ;; \
+	esac
+
+bench: ## how long plan and preview take, as ratios in one run; how often a sandbox that is up rebooted
+	@$(run) tests.bench.plan_times
+	@$(run) tests.bench.preview_times
+	@$(run) tests.bench.machine_times
+
+new-stack: ## NAME=prod: keys, a stack file and its encrypted secrets, with your own Pulumi
+	@$(run) scripts.new_stack "$(NAME)"
