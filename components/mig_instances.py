@@ -9,7 +9,8 @@ from pulumi_command import remote
 from components.machine_command import Access, machine_command
 from plan import NodePlan, layout_json
 
-_TIMEOUT_SECONDS = 900
+_TIMEOUT_SECONDS = 1200
+"""mig-apply may wait 300 s each for paused GPU clients to end and for drained pods, besides the change itself."""
 
 
 @dataclass(frozen=True, kw_only=True)

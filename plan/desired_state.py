@@ -17,13 +17,16 @@ def desired_json(node: NodePlan) -> str:
         "openKernelModules": settings.driver.open_kernel_modules,
     }
     toolkit = {"version": settings.toolkit.version, "apt": settings.sources.toolkit_apt}
+    mig = {"mode": list(node.mode), "onChange": settings.mig.on_change}
+    # MIG mode is the machine's also where MIG Manager makes the instances: an A100 needs a reboot for it, which here
+    # comes before Kubernetes and not in the middle of the verification. MIG Manager then finds the mode it wants.
     desired: dict[str, Any] = {
         "version": 1,
         "node": {"name": node.name, "role": node.role},
         "apt": {"ubuntu": settings.sources.ubuntu_apt},
         "driver": driver if has_gpu else None,
         "toolkit": toolkit if has_gpu else None,
-        "mig": {"mode": list(node.mode)} if node.layout is not None else None,
+        "mig": mig if node.layout is not None or any(node.mode) else None,
         "rke2": {
             "version": settings.rke2.version,
             "install": settings.sources.rke2_install,

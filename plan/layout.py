@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from plan.catalogue import GpuModel, Profile
 
@@ -35,8 +36,8 @@ class Layout:
         """The profile of an instance of this layout."""
         return next(profile for profile in self.model.profiles if profile.name == instance.profile)
 
-    def json(self) -> str:
-        """The input of `mig-apply`: profiles by name, because the machine resolves ids on its own GPU."""
+    def document(self) -> dict[str, Any]:
+        """What `mig-apply` reads: profiles by name, because the machine resolves ids on its own GPU."""
         gpus = [
             {
                 "index": gpu.index,
@@ -45,4 +46,8 @@ class Layout:
             }
             for gpu in self.gpus
         ]
-        return json.dumps({"version": 1, "gpus": gpus}, indent=2) + "\n"
+        return {"version": 1, "gpus": gpus}
+
+    def json(self) -> str:
+        """The same as text."""
+        return json.dumps(self.document(), indent=2) + "\n"

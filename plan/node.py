@@ -1,5 +1,6 @@
 """A machine of the cluster, decided: what is bought, what it becomes, what its GPUs are."""
 
+import json
 from dataclasses import dataclass
 from typing import Literal
 
@@ -83,7 +84,11 @@ class NodePlan:
 
 
 def layout_json(node: NodePlan) -> str:
-    """The input of `mig-apply` on this machine. It is an error to ask for it where `node.layout` is None."""
+    """The input of `mig-apply` on this machine: the layout, and what becomes of pods that hold what must go.
+
+    It is an error to ask for it where `node.layout` is None.
+    """
     if node.layout is None:
         raise ValueError(f"{node.name} has no layout for mig-apply")
-    return node.layout.json()
+    wanted = {**node.layout.document(), "onChange": node.settings.mig.on_change}
+    return json.dumps(wanted, indent=2) + "\n"

@@ -1,9 +1,15 @@
-"""Fixtures of several tiers."""
+"""Fixtures of several tiers, and how properties are tried."""
 
 import pytest
+from hypothesis import settings
 
 from recording import Graph
 from stacks import Program, main_program
+
+# The same examples everywhere and every time: a change is judged by what it changes. To look for new ones:
+# pytest --hypothesis-profile=default
+settings.register_profile("repeatable", derandomize=True, max_examples=100, deadline=None)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import contextvars
 import itertools
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,9 @@ def _run(program: Callable[[], object], config: Mapping[str, str | Encrypted], p
             exports[name] = await _exported(value)
 
     loop = asyncio.new_event_loop()
+    of_threads: list[asyncio.AbstractEventLoop] = []
+    executor = ThreadPoolExecutor(initializer=lambda: of_threads.append(_own_loop()))
+    loop.set_default_executor(executor)
     # A program that failed leaves outputs nobody looked at. As in Pulumi's own host, asyncio says nothing of them: the
     # failure itself is raised below, and a report out of a garbage collection breaks whatever parses then.
     loop.set_exception_handler(lambda _loop, _context: None)
@@ -215,8 +219,16 @@ def _run(program: Callable[[], object], config: Mapping[str, str | Encrypted], p
         loop.run_until_complete(_left_over())
         loop.run_until_complete(loop.shutdown_default_executor())
         asyncio.set_event_loop(None)
-        loop.close()
+        for each in (loop, *of_threads):
+            each.close()
     return Graph(resources=[each for each in monitor.registered if each.type != "pulumi:pulumi:Stack"], exports=exports)
+
+
+def _own_loop() -> asyncio.AbstractEventLoop:
+    """A loop for this thread: the SDK's mock would make one as well, and leave it open when the thread ends."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop
 
 
 async def _left_over() -> None:

@@ -15,7 +15,7 @@ def test_a_machine_gets_these_commands_each_with_a_bound_of_its_own(program: Pro
     assert {each.name: each.plain("create") for each in program().commands()} == {
         f"{NAME}-converge": "sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s update",
         f"{NAME}-ready": "sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s ready",
-        f"{NAME}-mig": "sudo timeout -k 10 900 /usr/local/sbin/mig-apply --layout -",
+        f"{NAME}-mig": "sudo timeout -k 10 1200 /usr/local/sbin/mig-apply --layout -",
         "cluster-kubeconfig": "sudo timeout -k 10 60 cat /etc/rancher/rke2/rke2.yaml",
         "verification-run": "sudo timeout -k 10 1500 /usr/local/sbin/mig-verify",
     }

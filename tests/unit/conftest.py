@@ -1,21 +1,11 @@
-"""Stacks for the tests: the three required keys, and whatever a test adds."""
+"""Settings, plans and reports of minimal stacks."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
+from minimal_stack import SECRETS, minimal
 
 from plan import Problems, Settings, StackPlan, plan_stack, read_settings
-
-PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEqGQWZQSelo2DxGZ2KgxK7ZcVRq7GrTqKA1z4L1Xnhv"
-SECRETS = frozenset({"sshPrivateKey", "sshHostKey", "rke2Token"})
-
-Sections = dict[str, Any]
-
-
-def minimal(**sections: object) -> Sections:
-    """A stack with the required keys; `sections` add to it or replace what is there."""
-    return {"adminCidrs": ["203.0.113.7/32"], "ssh": {"publicKey": PUBLIC_KEY}, **sections}
 
 
 @pytest.fixture

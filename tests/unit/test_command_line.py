@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from minimal_stack import PUBLIC_KEY
 
-from conftest import PUBLIC_KEY
 from plan.__main__ import main
 
 _ROOT = Path(__file__).parents[2]

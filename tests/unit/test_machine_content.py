@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
+from minimal_stack import minimal
 
-from conftest import minimal
 from plan import NodePlan, Problems, StackPlan, bundle, layout_json, machine_files, plan_stack, read_settings, user_data
 
 Planned = Callable[..., StackPlan]
@@ -106,7 +106,7 @@ def test_the_desired_state_of_the_default_machine(planned: Planned) -> None:
         "apt": {"ubuntu": None},
         "driver": {"source": "ubuntu", "branch": 580, "openKernelModules": False},
         "toolkit": {"version": "1.20.0-1", "apt": "https://nvidia.github.io/libnvidia-container"},
-        "mig": {"mode": [True]},
+        "mig": {"mode": [True], "onChange": "refuse"},
         "rke2": {
             "version": "v1.35.7+rke2r1",
             "install": "https://get.rke2.io",
@@ -128,13 +128,15 @@ def test_a_machine_without_gpu_gets_no_driver_toolkit_or_mig(planned: Planned) -
     assert (server.mode, server.layout, server.gpu_layout) == ((), None, None)
 
 
-def test_a_machine_of_mig_managers_is_left_alone_by_the_host(planned: Planned) -> None:
-    """No MIG mode, no layout: one owner only."""
+def test_a_machine_of_mig_managers_gets_its_mode_from_the_host_and_its_instances_not(planned: Planned) -> None:
+    """MIG Manager's reboot for the mode would cut the verification off; its config wants the same mode."""
     node = planned(mig={"owner": "operator"}).nodes[0]
-    assert json.loads(_file(node, "/etc/mig-k8s/desired.json"))["mig"] is None
+    assert json.loads(_file(node, "/etc/mig-k8s/desired.json"))["mig"] == {"mode": [True], "onChange": "refuse"}
     assert node.layout is None
     with pytest.raises(ValueError, match="mlops-k8s-master has no layout"):
         layout_json(node)
+    off = planned(mig={"owner": "operator", "strategy": "none"}, nodePools=[{}]).nodes[0]
+    assert json.loads(_file(off, "/etc/mig-k8s/desired.json"))["mig"] is None
 
 
 def test_mirrors_reach_the_desired_state(planned: Planned) -> None:
@@ -159,6 +161,7 @@ def test_the_layout_names_profiles_and_places(planned: Planned) -> None:
     stack = planned(mig={"strategy": "mixed"}, nodePools=[{"migDevices": {"1g.10gb": 1, "3g.40gb": 1, "2g.20gb": 1}}])
     assert json.loads(layout_json(stack.nodes[0])) == {
         "version": 1,
+        "onChange": "refuse",
         "gpus": [
             {
                 "index": 0,
@@ -178,8 +181,19 @@ def test_mig_off_is_a_layout_too(planned: Planned) -> None:
     stack = planned(mig={"strategy": "none"}, nodePools=[{}])
     assert json.loads(layout_json(stack.nodes[0])) == {
         "version": 1,
+        "onChange": "refuse",
         "gpus": [{"index": 0, "mode": False, "instances": []}],
     }
+
+
+@pytest.mark.parametrize("on_change", ["refuse", "drain"])
+def test_what_becomes_of_pods_in_the_way_reaches_the_machine_for_a_new_layout_and_a_new_mode(
+    planned: Planned, on_change: str
+) -> None:
+    """mig.onChange: mig-apply reads it from the layout, the mig-mode stage from the desired state."""
+    node = planned(mig={"onChange": on_change}).nodes[0]
+    assert json.loads(layout_json(node))["onChange"] == on_change
+    assert json.loads(_file(node, "/etc/mig-k8s/desired.json"))["mig"] == {"mode": [True], "onChange": on_change}
 
 
 def test_every_gpu_has_its_own_layout(planned: Planned) -> None:

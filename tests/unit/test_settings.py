@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import yaml
+from minimal_stack import PUBLIC_KEY, SECRETS, minimal
 
-from conftest import PUBLIC_KEY, SECRETS, minimal
 from plan import Problems, read_settings
 
 _ROOT = Path(__file__).parents[2]
