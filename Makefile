@@ -8,12 +8,14 @@ export MYPY_CACHE_DIR := $(cache)/mypy
 export RUFF_CACHE_DIR := $(cache)/ruff
 export HYPOTHESIS_STORAGE_DIRECTORY := $(cache)/hypothesis
 # Run as root, Python would leave folders in the checkout that its owner cannot remove.
-export PYTHONDONTWRITEBYTECODE := 1
+export PYTHONPYCACHEPREFIX := $(cache)/pycache
+unexport PYTHONDONTWRITEBYTECODE
 export LOCATION ADMIN_CIDRS SSH_KEY
 
 # A module, in the virtual environment of these requirements, made at the first use.
 run = venv=$$($(PYTHON) -m sandbox.virtualenv) && PATH="$$venv/bin:$$PATH" "$$venv/bin/python" -m
 pytest = $(run) pytest -o cache_dir=$(cache)/pytest
+tiers = format, lint, types, unit, scripts, graph, contracts, engine
 scripts = $(shell grep -rlE '^\#!/(usr/)?bin/(env )?(ba|da)?sh' cloud-init sandbox .ci --include='*' 2>/dev/null)
 
 .PHONY: help setup preview sandbox sandbox-down sandbox-status sandbox-clean check engine test bench new-stack
@@ -45,7 +47,7 @@ check: ## format, lint, types, unit, scripts, graph, contracts; no root
 	@$(run) ruff check .
 	@$(run) mypy
 	@venv=$$($(PYTHON) -m sandbox.virtualenv) && "$$venv/bin/shellcheck" $(scripts)
-	@$(pytest) tests/unit tests/scripts tests/graph tests/contracts
+	@$(pytest) -n 3 --dist loadfile tests/unit tests/scripts tests/graph tests/contracts
 
 engine: ## the real Pulumi CLI against the stand-ins, without machines; no root
 	@$(run) sandbox build engine
@@ -54,8 +56,9 @@ engine: ## the real Pulumi CLI against the stand-ins, without machines; no root
 test: check engine ## everything there is, the sandbox included
 	@status=0; $(run) sandbox build machines || status=$$?; \
 	case $$status in \
-	0) $(pytest) tests/sandbox ;; \
-	3) echo "LEFT OUT: tests/sandbox, which boots machines, for the reason above. Everything else passed." ;; \
+	0) $(pytest) tests/sandbox && echo "RAN, and passed: $(tiers), sandbox. Nothing was left out." ;; \
+	3) line=$$(printf '%80s' | tr ' ' '*'); echo "RAN, and passed: $(tiers)."; \
+	   printf '%s\n' "$$line" "LEFT OUT: sandbox. This machine cannot boot others, for the reason above." "$$line" ;; \
 	*) exit $$status ;; \
 	esac
 

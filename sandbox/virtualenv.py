@@ -34,13 +34,19 @@ def virtualenv() -> Path:
     if sys.version_info < (3, 11):  # noqa: UP036 - the system's own interpreter may well be older
         raise SandboxError(f"Python {sys.version.split()[0]} is too old: 3.11 or newer is needed")
     requirements = [(CHECKOUT / name).read_bytes() for name in _REQUIREMENTS]
-    key = digest(sys.version, sysconfig.get_platform(), sys.base_prefix, _USES, *requirements)
-    return cached(_NAME, key, lambda draft: _build(draft, location(_NAME, key)), expected="about 1 min")
+    key = digest(sys.version, sysconfig.get_platform(), sys.base_prefix, *requirements)
+    place = location(_NAME, key)
+    if not place.is_dir():
+        cached(_NAME, key, lambda draft: _build(draft, place), expected="about 1 min")
+        _compile(place)
+    return place
 
 
 def link_into(checkout: Path) -> None:
     """Give the checkout the `venv` that Pulumi.yaml names, unless it has one of its own."""
     link, target = checkout / "venv", virtualenv()
+    if not os.access(checkout, os.W_OK):
+        return  # only a released CLI's own language host would miss it
     ours = link.is_symlink() and link.readlink().parent.name == _NAME and not link.samefile(target)
     if link.is_symlink() and (ours or not link.exists()):
         link.unlink()
@@ -50,18 +56,22 @@ def link_into(checkout: Path) -> None:
 
 def _build(draft: Path, place: Path) -> None:
     python = draft / "bin" / "python"
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    _run([sys.executable, "-m", "venv", str(draft)], environment, "Debian: apt-get install python3-venv")
+    _run([sys.executable, "-m", "venv", str(draft)], None, "Debian: apt-get install python3-venv")
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-compile"]
-    _run([*pip, "-r", str(CHECKOUT / _REQUIREMENTS[-1])], environment, "is the package index reachable?")
-    _run([str(python), "-c", _USES], environment, "a package in requirements.txt is broken")
+    _run([*pip, "-r", str(CHECKOUT / _REQUIREMENTS[-1])], None, "is the package index reachable?")
     for script in (draft / "bin").iterdir():  # their first lines name the place they were written to
         if script.is_symlink() or str(draft).encode() not in (text := script.read_bytes()):
             continue
         script.write_bytes(text.replace(str(draft).encode(), str(place).encode()))
 
 
-def _run(command: list[str], environment: dict[str, str], remedy: str) -> None:
+def _compile(place: Path) -> None:
+    """Compile what is used, for wherever this environment's bytecode goes: the draft's would carry the draft's path."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    _run([str(place / "bin" / "python"), "-c", _USES], environment, "a package in requirements.txt is broken")
+
+
+def _run(command: list[str], environment: dict[str, str] | None, remedy: str) -> None:
     done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
     if done.returncode:
         said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from fake_gpu import FakeGpu
-from gpu_on_machine import Gpus, build
+from gpu_on_machine import Gpus
 from scripted_machine import STAGES, SYSTEMCTL, Machine
+
+from sandbox import toolchain
 
 
 @pytest.fixture
@@ -32,13 +34,13 @@ def real_stages(tmp_path: Path) -> Machine:
 
 @pytest.fixture
 def wait_until() -> Callable[[Callable[[], bool], str], None]:
-    """Wait for a condition, at most ten seconds."""
+    """Wait for a condition, at most half a minute."""
 
     def wait(condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while not condition():
             if time.monotonic() > deadline:
-                pytest.fail(f"waited 10 s for {what}")
+                pytest.fail(f"waited 30 s for {what}")
             time.sleep(0.02)
 
     return wait
@@ -56,9 +58,9 @@ def gpu(tmp_path: Path, gpu_program: Path) -> FakeGpu:
 
 
 @pytest.fixture(scope="session")
-def gpu_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sandbox's GPU program, to be called by names such as nvidia-smi and load-driver."""
-    return build(tmp_path_factory.mktemp("gpu"))
+def gpu_program() -> Path:
+    """The sandbox's GPU program, to be called by names such as nvidia-smi and load-driver. Built at its first use."""
+    return toolchain.gpu()
 
 
 @pytest.fixture

@@ -1,15 +1,12 @@
-"""GPUs for the scripts: the sandbox's nvidia-smi, built once per session, and its own state as the truth."""
+"""GPUs for the scripts: the sandbox's nvidia-smi, and its own state as the truth."""
 
 import json
-import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from scripted_machine import Machine
 
-SOURCE = Path(__file__).resolve().parents[2] / "sandbox" / "gpu"
 PROFILE_NAMES = {
     0: "7g.80gb",
     5: "4g.40gb",
@@ -20,15 +17,6 @@ PROFILE_NAMES = {
     20: "1g.10gb+me",
 }
 """Of the 80 GB GPUs with eight memory slices."""
-
-
-def build(folder: Path) -> Path:
-    """The GPU program."""
-    program = folder / "gpu"
-    environment = {**os.environ, "CGO_ENABLED": "0"}
-    command = ["go", "build", "-o", str(program), "."]
-    subprocess.run(command, cwd=SOURCE, env=environment, check=True, timeout=110)
-    return program
 
 
 class Gpus:

@@ -11,6 +11,8 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import script_in_process
+
 CLOUD_INIT = Path(__file__).resolve().parents[2] / "cloud-init"
 STAGES = ("apt", "driver", "toolkit", "mig-mode", "rke2")
 FIRST_BOOT = "11111111-1111-1111-1111-111111111111"
@@ -33,6 +35,9 @@ DESIRED: dict[str, Any] = {
         "cis": False,
     },
 }
+
+# The interpreter of the tests, not whatever a version manager puts between; it has nothing but the standard library.
+PYTHON = f'#!/bin/sh\nexec {Path(sys.executable).resolve()} -I -S "$@"\n'
 
 # systemd as far as mig-k8s needs it: units start, are active while their process lives, and a reboot ends everything.
 SYSTEMCTL = """
@@ -64,8 +69,8 @@ class Machine:
         self.state = path / "state"
         for folder in (self.root, self.programs, self.state):
             folder.mkdir()
-        # The interpreter of the tests, not whatever a version manager puts between.
-        (self.programs / "python3").symlink_to(Path(sys.executable).resolve())
+        self.programs.joinpath("python3").write_text(PYTHON, encoding="utf-8")
+        self.programs.joinpath("python3").chmod(0o755)
         self.boot(FIRST_BOOT)
         self.desired()
         for name in ("mig-k8s", "mig-apply", "mig-verify"):
@@ -128,7 +133,7 @@ class Machine:
         return names
 
     def run(
-        self, *command: str, stdin: str = "", seconds: float = 30, environment: dict[str, str] | None = None
+        self, *command: str, stdin: str = "", seconds: float = 60, environment: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         if command[0].startswith("mig-"):
             command = (str(self.root / "usr/local/sbin" / command[0]), *command[1:])
@@ -141,6 +146,10 @@ class Machine:
             env={**self.environment, **(environment or {})},
             check=False,
         )
+
+    def call(self, program: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """As `run`, for programs that are Python and are not killed on the way."""
+        return script_in_process.call(self.root / "usr/local/sbin" / program, arguments, stdin, self.environment)
 
     def result(self) -> dict[str, Any]:
         return dict(json.loads(self.read("var/lib/mig-k8s/result.json")))

@@ -14,10 +14,11 @@ SEVEN = layout(*(f"1g.10gb:{start}" for start in range(7)))
 
 
 def apply(
-    gpus: Gpus, *wanted: dict[str, Any], options: tuple[str, ...] = ()
+    gpus: Gpus, *wanted: dict[str, Any], options: tuple[str, ...] = (), own_process: bool = False
 ) -> tuple[int, dict[str, Any], subprocess.CompletedProcess[str]]:
-    """Exit code, report, and the whole."""
-    ended = gpus.machine.run("mig-apply", "--layout", "-", *options, stdin=layout_json(*wanted))
+    """Exit code, report, and the whole. What is killed on the way needs a process of its own."""
+    run = gpus.machine.run if own_process else gpus.machine.call
+    ended = run("mig-apply", "--layout", "-", *options, stdin=layout_json(*wanted))
     return ended.returncode, json.loads(ended.stdout) if ended.stdout else {}, ended
 
 
@@ -30,7 +31,7 @@ def a100(gpus: Make) -> Gpus:
 
 
 def test_the_tutorials_layout_is_made_with_explicit_placements_and_read_back(a100: Gpus) -> None:
-    code, report, ended = apply(a100, TUTORIAL)
+    code, report, ended = apply(a100, TUTORIAL, own_process=True)
     assert code == 0, ended.stderr
     assert a100.places() == ["14:0", "19:2", "9:4"]
     (gpu,) = report["gpus"]
@@ -167,7 +168,7 @@ def test_a_gpu_that_cannot_take_its_part_keeps_the_others_from_being_touched(gpu
     ],
 )
 def test_a_text_that_is_no_layout_is_told_without_a_traceback(a100: Gpus, text: str, said: str) -> None:
-    ended = a100.machine.run("mig-apply", "--layout", "-", stdin=text)
+    ended = a100.machine.call("mig-apply", "--layout", "-", stdin=text)
     assert ended.returncode == 2
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -257,7 +258,7 @@ def test_ended_by_a_signal_it_gives_back_what_was_there(a100: Gpus) -> None:
         "nvidia-smi",
         'case "$*" in *-cgi*9:4*) kill -TERM $PPID; sleep 1 ;; esac\nexec real-gpu nvidia-smi "$@"',
     )
-    code, _, ended = apply(a100, TUTORIAL)
+    code, _, ended = apply(a100, TUTORIAL, own_process=True)
     assert code == 1
     assert "ended by SIGTERM" in ended.stderr
     assert a100.places() == before
@@ -299,7 +300,7 @@ def test_every_boot_makes_the_same_instances_again(gpus: Make, model: str) -> No
     before = gpu.state()
     gpu.reboot()
     assert gpu.places() == []
-    ended = gpu.machine.run("mig-apply", "--boot")
+    ended = gpu.machine.call("mig-apply", "--boot")
     assert ended.returncode == 0, ended.stderr
     assert gpu.state() == before
 
@@ -308,7 +309,7 @@ def test_a_failed_layout_is_not_remembered(a100: Gpus) -> None:
     apply(a100, TUTORIAL)
     apply(a100, layout("3g.41gb:0"))
     a100.reboot()
-    a100.machine.run("mig-apply", "--boot")
+    a100.machine.call("mig-apply", "--boot")
     assert a100.places() == ["14:0", "19:2", "9:4"]
 
 
@@ -319,12 +320,12 @@ def test_a_boot_does_what_it_can_on_each_gpu(gpus: Make) -> None:
     apply(two, TUTORIAL, {**SEVEN, "index": 1})
     two.reboot()
     two.faults(off_the_bus=[1])
-    assert two.machine.run("mig-apply", "--boot").returncode == 1
+    assert two.machine.call("mig-apply", "--boot").returncode == 1
     assert two.places(0) == ["14:0", "19:2", "9:4"]
 
 
 def test_a_machine_that_was_never_given_a_layout_boots_without_one(a100: Gpus) -> None:
-    ended = a100.machine.run("mig-apply", "--boot")
+    ended = a100.machine.call("mig-apply", "--boot")
     assert ended.returncode == 0
     assert json.loads(ended.stdout)["gpus"] == []
 
@@ -334,5 +335,5 @@ def test_a_boot_leaves_a_gpu_alone_that_shall_be_something_newer(a100: Gpus, mig
     apply(a100, TUTORIAL)
     a100.machine.desired(mig=mig)
     a100.reboot()
-    assert a100.machine.run("mig-apply", "--boot").returncode == 0
+    assert a100.machine.call("mig-apply", "--boot").returncode == 0
     assert a100.places() == []

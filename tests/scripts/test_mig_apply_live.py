@@ -42,7 +42,7 @@ class LiveNode:
         real = kubectl.rename(kubectl.with_name("real-kubectl"))
         words = 'case "$*" in *device-plugin=true*) kill -9 $PPID; exit 1 ;; esac'
         self.machine.write("var/lib/rancher/rke2/bin/kubectl", f'#!/bin/bash\n{words}\nexec {real} "$@"\n', 0o755)
-        assert apply(self.gpus, FOUR_STAY)[0] == -9
+        assert apply(self.gpus, FOUR_STAY, own_process=True)[0] == -9
         assert self.gpus.places()[-1] == "9:4"
         real.rename(kubectl)
 
@@ -115,7 +115,7 @@ def test_draining_deletes_exactly_the_pods_in_the_way(live: LiveNode, how: str) 
     options: tuple[str, ...] = ("--drain",)
     if how == "layout":
         text, options = json.dumps({**json.loads(text), "onChange": "drain"}), ()
-    assert live.machine.run("mig-apply", "--layout", "-", *options, stdin=text).returncode == 0
+    assert live.machine.call("mig-apply", "--layout", "-", *options, stdin=text).returncode == 0
     names = {item["metadata"]["name"] for item in live.cluster.objects()["pods"]}
     assert "training" in names
     assert "notebook" not in names

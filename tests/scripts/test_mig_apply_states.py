@@ -5,14 +5,11 @@ The truth is the state the sandbox's GPU keeps for itself, not what mig-apply re
 
 import argparse
 import contextlib
-import importlib.util
 import io
 import json
 import os
 import tempfile
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -20,6 +17,7 @@ from gpu_on_machine import PROFILE_NAMES, Gpus, layout, layout_json
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from script_in_process import loaded
 from scripted_machine import Machine
 
 # NVIDIA's table for GPUs with eight memory slices: profile, memory slices, compute slices, starts, at most.
@@ -54,17 +52,6 @@ LAYOUTS = st.builds(
 )
 
 
-def loaded(machine: Machine) -> ModuleType:
-    """mig-apply as a module of this machine."""
-    path = str(machine.root / "usr/local/sbin/mig-apply")
-    spec = importlib.util.spec_from_loader("mig_apply", SourceFileLoader("mig_apply", path))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 class Applying(RuleBasedStateMachine):
     """One A100 or H100, and everything that can happen to it."""
 
@@ -84,7 +71,7 @@ class Applying(RuleBasedStateMachine):
         self.gpus = Gpus(self.machine, self.program, (model,))
         for name, value in self.machine.environment.items():
             self.patch.setitem(os.environ, name, value)
-        self.script = loaded(self.machine)
+        self.script = loaded(self.machine.root / "usr/local/sbin/mig-apply")
         self.gpus.enable()
 
     def teardown(self) -> None:

@@ -119,12 +119,32 @@ def test_mig_mode_is_not_tried_without_a_driver_and_is_when_there_is_one(machine
 
 
 def test_a_failed_stage_runs_again_with_the_next_converge(machine: Machine) -> None:
-    machine.stage("toolkit", "[ -f $STATE/healed ] && echo done healed && exit 0\necho failed not yet\nexit 1")
+    machine.stage("mig-mode", "[ -f $STATE/healed ] && echo done healed && exit 0\necho failed not yet\nexit 1")
     assert machine.run("mig-k8s", "converge").returncode == 1
     machine.runs()
     (machine.state / "healed").touch()
     assert machine.run("mig-k8s", "converge").returncode == 0
-    assert machine.runs() == ["toolkit"]
+    assert machine.runs() == ["mig-mode"]
+
+
+def test_rke2_looks_again_when_the_toolkit_came_after_it(machine: Machine) -> None:
+    machine.stage("toolkit", "echo failed no key\nexit 1")
+    machine.run("mig-k8s", "converge")
+    assert machine.outcomes()["rke2"] == "done"
+    machine.stage("toolkit", "echo done toolkit is well")
+    machine.runs()
+    assert machine.run("mig-k8s", "update", stdin=EMPTY).returncode == 0
+    assert machine.runs() == ["toolkit", "rke2"]
+
+
+def test_rke2_looks_again_also_when_converge_is_killed_right_after_the_toolkit(machine: Machine) -> None:
+    machine.stage("toolkit", "echo failed no key\nexit 1")
+    machine.run("mig-k8s", "converge")
+    machine.stage("toolkit", "[ -f $STATE/again ] || { touch $STATE/again; kill -9 $PPID; }\necho done toolkit is well")
+    machine.run("mig-k8s", "converge")
+    machine.runs()
+    assert machine.run("mig-k8s", "converge").returncode == 0
+    assert machine.runs() == ["toolkit", "rke2"]
 
 
 def test_a_script_that_dies_without_a_word_fails_with_its_last_log_line(machine: Machine) -> None:
@@ -242,7 +262,7 @@ def test_update_joins_a_converge_that_runs_and_then_does_what_it_missed(machine:
     follower.stdin.close()
     wait_until(lambda: "595" in machine.read("etc/mig-k8s/desired.json"), "the bundle to be written")
     (machine.state / "go").touch()
-    assert follower.wait(20) == 0
+    assert follower.wait(60) == 0
     assert machine.runs() == ["apt", "driver", "toolkit", "mig-mode", "rke2", "driver"]
 
 
@@ -253,6 +273,32 @@ REBOOT_ONCE = """
       echo done GPU 0 Enabled
     fi
 """
+
+
+def test_update_does_not_repeat_a_run_that_knew_all_that_is_wanted(machine: Machine, wait_until: Wait) -> None:
+    machine.stage("driver", "while [ ! -f $STATE/go ]; do sleep 0.02; done\necho failed it is broken\nexit 1")
+    machine.run("systemctl", "start", "mig-k8s-converge.service")
+    wait_until((machine.state / "runs").exists, "the first stage")
+    update = subprocess.Popen(
+        [str(machine.root / "usr/local/sbin/mig-k8s"), "update"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=machine.environment,
+    )
+    assert update.stdin is not None
+    update.stdin.write(EMPTY)
+    update.stdin.close()
+    update.stdin = None
+    assert update.stdout is not None
+    assert [update.stdout.readline().split()[0] for _ in range(2)] == ["files", "apt"]  # it follows the run
+    (machine.state / "go").touch()
+    said, errors = update.communicate(timeout=60)
+    assert update.returncode == 1
+    assert machine.runs() == ["apt", "driver", "toolkit", "rke2"]
+    assert said.count("failed: it is broken") == 1
+    assert "mig-mode skipped: not tried, because driver failed" in errors
 
 
 def test_one_reboot_is_handed_over_between_update_and_ready(machine: Machine) -> None:
@@ -304,7 +350,8 @@ def test_a_reboot_that_does_not_help_is_reported_and_not_repeated(machine: Machi
     assert machine.calls("systemctl reboot") == ["systemctl reboot"]
     assert machine.reason("mig-mode") == (
         "MIG mode of GPU 0 changes only with a reboot; "
-        "the machine was rebooted for this once, it did not help and is not repeated"
+        "the machine was rebooted for this once, it did not help and is not repeated. "
+        "When the cause is gone: `sudo reboot`, then `pulumi up`"
     )
     assert machine.outcomes()["rke2"] == "done"
     # Neither another run nor new scripts make it reboot again; another wish does.

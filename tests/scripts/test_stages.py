@@ -229,6 +229,23 @@ def test_an_image_that_brings_the_driver_is_only_looked_at(gpu_machine: Machine)
     assert last.startswith("failed driver.source is image, but the image's driver does not work: NVIDIA-SMI has failed")
 
 
+def test_apt_that_finds_no_room_is_not_asked_again(gpu_machine: Machine) -> None:
+    words = "E: You don't have enough free space in /var/cache/apt/archives/."
+    gpu_machine.program("apt-get", f'case "$*" in *install*) echo "{words}"; exit 100; esac')
+    code, last, _ = run(gpu_machine, "driver", **DRIVER)
+    assert code == 1
+    assert last.endswith(": E: You don't have enough free space in /var/cache/apt/archives/. The next run tries again.")
+    assert len(gpu_machine.calls("apt-get install")) == 1
+
+
+def test_who_holds_dpkgs_lock_is_told(gpu_machine: Machine) -> None:
+    lock = gpu_machine.root / "var/lib/dpkg/lock-frontend"
+    gpu_machine.program("lslocks", f"echo unattended-upgr 812 {lock}; echo cron 3 /run/crond.pid")
+    code, _, ended = run(gpu_machine, "driver", **DRIVER)
+    assert code == 0
+    assert "progress waiting for unattended-upgr (process 812), which holds dpkg's lock; at most 10 min" in ended.stdout
+
+
 # ---- toolkit
 
 TOOLKIT_PACKAGES = (
@@ -334,7 +351,9 @@ def test_a_version_that_the_repository_does_not_have_is_told_with_those_it_has(
 ) -> None:
     code, last, _ = run(toolkit_machine, "toolkit", **{**toolkit(f"#{signing_key[0]}"), "TOOLKIT_VERSION": "9.9.9-1"})
     assert code == 1
-    assert last == "failed apt cannot install version 9.9.9-1; https://mirror.example/toolkit has: 1.20.0-1"
+    assert last == (
+        "failed apt cannot install version 9.9.9-1: E: Version not found. https://mirror.example/toolkit has: 1.20.0-1"
+    )
 
 
 def test_a_toolkit_of_another_version_is_replaced(toolkit_machine: Machine, signing_key: tuple[str, bytes]) -> None:
@@ -413,7 +432,7 @@ def test_a_tarball_with_another_checksum_is_not_installed(rke2_machine: Machine)
     code, last, _ = run(rke2_machine, "rke2", **RKE2)
     assert code == 1
     assert "has checksum" in last
-    assert "Nothing was installed." in last
+    assert "nothing was installed." in last
     assert rke2_machine.calls("install") == []
 
 
@@ -431,7 +450,23 @@ def test_a_version_that_does_not_exist_is_named(rke2_machine: Machine) -> None:
         rke2_machine, "rke2", **{**RKE2, "RKE2_ARTIFACTS": "https://mirror.example/rke2/v1.99.0+rke2r1"}
     )
     assert code == 1
-    assert "cannot download https://mirror.example/rke2/v1.99.0+rke2r1/rke2.linux-amd64.tar.gz" in last
+    assert last == (
+        "failed cannot download https://mirror.example/rke2/v1.99.0+rke2r1/rke2.linux-amd64.tar.gz: "
+        "curl: (22) The requested URL returned error: 404. Does version v1.35.7+rke2r1 exist, is the way out open, "
+        "is there room? The next run tries again."
+    )
+
+
+def test_a_disk_that_is_full_is_named_and_not_written_to_again(rke2_machine: Machine) -> None:
+    rke2_machine.program("curl", 'echo "curl: (23) Failure writing output to destination" >&2; exit 23')
+    rke2_machine.program("df", "echo Avail Mounted on; echo 1.2M /")
+    code, last, _ = run(rke2_machine, "rke2", **RKE2)
+    assert code == 1
+    assert last == (
+        "failed cannot download https://mirror.example/rke2/install.sh: curl: (23) Failure writing output to "
+        "destination (1.2M left on /). Is the way out open?"
+    )
+    assert len(rke2_machine.calls("curl")) == 1
 
 
 def test_a_changed_configuration_restarts_rke2_once(rke2_machine: Machine) -> None:
@@ -461,7 +496,11 @@ def test_an_rke2_that_started_before_the_toolkit_is_restarted(rke2_machine: Mach
     rke2_machine.program(
         "systemctl", RKE2_SYSTEMCTL.replace("start|restart)", f'restart) echo nvidia >"{path}";; start)')
     )
-    assert run(rke2_machine, "rke2", **RKE2)[1] == "done RKE2 v1.35.7+rke2r1 server is ready"
+    _, last, ended = run(rke2_machine, "rke2", **RKE2)
+    assert last == "done RKE2 v1.35.7+rke2r1 server is ready"
+    assert ended.stdout.splitlines()[0] == (
+        "progress restarting rke2-server.service: it started before the toolkit, its containerd has no nvidia runtime"
+    )
     assert rke2_machine.calls("systemctl restart") == ["systemctl restart rke2-server.service"]
     assert run(rke2_machine, "rke2", **RKE2)[1] == "unchanged RKE2 v1.35.7+rke2r1 server is ready"
 
