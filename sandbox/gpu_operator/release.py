@@ -11,6 +11,7 @@ VERSION = "v26.7.0"
 IMAGES = (
     f"nvcr.io/nvidia/gpu-operator:{VERSION}",
     "nvcr.io/nvidia/k8s-device-plugin:v0.20.0",
+    "nvcr.io/nvidia/cloud-native/k8s-mig-manager:v0.15.0",
     "registry.k8s.io/nfd/node-feature-discovery:v0.18.3",
 )
 """The defaults of the chart's values. One program in all of them: the chart's arguments say which part it plays."""

@@ -5,7 +5,8 @@
 {{- fail (printf "%s.enabled=true: the GPU Operator's stand-in cannot install a %s from a container; the machine brings it: set %s.enabled=false" $component $component $component) -}}
 {{- end -}}
 {{- end -}}
-{{- if .Values.migManager.enabled -}}
-{{- fail "migManager.enabled=true: MIG Manager is not stood in for yet: set migManager.enabled=false" -}}
+{{- $config := .Values.migManager.config -}}
+{{- if and $config.create (or (not $config.name) (not (index $config.data "config.yaml"))) -}}
+{{- fail "migManager.config.create=true needs migManager.config.name and migManager.config.data with the key config.yaml" -}}
 {{- end -}}
 {{- end -}}

@@ -135,7 +135,7 @@ func (c *controller) reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.labelNodes(ctx); err != nil {
+	if err := c.labelNodes(ctx, spec); err != nil {
 		return err
 	}
 	if err := c.prepareCluster(ctx, spec); err != nil {

@@ -49,7 +49,29 @@ func components(spec policySpec) []component {
 				Containers: []corev1.Container{gpuContainer("wait-until-terminated", o)},
 			}
 		}},
+		{"nvidia-mig-manager", "mig-manager", spec.MIGManager.operand, func(o operand) corev1.PodSpec {
+			return migManagerPod(o, spec.MIGManager.Config.Name)
+		}},
 	}
+}
+
+// migManagerPod works on the host, and takes no device: it would be a client in the way of its own change.
+func migManagerPod(o operand, config string) corev1.PodSpec {
+	env := append(apiAccess(), fieldVariable("OPERATOR_NAMESPACE", "metadata.namespace"),
+		corev1.EnvVar{Name: "NVIDIA_VISIBLE_DEVICES", Value: "void"})
+	pod := corev1.PodSpec{ServiceAccountName: "nvidia-mig-manager", HostNetwork: true, HostPID: true}
+	if config == "" {
+		pod.Containers = []corev1.Container{gpuContainer("nvidia-mig-manager", o, env...)}
+		return pod
+	}
+	const folder = "/mig-parted-config"
+	env = append(env, corev1.EnvVar{Name: "CONFIG_FILE", Value: folder + "/config.yaml"})
+	container := gpuContainer("nvidia-mig-manager", o, env...)
+	container.VolumeMounts = []corev1.VolumeMount{{Name: "config", MountPath: folder, ReadOnly: true}}
+	source := &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: config}}
+	pod.Containers = []corev1.Container{container}
+	pod.Volumes = []corev1.Volume{{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: source}}}
+	return pod
 }
 
 // mounts of a role, by the name of the volume its pod declares.
@@ -58,7 +80,7 @@ var mounts = map[string]corev1.VolumeMount{
 	"gpu-feature-discovery": {Name: "hardware", MountPath: "/hardware", ReadOnly: true},
 }
 
-// gpuContainer runs a role of this program with all GPUs in sight. What the policy sets in env wins.
+// gpuContainer runs a role of this program with all GPUs in sight unless `env` says otherwise. What the policy sets in env wins.
 func gpuContainer(role string, o operand, env ...corev1.EnvVar) corev1.Container {
 	privileged := true
 	container := corev1.Container{
@@ -79,13 +101,14 @@ func gpuContainer(role string, o operand, env ...corev1.EnvVar) corev1.Container
 // apiAccess leads a pod on the host's network to the API server of its own node: the sandbox has no kube-proxy, and so
 // no way to a Service's address.
 func apiAccess() []corev1.EnvVar {
-	field := func(name, path string) corev1.EnvVar {
-		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
-	}
 	return []corev1.EnvVar{
-		field("NODE_NAME", "spec.nodeName"), field("KUBERNETES_SERVICE_HOST", "status.hostIP"),
+		fieldVariable("NODE_NAME", "spec.nodeName"), fieldVariable("KUBERNETES_SERVICE_HOST", "status.hostIP"),
 		{Name: "KUBERNETES_SERVICE_PORT", Value: "6443"},
 	}
+}
+
+func fieldVariable(name, path string) corev1.EnvVar {
+	return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
 }
 
 func hostPath(name, path string, kind corev1.HostPathType) corev1.Volume {

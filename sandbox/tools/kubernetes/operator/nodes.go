@@ -30,14 +30,14 @@ var deployable = []string{
 
 // labelNodes gives nodes with a GPU their gpu.present and gpu.deploy.* labels. A deploy label that is there keeps its
 // value, whatever it is: that is how a paused client stays paused.
-func (c *controller) labelNodes(ctx context.Context) error {
+func (c *controller) labelNodes(ctx context.Context, spec policySpec) error {
 	nodes, err := c.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err
 	}
 	for i := range nodes.Items {
 		node := &nodes.Items[i]
-		missing := missingLabels(node)
+		missing := missingLabels(node, spec)
 		if len(missing) == 0 {
 			continue
 		}
@@ -53,7 +53,7 @@ func (c *controller) labelNodes(ctx context.Context) error {
 	return nil
 }
 
-func missingLabels(node *corev1.Node) map[string]string {
+func missingLabels(node *corev1.Node, spec policySpec) map[string]string {
 	missing := map[string]string{}
 	hasGPU := false
 	for _, label := range pciLabels {
@@ -67,6 +67,10 @@ func missingLabels(node *corev1.Node) map[string]string {
 	}
 	wanted := deployable
 	if node.Labels["nvidia.com/mig.capable"] == "true" {
+		// A node without a choice is given one: this is what removes instances that were made by hand.
+		if _, chosen := node.Labels[migConfigLabel]; !chosen && spec.MIGManager.enabled() && spec.MIGManager.Config.Default != "" {
+			missing[migConfigLabel] = spec.MIGManager.Config.Default
+		}
 		wanted = append(wanted[:len(wanted):len(wanted)], "mig-manager")
 	}
 	for _, name := range wanted {

@@ -35,6 +35,13 @@ type policySpec struct {
 	DevicePlugin operand `json:"devicePlugin"`
 	GFD          operand `json:"gfd"`
 	Validator    operand `json:"validator"`
+	MIGManager   struct {
+		operand `json:",inline"`
+		Config  struct {
+			Name    string `json:"name"`
+			Default string `json:"default"`
+		} `json:"config"`
+	} `json:"migManager"`
 }
 
 // operand is what every deployed component has in common. Enabled unless it says otherwise.
