@@ -4,11 +4,9 @@ Nothing of the user's Pulumi is read or written: not the home, the login, the st
 into a copy. The checkout is not written to.
 """
 
-import importlib.metadata
 import json
 import os
 import secrets
-import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -18,15 +16,14 @@ from typing import Any
 
 import yaml
 
-from sandbox import engine_output, private_file, toolchain
+from sandbox import engine_output, plugins, private_file, toolchain
+from sandbox import stack_file as stack_files
 from sandbox.error import SandboxError
 from sandbox.process import ProcessId, run
 from sandbox.virtualenv import CHECKOUT
 
 STACK = "sandbox"
 _NAMESPACE = "mig-k8s"
-_LANGUAGE_HOST_VERSION = "3.259.0"
-_PROVIDERS = ("azure-native", "command", "kubernetes")
 _FOREIGN = ("PULUMI_", "ARM_", "AZURE_", "HELM_", "KUBE", "PYTHONPATH", "SSH_AUTH_SOCK", "MIG_K8S_SANDBOX")
 """Variables that would lead the engine or its plugins to something of the user's."""
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -75,17 +72,17 @@ class Environment:
 
         `sources`: where its machines get things from; None leaves the file's own.
         """
-        chosen = _configuration(stack_file)
+        chosen = stack_files.configuration(stack_file)
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         for folder in ("keys", "helm", "pulumi/state", "pulumi/project"):
             (self.root / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._install_plugins()
+        plugins.install(self.root / "pulumi" / "home" / "plugins")
         _link(self.programs / "pulumi", toolchain.pulumi())
         own = self._own_secrets()
         public_key = self.admin_key.with_suffix(".pub").read_text().strip()
         merged = {
             "encryptionsalt": own["encryptionsalt"],
-            "config": _merged(chosen, public_key, own["config"], sources),
+            "config": stack_files.merged(chosen, public_key, own["config"], sources),
         }
         private_file.write(self.stack_file, yaml.safe_dump(merged, sort_keys=False, width=120))
 
@@ -156,6 +153,11 @@ class Environment:
             raise SandboxError(f"`pulumi {arguments[0]}` failed:\n{done.stderr.strip()}")
         return done.stdout
 
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs, secrets in clear."""
+        found: dict[str, Any] = json.loads(self.output("stack", "output", "--json", "--show-secrets"))
+        return found
+
     def state(self, *, secrets: bool = False) -> dict[str, Any]:
         """The stack's deployment as the engine keeps it; `secrets`: those of the resources in clear."""
         exported = json.loads(self.output("stack", "export", *(["--show-secrets"] if secrets else [])))
@@ -165,20 +167,6 @@ class Environment:
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
         # If we are killed, the CLI is told to stop, and with it its plugins.
         return ["setpriv", "--pdeathsig", "INT", str(self.programs / "pulumi"), *arguments]
-
-    def _install_plugins(self) -> None:
-        plugins = self.root / "pulumi" / "home" / "plugins"
-        self._install(plugins / f"language-python-v{_LANGUAGE_HOST_VERSION}", "language-python", "language_host")
-        for name in _PROVIDERS:
-            version = importlib.metadata.version(f"pulumi-{name}")
-            self._install(plugins / f"resource-{name}-v{version}", f"resource-{name}", name.replace("-", "_"))
-
-    def _install(self, folder: Path, plugin: str, module: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        start = (
-            f"PYTHONPATH={shlex.quote(str(CHECKOUT))} exec {shlex.quote(sys.executable)} -m sandbox.providers.{module}"
-        )
-        private_file.write(folder / f"pulumi-{plugin}", f'#!/bin/sh\n{start} "$@"\n', mode=0o700)
 
     def _own_secrets(self) -> dict[str, Any]:
         """A stack file of nothing but the sandbox's own secrets, encrypted; made once, since each takes a CLI run.
@@ -191,8 +179,8 @@ class Environment:
             file.unlink(missing_ok=True)
             private_file.write(self.root / "pulumi" / "passphrase", secrets.token_urlsafe(32))
             private_file.write(project / "Pulumi.yaml", f"name: {_NAMESPACE}\nruntime: python\n")
-            for key in (self.admin_key, self.host_key):
-                _make_key(key)
+            for private in (self.admin_key, self.host_key):
+                _make_key(private)
             if STACK in self.output("stack", "ls", "--json", project=project):
                 raise SandboxError(f"{self.root} holds a stack whose secrets are lost: `make sandbox-down`, then again")
             self.output("stack", "init", STACK, project=project)
@@ -209,35 +197,6 @@ class Environment:
         return own
 
 
-def _configuration(stack_file: Path) -> dict[str, Any]:
-    """The `config` mapping of a stack file."""
-    try:
-        document = yaml.safe_load(stack_file.read_text())
-    except OSError as error:
-        raise SandboxError(
-            f"{stack_file}: {error.strerror}; STACK names a stack file, e.g. examples/single.yaml"
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SandboxError(f"{stack_file} is not YAML: {error}") from None
-    config = document.get("config") if isinstance(document, dict) else None
-    if not isinstance(config, dict):
-        raise SandboxError(f"{stack_file} has no `config:` mapping at its top, so it is no stack file")
-    return config
-
-
-def _merged(
-    chosen: Mapping[str, Any], public_key: str, own: Mapping[str, Any], sources: Mapping[str, str] | None
-) -> dict[str, Any]:
-    """The chosen configuration with the sandbox's secrets and sources instead of its own."""
-    merged = {**chosen, f"{_NAMESPACE}:ssh": {"publicKey": public_key}, **own}
-    if sources is not None:
-        merged[f"{_NAMESPACE}:sources"] = {**(chosen.get(f"{_NAMESPACE}:sources") or {}), **sources}
-        rke2 = chosen.get(f"{_NAMESPACE}:rke2")
-        if isinstance(rke2, dict):  # the checksum of a real artifact says nothing of ours
-            merged[f"{_NAMESPACE}:rke2"] = {key: value for key, value in rke2.items() if key != "sha256"}
-    return merged
-
-
 def _make_key(path: Path) -> None:
     if not path.exists():
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "mig-k8s sandbox", "-f", str(path)])
@@ -248,4 +207,3 @@ def _link(link: Path, target: Path) -> None:
     if not link.is_symlink() or link.readlink() != target:
         link.unlink(missing_ok=True)
         link.symlink_to(target)
-

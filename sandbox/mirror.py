@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
@@ -68,6 +69,8 @@ class Mirror:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     tree: Path
+    faults: Path
+    """Rules of sandbox.fault_mirror: pattern of a path → "cut", "damage", or the tree that is served instead."""
 
     def do_GET(self) -> None:
         self._answer(body=True)
@@ -79,7 +82,8 @@ class _Handler(BaseHTTPRequestHandler):
         parts = PurePosixPath(unquote(urlsplit(self.path).path)).parts[
             1:
         ]  # ?ns=… (containerd's registry) is not needed
-        file = self.tree.joinpath(*parts)
+        place, trouble = self._place("/" + "/".join(parts))
+        file = place.joinpath(*parts)
         if parts == ("v2",):  # a registry says that it is one
             self._head("application/json", 2)
             if body:
@@ -94,9 +98,23 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(manifest)
         else:
             with file.open("rb") as content:
-                self._head("application/octet-stream", os.fstat(content.fileno()).st_size)
-                if body:
+                size = os.fstat(content.fileno()).st_size
+                self._head("application/octet-stream", size)
+                if body and trouble == "damage":
+                    self.wfile.write(bytes([content.read(1)[0] ^ 1]))
+                if body and trouble == "cut":
+                    self.wfile.write(content.read(size // 2))
+                    self.close_connection = True
+                elif body:
                     shutil.copyfileobj(content, self.wfile)
+
+    def _place(self, path: str) -> tuple[Path, str]:
+        """The tree that has the file at this path, and what happens on the way: "cut", "damage" or nothing."""
+        if self.faults.exists():
+            for pattern, what in json.loads(self.faults.read_text()).items():
+                if fnmatchcase(path, pattern):
+                    return (self.tree, what) if what in {"cut", "damage"} else (Path(what), "")
+        return self.tree, ""
 
     def _head(self, kind: str, length: int, *headers: tuple[str, str]) -> None:
         self.send_response(HTTPStatus.OK)
@@ -110,6 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _serve(descriptor: int, directory: Path, address: str) -> None:
     _Handler.tree = directory / "tree"
+    _Handler.faults = directory.parent / "faults/mirror.json"
     with ThreadingHTTPServer((address, _PORT), _Handler) as server:
         ProcessId.me().write(directory / "pid")
         announce(descriptor)

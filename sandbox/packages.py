@@ -145,24 +145,42 @@ def sign(release: Path, repository: str) -> None:
         run([*gpg, "--yes", "--armor", "--output", f"{release}.gpg", "--detach-sign", str(release)])
 
 
+def withdraw(ubuntu: Path, name: str) -> None:
+    """Take a package out of a published /ubuntu, as if it had never been there."""
+    for package in (ubuntu / "pool").glob(f"{name}_*.deb"):
+        package.unlink()
+    # The date stays: apt takes an older Release than it knows for no news.
+    release = (ubuntu / f"dists/{_SUITE}/Release").read_text()
+    date = next(line for line in release.splitlines() if line.startswith("Date: "))
+    _index(ubuntu, {"Date": date.removeprefix("Date: ")})
+
+
 def _build(draft: Path, gpu: Path, kernel: str) -> None:
     ubuntu, flat = draft / "ubuntu", draft / "toolkit/stable/deb/amd64"
-    pool, index = ubuntu / "pool", ubuntu / f"dists/{_SUITE}/main/binary-amd64"
-    for folder in (pool, index, flat):
+    pool = ubuntu / "pool"
+    for folder in (pool, flat):
         folder.mkdir(parents=True)
     for package in driver_packages(kernel):
         build_package(package, gpu, pool)
     for package in toolkit_packages():
         build_package(package, gpu, flat)
-    (index / "Packages").write_text(_ftparchive(ubuntu, "packages", "pool"))
+    _index(ubuntu, {})
     (flat / "Packages").write_text(_ftparchive(flat, "packages", "."))
-    release = index.parent.parent / "Release"
-    names = {"Origin": "Ubuntu", "Label": "Ubuntu", "Suite": _SUITE, "Codename": _SUITE}
-    release.write_text(_release(release.parent, names | {"Components": "main", "Architectures": "amd64"}))
     (flat / "Release").write_text(_release(flat, {"Origin": "https://nvidia.github.io/libnvidia-container"}))
-    sign(release, "ubuntu")
     sign(flat / "Release", "toolkit")
     shutil.copyfile(_keys() / "toolkit.pub", draft / "toolkit/gpgkey")
+
+
+def _index(ubuntu: Path, more: dict[str, str]) -> None:
+    """Lists and signature for what is in /ubuntu's pool; `more` are fields of its Release."""
+    suite = ubuntu / f"dists/{_SUITE}"
+    shutil.rmtree(suite, ignore_errors=True)
+    (suite / "main/binary-amd64").mkdir(parents=True)
+    (suite / "main/binary-amd64/Packages").write_text(_ftparchive(ubuntu, "packages", "pool"))
+    names = {"Origin": "Ubuntu", "Label": "Ubuntu", "Suite": _SUITE, "Codename": _SUITE}
+    fields = names | {"Components": "main", "Architectures": "amd64"} | more
+    (suite / "Release").write_text(_release(suite, fields))
+    sign(suite / "Release", "ubuntu")
 
 
 def _release(folder: Path, fields: dict[str, str]) -> str:

@@ -1,0 +1,113 @@
+"""`python -m sandbox COMMAND`: the commands behind `make preview`, `make sandbox` and `make sandbox-down`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from sandbox import access, fault, lifecycle
+from sandbox.error import SandboxError
+from sandbox.instance import Sandbox, default_root
+from sandbox.progress import say
+from sandbox.virtualenv import CHECKOUT
+
+_DEFAULT_STACK = CHECKOUT / "Pulumi.dev.yaml"
+_PASSED_ON = {
+    "kubectl": "kubectl on the sandbox's cluster",
+    "ssh": "ssh MACHINE [COMMAND]",
+    "pulumi": "the sandbox's own Pulumi, e.g. `pulumi stack output`",
+}
+
+
+def main() -> int:
+    """The exit status: 0, that of the program that was run, or 1 with one text that says why."""
+    own, passed_on = _divided(sys.argv[1:])
+    arguments = _parser().parse_args(own)
+    try:
+        return _run(arguments, passed_on)
+    except SandboxError as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted; `make sandbox` goes on, `make sandbox-down` ends what was started")
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description="A cloud and a GPU machine on this one.")
+    parser.add_argument("--name", default="default", help="which sandbox (default: %(default)s)")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command, text in (("preview", "the engine's preview; no root"), ("up", "bring a stack up and verify it; root")):
+        with_stack = commands.add_parser(command, help=text)
+        with_stack.add_argument("stack", nargs="?", type=Path, default=_DEFAULT_STACK, metavar="STACK")
+    tier = commands.add_parser("build", help="build what takes long; status 3: no machine can boot here")
+    tier.add_argument("tier", choices=["engine", "machines"])
+    commands.add_parser("refresh", help="compare the state with what is there")
+    commands.add_parser("status", help="what runs")
+    commands.add_parser("down", help="destroy the stack and leave nothing")
+    commands.add_parser("clean", help="`down` for every sandbox")
+    broken = commands.add_parser("fault", help="let something go wrong in this sandbox's next `up`")
+    broken.add_argument("fault", nargs="?", metavar="NAME", help="which one")
+    broken.add_argument("--off", action="store_true", help="end it; without NAME, all of them")
+    broken.add_argument("--list", action="store_true", help="every fault, and which are on")
+    for command, text in _PASSED_ON.items():
+        commands.add_parser(command, help=text, add_help=False)
+    return parser
+
+
+def _divided(words: list[str]) -> tuple[list[str], list[str]]:
+    """Our own words, and those of a program that is run, which argparse would take for mistakes: `kubectl -n …`."""
+    command = 2 if words[:1] == ["--name"] else 1 if words and words[0].startswith("--name=") else 0
+    if command < len(words) and words[command] in _PASSED_ON:
+        return words[: command + 1], words[command + 1 :]
+    return words, []
+
+
+def _run(arguments: argparse.Namespace, passed_on: list[str]) -> int:
+    name = arguments.name
+    if arguments.command in _PASSED_ON:
+        _become(name, arguments.command, passed_on)
+    actions: dict[str, Callable[[], int]] = {
+        "build": lambda: lifecycle.build(arguments.tier),
+        "preview": lambda: lifecycle.preview(name, arguments.stack),
+        "up": lambda: lifecycle.up(name, arguments.stack),
+        "refresh": lambda: lifecycle.refresh(name),
+        "status": lifecycle.status,
+        "down": lambda: lifecycle.down(name),
+        "clean": lifecycle.down_all,
+        "fault": lambda: _fault(name, arguments.fault, off=arguments.off, show=arguments.list),
+    }
+    return actions[arguments.command]()
+
+
+def _fault(name: str, wanted: str | None, *, off: bool, show: bool) -> int:
+    """Switch one fault, or all of them off; or list them."""
+    root = default_root(name)
+    known = fault.switched_on(Sandbox.load(root)) if (root / "instance.json").exists() else set()
+    if show or not (wanted or off):
+        for one, about in fault.ABOUT.items():
+            print(f"{'on' if one in known else '':<3}{one:<21}{about}")
+        return 0
+    for one in [wanted] if wanted else sorted(known):
+        fault.switch(lifecycle.made(name), one, on=not off)
+        say(f"{one} is off" if off else f"{one} is on: {fault.ABOUT[one]}")
+    return 0
+
+
+def _become(name: str, program: str, rest: list[str]) -> NoReturn:
+    """Replace this process by a program that looks at the sandbox."""
+    environment = lifecycle.opened(name)
+    root = environment.root
+    flags = {
+        "kubectl": ["--kubeconfig", str(access.kubeconfig(root))],
+        "ssh": ["-F", str(access.ssh_config(root))],
+    }
+    variables = environment.variables()
+    os.chdir(CHECKOUT)
+    os.execvpe(program, [program, *flags.get(program, []), *rest], variables)  # noqa: S606 - no shell is meant
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""The engine's output as a log to read: what begins, what it says, how it ended, in lines of 100 columns."""
+
+import re
+import threading
+from collections.abc import Iterable, Iterator
+
+_COLUMNS = 100
+_STEP = re.compile(
+    r" (?P<head>(?P<mark>\S{1,2}) +(?P<kind>\S+:\S+) (?P<name>\S+)"
+    r" (?P<verb>\w+)(?: replacement| original)? \([\w.]+\))"
+    r"(?P<retained>\[retain\])?(?: \[diff: [^]]*\])?;? ?(?P<said>.*)"
+)
+_COMPONENTS = ("mig-k8s:", "pulumi:pulumi:Stack")
+
+
+def relay(lines: Iterable[str]) -> threading.Thread:
+    """Print the engine's lines, readable, until there are no more; returns at once."""
+    thread = threading.Thread(target=lambda: [print(line, flush=True) for line in readable(lines)])
+    thread.start()
+    return thread
+
+
+def readable(lines: Iterable[str]) -> Iterator[str]:
+    """What is worth a line. A resource that says something as it works says it without its type, and says it once.
+
+    Whatever is no step of a resource (diagnostics, the summary) passes as it is: an error is never shortened.
+    """
+    last: dict[str, str] = {}
+    for line in lines:
+        step = _STEP.fullmatch(line.rstrip("\n"))
+        if step is None:
+            yield line.rstrip("\n")
+            continue
+        name, said = step["name"], step["said"].rstrip()
+        if step["kind"].startswith(_COMPONENTS) or step["mark"] == "+-" or (step["mark"] == "--" and step["retained"]):
+            continue  # nothing happens: it has no life of its own, is replaced by two other steps, or only forgotten
+        if said and last.get(name) != said:
+            last[name] = said
+            yield _short(f"      {name}: {said}")
+        if not said or not step["verb"].endswith("ing"):
+            yield f" {step['head']}"
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= _COLUMNS else f"{line[: _COLUMNS - 1]}…"

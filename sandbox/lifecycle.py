@@ -1,0 +1,180 @@
+"""From nothing to pods on MIG devices, and back to nothing."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from sandbox import access, cache, host_packages, image, machine, network, recovery, report, supplies, toolchain
+from sandbox.environment import Environment
+from sandbox.error import SandboxError
+from sandbox.instance import Sandbox, default_root
+from sandbox.mirror import Mirror
+from sandbox.progress import say, step
+
+CANNOT_BOOT = 3
+_STILL_WORKS = "`make preview`, `make check` and `python -m plan` work here all the same"
+
+
+def preview(name: str, stack_file: Path) -> int:
+    """The engine's preview: no root, no machine. Against the sandbox of this name if it is up, else of a new stack."""
+    environment = Environment(default_root(name), machines=False)
+    with recovery.alone(environment.root):
+        with step("setting up"):
+            environment.prepare(stack_file, supplies.sources(environment.root))
+            recovery.recover(environment)
+        _engine(environment, "preview")
+    return 0
+
+
+def build(tier: str) -> int:
+    """Everything that takes long, before something with a time limit wants it: `engine`, or `machines` as well.
+
+    CANNOT_BOOT is the status when this machine cannot boot others; it has been said why.
+    """
+    toolchain.pulumi()
+    if tier == "machines":
+        if why := _obstacle():
+            say(f"no machine can boot on this one: {why}")
+            return CANNOT_BOOT
+        _build_for_machines()
+    return 0
+
+
+def up(name: str, stack_file: Path) -> int:
+    """Everything: set-up, preview, `pulumi up`, the report, how to go on. Run again, it changes only what differs."""
+    if why := _obstacle():
+        raise SandboxError(f"no machine can boot on this one: {why}. {_STILL_WORKS}")
+    with recovery.alone(default_root(name)):
+        sandbox = made(name)
+        environment = Environment(sandbox.root, machines=True)
+        with step("setting up"):
+            toolchain.pulumi()
+            _build_for_machines()
+            Mirror(sandbox).start()
+            environment.link_cluster_programs()
+            environment.prepare(stack_file, supplies.publish(sandbox, stack_file))
+            recovery.recover(environment)
+        try:
+            _engine(environment, "preview", "--suppress-outputs")
+            _engine(environment, "up", "--yes", "--skip-preview", "--suppress-outputs")
+        except SandboxError as error:
+            access.write_kubeconfig(environment)
+            raise SandboxError(f"{error}; {report.after_a_failure(sandbox)}") from error
+        access.write_kubeconfig(environment)
+        outputs = environment.outputs()
+        print(f"\n{report.verification(outputs)}\n\n{report.how_to_go_on(environment, outputs)}")
+        return 0
+
+
+def refresh(name: str) -> int:
+    """Compare the state with what is really there."""
+    environment = opened(name)
+    with recovery.alone(environment.root):
+        recovery.recover(environment)
+        _engine(environment, "refresh", "--yes", "--skip-preview")
+    return 0
+
+
+def down(name: str) -> int:
+    """Destroy the stack and leave nothing: no process, mount, namespace or file. Also after a kill."""
+    root = default_root(name)
+    if not root.exists():
+        say(f"there is no sandbox {name}: nothing to end")
+        return 0
+    with recovery.alone(root):
+        if (root / "instance.json").exists():
+            sandbox = Sandbox.load(root)
+            if (root / "stack.yaml").exists():
+                _destroy(Environment(root, machines=True))
+            with step("ending what is left"):
+                for vm_id in sandbox.machine_ids:
+                    machine.stop(sandbox, vm_id)
+                Mirror(sandbox).stop()
+                network.down(sandbox)
+        cache.remove(root)
+    with contextlib.suppress(OSError):  # not empty: another sandbox
+        root.parent.rmdir()
+    say(f"sandbox {name} is gone; the cache stays in {cache.root()}")
+    return 0
+
+
+def down_all() -> int:
+    """`down` for every sandbox of this user."""
+    for name in _names():
+        down(name)
+    return 0
+
+
+def status() -> int:
+    """One line for each sandbox and each machine."""
+    names = list(_names())
+    for name in names:
+        root = default_root(name)
+        if not (root / "instance.json").exists():
+            print(f"{name}: previews only ({root})")
+            continue
+        sandbox = Sandbox.load(root)
+        mirror = "runs" if Mirror(sandbox).running else "does not run"
+        print(f"{name}: {root}, network {sandbox.network}.0/24, mirror {mirror}")
+        for vm_id in sandbox.machine_ids:
+            login = access.login(sandbox, vm_id)
+            described = f"{login.name}, {login.address}" if login else "half made"
+            print(f"  machine {vm_id} ({described}): {machine.status(sandbox, vm_id)}")
+    if not names:
+        print("no sandbox")
+    return 0
+
+
+def opened(name: str) -> Environment:
+    """The environment of a sandbox that is up. Raises SandboxError if there is none."""
+    return Environment(Sandbox.load(default_root(name)).root, machines=True)
+
+
+def _obstacle() -> str | None:
+    """Why no machine can boot here, once what Debian can bring has been installed."""
+    if os.geteuid() == 0:
+        host_packages.install_missing()
+    return machine.obstacle()
+
+
+def _build_for_machines() -> None:
+    for make in (toolchain.kubernetes, toolchain.helm, toolchain.operator, toolchain.gpu, image.rootfs):
+        make()
+
+
+def _destroy(environment: Environment) -> None:
+    try:
+        recovery.recover(environment)
+    except SandboxError as error:
+        say(f"the state of the stack cannot be read, so its machines are ended without it: {error}")
+        return
+    try:
+        _engine(environment, "destroy", "--yes", "--skip-preview")
+    except SandboxError as error:
+        say(f"{error}: its machines are ended without it")
+
+
+def _engine(environment: Environment, verb: str, *flags: str) -> None:
+    """Run the CLI for people to see. Raises SandboxError if it fails: the CLI has said why."""
+    with step(f"pulumi {verb}", silent=False):
+        if environment.pulumi(verb, *flags, "--config-file", str(environment.stack_file)):
+            raise SandboxError(f"pulumi {verb} failed")
+
+
+def made(name: str) -> Sandbox:
+    """The sandbox of this name, or a new one with the lowest network no other has."""
+    root = default_root(name)
+    if (root / "instance.json").exists():
+        return Sandbox.load(root)
+    others = [default_root(other) for other in _names()]
+    taken = {Sandbox.load(other).number for other in others if (other / "instance.json").exists()}
+    number = next(number for number in range(256) if number not in taken)
+    sandbox = Sandbox(name=name, root=root, network=f"10.99.{number}")
+    sandbox.save()
+    return sandbox
+
+
+def _names() -> Iterator[str]:
+    parent = default_root().parent
+    yield from sorted(entry.name for entry in parent.iterdir() if entry.is_dir()) if parent.is_dir() else ()

@@ -1,0 +1,73 @@
+"""One command at a time on a sandbox, and what a killed one leaves: its engine, a lock, operations without an end."""
+
+import fcntl
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sandbox import machine
+from sandbox.environment import Environment
+from sandbox.error import SandboxError
+from sandbox.instance import Sandbox
+from sandbox.process import ProcessId
+from sandbox.progress import say
+from sandbox.providers.arm import Cloud
+
+_ENGINE_SECONDS = 20
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Hold the sandbox in `root` against other commands. Raises SandboxError if one is at work there."""
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (root / "command.lock").open("w") as lock:  # ends with this process, however that ends
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SandboxError(
+                f"another command is at work on {root}: wait for it, or end it with Ctrl-C where it runs"
+            ) from None
+        yield
+
+
+def end_engine(environment: Environment) -> None:
+    """End an engine whose command was killed. It was told to stop then; told twice, it stops at once."""
+    engine = ProcessId.read(environment.engine_file)
+    if engine is not None:
+        say("the engine of a killed command still runs: it is ended")
+        engine.send(signal.SIGINT)
+        if not engine.wait(_ENGINE_SECONDS):
+            engine.kill()
+
+
+def recover(environment: Environment) -> None:
+    """Take away what a killed engine left, so that the next one can go on from the state; say so if there was any.
+
+    `pulumi refresh --clear-pending-creates` does the same to the state, but asks machines that may be dead.
+    """
+    end_engine(environment)
+    found = []
+    if any(environment.locks.rglob("*.json")):
+        environment.output("cancel", "--yes")
+        found.append("the engine's lock")
+    deployment = environment.state()
+    if pending := deployment.pop("pending_operations", None):
+        environment.output("stack", "import", stdin=json.dumps({"version": 3, "deployment": deployment}))
+        found += [f"{one['type']} {one['resource']['urn'].rsplit('::', 1)[1]} (unfinished)" for one in pending]
+    if environment.machines:
+        noted = {resource.get("id") for resource in deployment.get("resources", [])}
+        found += [f"{name} (made but not noted)" for name in _take_away_unnoted(Sandbox.load(environment.root), noted)]
+    if found:
+        say(f"a command was killed here; taken away: {'; '.join(found)}")
+
+
+def _take_away_unnoted(sandbox: Sandbox, noted: set[str | None]) -> list[str]:
+    """What the cloud has and the engine does not know: it would be made again, and Azure would refuse."""
+    with Cloud(sandbox.root / "azure.json").open() as records:
+        unnoted = {resource: records.pop(resource) for resource in list(records) if resource not in noted}
+    for record in unnoted.values():
+        if vm_id := record["outputs"].get("vmId"):
+            machine.stop(sandbox, vm_id)
+    return [resource.rsplit("/", 1)[1] for resource in unnoted]

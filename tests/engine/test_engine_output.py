@@ -1,0 +1,63 @@
+"""What is left of the engine's output when nobody watches it on a terminal. The lines are those of CLI 3.259.0."""
+
+import pytest
+
+from sandbox.engine_output import readable
+
+pytestmark = pytest.mark.engine
+
+
+def test_components_are_left_out() -> None:
+    lines = [
+        " +  mig-k8s:index:Machine mlops-k8s-master creating (0s) \n",
+        " +  pulumi:pulumi:Stack mig-k8s-sandbox created (41s) \n",
+        " +  azure-native:resources:ResourceGroup mig-k8s-sandbox creating (0s) \n",
+    ]
+    assert list(readable(lines)) == [" +  azure-native:resources:ResourceGroup mig-k8s-sandbox creating (0s)"]
+
+
+def test_what_a_resource_says_is_shown_once_and_its_end_as_well() -> None:
+    head = " +  command:remote:Command mlops-k8s-master-ready"
+    lines = [
+        f"{head} creating (0s) \n",
+        f"{head} creating (12s) rke2       done: RKE2 v1.35.7+rke2r1 server is ready  8 s\n",
+        f"{head} created (12s) rke2       done: RKE2 v1.35.7+rke2r1 server is ready  8 s\n",
+    ]
+    assert list(readable(lines)) == [
+        f"{head} creating (0s)",
+        "      mlops-k8s-master-ready: rke2       done: RKE2 v1.35.7+rke2r1 server is ready  8 s",
+        f"{head} created (12s)",
+    ]
+
+
+def test_of_a_replacement_only_what_happens_is_shown() -> None:
+    command = "command:remote:Command verification-run"
+    lines = [
+        f" ++ {command} creating replacement (0s)[retain] [diff: ~triggers]\n",
+        f" ++ {command} creating replacement (1s)[retain] [diff: ~triggers]; ·  3 pods, one per device\n",
+        f" ++ {command} created replacement (14s)[retain] [diff: ~triggers]; ·  3 pods, one per device\n",
+        f" +- {command} replaced (0.00s) \n",
+        f" -- {command} deleting original (0s)[retain] [diff: ~triggers]; ·  3 pods, one per device\n",
+        f" -- {command} deleted original (0.02s)[retain] [diff: ~triggers]; ·  3 pods, one per device\n",
+        " -- azure-native:compute:VirtualMachine mlops-k8s-master-vm deleting original (0s) \n",
+    ]
+    assert list(readable(lines)) == [
+        f" ++ {command} creating replacement (0s)",
+        "      verification-run: ·  3 pods, one per device",
+        f" ++ {command} created replacement (14s)",
+        " -- azure-native:compute:VirtualMachine mlops-k8s-master-vm deleting original (0s)",
+    ]
+
+
+def test_progress_is_cut_at_100_columns_and_an_error_is_not() -> None:
+    error = "    error: " + "a reason " * 20 + "at last\n"
+    said = " +  command:remote:Command verification-run creating (5s) " + "x" * 90 + "\n"
+    cut, whole = readable([said, error])
+    assert len(cut) == 100
+    assert cut.endswith("x…")
+    assert whole == error.rstrip("\n")
+
+
+def test_a_preview_passes_as_it_is() -> None:
+    line = " +  azure-native:compute:VirtualMachine mlops-k8s-master-vm create "
+    assert list(readable([line + "\n"])) == [line]

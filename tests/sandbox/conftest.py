@@ -1,0 +1,77 @@
+"""Machines for the tests, in a sandbox of this run's own."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from administrator import Boot, KeyPair, Keys
+
+from sandbox import cache, lifecycle, machine, network
+from sandbox.error import SandboxError
+from sandbox.instance import Sandbox, default_root
+from sandbox.mirror import Mirror
+from sandbox.process import ProcessId
+
+NUMBERS = range(200, 250)  # of 10.99.N; people's sandboxes count from 0
+
+
+@pytest.fixture(scope="session")
+def obstacle() -> str | None:
+    return machine.obstacle()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _killed_runs_are_cleaned_up(obstacle: str | None) -> None:
+    """Their sandboxes bear their pid: test-PID, test-PID-way."""
+    for leftover in default_root().parent.glob("test-*") if obstacle is None else ():
+        if ProcessId.of(int(leftover.name.split("-")[1])) is None:
+            lifecycle.down(leftover.name)
+
+
+@pytest.fixture(scope="session")
+def sandbox(obstacle: str | None) -> Iterator[Sandbox]:
+    """A sandbox in the user's state directory: what a killed run leaves is found by the next one, and by people."""
+    if obstacle is not None:
+        pytest.skip(f"no machine can boot here: {obstacle}")
+    name = f"test-{os.getpid()}"
+    for number in NUMBERS:
+        instance = Sandbox(name=name, root=default_root(name), network=f"10.99.{number}")
+        instance.save()
+        try:
+            network.up(instance)
+        except SandboxError:
+            continue
+        yield instance
+        _end(instance)
+        return
+    pytest.fail("no network 10.99.200 to 10.99.249 is free")
+
+
+def _end(instance: Sandbox) -> None:
+    for vm_id in instance.machine_ids:
+        machine.stop(instance, vm_id)
+    Mirror(instance).stop()
+    network.down(instance)
+    cache.remove(instance.root)
+
+
+@pytest.fixture(scope="session")
+def mirror(sandbox: Sandbox) -> Mirror:
+    mirror = Mirror(sandbox)
+    mirror.start()
+    return mirror
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    folder = tmp_path_factory.mktemp("keys")
+    return Keys(admin=KeyPair.make(folder, "admin"), host=KeyPair.make(folder, "host"), folder=folder)
+
+
+@pytest.fixture(scope="module")
+def boot(sandbox: Sandbox, keys: Keys) -> Iterator[Boot]:
+    """Starts machines; they end with the module."""
+    boot = Boot(sandbox, keys)
+    yield boot
+    for born in boot.machines:
+        machine.stop(sandbox, born.spec.vm_id)

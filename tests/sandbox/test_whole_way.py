@@ -1,0 +1,295 @@
+"""The whole way, by the commands people type, on one sandbox: up, the tutorial's stacks one after the other, down.
+
+Each test takes up where the one before it ended, as the tutorial does. Expected values are the tutorial's.
+"""
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cluster import eventually
+from command_line import CHECKOUT, NODE, CommandLine, wait_for_line
+
+from sandbox.process import ProcessId
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300)]
+
+MIXED = {"nvidia.com/mig-3g.40gb": "1", "nvidia.com/mig-2g.20gb": "1", "nvidia.com/mig-1g.10gb": "1"}
+NONE_LABELS = {
+    "nvidia.com/gpu.count": "1",
+    "nvidia.com/gpu.product": "NVIDIA-A100-80GB-PCIe",
+    "nvidia.com/gpu.memory": "81920",
+    "nvidia.com/mig.capable": "true",
+}
+
+
+@pytest.fixture(scope="module")
+def person(obstacle: str | None) -> Iterator[CommandLine]:
+    """At a sandbox of their own, with the dev stack up."""
+    if obstacle is not None:
+        pytest.skip(f"no machine can boot here: {obstacle}")
+    person = CommandLine(f"test-{os.getpid()}-way")
+    try:
+        person.up(CHECKOUT / "Pulumi.dev.yaml")
+        yield person
+    finally:
+        person.run("down", seconds=120)
+
+
+@pytest.fixture(scope="module")
+def stacks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where changed stack files are written."""
+    return tmp_path_factory.mktemp("stacks")
+
+
+def rebuilt(stacks: Path, example: str) -> Path:
+    """A stack file of this repository with a changed `vm.rebuild`: the walk goes on on the machine that was rebuilt."""
+    stack = yaml.safe_load((CHECKOUT / example).read_text())
+    stack["config"]["mig-k8s:vm"] = {"rebuild": "once more"}
+    file = stacks / Path(example).name
+    file.write_text(yaml.safe_dump(stack))
+    return file
+
+
+def seen_in_pods(person: CommandLine) -> list[tuple[str, str]]:
+    """(profile, UUID) of each device, as the pods of the last verification saw them."""
+    report: dict[str, Any] = person.output("verification")
+    assert report["passed"] is True
+    assert {device["node"] for device in report["devices"]} == {NODE}
+    return [(device["profile"], device["uuid"]) for device in report["devices"]]
+
+
+def pasted(line: str) -> str:
+    """What a line prints that is pasted into a shell."""
+    return subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def subset(labels: dict[str, str], wanted: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in labels.items() if name in wanted}
+
+
+def test_mixed_offers_one_resource_for_each_profile(person: CommandLine) -> None:
+    assert person.gpu_resources() == MIXED
+    wanted = {
+        "nvidia.com/gpu.count": "1",
+        "nvidia.com/gpu.product": "NVIDIA-A100-80GB-PCIe",
+        "nvidia.com/gpu.replicas": "0",
+        "nvidia.com/mig.capable": "true",
+        "nvidia.com/mig.strategy": "mixed",
+        "nvidia.com/mig-1g.10gb.count": "1",
+        "nvidia.com/mig-1g.10gb.multiprocessors": "14",
+        "nvidia.com/mig-1g.10gb.product": "NVIDIA-A100-80GB-PCIe-MIG-1g.10gb",
+        "nvidia.com/mig-2g.20gb.count": "1",
+        "nvidia.com/mig-2g.20gb.multiprocessors": "28",
+        "nvidia.com/mig-2g.20gb.product": "NVIDIA-A100-80GB-PCIe-MIG-2g.20gb",
+        "nvidia.com/mig-3g.40gb.count": "1",
+        "nvidia.com/mig-3g.40gb.multiprocessors": "42",
+        "nvidia.com/mig-3g.40gb.product": "NVIDIA-A100-80GB-PCIe-MIG-3g.40gb",
+    }
+    assert subset(person.labels(), wanted) == wanted
+
+
+def test_three_pods_each_saw_one_device_of_its_own(person: CommandLine) -> None:
+    seen = seen_in_pods(person)
+    assert sorted(profile for profile, _ in seen) == ["1g.10gb", "2g.20gb", "3g.40gb"]
+    assert len({uuid for _, uuid in seen}) == 3
+    assert dict(person.mig_devices()) == {uuid: profile for profile, uuid in seen}
+    assert "pod mig-mixed-3g-40gb-0 saw 3g.40gb MIG-" in person.said[0]
+
+
+def test_the_verification_leaves_neither_pod_nor_namespace(person: CommandLine) -> None:
+    namespaces = {item["metadata"]["name"] for item in person.get("namespaces")["items"]}
+    assert namespaces == {"default", "kube-system", "kube-public", "kube-node-lease", "gpu-operator"}
+    assert {pod["metadata"]["namespace"] for pod in person.get("pods", "-A")["items"]} == {"gpu-operator"}
+
+
+def test_the_printed_lines_give_a_kubectl_and_a_shell(person: CommandLine) -> None:
+    (kubectl,) = re.findall(r"^  (\S+/kubectl --kubeconfig \S+) get nodes,pods -A$", person.said[0], re.M)
+    assert (person.root / "kubeconfig").stat().st_mode & 0o077 == 0
+    assert f"node/{NODE} " in pasted(f"{kubectl} get nodes,pods -A")
+    (ssh,) = re.findall(r"^  (ssh -F \S+ \S+)$", person.said[0], re.M)
+    assert "everything is done" in pasted(f"{ssh} sudo mig-k8s status")
+
+
+def test_the_log_is_readable_without_a_terminal(person: CommandLine) -> None:
+    lines = person.said[0].splitlines()
+    assert [line for line in lines if line.startswith("@")] == []
+    assert "      mlops-k8s-master-ready: rke2       downloading RKE2 v1.35.7+rke2r1  0 s" in lines
+    assert max(len(line) for line in lines if line.startswith("      ")) <= 100
+    between = lines[lines.index("· pulumi up …") + 1 :]
+    assert next(line for line in between if line.startswith("·")).startswith("· pulumi up: done in")
+
+
+def test_a_second_up_changes_nothing(person: CommandLine) -> None:
+    flags = ("--yes", "--skip-preview", "--expect-no-changes", "--config-file", str(person.root / "stack.yaml"))
+    said = person.run("pulumi", "up", *flags)
+    assert re.search(r"Resources:\n +23 unchanged\n", said), said
+
+
+def test_no_secret_of_the_stack_is_where_others_could_read_it(person: CommandLine) -> None:
+    kubeconfig = yaml.safe_load((person.root / "kubeconfig").read_text())
+    secrets = [
+        line
+        for key in ("admin", "host")
+        for line in (person.root / "keys" / key).read_text().splitlines()
+        if not line.startswith("-")
+    ]
+    flags = ("--config-file", str(person.root / "stack.yaml"))
+    secrets.append(person._quiet("pulumi", "config", "get", "mig-k8s:rke2Token", *flags).strip())
+    secrets.append((person.root / "pulumi/passphrase").read_text().strip())
+    secrets += [user["user"]["client-key-data"] for user in kubeconfig["users"]]
+    secrets.append("I2Nsb3VkLWNvbmZpZ")  # how custom data begins, in base64
+    assert min(map(len, secrets)) > 12
+
+    said = "".join(person.said)
+    assert [secret for secret in secrets if secret in said] == []
+    state = [path for path in (person.root / "pulumi" / "state").rglob("*") if path.is_file()]
+    state += [path for path in (person.root / "pulumi" / "home").rglob("*") if path.is_file()]
+    assert any(path.name == "sandbox.json" for path in state)
+    written = b"".join(path.read_bytes() for path in state).decode(errors="replace")
+    assert [secret for secret in secrets if secret in written] == []
+
+    patterns = "\n".join(secrets)
+    search = "grep -rlsF -D skip -f - /etc /var /run /tmp /home /root /usr/local /opt"
+    by_root = person.ssh(f"sudo {search}", stdin=patterns, statuses=(0, 1, 2)).splitlines()
+    assert "/etc/ssh/ssh_host_ed25519_key" in by_root, "the search finds nothing, not even what is there"
+    assert [path for path in by_root if path.startswith(("/var/lib/mig-k8s", "/run/mig-k8s", "/var/log"))] == []
+    others = f"sudo -u nobody sh -c '{search}; grep -lsF -f /dev/null /proc/[0-9]*/cmdline'"
+    assert person.ssh(others, stdin=patterns, statuses=(0, 1, 2)).splitlines() == []
+    commands = person.ssh("cat /proc/[0-9]*/cmdline | tr '\\0' ' '", statuses=(0, 1))
+    assert [secret for secret in secrets if secret in commands] == []
+
+
+def test_after_a_reboot_the_same_devices_are_there_before_kubernetes(person: CommandLine) -> None:
+    before, boot_id = person.mig_devices(), person.boot_id()
+    assert len(before) == 3
+    person.ssh("sudo systemctl reboot", statuses=(0, 255))
+    eventually("another boot", lambda: _boot_id(person) not in ("", boot_id), seconds=60)
+    boot_id = person.boot_id()
+
+    def node() -> tuple[str, str]:
+        status = json.loads(person.kubectl("get", "node", NODE, "-o", "json"))["status"]
+        ready = next(item["status"] for item in status["conditions"] if item["type"] == "Ready")
+        return status["nodeInfo"]["bootID"], ready
+
+    eventually("the node of this boot", lambda: _tried(node), (boot_id, "True"), seconds=90)
+    assert person.mig_devices() == before
+    made = person.ssh("systemctl show -P ActiveEnterTimestampMonotonic mig-k8s-instances")
+    started = person.ssh("systemctl show -P ExecMainStartTimestampMonotonic rke2-kubelet")
+    assert 0 < int(made) < int(started)
+    eventually("allocatable", person.gpu_resources, MIXED)
+
+
+def test_a_changed_rebuild_replaces_the_machine_even_if_the_command_is_killed_on_the_way(
+    person: CommandLine, stacks: Path
+) -> None:
+    (old,) = person.sandbox.machine_ids
+    stack = rebuilt(stacks, "Pulumi.dev.yaml")
+    with person.started("up", str(stack)) as killed:
+        wait_for_line(killed, "      mlops-k8s-master-converge: ", 90)
+        engine = ProcessId.read(person.root / "pulumi" / "engine.pid")
+        killed.kill()
+    assert engine is not None
+    engine.kill()
+    assert "mlops-k8s-master, 10.99." in person.run("status")
+    assert person.ssh("echo let me in") == "let me in\n"
+
+    said = person.up(stack)
+
+    unfinished = "the engine's lock; creating mlops-k8s-master-converge (unfinished)"
+    assert f"· a command was killed here; taken away: {unfinished}\n" in said
+    assert "pending operations" not in said
+    (new,) = person.sandbox.machine_ids
+    assert new != old
+    assert person.gpu_resources() == MIXED
+    assert sorted(person.mig_devices().values()) == ["1g.10gb", "2g.20gb", "3g.40gb"]
+    assert {uuid for _, uuid in seen_in_pods(person)} == set(person.mig_devices())
+    release = person.get("secrets", "-n", "gpu-operator", "-l", "owner=helm,name=gpu-operator")["items"]
+    assert [item["metadata"]["labels"]["version"] for item in release] == ["1"]
+
+
+def test_from_mixed_to_single_by_editing_the_stack_file(person: CommandLine, stacks: Path) -> None:
+    before, boot_id = person.mig_devices(), person.boot_id()
+    person.up(rebuilt(stacks, "examples/single.yaml"))
+    assert person.gpu_resources() == {"nvidia.com/gpu": "7"}
+    wanted = {
+        "nvidia.com/gpu.count": "7",
+        "nvidia.com/gpu.engines.copy": "1",
+        "nvidia.com/gpu.multiprocessors": "14",
+        "nvidia.com/gpu.product": "NVIDIA-A100-80GB-PCIe-MIG-1g.10gb",
+        "nvidia.com/gpu.replicas": "1",
+        "nvidia.com/gpu.slices.ci": "1",
+        "nvidia.com/gpu.slices.gi": "1",
+        "nvidia.com/mig.capable": "true",
+        "nvidia.com/mig.strategy": "single",
+    }
+    assert subset(person.labels(), wanted) == wanted
+    seen = seen_in_pods(person)
+    assert [profile for profile, _ in seen] == ["1g.10gb"] * 7
+    assert len({uuid for _, uuid in seen}) == 7
+    assert {uuid for _, uuid in seen} == set(person.mig_devices())
+    stays = {uuid for uuid, profile in before.items() if profile == "1g.10gb"}
+    assert stays <= set(person.mig_devices()), "the instance that could stay was removed"
+    assert person.boot_id() == boot_id, "a layout change needs no reboot"
+
+
+def test_from_single_to_none_with_mig_mode_on(person: CommandLine, stacks: Path) -> None:
+    person.up(rebuilt(stacks, "examples/none-mig-on.yaml"))
+    assert person.ssh("nvidia-smi --query-gpu=mig.mode.current --format=csv,noheader") == "Enabled\n"
+    assert person.mig_devices() == {}
+    assert person.gpu_resources() == {"nvidia.com/gpu": "1"}
+    # The tutorial has gpu.replicas 1 here too; since then a GPU in MIG mode has no replicas that could be shared.
+    wanted = NONE_LABELS | {"nvidia.com/gpu.replicas": "0"}
+    assert subset(person.labels(), wanted | {"nvidia.com/mig.strategy": ""}) == wanted
+    assert [profile for profile, _ in seen_in_pods(person)] == [None]
+
+
+def test_from_there_to_none_with_mig_mode_off(person: CommandLine, stacks: Path) -> None:
+    person.up(rebuilt(stacks, "examples/none.yaml"))
+    assert person.ssh("nvidia-smi --query-gpu=mig.mode.current --format=csv,noheader") == "Disabled\n"
+    assert person.gpu_resources() == {"nvidia.com/gpu": "1"}
+    wanted = NONE_LABELS | {"nvidia.com/gpu.replicas": "1"}
+    assert subset(person.labels(), wanted | {"nvidia.com/mig.strategy": ""}) == wanted
+    ((profile, uuid),) = seen_in_pods(person)
+    assert profile is None
+    assert f"GPU 0: NVIDIA A100 80GB PCIe (UUID: {uuid})\n" == person.ssh("nvidia-smi -L")
+
+
+def test_destroy_works_with_the_machine_dead_and_leaves_nothing(person: CommandLine) -> None:
+    (vm_id,) = person.sandbox.machine_ids
+    before = person.traces()
+    assert [place for place, found in before.items() if not found] == [], "a trace that is not seen proves nothing"
+    directory = person.sandbox.machine_directory(vm_id)
+    for keeper in ("supervisor.pid", "leader.pid"):
+        process = ProcessId.read(directory / keeper)
+        assert process is not None
+        process.kill()
+    begun = time.monotonic()
+
+    said = person.run("down", seconds=120)
+
+    assert time.monotonic() - begun < 60
+    assert "· pulumi destroy: done in" in said
+    assert "pulumi destroy failed" not in said
+    assert re.search(r"Resources:\n +- 23 deleted\n", said), said
+    assert person.traces() == {place: [] for place in before}
+
+
+def _boot_id(person: CommandLine) -> str:
+    """Empty while the machine is away."""
+    return person.ssh("cat /proc/sys/kernel/random/boot_id", statuses=(0, 255)).strip()
+
+
+def _tried(look: Callable[[], object]) -> object:
+    """None while the API server is away."""
+    try:
+        return look()
+    except AssertionError:
+        return None
