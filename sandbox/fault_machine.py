@@ -3,13 +3,15 @@
 On the disk of a machine to come the unit is there from the first boot on.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox import machine
 from sandbox.error import SandboxError
 from sandbox.instance import Sandbox
+from sandbox.machine import MachineStatus
 from sandbox.process import ProcessId, run
 
 ABOUT = {
@@ -21,6 +23,7 @@ ABOUT = {
     "wrong-host-key": "the machine shows another SSH host key than the one in its custom data",
     "instance-busy": "a process uses every MIG device there is",
 }
+_BOOT_SECONDS = 60
 _ARCHIVES = "/var/cache/apt/archives"
 # The title of the process that serves a session without a terminal: what a remote command runs in.
 _SESSION = "pid=$(pgrep -fo '^sshd: [a-z]+@notty') && sleep 2 && [ -d /proc/$pid ]"
@@ -56,37 +59,43 @@ class Unit:
 
     def begin(self, sandbox: Sandbox, vm_id: str) -> None:
         """On a machine that is there."""
-        with _inside(sandbox, vm_id) as (disk, systemctl):
-            self.write(disk)
-            if systemctl:
-                run([*systemctl, "daemon-reload"])
-            if systemctl and not self.at_boot:
-                run([*systemctl, "restart", self._file])
+        disk, systemctl = _inside(sandbox, vm_id)
+        self.write(disk)
+        if systemctl:
+            run([*systemctl, "daemon-reload"])
+        if systemctl and not self.at_boot:
+            run([*systemctl, "restart", self._file])
 
     def end(self, sandbox: Sandbox, vm_id: str) -> None:
-        with _inside(sandbox, vm_id) as (disk, systemctl):
-            system = disk / "etc/systemd/system"
-            if systemctl and (system / self._file).exists():
-                run([*systemctl, "stop", self._file])
-            (system / "multi-user.target.wants" / self._file).unlink(missing_ok=True)
-            (system / self._file).unlink(missing_ok=True)
-            if systemctl:
-                run([*systemctl, "daemon-reload"])
+        """What it did is undone, and it does not come back with the next boot."""
+        disk, systemctl = _inside(sandbox, vm_id)
+        system = disk / "etc/systemd/system"
+        if systemctl and (system / self._file).exists():
+            run([*systemctl, "stop", self._file])
+        (system / "multi-user.target.wants" / self._file).unlink(missing_ok=True)
+        (system / self._file).unlink(missing_ok=True)
+        if systemctl:
+            run([*systemctl, "daemon-reload"])
 
 
-@contextmanager
-def _inside(sandbox: Sandbox, vm_id: str) -> Iterator[tuple[Path, list[str]]]:
-    """The machine's disk, and the start of a systemctl command in it; [] for one that is off."""
+def _inside(sandbox: Sandbox, vm_id: str) -> tuple[Path, list[str]]:
+    """The machine's disk, and the start of a systemctl command in it; [] for one that is off.
+
+    One that is booting is waited for: its disk may only be changed from inside. Raises SandboxError.
+    """
     directory = sandbox.machine_directory(vm_id)
-    leader = ProcessId.read(directory / "leader.pid")
-    if leader is None:
-        yield directory / "upper", []
-        return
-    inside = ["nsenter", f"--target={leader.pid}", "--mount", "--uts", "--ipc", "--net", "--pid"]
-    try:
-        yield Path(f"/proc/{leader.pid}/root"), [*inside, "systemctl"]
-    except FileNotFoundError:
-        raise SandboxError(f"machine {vm_id} went away: try again when it has booted") from None
+    deadline = time.monotonic() + _BOOT_SECONDS
+    while machine.status(sandbox, vm_id) is MachineStatus.RUNNING:
+        leader = ProcessId.read(directory / "leader.pid")
+        if leader is not None:
+            inside = ["nsenter", f"--target={leader.pid}", "--mount", "--uts", "--ipc", "--net", "--pid", "systemctl"]
+            with suppress(SandboxError):  # its systemd does not listen yet, or it just went down
+                run([*inside, "show", "--property=Version"])
+                return Path(f"/proc/{leader.pid}/root"), inside
+        if time.monotonic() > deadline:
+            raise SandboxError(f"machine {vm_id}: its systemd has not answered for {_BOOT_SECONDS} s")
+        time.sleep(0.2)
+    return directory / "upper", []
 
 
 def _shell(*lines: str) -> str:

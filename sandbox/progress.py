@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 _QUIET_SECONDS = 15
 """Without a terminal, a step says every so many seconds that it is still alive."""
+_running: list[str] = []
+"""Titles of the steps under way, the outermost first: the innermost alone shows that it is alive."""
 
 
 def say(text: str) -> None:
@@ -27,10 +29,12 @@ def step(title: str, expected: str | None = None, *, silent: bool = True) -> Ite
     if silent:
         heart.start()
     outcome = "failed after"
+    _running.append(title)
     try:
         yield
         outcome = "done in"
     finally:
+        _running.pop()
         ended.set()
         if silent:
             heart.join()
@@ -49,6 +53,8 @@ def _beat(title: str, started: float, ended: threading.Event) -> None:
     terminal = sys.stderr.isatty()
     while not ended.wait(1 if terminal else _QUIET_SECONDS):
         elapsed = duration(time.monotonic() - started)
+        if _running[-1:] != [title]:
+            continue
         if terminal:
             print(f"\r  {title}: {elapsed} ", end="", file=sys.stderr, flush=True)
         else:
