@@ -18,7 +18,7 @@ pytest = $(run) pytest -o cache_dir=$(cache)/pytest
 tiers = format, lint, types, unit, scripts, graph, contracts, engine
 scripts = $(shell grep -rlE '^\#!/(usr/)?bin/(env )?(ba|da)?sh' cloud-init sandbox .ci --include='*' 2>/dev/null)
 
-.PHONY: help setup preview sandbox sandbox-down sandbox-status sandbox-clean check engine test bench new-stack
+.PHONY: help setup preview sandbox sandbox-down sandbox-status sandbox-clean check lint quick engine test bench new-stack
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -43,11 +43,17 @@ sandbox-clean: ## sandbox-down for every sandbox there is, those of killed tests
 	@$(run) sandbox clean
 
 check: ## format, lint, types, unit, scripts, graph, contracts; no root
+	@$(PYTHON) -m sandbox.virtualenv >/dev/null
+	@$(MAKE) --no-print-directory --jobs 2 lint quick
+
+lint:
 	@$(run) ruff format --check .
 	@$(run) ruff check .
-	@$(run) mypy
 	@venv=$$($(PYTHON) -m sandbox.virtualenv) && "$$venv/bin/shellcheck" $(scripts)
-	@$(pytest) -n 3 --dist loadfile tests/unit tests/scripts tests/graph tests/contracts
+	@$(run) mypy
+
+quick:
+	@$(pytest) -n 2 --dist loadfile tests/unit tests/scripts tests/graph tests/contracts
 
 engine: ## the real Pulumi CLI against the stand-ins, without machines; no root
 	@$(run) sandbox build engine

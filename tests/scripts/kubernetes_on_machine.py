@@ -1,5 +1,6 @@
 """An API server for the scripts: a kubectl that reads and changes objects in a folder, and starts pods."""
 
+import fcntl
 import json
 from typing import Any
 
@@ -7,10 +8,12 @@ from scripted_machine import Machine
 
 # Written in Python because it keeps objects. `reactions.json` says what happens to a pod of a given name.
 KUBECTL = '''#!/usr/bin/env -S python3 -I -S
-import json, os, sys
+import fcntl, json, os, sys
 from pathlib import Path
 
 state = Path(os.environ["STATE"])
+lock = (state / "lock").open("w")
+fcntl.flock(lock, fcntl.LOCK_EX)  # one request after the other, also those of a run that was killed
 arguments = sys.argv[1:]
 with (state / "calls").open("a") as calls:
     calls.write("kubectl " + " ".join(arguments[3:]) + "\\n")
@@ -25,7 +28,8 @@ def option(name):
     return words[words.index(name) + 1] if name in words else None
 
 def save():
-    (state / "objects.json").write_text(json.dumps(objects))
+    (state / "objects.new").write_text(json.dumps(objects))
+    (state / "objects.new").replace(state / "objects.json")
 
 def labels(pod):
     return pod["metadata"].get("labels", {})
@@ -115,8 +119,10 @@ class Cluster:
         return dict(json.loads(self.path.read_text(encoding="utf-8")))
 
     def change(self, **objects: object) -> None:
-        before = self.objects() if self.path.exists() else {}
-        self.path.write_text(json.dumps({**before, **objects}), encoding="utf-8")
+        with (self.machine.state / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            before = self.objects() if self.path.exists() else {}
+            self.path.write_text(json.dumps({**before, **objects}), encoding="utf-8")
 
     def labels(self) -> dict[str, str]:
         return dict(self.objects()["nodes"][0]["metadata"]["labels"])
