@@ -59,7 +59,6 @@ def test_environment_of_an_operand_reaches_the_policy() -> None:
     [
         ("driver", "cannot install a driver from a container"),
         ("toolkit", "cannot install a toolkit from a container"),
-        ("migManager", "MIG Manager is not stood in for yet"),
     ],
 )
 def test_what_cannot_be_stood_in_for_is_refused_with_the_way_out(component: str, words: str) -> None:
@@ -70,13 +69,20 @@ def test_what_cannot_be_stood_in_for_is_refused_with_the_way_out(component: str,
     assert f"set {component}.enabled=false" in done.stderr
 
 
+def test_a_mig_manager_with_a_configuration_to_create_wants_its_name_and_its_key() -> None:
+    create = (*HOST_OWNED[:2], "migManager.config.create=true")
+
+    assert template(*create, r"migManager.config.data.config\.yaml=version: v1").returncode == 1
+    assert template(*create, "migManager.config.name=ours").returncode == 1
+
+
 def test_the_policy_of_the_defaults_names_only_images_the_mirror_has() -> None:
     documents = rendered(*HOST_OWNED)
     spec = policy(*HOST_OWNED)
 
     named = {
         f"{part['repository']}/{part['image']}:{part['version']}"
-        for part in (spec["devicePlugin"], spec["gfd"], spec["validator"])
+        for part in (spec["devicePlugin"], spec["gfd"], spec["validator"], spec["migManager"])
     }
     for document in documents:
         if document["kind"] in ("DaemonSet", "Deployment"):
