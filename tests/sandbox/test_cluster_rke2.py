@@ -158,7 +158,9 @@ def test_uninstalling_leaves_neither_processes_nor_files(cluster: Cluster) -> No
 
     machine.run("sudo rke2-uninstall.sh")
 
-    assert machine.run("pgrep -f '/var/lib/rancher|/usr/local/share/rke2'", check=False) == ""
+    ours = "'[/]var/lib/rancher|[/]usr/local/share/rke2'"  # the brackets keep this very command line out
+    machine.run(f'timeout 10 sh -c "while pgrep -f {ours}; do sleep 0.2; done"', check=False)
+    assert machine.run(f"pgrep -fa {ours}", check=False) == ""
     left = f"ls -d {DATA} /etc/rancher/rke2 /usr/local/bin/rke2* /usr/local/lib/systemd/system/rke2-* 2>/dev/null"
     assert machine.run(left, check=False) == ""
     assert machine.run("systemctl list-units --all --no-legend 'rke2-*'", check=False) == ""

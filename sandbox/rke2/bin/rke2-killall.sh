@@ -15,6 +15,7 @@ if [ -S "$socket" ]; then
     done
 fi
 systemctl stop rke2-containerd.service 2>/dev/null
+pkill -KILL -f containerd-shim-runc-v2 # those whose container was not there any more to be removed
 
 awk '$2 ~ "^/(run/k3s|var/lib/kubelet/pods|run/netns/cni-)" {print $2}' /proc/self/mounts | sort -r | while read -r mount; do
     umount "$mount"
