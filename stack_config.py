@@ -9,7 +9,7 @@ from pulumi.runtime.config import CONFIG, is_config_secret
 
 from components.machine import SshKeys
 from plan import Problem, Problems, public_half
-from plan.reading import SECRET_KEYS
+from plan.shapes import SECRET_KEYS
 
 NAMESPACE = "mig-k8s"
 
@@ -72,5 +72,5 @@ def stack_config() -> StackConfig:
 def _value(text: str) -> Any:  # noqa: ANN401 - whatever the stack file holds
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):  # nested without end: no section is text, so plan/ refuses it
         return text

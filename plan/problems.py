@@ -5,6 +5,7 @@ A `Refusal` is what a check of a single value raises; whoever reads the stack ad
 """
 
 import difflib
+import re
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -56,7 +57,20 @@ class Problem:
                     break_long_words=False,
                     break_on_hyphens=False,
                 )
-        return "\n".join(lines).replace(NO_BREAK, " ")
+        return "\n".join(_visible(line.replace(NO_BREAK, " ")) for line in lines)
+
+
+def _visible(line: str) -> str:
+    """What a stack file holds must not steer the terminal or turn the text around: such characters as `\\x1b`."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+
+
+def names_a_secret(key: str) -> bool:
+    """Whether the value of a key with this name may be a secret, and must not be repeated in a report."""
+    plain = re.sub(r"[^a-z0-9]", "", key.lower())
+    public = plain.startswith("secretsencryption") or plain.endswith(("file", "secretname", "configsecret", "secrets"))
+    word = r"token|passw(or)?d|secret|credential|passphrase|(api|access|private|account|host|encryption)key"
+    return bool(re.search(word, plain)) and not public
 
 
 class Problems(Exception):  # noqa: N818 - it is the report itself, not an error in the program

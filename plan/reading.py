@@ -6,12 +6,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from plan.problems import Problem, Problems
+from plan.problems import Problem, Problems, nearest_word
 from plan.rules import broken_rules
 from plan.settings import Settings
-from plan.shapes import NAMESPACE, shape_problem
-
-SECRET_KEYS = ("sshPrivateKey", "sshHostKey", "rke2Token")
+from plan.shapes import KNOWN_KEYS, NAMESPACE, SECRET_KEYS, shape_problem
+from plan.strict_yaml import DEEPEST
 
 _SOUND = {
     "location": "westeurope",
@@ -30,18 +29,19 @@ def read_settings(
     set); `secrets` are the keys that are, or hold, encrypted values. A secret key in `mapping` is one in clear.
     `ask_for_secrets`: whether a secret that is not set yet is a problem. Raises Problems with everything that is wrong.
     """
-    clear = [key for key in SECRET_KEYS if key in mapping]
+    clear = [key for key in SECRET_KEYS if mapping.get(key) is not None]
     misplaced = sorted(key for key in secrets if key in mapping and key not in SECRET_KEYS)
-    problems = [*map(_in_clear, clear), *map(_misplaced, misplaced)]
-    config = {key: value for key, value in mapping.items() if key not in {*clear, *misplaced}}
+    deep = sorted(key for key, value in mapping.items() if _too_deep(value, DEEPEST) and key not in misplaced)
+    problems = [*map(_in_clear, clear), *map(_misplaced, misplaced), *map(_nested, deep)]
+    config = {key: value for key, value in mapping.items() if key not in {*SECRET_KEYS, *misplaced, *deep}}
     if location is not None:
         config["location"] = location
     try:
-        settings, unsound = Settings.model_validate_json(json.dumps(config)), frozenset(misplaced)
+        settings, unsound = Settings.model_validate_json(json.dumps(config)), frozenset([*misplaced, *deep])
     except ValidationError as error:
-        faults = [fault for fault in error.errors(include_url=False) if fault["loc"][0] not in misplaced]
+        faults = [fault for fault in error.errors(include_url=False) if fault["loc"][0] not in {*misplaced, *deep}]
         problems += [shape_problem(fault) for fault in faults]
-        unsound = frozenset([*misplaced, *(_section(fault["loc"]) for fault in faults)])
+        unsound = frozenset([*misplaced, *deep, *(_section(fault["loc"]) for fault in faults)])
         settings = Settings.model_validate_json(json.dumps(_sound_part(config, unsound)))
     problems += broken_rules(settings, unsound)
     if ask_for_secrets:
@@ -81,13 +81,32 @@ def _in_clear(key: str) -> Problem:
 
 
 def _misplaced(key: str) -> Problem:
+    if key not in KNOWN_KEYS:
+        near = nearest_word(key, [*KNOWN_KEYS, *SECRET_KEYS])
+        remedy = f"Did you mean {near}?" if near else "Leave it out."
+        return Problem(path=f"{NAMESPACE}:{key}", value="(not shown)", what="unknown key", remedy=remedy)
     return Problem(
         path=f"{NAMESPACE}:{key}",
         value="(not shown)",
         what="holds an encrypted value, which this program would write to the machines in clear",
         allowed=f"encrypted values only as {', '.join(SECRET_KEYS)}",
-        remedy="Leave it out; give credentials to the machines by other means.",
+        remedy="Write it in clear if it is no secret; give credentials to the machines by other means.",
     )
+
+
+def _nested(key: str) -> Problem:
+    return Problem(
+        path=f"{NAMESPACE}:{key}",
+        value="",
+        what="nested too deeply for a stack file",
+        allowed=f"at most {DEEPEST} levels",
+    )
+
+
+def _too_deep(value: object, levels: int) -> bool:
+    """Whether more than `levels` levels of lists and mappings are in it; readers of JSON give up at some depth."""
+    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels == 0 or any(_too_deep(each, levels - 1) for each in below if isinstance(each, dict | list))
 
 
 def needed_secrets(settings: Settings) -> dict[str, str]:

@@ -8,11 +8,14 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from plan.problems import Problem, Refusal, nearest_word
+from plan.problems import Problem, Refusal, names_a_secret, nearest_word
 from plan.settings import Settings
 
 NAMESPACE = "mig-k8s"
 LOCATION_KEY = "azure-native:location"
+SECRET_KEYS = ("sshPrivateKey", "sshHostKey", "rke2Token")
+KNOWN_KEYS = tuple(field.alias or name for name, field in Settings.model_fields.items() if name != "location")
+"""The keys of the namespace that are no secrets."""
 
 _WANTED = {
     "string_type": "text",
@@ -117,6 +120,8 @@ def _surprise_type(path: str, value: object, kind: str) -> Problem:
         remedy = f'Put it in quotes: "{value}"'
     elif kind in {"int_type", "float_type", "bool_type"} and isinstance(value, str):
         remedy = "Write it without quotes."
+    elif kind == "tuple_type" and path.endswith(".devices"):
+        remedy = "Write indices, such as [0, 1]; for all GPUs alike, migDevices of the pool does it."
     elif kind == "tuple_type":
         remedy = f"Write [{value}]." if isinstance(value, str) else "Write a list: [...]"
     return Problem(path=path, value=shown(value), what=f"must be {_WANTED[kind]}, and is {found}", remedy=remedy)
@@ -124,9 +129,16 @@ def _surprise_type(path: str, value: object, kind: str) -> Problem:
 
 def _unknown_key(location: tuple[int | str, ...], path: str, value: object) -> Problem:
     known = list(_keys_beside(location))
-    near = nearest_word(str(location[-1]), known)
-    remedy = f"Did you mean {near}?" if near else "Leave it out."
-    return Problem(path=path, value=shown(value), what="unknown key", allowed=", ".join(known), remedy=remedy)
+    written = str(location[-1])
+    near = nearest_word(written, [*known, *SECRET_KEYS] if len(location) == 1 else known)
+    homes = [place for key, place in _places(Settings, NAMESPACE + ":") if key == written and place not in path]
+    remedy = "Leave it out."
+    if near:
+        remedy = f"Did you mean {near}?"
+    elif homes:
+        remedy = f"It stands under {' or '.join(homes)}."
+    hide = near in SECRET_KEYS or names_a_secret(written)
+    return Refusal("unknown key", allowed=", ".join(known), remedy=remedy, hide=hide).at(path, shown(value))
 
 
 def _keys_beside(location: tuple[int | str, ...]) -> Iterator[str]:
@@ -139,6 +151,16 @@ def _keys_beside(location: tuple[int | str, ...]) -> Iterator[str]:
     for name, field in model.model_fields.items():
         if not (model is Settings and name == "location"):
             yield field.alias or name
+
+
+def _places(model: type[BaseModel], path: str) -> Iterator[tuple[str, str]]:
+    """Every key of a section, with the path of the section it stands in."""
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        if model is not Settings:
+            yield key, path
+        for below in _models(field.annotation):
+            yield from _places(below, f"{path}{'' if path.endswith(':') else '.'}{key}")
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - an annotation is any object

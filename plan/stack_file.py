@@ -1,19 +1,15 @@
 """A stack file read without Pulumi: YAML that is broken, ambiguous or says a thing twice is refused."""
 
-import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from plan import strict_yaml
 from plan.problems import Problem, Problems, nearest_word
-from plan.reading import SECRET_KEYS
-from plan.shapes import LOCATION_KEY, NAMESPACE
+from plan.shapes import LOCATION_KEY, NAMESPACE, SECRET_KEYS
 
 _TOP_LEVEL = ("config", "secretsprovider", "encryptedkey", "encryptionsalt", "environment")
-_TAG = "tag:yaml.org,2002:"
-_Base: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # four times as fast, where it was built
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,45 +24,64 @@ class StackFile:
 def read_stack_file(path: Path) -> StackFile:
     """The stack file at `path`. Raises Problems."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return parse(path.read_text(encoding="utf-8"), name=path.name)
     except FileNotFoundError:
-        raise Problems([Problem(path=str(path), value="", what="there is no such file")]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise Problems([Problem(path=str(path), value="", what=f"cannot be read: {error}")]) from None
-    return parse(text, name=path.name)
+        what, remedy = "there is no such file", "`make new-stack NAME=…` writes one; examples/ has complete ones."
+    except IsADirectoryError:
+        what, remedy = "is a folder, not a stack file", "Name the file in it, such as Pulumi.dev.yaml."
+    except OSError as error:
+        what, remedy = f"cannot be read: {error.strerror}", ""
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        what, remedy = f"is not UTF-8 text: byte 0x{error.object[error.start]:02x} in line {line}", "Save it as UTF-8."
+    raise Problems([Problem(path=str(path), value="", what=what, remedy=remedy)])
 
 
 def parse(text: str, *, name: str) -> StackFile:
     """The stack file with this text; `name` is what problems call it."""
-    document = _load(text, name)
+    document = strict_yaml.load(text, name=name)
     if document is None:
         remedy = "Begin with config: and the three required keys; docs/config-reference.yaml has them all."
         raise Problems([Problem(path=name, value="", what="the file is empty", remedy=remedy)])
     if not isinstance(document, dict):
         raise Problems([Problem(path=name, value="", what="not a mapping", allowed="config: and keys below it")])
     problems = [_unknown_top_level(key) for key in document if key not in _TOP_LEVEL]
-    config = document.get("config") or {}
+    config = {} if document.get("config") is None else document["config"]
     if not isinstance(config, dict):
         raise Problems([*problems, Problem(path="config", value="", what="not a mapping", allowed="keys and values")])
-    mapping: dict[str, Any] = {}
-    for key, value in config.items():
-        namespace, colon, rest = key.partition(":")
-        own = rest if colon else key
-        if colon and namespace != NAMESPACE:
-            if nearest_word(namespace, [NAMESPACE]):
-                remedy = f"Did you mean {NAMESPACE}:{rest}?"
-                problems.append(Problem(path=key, value="", what="unknown namespace", remedy=remedy))
-        elif own in mapping:
-            what = f"said twice: {own} and {NAMESPACE}:{own} are the same key"
-            problems.append(Problem(path=key, value="", what=what))
-        else:
-            mapping[own] = value
+    problems += _misnamed(config)
     if problems:
         raise Problems(problems)
+    mapping = {key.removeprefix(f"{NAMESPACE}:"): value for key, value in config.items() if _is_ours(key)}
     encrypted = [key for key in SECRET_KEYS if _is_encrypted(mapping.get(key))]
     rest = {key: value for key, value in mapping.items() if key not in encrypted}
     secrets = frozenset([*encrypted, *(key for key, value in rest.items() if _holds_encrypted(value))])
     return StackFile(mapping=rest, location=config.get(LOCATION_KEY), secrets=secrets)
+
+
+def _is_ours(key: str) -> bool:
+    """Pulumi takes a key without a namespace for one of the project's own."""
+    return key.startswith(f"{NAMESPACE}:") or ":" not in key
+
+
+def _misnamed(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Keys that would be passed over, or be taken for others."""
+    for key, value in config.items():
+        namespace, colon, rest = key.partition(":")
+        if key == NAMESPACE and value and isinstance(value, dict):
+            remedy = f"Write {', '.join(f'{NAMESPACE}:{below}' for below in value)} directly below config."
+            yield Problem(path=key, value="", what="the keys in it must bear the namespace themselves", remedy=remedy)
+        elif not colon and f"{NAMESPACE}:{key}" in config:
+            what = f"said twice: {key} and {NAMESPACE}:{key} are the same key"
+            yield Problem(path=f"{NAMESPACE}:{key}", value="", what=what, remedy="Keep one of them.")
+        elif key.lower() == LOCATION_KEY != key:
+            yield Problem(path=key, value="", what="unknown key", remedy=f"Did you mean {LOCATION_KEY}?")
+        elif colon and namespace != NAMESPACE and nearest_word(namespace, [NAMESPACE]):
+            yield Problem(path=key, value="", what="unknown namespace", remedy=f"Did you mean {NAMESPACE}:{rest}?")
+    if _is_encrypted(config.get(LOCATION_KEY)):
+        what = "is encrypted, and cannot be checked without its key"
+        remedy = f"It is no secret: pulumi config set {LOCATION_KEY} NAME"
+        yield Problem(path=LOCATION_KEY, value="", what=what, remedy=remedy)
 
 
 def _unknown_top_level(key: str) -> Problem:
@@ -83,81 +98,3 @@ def _holds_encrypted(value: object) -> bool:
     if isinstance(value, dict):
         return _is_encrypted(value) or any(map(_holds_encrypted, value.values()))
     return isinstance(value, list) and any(map(_holds_encrypted, value))
-
-
-def _load(text: str, name: str) -> object:
-    loader = _Loader(text)
-    try:
-        document: object = loader.get_single_data()
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        what = " ".join(filter(None, [error.context, error.problem]))
-        remedy = "Indent with spaces, and put text with : or # into quotes."
-        raise Problems([Problem(path=name + line, value="", what=f"broken YAML: {what}", remedy=remedy)]) from None
-    except yaml.YAMLError as error:
-        raise Problems([Problem(path=name, value="", what=f"broken YAML: {error}")]) from None
-    finally:
-        loader.dispose()
-    if loader.surprises:
-        raise Problems(
-            Problem(path=f"{name}, line {line}", value=value, what=what, remedy=remedy)
-            for line, value, what, remedy in loader.surprises
-        )
-    return document
-
-
-class _Loader(_Base):  # type: ignore[valid-type,misc]  # the base is chosen when this module is read
-    """A loader that keeps what YAML readers disagree about: duplicate keys and scalars of surprising types."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.surprises: list[tuple[int, str, str, str]] = []
-
-    def note(self, node: yaml.Node, what: str, remedy: str) -> None:
-        """Keep a surprise for the report."""
-        value = node.value if isinstance(node, yaml.ScalarNode) else ""
-        self.surprises.append((node.start_mark.line + 1, value, what, remedy))
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
-    seen: set[str] = set()
-    for key, _ in node.value:
-        if key.tag == _TAG + "merge":
-            continue
-        if not isinstance(key, yaml.ScalarNode) or key.tag != _TAG + "str":
-            loader.note(key, "a key that YAML does not read as text", "Put it in quotes.")
-        elif key.value in seen:
-            loader.note(key, "this key is in its mapping twice; readers disagree which one counts", "Keep one of them.")
-        else:
-            seen.add(key.value)
-    loader.flatten_mapping(node)
-    return {str(loader.construct_object(k, deep=True)): loader.construct_object(v, deep=True) for k, v in node.value}
-
-
-def _boolean(loader: _Loader, node: yaml.ScalarNode) -> object:
-    if node.value not in {"true", "false"}:
-        remedy = f'Write true or false, or "{node.value}" in quotes if it is text.'
-        loader.note(node, "YAML readers disagree whether this is text or true/false", remedy)
-    return loader.construct_yaml_bool(node)
-
-
-def _number(loader: _Loader, node: yaml.ScalarNode) -> object:
-    text = str(node.value)
-    if not re.fullmatch(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", text):
-        loader.note(node, "YAML readers disagree which number this is", f'Put it in quotes: "{text}"')
-    return loader.construct_yaml_int(node) if node.tag == _TAG + "int" else loader.construct_yaml_float(node)
-
-
-def _date(loader: _Loader, node: yaml.ScalarNode) -> object:
-    loader.note(node, "YAML reads this as a date", f'Put it in quotes: "{node.value}"')
-    return node.value
-
-
-for _kind, _constructor in (
-    ("map", _mapping),
-    ("bool", _boolean),
-    ("int", _number),
-    ("float", _number),
-    ("timestamp", _date),
-):
-    _Loader.add_constructor(_TAG + _kind, _constructor)

@@ -106,8 +106,68 @@ def test_an_encrypted_value_in_the_wrong_place_is_refused_and_not_shown() -> Non
         "mig-k8s:rke2: (not shown)\n"
         "    holds an encrypted value, which this program would write to the machines in clear\n"
         "    allowed: encrypted values only as sshPrivateKey, sshHostKey, rke2Token\n"
-        "    do: Leave it out; give credentials to the machines by other means."
+        "    do: Write it in clear if it is no secret; give credentials to the machines by other means."
     )
+
+
+def test_a_misspelt_secret_is_told_its_name_and_never_shown() -> None:
+    """Encrypted or in clear."""
+    clear = minimal(rke2Tokn="hunter2", sshPrivatKey="hunter2", vm={"adminPassword": "hunter2"})
+    with pytest.raises(Problems) as caught:
+        read_settings(clear, location="westeurope", secrets=SECRETS)
+    assert {problem.path: (problem.value, problem.remedy) for problem in caught.value.problems} == {
+        "mig-k8s:rke2Tokn": ("(not shown)", "Did you mean rke2Token?"),
+        "mig-k8s:sshPrivatKey": ("(not shown)", "Did you mean sshPrivateKey?"),
+        "mig-k8s:vm.adminPassword": ("(not shown)", "Leave it out."),
+    }
+    encrypted = minimal(rke2Tokn={"secure": "v1:x"})
+    with pytest.raises(Problems) as caught:
+        read_settings(encrypted, location="westeurope", secrets={*SECRETS, "rke2Tokn"})
+    assert str(caught.value).endswith("mig-k8s:rke2Tokn: (not shown)\n    unknown key\n    do: Did you mean rke2Token?")
+
+
+def test_a_secret_left_empty_is_one_that_is_not_set() -> None:
+    """Nothing was given away."""
+    with pytest.raises(Problems) as caught:
+        read_settings(minimal(sshHostKey=None), location="westeurope", secrets={"sshPrivateKey"})
+    (problem,) = caught.value.problems
+    assert problem.what.startswith("this secret is not set: ")
+
+
+def test_values_nested_without_end_are_refused_from_the_engine_too() -> None:
+    """It hands over JSON, whose readers give up at some depth."""
+    values: dict[str, Any] = {}
+    for _ in range(300):
+        values = {"a": values}
+    with pytest.raises(Problems) as caught:
+        read_settings(minimal(gpuOperator={"values": values}, mig={"strategy": "x"}), location="x", secrets=SECRETS)
+    assert {problem.path for problem in caught.value.problems} == {
+        "mig-k8s:gpuOperator", "mig-k8s:mig.strategy", "azure-native:location"
+    }  # fmt: skip
+
+
+def test_what_a_file_holds_cannot_steer_the_terminal() -> None:
+    """Nor turn the text of a report around."""
+    with pytest.raises(Problems) as caught:
+        read_settings(minimal(**{"\x1b[31mmig": 1, "\u202egim": 2}), location="westeurope", secrets=SECRETS)
+    assert "mig-k8s:\\x1b[31mmig: 1\n" in str(caught.value)
+    assert "mig-k8s:\\u202egim: 2\n" in str(caught.value)
+
+
+def test_a_value_that_is_what_it_must_be_may_be_written() -> None:
+    """The chart's own default, spelt out."""
+    values = {"cdi": {"nriPluginEnabled": False}}
+    read_settings(minimal(gpuOperator={"values": values}), location="westeurope", secrets=SECRETS)
+
+
+def test_encryption_of_secrets_is_no_secret() -> None:
+    """A key of RKE2 whose name has the word in it; the files and Secrets that hold one are none either."""
+    config = {
+        "secrets-encryption-provider": "secretbox",
+        "kubelet-private-key-file": "/x",
+        "etcd-s3-config-secret": "s3",
+    }
+    read_settings(minimal(rke2={"config": config}), location="westeurope", secrets=SECRETS)
 
 
 @pytest.mark.parametrize("text", ["v1.33.13+rke2r2", "v1.34.10+rke2r1", "v1.35.7+rke2r1", "v1.36.3+rke2r1"])
