@@ -13,63 +13,43 @@ type migCall struct {
 	withCompute      bool     // -C
 }
 
-// parseMIG reads the words behind `nvidia-smi mig`.
-func parseMIG(arguments []string) (call, bool) {
-	options, actions, reader := migCall{}, 0, words{arguments}
-	c := call{helpText: migHelpText}
-	act := func(run func(*session, migCall) int) {
-		actions++
-		c.run = func(s *session) int { return run(s, options) }
+var migOptions = []smiOption{
+	idOption,
+	{names: []string{"-gi", "--gpu-instance-id"}, value: needed,
+		read: list(func(c *migCall) *[]string { return &c.instances })},
+	{names: []string{"-ci", "--compute-instance-id"}, value: needed,
+		read: list(func(c *migCall) *[]string { return &c.computeInstances })},
+	{names: []string{"-C", "--default-compute-instance"}, read: func(c *call, _ string) error {
+		c.mig.withCompute = true
+		return nil
+	}},
+	{names: []string{"-lgip", "--list-gpu-instance-profiles"}, run: action((*session).listInstanceProfiles)},
+	{names: []string{"-lgipp", "--list-gpu-instance-possible-placements"}, run: action((*session).listPlacements)},
+	{names: []string{"-lgi", "--list-gpu-instances"}, run: action((*session).listInstances)},
+	{names: []string{"-lcip", "--list-compute-instance-profiles"}, run: action((*session).listComputeProfiles)},
+	{names: []string{"-lci", "--list-compute-instances"}, run: action((*session).listComputeInstances)},
+	{names: []string{"-cgi", "--create-gpu-instance"}, value: needed, read: readProfiles, changes: true,
+		run: action((*session).createInstances)},
+	{names: []string{"-cci", "--create-compute-instance"}, value: optional, read: readProfiles, changes: true,
+		run: action((*session).createComputeInstances)},
+	{names: []string{"-dgi", "--destroy-gpu-instance"}, changes: true,
+		run: action((*session).destroyInstances)},
+	{names: []string{"-dci", "--destroy-compute-instance"}, changes: true,
+		run: action((*session).destroyComputeInstances)},
+}
+
+var readProfiles = list(func(c *migCall) *[]string { return &c.profiles })
+
+// list reads a comma separated value.
+func list(target func(*migCall) *[]string) func(*call, string) error {
+	return func(c *call, value string) error {
+		*target(&c.mig) = strings.Split(value, ",")
+		return nil
 	}
-	for {
-		word, more := reader.next()
-		if !more {
-			break
-		}
-		name, value, hasValue := strings.Cut(word, "=")
-		switch name {
-		case "-h", "--help":
-			c.help = true
-			return c, true
-		case "-i", "--id":
-			c.ids = reader.valueOf(value, hasValue)
-		case "-gi", "--gpu-instance-id":
-			options.instances = strings.Split(reader.valueOf(value, hasValue), ",")
-		case "-ci", "--compute-instance-id":
-			options.computeInstances = strings.Split(reader.valueOf(value, hasValue), ",")
-		case "-C", "--default-compute-instance":
-			options.withCompute = true
-		case "-lgip", "--list-gpu-instance-profiles":
-			act((*session).listInstanceProfiles)
-		case "-lgipp", "--list-gpu-instance-possible-placements":
-			act((*session).listPlacements)
-		case "-lgi", "--list-gpu-instances":
-			act((*session).listInstances)
-		case "-lcip", "--list-compute-instance-profiles":
-			act((*session).listComputeProfiles)
-		case "-lci", "--list-compute-instances":
-			act((*session).listComputeInstances)
-		case "-cgi", "--create-gpu-instance":
-			options.profiles = strings.Split(reader.valueOf(value, hasValue), ",")
-			c.changes = true
-			act((*session).createInstances)
-		case "-cci", "--create-compute-instance":
-			if options.profiles = []string{""}; hasValue || len(reader.left) > 0 && !strings.HasPrefix(reader.left[0], "-") {
-				options.profiles = strings.Split(reader.valueOf(value, hasValue), ",")
-			}
-			c.changes = true
-			act((*session).createComputeInstances)
-		case "-dgi", "--destroy-gpu-instance":
-			c.changes = true
-			act((*session).destroyInstances)
-		case "-dci", "--destroy-compute-instance":
-			c.changes = true
-			act((*session).destroyComputeInstances)
-		default:
-			return c, false
-		}
-	}
-	return c, actions == 1
+}
+
+func action(run func(*session, migCall) int) func(*session, call) int {
+	return func(s *session, c call) int { return run(s, c.mig) }
 }
 
 // migEnabled are the chosen GPUs whose MIG mode is on now.

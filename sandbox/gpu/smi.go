@@ -124,7 +124,7 @@ func (s *session) answer(call call) int {
 	}
 	code := 0
 	if len(s.devices) > 0 {
-		code = call.run(s)
+		code = call.run(s, call)
 	}
 	if code == 0 && len(s.devices) < len(chosen) {
 		return gpuLost
