@@ -240,6 +240,29 @@ def test_the_api_server_refuses_what_the_policy_may_not_say(cluster: Cluster, se
     assert words in said.replace("\\", "")
 
 
+def test_mig_manager_reboots_for_a_mode_that_is_only_pending_when_it_may(cluster: Cluster) -> None:
+    """No stack of ours lets it; NVIDIA's does so with WITH_REBOOT."""
+    boot_id, label = cluster.machine.boot_id(), "nvidia.com/mig.config"
+    repository = f"http://{cluster.machine.sandbox.mirror_address}/charts"
+    values = (
+        "--set",
+        "migManager.enabled=true",
+        "--set-json",
+        'migManager.env=[{"name":"WITH_REBOOT","value":"true"}]',
+    )
+    cluster.kubectl("label", "node", NODE, f"{label}=all-disabled")
+    where = ("gpu-operator", "--repo", repository, "--version", "v26.7.0", "-n", "gpu-operator")
+    cluster.helm("upgrade", "gpu-operator", *where, "--reuse-values", *values)
+
+    cluster.machine.wait_for_reboot(boot_id)
+    cluster.machine.run("sudo modprobe nvidia")
+
+    eventually("the state", lambda: cluster.labels().get(f"{label}.state"), "success")
+    modes = cluster.machine.run("nvidia-smi --query-gpu=mig.mode.current,mig.mode.pending --format=csv,noheader")
+    assert modes.split() == ["Disabled,", "Disabled"]
+    eventually("allocatable", cluster.gpu_resources, {"nvidia.com/gpu": "1"})
+
+
 def test_uninstalling_takes_the_operands_with_it(cluster: Cluster) -> None:
     cluster.helm("uninstall", "gpu-operator", "-n", "gpu-operator", "--wait")
 

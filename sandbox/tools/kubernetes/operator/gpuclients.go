@@ -27,7 +27,7 @@ func (m *migManager) pauseClients(ctx context.Context) error {
 			}
 			select {
 			case <-waiting.Done():
-				return fmt.Errorf("%s=%s, but its pods are not gone after %s", label, paused, pausePatience)
+				return fmt.Errorf("%w: %s=%s, but its pods are not gone after %s", errClientsStay, label, paused, pausePatience)
 			case <-time.After(500 * time.Millisecond):
 			}
 		}
@@ -35,11 +35,13 @@ func (m *migManager) pauseClients(ctx context.Context) error {
 	return nil
 }
 
-// resumeClients lets the GPU clients start again, which is how they see a new layout, and validates anew.
+// resumeClients lets the GPU clients start again, which is how they see a new layout.
 func (m *migManager) resumeClients(ctx context.Context) error {
-	if err := m.relabelClients(ctx, paused, "true"); err != nil {
-		return err
-	}
+	return m.relabelClients(ctx, paused, "true")
+}
+
+// validateAnew lets the operator's validator begin again.
+func (m *migManager) validateAnew(ctx context.Context) error {
 	return m.client.CoreV1().Pods(m.namespace).DeleteCollection(
 		ctx, metav1.DeleteOptions{}, m.podsOf("nvidia-operator-validator"))
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
@@ -34,7 +35,10 @@ var gpuClients = map[string]string{
 	deployPrefix + "dcgm-exporter":         "nvidia-dcgm-exporter",
 }
 
-var errRebooting = errors.New("the node reboots for its MIG mode")
+var (
+	errRebooting   = errors.New("the node reboots for its MIG mode")
+	errClientsStay = errors.New("GPU clients do not end")
+)
 
 // migManager makes the GPUs of its node what the label nvidia.com/mig.config says, whenever the label changes and once
 // when it starts: after a reboot an A100 has no instances.
@@ -62,37 +66,36 @@ func runMIGManager(ctx context.Context) error {
 	if m.node == "" || m.namespace == "" {
 		return errors.New("NODE_NAME or OPERATOR_NAMESPACE is not set")
 	}
-	changed, err := m.watch(ctx)
+	wanted, err := m.watch(ctx)
 	if err != nil {
 		return err
 	}
-	last := ""
 	for {
-		labels, err := m.labels(ctx)
-		if err != nil {
-			return err
-		}
-		if wanted := labels[migConfigLabel]; wanted != last {
-			last = wanted
-			if err := m.serve(ctx, wanted, labels[migStateLabel]); err != nil {
-				return err
-			}
-		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-changed:
+		case name := <-wanted:
+			labels, err := m.labels(ctx)
+			if err != nil {
+				return err
+			}
+			if err := m.serve(ctx, name, labels[migStateLabel]); err != nil {
+				return err
+			}
 		}
 	}
 }
 
-// watch announces changes of the node.
-func (m *migManager) watch(ctx context.Context) (<-chan struct{}, error) {
-	changed := make(chan struct{}, 1)
-	announce := func() {
-		select {
-		case changed <- struct{}{}:
-		default:
+// watch announces what the label becomes, the last only of several changes. A label that goes is no wish: nothing is done.
+func (m *migManager) watch(ctx context.Context) (<-chan string, error) {
+	wanted := make(chan string, 1)
+	announce := func(node any) {
+		if name := node.(*corev1.Node).Labels[migConfigLabel]; name != "" {
+			select {
+			case <-wanted:
+			default:
+			}
+			wanted <- name
 		}
 	}
 	onlyOurs := informers.WithTweakListOptions(func(options *metav1.ListOptions) {
@@ -100,24 +103,29 @@ func (m *migManager) watch(ctx context.Context) (<-chan struct{}, error) {
 	})
 	informer := informers.NewSharedInformerFactoryWithOptions(m.client, 0, onlyOurs).Core().V1().Nodes().Informer()
 	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: func(any) { announce() }, UpdateFunc: func(any, any) { announce() },
+		AddFunc: announce,
+		UpdateFunc: func(before, after any) {
+			if before.(*corev1.Node).Labels[migConfigLabel] != after.(*corev1.Node).Labels[migConfigLabel] {
+				announce(after)
+			}
+		},
 	})
 	go informer.Run(ctx.Done())
-	return changed, err
+	return wanted, err
 }
 
 // serve takes the GPUs to the configuration of this name and tells in the state label how that went. An error means
 // that Kubernetes cannot be told; a change that fails is told, and not an error.
 func (m *migManager) serve(ctx context.Context, name, lastState string) error {
-	if name == "" {
-		log.Print("the node has no label " + migConfigLabel + ": nothing to do")
-		return nil
-	}
 	log.Printf("%s=%s", migConfigLabel, name)
 	err := m.change(ctx, name, lastState == "rebooting")
 	if errors.Is(err, errRebooting) {
 		log.Print(err)
 		<-ctx.Done()
+		return nil
+	}
+	if errors.Is(err, errClientsStay) {
+		log.Printf("error: %v", err) // as NVIDIA's: the state stays pending, the clients stay paused
 		return nil
 	}
 	state := "success"
@@ -173,7 +181,10 @@ func (m *migManager) change(ctx context.Context, name string, hasRebooted bool) 
 		}
 		return errRebooting
 	}
-	return makeInstances(ctx, layouts)
+	if err := makeInstances(ctx, layouts); err != nil {
+		return err
+	}
+	return m.validateAnew(ctx)
 }
 
 func (m *migManager) labels(ctx context.Context) (map[string]string, error) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/csv"
 	"fmt"
+	"math"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -181,11 +182,16 @@ func parseProfiles(text string) (map[string]Profile, error) {
 			return nil, fmt.Errorf("cannot read profile %s of nvidia-smi mig -lgip: %q", first[1], lines[i:i+2])
 		}
 		profiles[first[1]] = Profile{
-			MemoryMiB: int(gib * 1024), Multiprocessors: number(first[3]), Decoder: number(first[4]),
+			MemoryMiB: mebibytes(gib), Multiprocessors: number(first[3]), Decoder: number(first[4]),
 			Encoder: number(first[5]), Copy: number(second[1]), JPEG: number(second[2]), OFA: number(second[3]),
 		}
 	}
 	return profiles, nil
+}
+
+// mebibytes undoes nvidia-smi's rounding to hundredths of a GiB: memory is given to instances in steps of 64 MiB.
+func mebibytes(gib float64) int {
+	return int(math.Round(gib*1024/64)) * 64
 }
 
 // number converts what an expression has already held to digits.
