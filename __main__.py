@@ -7,6 +7,7 @@ from components.cluster import Cluster, ClusterArgs
 from components.gpu_operator import GpuOperator, GpuOperatorArgs
 from components.machine import Machine, MachineArgs
 from components.mig_instances import MigInstances, MigInstancesArgs
+from components.mig_manager import handovers, withdrawals
 from components.network import Network, NetworkArgs
 from components.node_software import NodeSoftware, NodeSoftwareArgs
 from components.verification import Verification, VerificationArgs
@@ -26,9 +27,10 @@ machines = {node.name: Machine(node.name, MachineArgs(plan=node, network=network
 access = {name: machine.access for name, machine in machines.items()}
 
 first = stack.nodes[0].name
+withdrawn = withdrawals(stack, access)
 software: dict[str, NodeSoftware] = {}
 for node in stack.nodes:  # the first server forms the cluster, so every other machine waits for it
-    formed = [software[first].ready] if software else []
+    formed = [*withdrawn[node.name], *([software[first].ready] if software else [])]
     args = NodeSoftwareArgs(plan=node, access=access[node.name], token=config.secret("rke2Token"), after=formed)
     software[node.name] = NodeSoftware(node.name, args)
 instances = [
@@ -38,17 +40,14 @@ instances = [
 ]
 
 cluster = Cluster("cluster", ClusterArgs(access=access[first], software=software[first]))
-everything = [*(each.ready for each in software.values()), *(each.made for each in instances)]
+everything: list[pulumi.Resource] = [*(each.ready for each in software.values()), *(each.made for each in instances)]
 in_cluster = pulumi.ResourceOptions(providers=[cluster.provider])
 operator = GpuOperator("gpu-operator", GpuOperatorArgs(plan=stack.gpu_operator, after=everything), in_cluster)
+everything += [operator, *handovers(stack, access, after=[operator])]
+triggers = [operator.release_digest, *(each.state for each in software.values())]
 verification = stack.verification and Verification(
     "verification",
-    VerificationArgs(
-        plan=stack.verification,
-        access=access[first],
-        triggers=[operator.release_digest, *(each.state for each in software.values())],
-        after=[*everything, operator],
-    ),
+    VerificationArgs(plan=stack.verification, access=access[first], triggers=triggers, after=everything),
 )
 
 pulumi.export("addresses", {name: each.address for name, each in access.items()})

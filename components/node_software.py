@@ -29,8 +29,9 @@ class NodeSoftwareArgs:
 class NodeSoftware(pulumi.ComponentResource):
     """A machine's desired state, pushed and reached.
 
-    Two commands, because the machine may reboot between them: `converge` ends when everything is done or when a reboot
-    is about to happen; `ready` is dialled until the machine is back, and ends when everything is done.
+    Three commands, because the machine may reboot between them: `converge` and `resume` end when everything is done, or
+    a reboot is about to happen; the next one is dialled until the machine is back. One reboot is the rule; a driver
+    that needs one of its own before MIG mode can be asked for is the exception. `ready` ends when everything is done.
     """
 
     ready: remote.Command
@@ -55,6 +56,16 @@ class NodeSoftware(pulumi.ComponentResource):
             parent=self,
             after=args.after,
         )
+        resume = machine_command(
+            f"{name}-resume",
+            "/usr/local/sbin/mig-k8s resume",
+            access=args.access,
+            timeout_seconds=_TIMEOUT_SECONDS,
+            triggers=[files_digest],
+            logging=remote.Logging.STDOUT,
+            parent=self,
+            after=[converge],
+        )
         self.ready = machine_command(
             f"{name}-ready",
             "/usr/local/sbin/mig-k8s ready",
@@ -63,7 +74,7 @@ class NodeSoftware(pulumi.ComponentResource):
             triggers=[files_digest],
             logging=remote.Logging.STDERR,
             parent=self,
-            after=[converge],
+            after=[resume],
         )
         self.register_outputs({"state": self.state})
 

@@ -64,14 +64,15 @@ def _machine(old: NodePlan | None, new: NodePlan | None, *, moved: bool) -> Iter
         return
     if old is None:
         yield f"**{new.name}** is new: {new.vm.size}, {new.role}."
-        yield from _gpus((), new.gpu_layout.gpus if new.gpu_layout else ())
+        yield from _gpus((), new.gpu_layout.gpus if new.gpu_layout else (), by_manager=False)
         return
     fate, keeps_gpus = _fate(old, new, moved=moved)
     yield f"**{new.name}** {fate}"
     before = old.gpu_layout.gpus if old.gpu_layout and keeps_gpus else ()
-    yield from _gpus(before, new.gpu_layout.gpus if new.gpu_layout else ())
+    yield from _gpus(before, new.gpu_layout.gpus if new.gpu_layout else (), by_manager=new.mig_config is not None)
     if keeps_gpus:
         yield from _pods(old, new)
+        yield from _owner(old, new)
 
 
 def _fate(old: NodePlan, new: NodePlan, *, moved: bool) -> tuple[str, bool]:
@@ -92,11 +93,11 @@ def _fate(old: NodePlan, new: NodePlan, *, moved: bool) -> tuple[str, bool]:
     return "stays, without a reboot.", True
 
 
-def _gpus(old: tuple[GpuLayout, ...], new: tuple[GpuLayout, ...]) -> Iterator[str]:
+def _gpus(old: tuple[GpuLayout, ...], new: tuple[GpuLayout, ...], *, by_manager: bool) -> Iterator[str]:
     before = {gpu.index: gpu for gpu in old}
     for gpu in new:
         was = before.get(gpu.index, GpuLayout(index=gpu.index, mode=gpu.mode))
-        kept, made, removed = compare(was, gpu)
+        kept, made, removed = compare(was, gpu, by_manager=by_manager)
         parts = [
             f"{verb} {', '.join(f'{count} × {name}' for name, count in Counter(i.profile for i in group).items())}"
             for verb, group in (("keeps", kept), ("removes", removed), ("makes", made))
@@ -107,8 +108,16 @@ def _gpus(old: tuple[GpuLayout, ...], new: tuple[GpuLayout, ...]) -> Iterator[st
             yield f"- GPU {gpu.index}: {mode}{'; '.join(parts) or 'no instances'}"
 
 
-def compare(old: GpuLayout, new: GpuLayout) -> tuple[tuple[Instance, ...], tuple[Instance, ...], tuple[Instance, ...]]:
-    """Instances (kept, made, removed). One that moves to another place is removed there and made here."""
+def compare(
+    old: GpuLayout, new: GpuLayout, *, by_manager: bool = False
+) -> tuple[tuple[Instance, ...], tuple[Instance, ...], tuple[Instance, ...]]:
+    """Instances (kept, made, removed). One that moves to another place is removed there and made here.
+
+    MIG Manager (`by_manager`) looks at no place: a GPU has the right profiles, or all of it is made anew.
+    """
+    if by_manager:
+        alike = Counter(i.profile for i in old.instances) == Counter(i.profile for i in new.instances)
+        return (new.instances, (), ()) if alike else ((), new.instances, old.instances)
     kept = tuple(instance for instance in new.instances if instance in old.instances)
     made = tuple(instance for instance in new.instances if instance not in old.instances)
     removed = tuple(instance for instance in old.instances if instance not in new.instances)
@@ -119,8 +128,18 @@ def _pods(old: NodePlan, new: NodePlan) -> Iterator[str]:
     if old.gpu_layout is None or new.gpu_layout is None or old.mode != new.mode:
         return
     pairs = zip(old.gpu_layout.gpus, new.gpu_layout.gpus, strict=False)
-    removed = sum(len(compare(was, gpu)[2]) for was, gpu in pairs)
+    removed = sum(len(compare(was, gpu, by_manager=new.mig_config is not None)[2]) for was, gpu in pairs)
     if removed:
         refuses = new.settings.mig.on_change == "refuse"
         does = "the change stops before it touches them" if refuses else "they are evicted first"
         yield f"- Pods on the {removed} removed devices: {does} (`mig.onChange: {new.settings.mig.on_change}`)."
+
+
+def _owner(old: NodePlan, new: NodePlan) -> Iterator[str]:
+    """MIG Manager's placements are its own, so what a new owner finds is known by its profiles only."""
+    if old.mig_config is None and new.mig_config is not None and old.gpu_layout is not None:
+        yield "- MIG Manager takes over the instances: a GPU that has the right ones is not touched."
+    if old.mig_config is not None and new.mig_config is None and new.gpu_layout is not None:
+        yield "- The host takes over the instances: what MIG Manager put elsewhere moves, if `mig.onChange` allows it."
+        if old.mode != new.mode:
+            yield "- MIG Manager may set the old MIG mode again meanwhile: change `mig.owner` first, then the layout."

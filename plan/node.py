@@ -1,5 +1,6 @@
 """A machine of the cluster, decided: what is bought, what it becomes, what its GPUs are."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import Literal
@@ -77,10 +78,15 @@ class NodePlan:
 
     @property
     def mig_config(self) -> str | None:
-        """The name of its pool's layout in MIG Manager's configuration; None when MIG Manager has no say here."""
+        """The label the node registers with, for whatever its pool's layout is; None when MIG Manager has no say here.
+
+        It never changes, and with it neither does config.yaml. `plan.mig_manager.layout_name` is the layout's own name.
+        """
         if self.gpu_layout is None or self.settings.mig.owner == "host":
             return None
-        return f"mig-k8s-{self.settings.node_pools[self.pool].name}"
+        name = f"mig-k8s-{self.settings.node_pools[self.pool].name}"
+        # A label holds 63 characters, and two long names may differ in their last one.
+        return name if len(name) <= 63 else f"{name[:54]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def layout_json(node: NodePlan) -> str:

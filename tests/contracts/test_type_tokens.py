@@ -9,6 +9,8 @@ TOKENS = {
     "Machine": "mig-k8s:index:Machine",
     "NodeSoftware": "mig-k8s:index:NodeSoftware",
     "MigInstances": "mig-k8s:index:MigInstances",
+    "MigWithdrawal": "mig-k8s:index:MigWithdrawal",
+    "MigHandover": "mig-k8s:index:MigHandover",
     "Cluster": "mig-k8s:index:Cluster",
     "GpuOperator": "mig-k8s:index:GpuOperator",
     "Verification": "mig-k8s:index:Verification",

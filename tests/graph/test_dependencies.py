@@ -12,9 +12,26 @@ def test_one_machine_goes_through_its_stations_in_order(program: Program) -> Non
     stations = [
         f"{NAME}-vm",
         f"{NAME}-converge",
+        f"{NAME}-resume",
         f"{NAME}-ready",
         f"{NAME}-mig",
         "gpu-operator-release",
+        "verification-run",
+    ]
+    for earlier, later in itertools.pairwise(stations):
+        assert graph.waits_for(graph.one(later), graph.one(earlier)), f"{later} does not wait for {earlier}"
+        assert not graph.waits_for(graph.one(earlier), graph.one(later))
+
+
+def test_mig_manager_has_no_say_while_a_machine_changes(program: Program) -> None:
+    graph = program(mig={"strategy": "mixed", "owner": "operator"})
+    stations = [
+        f"{NAME}-vm",
+        f"{NAME}-withdraw",
+        f"{NAME}-converge",
+        f"{NAME}-ready",
+        "gpu-operator-release",
+        f"{NAME}-hand-over",
         "verification-run",
     ]
     for earlier, later in itertools.pairwise(stations):

@@ -5,15 +5,17 @@ import re
 
 import pytest
 
-from stacks import CLUSTER, HOST_PUBLIC_KEY, RKE2_TOKEN, Program
+from stacks import CLUSTER, HOST_PUBLIC_KEY, REPOSITORY, RKE2_TOKEN, Program
 
 NAME = "mlops-k8s-master"
 VM_ID = "vm_id of mlops-k8s-master-vm"
+OPERATOR = {"strategy": "mixed", "owner": "operator"}
 
 
 def test_a_machine_gets_these_commands_each_with_a_bound_of_its_own(program: Program) -> None:
     assert {each.name: each.plain("create") for each in program().commands()} == {
         f"{NAME}-converge": "sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s update",
+        f"{NAME}-resume": "sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s resume",
         f"{NAME}-ready": "sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s ready",
         f"{NAME}-mig": "sudo timeout -k 10 1200 /usr/local/sbin/mig-apply --layout -",
         "cluster-kubeconfig": "sudo timeout -k 10 60 cat /etc/rancher/rke2/rke2.yaml",
@@ -23,7 +25,7 @@ def test_a_machine_gets_these_commands_each_with_a_bound_of_its_own(program: Pro
 
 def test_every_command_is_retained_has_no_delete_and_sends_no_variables(program: Program) -> None:
     commands = program(nodePools=CLUSTER, mig={"strategy": "single"}).commands()
-    assert len(commands) == 3 * 2 + 2 + 2
+    assert len(commands) == 3 * 3 + 2 + 2
     for command in commands:
         assert command.stays, command.name
         assert "delete" not in command.inputs, command.name
@@ -36,7 +38,7 @@ def test_every_command_is_retained_has_no_delete_and_sends_no_variables(program:
 def test_a_rebuilt_machine_gets_every_one_of_its_commands_again(program: Program) -> None:
     graph = program(nodePools=CLUSTER, mig={"strategy": "single"})
     for command in graph.commands():
-        machine = re.sub(r"-(converge|ready|mig)$", "", command.name)
+        machine = re.sub(r"-(converge|resume|ready|mig)$", "", command.name)
         machine = "server" if machine in ("cluster-kubeconfig", "verification-run") else machine
         assert f"vm_id of {machine}-vm" in command.plain("triggers"), command.name
 
@@ -45,6 +47,7 @@ def test_progress_is_shown_and_documents_are_not(program: Program) -> None:
     shown = {each.name: each.plain("logging") for each in program().commands()}
     assert shown == {
         f"{NAME}-converge": "stdout",
+        f"{NAME}-resume": "stdout",
         f"{NAME}-ready": "stderr",
         f"{NAME}-mig": "stderr",
         "cluster-kubeconfig": "none",
@@ -73,7 +76,7 @@ def test_an_ssh_agent_takes_the_place_of_the_private_key(program: Program) -> No
 
 def test_a_changed_desired_state_is_pushed_awaited_and_proven_again(program: Program) -> None:
     before, after = program(), program(rke2={"tlsSans": ["k8s.example.com"]})
-    for name in (f"{NAME}-converge", f"{NAME}-ready", "cluster-kubeconfig", "verification-run"):
+    for name in (f"{NAME}-converge", f"{NAME}-resume", f"{NAME}-ready", "cluster-kubeconfig", "verification-run"):
         assert before.one(name).plain("triggers") != after.one(name).plain("triggers"), name
     assert before.one(f"{NAME}-mig").plain("triggers") == after.one(f"{NAME}-mig").plain("triggers")
 
@@ -84,7 +87,7 @@ def test_a_changed_layout_makes_instances_and_proves_them_again_and_does_nothing
     after = program(nodePools=[pool | {"migDevices": {"3g.40gb": 2}}])
     for name in (f"{NAME}-mig", "verification-run"):
         assert before.one(name).plain("triggers") != after.one(name).plain("triggers"), name
-    for name in (f"{NAME}-converge", f"{NAME}-ready", "cluster-kubeconfig"):
+    for name in (f"{NAME}-converge", f"{NAME}-resume", f"{NAME}-ready", "cluster-kubeconfig"):
         assert before.one(name).plain("triggers") == after.one(name).plain("triggers"), name
 
 
@@ -101,10 +104,51 @@ def test_mig_apply_reads_the_layout_with_its_placements(program: Program) -> Non
     assert all(isinstance(instance["start"], int) for instance in gpu["instances"])
 
 
-def test_where_the_operator_owns_mig_no_mig_command_runs(program: Program) -> None:
-    graph = program(mig={"strategy": "mixed", "owner": "operator"})
-    assert not [each for each in graph.commands() if "mig-apply" in each.plain("create")]
-    assert graph.one("gpu-operator-release").plain("values", "migManager", "enabled") is True
+def test_where_the_operator_owns_mig_a_machine_is_freed_and_handed_over_instead(program: Program) -> None:
+    graph = program(mig=OPERATOR)
+    commands = {each.name: each for each in graph.commands()}
+    assert set(commands) - {each.name for each in program().commands()} == {f"{NAME}-withdraw", f"{NAME}-hand-over"}
+    assert f"{NAME}-mig" not in commands
+    withdraw, hand_over = commands[f"{NAME}-withdraw"], commands[f"{NAME}-hand-over"]
+    assert withdraw.plain("create").startswith("sudo timeout -k 10 1200 python3 - withdraw '{")
+    assert hand_over.plain("create").startswith("sudo timeout -k 10 3000 python3 - hand-over '{")
+    script = (REPOSITORY / "cloud-init/remote/mig_owner.py").read_text(encoding="utf-8")
+    for command in (withdraw, hand_over):
+        assert command.plain("stdin") == script
+        assert command.plain("logging") == "stderr"
+        assert command.plain("connection", "host") == "198.51.100.10"
+        assert command.stays
+        assert "delete" not in command.inputs
+        assert command.request.customTimeouts.create == "20m"
+        assert VM_ID in command.plain("triggers")
+    (wish,) = re.findall(r"'({.*})'", hand_over.plain("create"))
+    release = graph.one("gpu-operator-release").plain("values", "migManager")
+    assert release["enabled"] is True
+    assert json.loads(wish)["configMap"] == release["config"]["name"]
+    assert json.loads(wish)["config"] in release["config"]["data"]["config.yaml"]
+
+
+def test_where_the_operator_owns_mig_a_changed_layout_restarts_nothing_on_the_machine(program: Program) -> None:
+    """What the node registers with stays the same, and RKE2 goes on running."""
+    pool = {"name": NAME, "vmSize": "Standard_NC24ads_A100_v4"}
+    before = program(mig=OPERATOR)
+    after = program(mig=OPERATOR, nodePools=[pool | {"migDevices": {"3g.40gb": 2}}])
+    for name in (f"{NAME}-withdraw", f"{NAME}-hand-over", "verification-run"):
+        assert before.one(name).plain("triggers") != after.one(name).plain("triggers"), name
+    for name in (f"{NAME}-converge", f"{NAME}-ready", "cluster-kubeconfig"):
+        assert before.one(name).plain("triggers") == after.one(name).plain("triggers"), name
+
+
+def test_another_pools_layout_is_no_reason_to_free_a_machine(program: Program) -> None:
+    server = {"name": NAME, "vmSize": "Standard_NC24ads_A100_v4", "migDevices": {"1g.10gb": 7}}
+    before, after = (
+        program(mig=OPERATOR, nodePools=[server, {"name": "gpu", "role": "agent", "migDevices": devices}])
+        for devices in ({"7g.80gb": 1}, {"1g.10gb": 1})
+    )
+    for name in ("gpu-withdraw", "gpu-hand-over"):
+        assert before.one(name).plain("triggers") != after.one(name).plain("triggers"), name
+        own = name.replace("gpu", NAME)
+        assert before.one(own).plain("triggers") == after.one(own).plain("triggers"), own
 
 
 @pytest.mark.parametrize(("pools", "pushed"), [(None, False), (CLUSTER, True)], ids=["alone", "cluster"])

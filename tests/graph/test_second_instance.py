@@ -52,7 +52,7 @@ def both() -> Graph:
 def test_a_second_one_of_each_component_meets_the_first_nowhere(both: Graph) -> None:
     east = [each.urn for each in both.resources if "east" in each.name]
     west = [each.urn for each in both.resources if "west" in each.name]
-    assert len(east) == len(west) == 7 + 14
+    assert len(east) == len(west) == 7 + 15
     assert sorted(urn.replace("west", "east") for urn in west) == sorted(east)
 
 

@@ -32,6 +32,46 @@ def test_draining_says_so(planned: Planned) -> None:
     assert "- Pods on the 1 removed devices: they are evicted first (`mig.onChange: drain`).\n" in digest(old, new)
 
 
+_MANAGER = {**_MIXED, "owner": "operator"}
+
+
+def test_mig_manager_makes_a_changed_gpu_anew_and_leaves_the_others(planned: Planned) -> None:
+    """mig-parted keeps no instance of a GPU it changes."""
+
+    def stack(first: dict[str, int]) -> StackPlan:
+        gpus = [{"devices": [0], "migDevices": first}, {"devices": [1], "migDevices": {"1g.10gb": 7}}]
+        return planned(nodePools=[{"vmSize": "Standard_NC48ads_A100_v4", "gpus": gpus}], mig=_MANAGER)
+
+    text = digest(stack({"1g.10gb": 7}), stack({"3g.40gb": 1, "1g.10gb": 4}))
+    assert text.endswith(
+        "**mlops-k8s-master** stays, without a reboot.\n"
+        "- GPU 0: removes 7 × 1g.10gb; makes 1 × 3g.40gb, 4 × 1g.10gb\n"
+        "- GPU 1: keeps 7 × 1g.10gb\n"
+        "- Pods on the 7 removed devices: the change stops before it touches them (`mig.onChange: refuse`).\n"
+    )
+
+
+def test_mig_manager_takes_over_what_is_right(planned: Planned) -> None:
+    text = digest(planned(mig=_MIXED), planned(mig=_MANAGER))
+    assert text == (
+        "**Settings**\n\n"
+        "- `mig.owner`: host → operator\n\n"
+        "**mlops-k8s-master** stays, without a reboot.\n"
+        "- GPU 0: keeps 7 × 1g.10gb\n"
+        "- MIG Manager takes over the instances: a GPU that has the right ones is not touched.\n"
+    )
+
+
+def test_the_host_may_move_what_mig_manager_made_and_is_not_to_change_the_mode_at_once(planned: Planned) -> None:
+    """MIG Manager lives until the release says otherwise, which comes after the machine's own change."""
+    taken = digest(planned(mig=_MANAGER), planned(mig=_MIXED))
+    assert taken.endswith(
+        "- The host takes over the instances: what MIG Manager put elsewhere moves, if `mig.onChange` allows it.\n"
+    )
+    both = digest(planned(mig=_MANAGER), planned(nodePools=[{}], mig={"strategy": "none"}))
+    assert "- MIG Manager may set the old MIG mode again meanwhile: change `mig.owner` first, " in both
+
+
 def test_turning_mig_on_reboots_an_a100_once(planned: Planned) -> None:
     """And its pods restart."""
     old = planned(nodePools=[{}], mig={"strategy": "none"})

@@ -22,40 +22,20 @@ def test_host_owned_mig_turns_mig_manager_off(planned: Planned) -> None:
     }
     assert (operator.chart, operator.repository) == ("gpu-operator", "https://helm.ngc.nvidia.com/nvidia")
     assert (operator.version, operator.namespace, operator.timeout_seconds) == ("v26.7.0", "gpu-operator", 1800)
+    assert operator.mig_config_map is None
 
 
-def test_operator_owned_mig_comes_from_the_same_layout(planned: Planned) -> None:
-    """As mig-parted writes it, one layout per pool."""
-    pools = [
-        {
-            "name": "two",
-            "vmSize": "Standard_NC48ads_A100_v4",
-            "gpus": [{"devices": [1], "migDevices": {"3g.40gb": 1, "1g.10gb": 2}}],
-        },
-        {"name": "one", "role": "agent", "migDevices": {"2g.20gb": 3}},
-        {"name": "off", "role": "agent"},
-    ]
-    values = planned(mig={"strategy": "mixed", "owner": "operator"}, nodePools=pools).gpu_operator.values
-    manager = values["migManager"]
+def test_operator_owned_mig_turns_mig_manager_on_with_our_layouts_as_its_only_configuration(planned: Planned) -> None:
+    """No reboot of its own, and a node without the label is left alone."""
+    operator = planned(mig={"strategy": "mixed", "owner": "operator"}).gpu_operator
+    manager = operator.values["migManager"]
+    assert set(manager) == {"enabled", "config"}
     assert manager["enabled"] is True
-    assert manager["env"] == [{"name": "WITH_REBOOT", "value": "true"}]
-    assert (manager["config"]["create"], manager["config"]["name"], manager["config"]["default"]) == (
-        True,
-        "mig-k8s",
-        "",
-    )
-    assert yaml.safe_load(manager["config"]["data"]["config.yaml"]) == {
-        "version": "v1",
-        "mig-configs": {
-            "all-disabled": [{"devices": "all", "mig-enabled": False}],
-            "mig-k8s-two": [
-                {"devices": [0], "mig-enabled": False, "mig-devices": {}},
-                {"devices": [1], "mig-enabled": True, "mig-devices": {"3g.40gb": 1, "1g.10gb": 2}},
-            ],
-            "mig-k8s-one": [{"devices": [0], "mig-enabled": True, "mig-devices": {"2g.20gb": 3}}],
-            "mig-k8s-off": [{"devices": [0], "mig-enabled": False, "mig-devices": {}}],
-        },
-    }
+    assert set(manager["config"]) == {"create", "name", "default", "data"}
+    assert (manager["config"]["create"], manager["config"]["default"]) == (True, "")
+    assert manager["config"]["name"] == operator.mig_config_map == "mig-k8s-39e5fc69"
+    assert list(manager["config"]["data"]) == ["config.yaml"]
+    assert yaml.safe_load(manager["config"]["data"]["config.yaml"])["version"] == "v1"
 
 
 def test_values_of_the_stack_are_merged_below_those_of_the_program(planned: Planned) -> None:
