@@ -1,4 +1,7 @@
-"""MIG Manager as the owner of the instances, and enabled by mistake where the host owns them; on one machine."""
+"""MIG Manager as the owner of the instances, and enabled by mistake where the host owns them; on one machine.
+
+Every change but the hand-made ones is one of the stack file. Each test takes up where the one before it ended.
+"""
 
 import json
 import os
@@ -13,11 +16,14 @@ import yaml
 from cluster import eventually
 from command_line import CHECKOUT, NODE, CommandLine
 
-from sandbox import toolchain
+from sandbox import registry, toolchain
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300)]
 
 CONFIG, STATE = "nvidia.com/mig.config", "nvidia.com/mig.config.state"
+FIRST = {"3g.40gb": 1, "2g.20gb": 1, "1g.10gb": 2}
+SECOND = {"2g.20gb": 3, "1g.10gb": 1}
+TUTORIAL = {"3g.40gb": 1, "2g.20gb": 1, "1g.10gb": 1}
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +38,63 @@ def person(obstacle: str | None) -> Iterator[CommandLine]:
         person.run("down", seconds=120)
 
 
+def up(
+    person: CommandLine,
+    folder: Path,
+    devices: dict[str, int] | None,
+    *,
+    owner: str = "operator",
+    on_change: str = "refuse",
+    verify: bool = False,
+    status: int = 0,
+) -> str:
+    """`up` of the example with these devices; None: MIG mode off. Without a preview from the second on."""
+    file = person.root / "stack.yaml"
+    is_first = not file.exists()
+    stack = yaml.safe_load((CHECKOUT / "examples/operator-owned.yaml" if is_first else file).read_text())
+    config = stack["config"]
+    config["mig-k8s:mig"] |= {"owner": owner, "onChange": on_change}
+    (pool,) = config["mig-k8s:nodePools"]
+    pool |= {"name": NODE, "migDevices": devices}
+    if devices is None:
+        del pool["migDevices"]
+    config["mig-k8s:verify"] = {"enabled": verify}
+    command = ["pulumi", "up", "--yes", "--skip-preview", "--suppress-outputs", "--config-file", str(file)]
+    if is_first:
+        file = folder / "stack.yaml"
+        command = ["up", str(file)]
+    file.write_text(yaml.safe_dump(stack))
+    return person.run(*command, status=status, seconds=240)
+
+
 def state(person: CommandLine) -> tuple[str | None, str | None]:
     labels = person.labels()
     return labels.get(CONFIG), labels.get(STATE)
 
 
-def on_machine(person: CommandLine) -> list[str]:
-    """Profiles of the machine's MIG devices; none while it boots or its driver is not loaded yet."""
-    return sorted(re.findall(r"^  MIG (\S+)", person.ssh("nvidia-smi -L", statuses=(0, 9, 255)), re.M))
+def on_machine(person: CommandLine) -> dict[str, int]:
+    """Profile → number of the machine's MIG devices; none while it boots or its driver is not loaded yet."""
+    listed = re.findall(r"^  MIG (\S+)", person.ssh("nvidia-smi -L", statuses=(0, 9, 255)), re.M)
+    return {profile: listed.count(profile) for profile in sorted(set(listed), reverse=True)}
+
+
+def reboots(person: CommandLine) -> list[str]:
+    """Ids of the boots the machine's journal knows of."""
+    return person.ssh("sudo journalctl --list-boots -o json -q | tr ',' '\\n' | grep boot_id").splitlines()
+
+
+def hold(person: CommandLine, name: str, resource: str) -> None:
+    """A pod that takes a device and keeps it."""
+    container = {
+        "name": "cuda",
+        "image": registry.CUDA_SAMPLE,
+        "command": ["sh", "-c", "sleep 600"],
+        "resources": {"limits": {resource: 1}},
+    }
+    spec = {"runtimeClassName": "nvidia", "terminationGracePeriodSeconds": 1, "containers": [container]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+    person.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(pod))
+    eventually(f"pod {name}", lambda: person.get("pod", name)["status"].get("phase"), "Running")
 
 
 def enable_mig_manager(person: CommandLine, folder: Path, *, enabled: bool) -> None:
@@ -63,22 +118,52 @@ def verified(person: CommandLine, seconds: int) -> dict[str, Any]:
     return report
 
 
-def test_mig_manager_makes_the_layout_of_the_stack_and_it_is_verified(person: CommandLine, tmp_path: Path) -> None:
-    stack = yaml.safe_load((CHECKOUT / "examples/operator-owned.yaml").read_text())
-    stack["config"]["mig-k8s:nodePools"][0]["name"] = NODE
-    file = tmp_path / "stack.yaml"
-    file.write_text(yaml.safe_dump(stack))
+def test_a_machine_is_born_with_mig_mode_off_and_mig_manager_leaves_it_so(person: CommandLine, tmp_path: Path) -> None:
+    said = up(person, tmp_path, None)
 
-    person.up(file)
+    assert state(person) == ("mig-k8s-mlops-k8s-master-bf9e0cf0", "success"), said
+    assert on_machine(person) == {}
+    eventually("allocatable", person.gpu_resources, {"nvidia.com/gpu": "1"})
+
+
+def test_mig_turned_on_takes_the_machines_one_reboot_and_is_verified(person: CommandLine, tmp_path: Path) -> None:
+    up(person, tmp_path, FIRST, verify=True)
 
     report = person.output("verification")
     assert report["passed"] is True
     assert sorted(device["profile"] for device in report["devices"]) == ["1g.10gb", "1g.10gb", "2g.20gb", "3g.40gb"]
     assert sorted(device["uuid"] for device in report["devices"]) == sorted(person.mig_devices())
-    assert state(person) == ("mig-k8s-mlops-k8s-master", "success")
+    assert state(person) == ("mig-k8s-mlops-k8s-master-f7997591", "success")
+    assert len(reboots(person)) == 2
 
 
-def test_a_label_that_names_no_layout_fails_without_harm_and_another_is_served(person: CommandLine) -> None:
+def test_a_changed_layout_is_refused_before_anything_changes_when_a_pod_holds_a_device(
+    person: CommandLine, tmp_path: Path
+) -> None:
+    hold(person, "training", "nvidia.com/mig-3g.40gb")
+    before = person.mig_devices()
+
+    said = up(person, tmp_path, SECOND, status=1)
+
+    assert "pods hold devices that must go: default/training (3g.40gb at " in said
+    assert person.mig_devices() == before
+    assert state(person) == ("mig-k8s-mlops-k8s-master-f7997591", "success")
+
+
+def test_a_changed_layout_is_applied_when_pods_may_be_drained(person: CommandLine, tmp_path: Path) -> None:
+    config = person.ssh("sudo sha256sum /etc/rancher/rke2/config.yaml")
+
+    up(person, tmp_path, SECOND, on_change="drain")
+
+    assert on_machine(person) == SECOND
+    assert state(person) == ("mig-k8s-mlops-k8s-master-31ca99bf", "success")
+    assert "training" not in [pod["metadata"]["name"] for pod in person.get("pods")["items"]]
+    eventually("allocatable", person.gpu_resources, {"nvidia.com/mig-2g.20gb": "3", "nvidia.com/mig-1g.10gb": "1"})
+    assert person.ssh("sudo sha256sum /etc/rancher/rke2/config.yaml") == config
+    assert len(reboots(person)) == 2
+
+
+def test_a_label_that_names_no_layout_fails_without_harm_and_the_right_one_is_served(person: CommandLine) -> None:
     instances = person.mig_devices()
 
     person.kubectl("label", "--overwrite", "node", NODE, f"{CONFIG}=no-such-layout")
@@ -90,17 +175,23 @@ def test_a_label_that_names_no_layout_fails_without_harm_and_another_is_served(p
     assert person.mig_devices() == instances
 
 
+def test_the_host_takes_over_with_a_layout_of_its_own(person: CommandLine, tmp_path: Path) -> None:
+    up(person, tmp_path, TUTORIAL, owner="host", verify=True)
+
+    assert on_machine(person) == TUTORIAL
+    manager = ("pods", "-n", "gpu-operator", "-l", "app=nvidia-mig-manager")
+    eventually("no MIG Manager", lambda: person.get(*manager)["items"], [])
+
+
 def test_enabled_by_mistake_it_wipes_the_hosts_instances_and_the_verification_says_so(
     person: CommandLine, tmp_path: Path
 ) -> None:
-    person.up(CHECKOUT / "Pulumi.dev.yaml")
-    assert on_machine(person) == ["1g.10gb", "2g.20gb", "3g.40gb"]
     person.kubectl("label", "node", NODE, f"{CONFIG}-", f"{STATE}-")  # as on a node that was the host's from its birth
 
     enable_mig_manager(person, tmp_path, enabled=True)
 
     eventually("the wipe", lambda: state(person), ("all-disabled", "failed"))  # failed: it may not reboot
-    assert on_machine(person) == []
+    assert on_machine(person) == {}
     report = verified(person, seconds=3)
     assert report["passed"] is False
     (check,) = [check for check in report["checks"] if check["name"] == "allocatable"]
@@ -114,5 +205,15 @@ def test_the_remedy_of_the_wipe_helps(person: CommandLine, tmp_path: Path) -> No
 
     person.ssh("sudo systemctl reboot", statuses=(0, 255))
 
-    eventually("the instances", lambda: on_machine(person), ["1g.10gb", "2g.20gb", "3g.40gb"], seconds=90)
+    eventually("the instances", lambda: on_machine(person), TUTORIAL, seconds=90)
     assert verified(person, seconds=60)["passed"] is True
+
+
+def test_mig_manager_takes_over_without_touching_devices_that_are_the_same(person: CommandLine, tmp_path: Path) -> None:
+    devices = person.mig_devices()
+
+    up(person, tmp_path, TUTORIAL)
+
+    assert person.mig_devices() == devices
+    assert state(person) == ("mig-k8s-mlops-k8s-master-dae258a2", "success")
+    assert person.ssh("ls /etc/mig-k8s").split() == ["desired.json", "expectations.json"]  # no layout for the next boot
