@@ -24,6 +24,8 @@ _STATIC = {
     "cloud-init/units/mig-k8s-converge.service": ("/etc/systemd/system/mig-k8s-converge.service", "0644"),
     "cloud-init/units/mig-k8s-instances.service": ("/etc/systemd/system/mig-k8s-instances.service", "0644"),
 }
+BROUGHT_LATER = frozenset({"/usr/local/sbin/mig-verify"})
+"""Run over SSH only, after the bundle has brought them: a quarter of the user-data they would fill."""
 UNITS = ("mig-k8s-converge.service", "mig-k8s-instances.service")
 
 

@@ -32,9 +32,9 @@ class NodePool(Section):
     count: Annotated[int, AfterValidator(numbers.between(1, 1000))] = 1
     vm_size: SizeName = "Standard_NC24ads_A100_v4"
     mig_devices: MigDevices | None = None
-    gpus: tuple[GpuSet, ...] | None = None
+    gpus: Annotated[tuple[GpuSet, ...], AfterValidator(numbers.filled)] | None = None
     node_labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
-    node_taints: tuple[Taint, ...] = ()
+    node_taints: Annotated[tuple[Taint, ...], AfterValidator(names.node_taints)] = ()
 
     @property
     def size(self) -> VmSize:

@@ -108,7 +108,7 @@ class Vm(Section):
     spot: Spot | None = None
     auto_shutdown: AutoShutdown | None = None
     rebuild: PlainText = ""
-    tags: dict[TagKey, TagValue] = Field(default_factory=dict)
+    tags: Annotated[dict[TagKey, TagValue], AfterValidator(names.tags)] = Field(default_factory=dict)
 
 
 class Network(Section):

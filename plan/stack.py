@@ -13,6 +13,7 @@ from plan.node_pool import NodePool
 from plan.placement import best_placement
 from plan.problems import Problems
 from plan.settings import Settings
+from plan.user_data import user_data_bytes
 
 VERIFY_NAMESPACE = "mig-k8s-verify"
 
@@ -50,9 +51,11 @@ class StackPlan:
 
 
 def plan_stack(settings: Settings) -> StackPlan:
-    """The plan of a stack. Raises Problems when its layouts do not fit."""
+    """The plan of a stack. Raises Problems when a layout does not fit, or the user-data of a machine is too large."""
     network = settings.network
     nodes = _nodes(settings)
+    for node in {node.pool: node for node in nodes}.values():  # the machines of a pool differ by a few bytes
+        user_data_bytes(node)
     return StackPlan(
         location=settings.location,
         tags=dict(settings.vm.tags),

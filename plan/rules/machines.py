@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from plan.problems import Problem, Refusal
-from plan.settings import Settings
+from plan.settings import Driver, Settings
 from plan.values import images, releases
 
 
@@ -57,10 +57,14 @@ def image_without_driver(settings: Settings) -> Iterator[Problem]:
             f"{settings.vm.image} brings its own driver; a second one breaks both",
             remedy="Write driver: {source: image}.",
         ).at("mig-k8s:driver.source", source)
-    if source == "ubuntu":
-        missing = releases.driver_branch(settings.driver.branch, image.ubuntu)
-        if missing is not None:
-            yield missing.at("mig-k8s:driver.branch", str(settings.driver.branch))
+    branch = settings.driver.branch
+    missing = releases.driver_branch(branch, image.ubuntu)
+    if source == "ubuntu" and missing is not None:
+        yield missing.at("mig-k8s:driver.branch", str(branch))
+    if source == "image" and branch != Driver().branch:
+        yield Refusal(
+            "chooses among Ubuntu's packages, and driver.source image installs none of them", remedy="Leave it out."
+        ).at("mig-k8s:driver.branch", str(branch))
 
 
 def secure_boot_that_cannot_be(settings: Settings) -> Iterator[Problem]:

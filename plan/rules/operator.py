@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from plan.problems import Problem, Refusal, nearest_word
+from plan.problems import Problem, Refusal, names_a_secret, nearest_word
 from plan.rke2 import MANAGED_KEYS
 from plan.settings import Settings
 from plan.shapes import shown
@@ -21,6 +21,9 @@ _MANAGED_VALUES = {
     ("migManager",): "mig.owner decides it; MIG Manager removes instances made by hand",
     ("clusterPolicy", "deployCR"): "without the ClusterPolicy nothing is deployed",
     ("gpuCluster", "deployCR"): "it excludes the ClusterPolicy, and with it MIG",
+}
+_HOST_TOOLKIT = {
+    ("cdi", "nriPluginEnabled"): "the chart takes it only with its own toolkit, and the host brings that",
 }
 _GONE = {("operator", "defaultRuntime"): "the operator finds the runtime itself since v25.3"}
 _KEY_TABLE = Path(__file__).parent.parent / "data" / "gpu-operator-v26.7-values.yaml"
@@ -35,16 +38,22 @@ def managed_rke2_keys(settings: Settings) -> Iterator[Problem]:
         plain = key.removesuffix("+")
         if plain in MANAGED_KEYS:
             remedy = _RKE2_HOMES.get(plain, "Leave it out.")
-            yield Refusal("this program decides this key", remedy=remedy, hide=_is_secret(plain)).at(path, shown(value))
+            yield Refusal("this program decides this key", remedy=remedy, hide=names_a_secret(plain)).at(
+                path, shown(value)
+            )
         elif not re.fullmatch(r"[a-z][a-z0-9-]*", plain):
             meant = key.replace("_", "-").lower()
             yield Refusal(
                 "no key of RKE2's config.yaml",
                 allowed="kebab-case keys",
                 remedy=f"Write {meant}.",
-                hide=_is_secret(key),
+                hide=names_a_secret(key),
             ).at(path, shown(value))
-        elif _is_secret(plain):
+        elif isinstance(value, dict):
+            yield Refusal(
+                "a mapping; RKE2's config.yaml is flat", allowed="text, a number, true or false, or a list", hide=True
+            ).at(path, "")
+        elif names_a_secret(plain):
             yield Refusal(
                 "a secret in clear: it would stand in the stack file and on every machine",
                 remedy="Leave it out; RKE2 takes most secrets from a file too, and S3 keys from etcd-s3-config-secret.",
@@ -65,17 +74,17 @@ _RKE2_HOMES = {
 }
 
 
-def _is_secret(key: str) -> bool:
-    return bool(re.search(r"token|password|secret|access-key", key)) and not key.endswith(("-file", "config-secret"))
-
-
 def managed_helm_values(settings: Settings) -> Iterator[Problem]:
     """gpuOperator.values that this program decides, and those the chart dropped."""
     values = settings.gpu_operator.values
-    for table, text in ((_MANAGED_VALUES, "this program decides it: "), (_GONE, "the chart has it no more: ")):
+    for table, text in (
+        (_MANAGED_VALUES, "this program decides it: "),
+        (_HOST_TOOLKIT, ""),
+        (_GONE, "the chart has it no more: "),
+    ):
         for path, reason in table.items():
             value = _below(values, path)
-            if value is not None:
+            if value is not None and not (table is _HOST_TOOLKIT and value is False):
                 place = ".".join(path)
                 yield Refusal(text + reason, remedy="Leave it out.").at(
                     f"mig-k8s:gpuOperator.values.{place}", shown(value)
@@ -108,6 +117,7 @@ def _unknown(values: Mapping[str, Any], known: Mapping[str, Any], above: tuple[s
                     "the chart has no such value and would ignore it",
                     allowed=", ".join(known),
                     remedy=f"Did you mean {near}?" if near else "Leave it out.",
+                    hide=names_a_secret(key),
                 ).at(place, shown(value))
         elif isinstance(below, Mapping):
             if isinstance(value, Mapping):

@@ -15,6 +15,16 @@ WIDEST_IPV6 = 2**96
 _MY_ADDRESS = "Your own address: curl -s https://ifconfig.me, then that address with /32."
 
 
+_NOT_OURS = {
+    "127.0.0.0/8": "every machine's own loopback",
+    "169.254.0.0/16": "link-local; Azure's metadata service is there",
+    "168.63.129.16/32": "Azure's own DNS and health probes",
+    "224.0.0.0/3": "multicast and reserved",
+    "0.0.0.0/8": "no network at all",
+}
+"""Ranges no virtual network, pod or service can have (Azure's FAQ on virtual networks)."""
+
+
 def admin_network(text: str) -> str:
     """A network that may reach SSH and the Kubernetes API, in canonical form."""
     if text.strip().lower() in {"*", "any", "internet"}:
@@ -23,7 +33,10 @@ def admin_network(text: str) -> str:
             allowed="the networks of the people and CI machines that work with the stack",
             remedy=_MY_ADDRESS,
         )
-    return str(network(text))
+    found = network(text)
+    if isinstance(found, ipaddress.IPv6Network) and found.network_address.ipv4_mapped:
+        raise Refusal("is IPv4 in the clothes of IPv6, which matches nothing", remedy="Write it as an IPv4 network.")
+    return str(found)
 
 
 def network(text: str) -> Network:
@@ -46,6 +59,9 @@ def ipv4_network(text: str) -> str:
     found = network(text)
     if found.version != 4:
         raise Refusal("is IPv6; machines, pods and services are IPv4", allowed="an IPv4 network such as 10.60.0.0/16")
+    for reserved, owner in _NOT_OURS.items():
+        if ipaddress.ip_network(reserved).overlaps(found):
+            raise Refusal(f"holds {reserved}, {owner}", allowed="a private network such as 10.60.0.0/16")
     return str(found)
 
 

@@ -9,6 +9,7 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _TAINT = re.compile(r"(?P<key>[^=:]+)(=(?P<value>[^=:]*))?:(?P<effect>[A-Za-z]+)")
+_MOST_TAGS = 50
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 _RESERVED_USERS = frozenset({
@@ -17,6 +18,13 @@ _RESERVED_USERS = frozenset({
     "test", "test1", "test2", "test3", "user", "user1", "user2", "user3", "user4", "user5"
 })  # fmt: skip
 """Administrator names that Azure refuses for a Linux machine (azure.microsoft.com FAQ on user names)."""
+
+_SYSTEM_ACCOUNTS = frozenset({
+    "_apt", "bin", "daemon", "dhcpcd", "etcd", "games", "gnats", "irc", "landscape", "list", "lp", "mail", "man",
+    "messagebus", "news", "nobody", "polkitd", "pollinate", "proxy", "sshd", "sync", "syslog", "tcpdump", "tss", "uucp",
+    "uuidd", "www-data"
+})  # fmt: skip
+"""Accounts that an Ubuntu server image, or RKE2's CIS profile, has already and nobody can log in to."""
 
 _SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "default")
 
@@ -46,6 +54,8 @@ def admin_username(text: str) -> str:
     """The administrator's account on the machines."""
     if text.lower() in _RESERVED_USERS:
         raise Refusal("Azure refuses this administrator name", remedy="Write azureuser.")
+    if text in _SYSTEM_ACCOUNTS or text.startswith("systemd-"):
+        raise Refusal("an account that the machine has already, for its own use", remedy="Write azureuser.")
     if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", text):
         raise Refusal("not a Linux user name", allowed="up to 32 of a-z, 0-9, _ and -, beginning with a letter or _")
     return text
@@ -111,6 +121,19 @@ def node_taint(text: str) -> str:
     return text
 
 
+def node_taints(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """All taints of a node: one per key and effect."""
+    seen: set[tuple[str, str]] = set()
+    for text in texts:
+        key, effect = re.split("[=:]", text)[0], text.rpartition(":")[2]
+        if (key, effect) in seen:
+            raise Refusal(
+                f"two taints of {key} with {effect} (the kubelet refuses to start)", remedy="Keep one of them."
+            )
+        seen.add((key, effect))
+    return texts
+
+
 def tag_key(key: str) -> str:
     """The name of an Azure tag."""
     if not key or len(key) > 512 or re.search(r"[<>%&\\?/\x00-\x1f]", key):
@@ -118,6 +141,17 @@ def tag_key(key: str) -> str:
     if key.lower().startswith(("azure", "microsoft", "windows")):
         raise Refusal("has a prefix that Azure keeps for itself", allowed="not azure…, microsoft…, windows…")
     return key
+
+
+def tags(given: dict[str, str]) -> dict[str, str]:
+    """All tags of a machine."""
+    if len(given) > _MOST_TAGS:
+        raise Refusal(f"{len(given)} tags", allowed=f"Azure takes at most {_MOST_TAGS}")
+    by_case: dict[str, str] = {}
+    for key in given:
+        if by_case.setdefault(key.lower(), key) != key:
+            raise Refusal(f"{by_case[key.lower()]} and {key} are one tag: Azure does not tell upper from lower case")
+    return given
 
 
 def tag_value(value: str) -> str:

@@ -2,15 +2,19 @@
 
 One table, as read on 2026-11-23:
 
-- GPU Operator: 26.6 and 26.7 supported, 26.3 deprecated, 25.10 and older end of life; with RKE2 on Kubernetes 1.33 to
-  1.36 and Ubuntu 22.04, 24.04 (NVIDIA cloud-native-docs for v26.7).
-- NVIDIA driver: 580 is the long-term server branch (to June 2028) that Canonical signs for 22.04 and 24.04; 595 and 610
-  are not among Canonical's server packages as read; 535 ended June 2026, 515 to 570 before (NVIDIA driver branches).
-- Container toolkit: 1.18 and newer speak the CDI that GPU Operator ≥ 25.10 turns on (NVIDIA cloud-native-docs).
-- RKE2: `vX.Y.Z+rke2rN` (rancher/rke2 releases); containerd 2, which CDI needs, since 1.31.6.
+    GPU Operator  26.6, 26.7 supported, 26.3 deprecated, 25.10 ended; with Kubernetes 1.33 to 1.36, Ubuntu 22.04, 24.04
+    Kubernetes    RKE2 vX.Y.Z+rke2rN; containerd 2, which the operator's CDI needs, since 1.31.6
+    toolkit       1.18 and newer: the CDI that GPU Operator 25.10 and newer turn on
+    driver        580, supported to June 2028, for every GPU of the catalogue (H200 needs 550), open or not
+    Secure Boot   Canonical's signed modules (driver.source ubuntu); not an image's own; none on the ND A100 sizes
+
+Sources: NVIDIA cloud-native-docs for GPU Operator v26.7 (operator, Kubernetes, toolkit), NVIDIA's list of driver
+branches (ends of support), packages.ubuntu.com with -updates and -security (server branches), rancher/rke2 releases,
+MIG User Guide v580 (what a GPU needs), Azure's size pages (Trusted Launch).
 """
 
 import re
+from dataclasses import dataclass
 
 from plan.problems import Refusal
 
@@ -18,9 +22,29 @@ KUBERNETES_MINORS = (33, 36)
 NEWEST_RKE2 = {33: "v1.33.13+rke2r2", 34: "v1.34.10+rke2r1", 35: "v1.35.7+rke2r1", 36: "v1.36.3+rke2r1"}
 OPERATOR_RELEASES = ("26.3", "26.6", "26.7")
 NEWEST_OPERATOR = "v26.7.0"
-DRIVER_BRANCHES = {580: ("22.04", "24.04")}
-ENDED_BRANCHES = (450, 470, 510, 515, 525, 535, 550, 570)
 OLDEST_TOOLKIT = (1, 18)
+
+
+@dataclass(frozen=True, slots=True)
+class DriverBranch:
+    """A branch of NVIDIA's driver: the Ubuntu releases that have signed modules of it, or why there is no use in it."""
+
+    ubuntu: tuple[str, ...] = ()
+    why_not: str = ""
+
+
+_ENDED = DriverBranch(why_not="is at its end of life")
+_EMPTIED = DriverBranch(why_not="is at its end of life; Ubuntu's packages of that name bring 580 instead")
+DRIVER_BRANCHES = {
+    **dict.fromkeys((450, 460, 470, 510, 515, 525, 535), _ENDED),
+    **dict.fromkeys((550, 565, 570, 575), _EMPTIED),
+    580: DriverBranch(ubuntu=("22.04", "24.04")),
+    590: DriverBranch(why_not="was replaced; Ubuntu's packages of that name bring 595 instead"),
+    # 595.71 was there; in the newest Ubuntu its module packages are empty ones that bring 615.
+    595: DriverBranch(why_not="is being replaced: newer packages of that name bring 615's open modules instead"),
+    610: DriverBranch(why_not="ended in August 2026, and Ubuntu has no server packages of it"),
+    615: DriverBranch(why_not="has open modules only, and is none of those GPU Operator v26.7 was released with"),
+}
 
 
 def rke2_version(text: str) -> str:
@@ -72,9 +96,11 @@ def toolkit_version(text: str) -> str:
 
 
 def driver_branch(branch: int, ubuntu: str) -> Refusal | None:
-    """Whether Canonical's prebuilt, signed modules of this branch exist for this Ubuntu."""
-    if ubuntu in DRIVER_BRANCHES.get(branch, ()):
+    """Whether Canonical's prebuilt, signed modules of this branch exist for this Ubuntu and will go on to."""
+    known = DRIVER_BRANCHES.get(branch, DriverBranch(why_not="is no server branch that Canonical signs"))
+    if ubuntu in known.ubuntu:
         return None
-    why = "is at its end of life" if branch in ENDED_BRANCHES else "is no server branch that Canonical signs"
-    allowed = ", ".join(str(known) for known, releases in DRIVER_BRANCHES.items() if ubuntu in releases)
-    return Refusal(f"driver branch {branch} {why} (Ubuntu {ubuntu})", allowed=allowed, remedy=f"Write {allowed}.")
+    allowed = ", ".join(str(number) for number, other in DRIVER_BRANCHES.items() if ubuntu in other.ubuntu)
+    return Refusal(
+        f"driver branch {branch} {known.why_not} (Ubuntu {ubuntu})", allowed=allowed, remedy=f"Write {allowed}."
+    )

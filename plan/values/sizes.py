@@ -34,7 +34,9 @@ def vm_size(text: str) -> str:
                 allowed=with_mig,
                 remedy="Write Standard_NC24ads_A100_v4 for one A100 80 GB.",
             )
-    near = nearest_word(text, sizes)
+    # A size with a GPU is no substitute for one without, nor the other way round.
+    with_gpu = text.lower().startswith("standard_n")
+    near = nearest_word(text, [name for name, size in sizes.items() if (size.gpu is not None) == with_gpu])
     raise Refusal(
         "no size of this program's catalogue",
         allowed=f"{with_mig}; without GPU: Standard_D, E and F sizes of v5 and v6 such as Standard_D4s_v5",

@@ -222,13 +222,15 @@ def test_these_files_land_on_a_machine_with_these_modes(planned: Planned) -> Non
     }
 
 
-def test_the_bundle_holds_the_same_files_as_the_birth_certificate(planned: Planned) -> None:
-    """One converge path: what cloud-init writes is what SSH pushes."""
+def test_the_bundle_holds_the_files_of_the_birth_certificate_and_the_verification(planned: Planned) -> None:
+    """One converge path: what cloud-init writes is what SSH pushes. mig-verify is run over SSH only, so it comes so."""
     node = planned().nodes[0]
     pushed = json.loads(bundle(node, public_address=_ADDRESS))
     assert pushed["version"] == 1
     born = yaml.safe_load(_user_data(node))["write_files"]
-    assert [(file["path"], file["mode"], file["content"]) for file in pushed["files"]] == [
+    kept = [file for file in pushed["files"] if file["path"] != "/usr/local/sbin/mig-verify"]
+    assert len(kept) == len(pushed["files"]) - 1
+    assert [(file["path"], file["mode"], file["content"]) for file in kept] == [
         (file["path"], file["permissions"], _unpacked(file)) for file in born
     ]
 

@@ -1,5 +1,6 @@
 """The plan of a stack: network, machines and their properties."""
 
+import hashlib
 from collections.abc import Callable
 
 import pytest
@@ -89,3 +90,12 @@ def test_a_thousand_machines_are_planned_in_seconds(planned: Planned) -> None:
     network = {"cidr": "10.60.0.0/16", "subnetCidr": "10.60.0.0/20", "podCidr": "10.128.0.0/14"}
     pools = [{"name": "s"}, {"name": "a", "role": "agent", "count": 999, "migDevices": {"1g.10gb": 7}}]
     assert len(planned(network=network, nodePools=pools).nodes) == 1000
+
+
+def test_user_data_azure_would_refuse_is_refused_before_anything_is_made(settings: Callable[..., Settings]) -> None:
+    """By the plan itself, so that check and preview tell; the text is one that does not shrink when packed."""
+    noise = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(1000)]
+    with pytest.raises(Problems, match=r"the user-data of mlops-k8s-master is \d+ bytes") as caught:
+        plan_stack(settings(rke2={"config": {"kubelet-arg": noise}}))
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.allowed) == ("mig-k8s:rke2.config", "Azure takes at most 65535 bytes")
