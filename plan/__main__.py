@@ -6,6 +6,7 @@ Exit codes: 0 = all well, 1 = the stack has problems (all of them on stderr), 2 
 import argparse
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -61,11 +62,13 @@ def _check(options: argparse.Namespace) -> int:
     unset = [key for key in needed_secrets(settings) if key not in file.secrets]
     if unset:
         print(f"Before `pulumi up` (or by `make new-stack`) these secrets are to be set: {', '.join(unset)}")
+    sizes = " and ".join(dict.fromkeys(node.vm.size for node in stack.nodes))
+    print(f"Only Azure knows whether {stack.location} has {sizes}: `python -m plan show` has the commands that ask it.")
     return 0
 
 
 def _show(options: argparse.Namespace) -> int:
-    from plan.drawing import draw  # noqa: PLC0415 - `check` is to start fast
+    from plan.drawing import WIDTH, draw  # noqa: PLC0415 - `check` is to start fast
     from plan.summary import summary  # noqa: PLC0415
     from plan.svg import picture  # noqa: PLC0415
 
@@ -76,8 +79,9 @@ def _show(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(plan, indent=2, ensure_ascii=False))
     else:
-        colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        print(draw(plan, colour=colour), end="")
+        terminal = sys.stdout.isatty()
+        width = min(WIDTH, max(80, shutil.get_terminal_size().columns)) if terminal else WIDTH
+        print(draw(plan, colour=terminal and not os.environ.get("NO_COLOR"), width=width), end="")
     return 0
 
 

@@ -1,25 +1,28 @@
 """A plan drawn for a terminal: every GPU slice by slice, and what the cluster will show."""
 
+import re
 import textwrap
 from collections.abc import Iterator
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from plan.summary import creation_command
 from plan.yaml_text import yaml_text
 
+WIDTH = 100
 _SLOT = 9
 """Columns of one memory slot."""
 _GROUND = {1: 44, 2: 42, 3: 45, 4: 46, 7: 43}
 """ANSI background by compute slices: the same size is the same colour in every drawing."""
 
 
-def draw(plan: dict[str, Any], *, colour: bool) -> str:
-    """The plan of `plan.summary.summary`, at most 100 columns wide."""
-    return "\n".join(_lines(plan, colour=colour)) + "\n"
+def draw(plan: dict[str, Any], *, colour: bool, width: int = WIDTH) -> str:
+    """The plan of `plan.summary.summary`, at most `width` columns wide, 80 or more; commands may be longer."""
+    return "\n".join(_lines(plan, colour=colour, width=width)) + "\n"
 
 
-def _lines(plan: dict[str, Any], *, colour: bool) -> Iterator[str]:
+def _lines(plan: dict[str, Any], *, colour: bool, width: int) -> Iterator[str]:
     def bold(text: str) -> str:
         return f"\033[1m{text}\033[0m" if colour else text
 
@@ -36,19 +39,27 @@ def _lines(plan: dict[str, Any], *, colour: bool) -> Iterator[str]:
         yield f"{bold(names)}  {node['role']}, {node['vmSize']}, {node['privateAddress']}"
         for _, equals in groupby(node["gpus"], key=lambda gpu: (gpu["mode"], gpu["instances"])):
             yield ""
-            yield from _gpus(list(equals), colour=colour)
+            yield from _gpus(list(equals), colour=colour, width=width)
         yield ""
-        yield from _expectations(node)
+        yield from _expectations(node, width)
     yield ""
     yield bold(f"GPU Operator {operator['version']}") + f"  {operator['repository'] or operator['chart']}"
     yield from ("  " + line for line in yaml_text(operator["values"]).splitlines())
+    yield ""
+    yield bold("Only Azure knows")
+    for command, group in groupby(sorted(plan["askAzure"], key=itemgetter("command")), key=itemgetter("command")):
+        for each in group:
+            yield from textwrap.wrap(
+                each["question"], width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+            )
+        yield f"    {command}"
 
 
 def _kind(node: dict[str, Any]) -> tuple[object, ...]:
     return node["role"], node["vmSize"], node["gpus"], node["labels"]
 
 
-def _gpus(alike: list[dict[str, Any]], *, colour: bool) -> Iterator[str]:
+def _gpus(alike: list[dict[str, Any]], *, colour: bool, width: int) -> Iterator[str]:
     gpu = alike[0]
     mode = "MIG on" if gpu["mode"] else "MIG off: whole GPUs" if len(alike) > 1 else "MIG off: a whole GPU"
     numbers = f"GPU {gpu['index']}" if len(alike) == 1 else f"GPUs {gpu['index']} to {alike[-1]['index']}, each"
@@ -66,7 +77,7 @@ def _gpus(alike: list[dict[str, Any]], *, colour: bool) -> Iterator[str]:
     yield f"  compute slices {used} of {gpu['computeSlices']}, memory slices {taken} of {gpu['memorySlots']}"
     if spare["creatable"]:
         choices = " or ".join(f"{count}\u00a0×\u00a0{name}" for name, count in spare["creatable"].items())
-        for line in textwrap.wrap(f"still creatable: {choices}", 96, subsequent_indent=" " * 17):
+        for line in textwrap.wrap(f"still creatable: {choices}", width - 2, subsequent_indent=" " * 17):
             yield "  " + line.replace("\u00a0", " ")
     if gpu["instances"]:
         yield ""
@@ -80,20 +91,27 @@ def _gpus(alike: list[dict[str, Any]], *, colour: bool) -> Iterator[str]:
 
 
 def _painted(text: str, slots: int, compute: int, *, colour: bool) -> str:
-    cell = text.center(slots * _SLOT - 1)
+    room = slots * _SLOT - 1
+    # Only a profile with media extensions can be longer than its slot; the table below has its whole name.
+    cell = (text if len(text) <= room else re.sub(r"\.\w+", "", text)).center(room)
     return f"\033[30;{_GROUND[compute]}m{cell}\033[0m" if colour and compute else cell
 
 
-def _expectations(node: dict[str, Any]) -> Iterator[str]:
+def _expectations(node: dict[str, Any], width: int) -> Iterator[str]:
     yield f"  user-data     {node['userDataBytes']:,} of {node['userDataLimitBytes']:,} bytes"
     yield f"  reboots       {_REBOOTS[node['reboots']]}"
     for title, pairs in (("allocatable", node["allocatable"]), ("labels", node["labels"])):
         for number, (key, value) in enumerate(pairs.items()):
             yield f"  {'' if number else title:<13} {key}: {value}"
-    for number, pod in enumerate(node["pods"]):
-        sees = pod["profile"] or "the whole GPU"
-        computes = "" if pod["compute"] else " (visible, but CUDA cannot run on it)"
-        yield f"  {'' if number else 'pods':<13} {pod['name']} sees {sees}{computes}"
+    pods: dict[tuple[str | None, bool], list[str]] = {}
+    for pod in node["pods"]:
+        pods.setdefault((pod["profile"], pod["compute"]), []).append(pod["name"])
+    for number, ((profile, computes), names) in enumerate(pods.items()):
+        last = names[-1].rpartition("-")[2]
+        who = f"{names[0]} sees" if len(names) == 1 else f"{names[0]} to -{last}, each sees"
+        text = f"{who} {profile or 'the whole GPU'}" + ("" if computes else " (visible, but CUDA cannot run on it)")
+        title = f"  {'' if number else 'pods':<13} "
+        yield from textwrap.wrap(text, width, initial_indent=title, subsequent_indent=" " * 18, break_on_hyphens=False)
 
 
 _REBOOTS = {0: "none", 1: "one at birth: this GPU changes its MIG mode on a reboot"}

@@ -1,18 +1,16 @@
 """A plan as data: what `show --json` prints (docs/plan-json.md) and the drawings are made from."""
 
+from collections.abc import Iterator
 from typing import Any
 
+from plan.catalogue import vm_sizes
 from plan.expectations import ExpectedNode, expected_nodes
-from plan.gpu_operator import mig_parted_config
 from plan.layout import GpuLayout, Layout
+from plan.mig_manager import mig_parted_config
 from plan.node import NodePlan
 from plan.placement import creatable
 from plan.stack import StackPlan
-from plan.user_data import LIMIT_BYTES, user_data
-
-_SAMPLE_ADDRESS = "255.255.255.255"
-_SAMPLE_KEY_BYTES = 399
-"""An OpenSSH ed25519 private key without comment; the real one is a secret and never comes here."""
+from plan.user_data import LIMIT_BYTES, user_data_bytes
 
 
 def summary(stack: StackPlan) -> dict[str, Any]:
@@ -40,7 +38,25 @@ def summary(stack: StackPlan) -> dict[str, Any]:
         },
         "migPartedConfig": mig_parted_config(stack.nodes) if stack.mig_owner == "operator" else None,
         "verification": stack.verification is not None,
+        "askAzure": list(questions(stack)),
     }
+
+
+def questions(stack: StackPlan) -> Iterator[dict[str, str]]:
+    """What only Azure knows, and the command that asks it. No table says for long which location has which size."""
+    cores: dict[str, int] = {}
+    for node in stack.nodes:
+        cores[node.vm.size] = cores.get(node.vm.size, 0) + vm_sizes()[node.vm.size].vcpus
+    for size, count in cores.items():
+        yield {
+            "question": f"Is {size} sold in {stack.location}, to this subscription?",
+            "command": f"az vm list-skus --location {stack.location} --size {size} --all --output table",
+        }
+        spot = " spot" if any(node.vm.spot for node in stack.nodes if node.vm.size == size) else ""
+        yield {
+            "question": f"Are {count}{spot} vCPUs left in the quota for {size}?",
+            "command": f"az vm list-usage --location {stack.location} --output table",
+        }
 
 
 def _node(node: NodePlan, expected: ExpectedNode) -> dict[str, Any]:
@@ -110,9 +126,3 @@ def reboots(node: NodePlan) -> int:
     """How often the machine reboots on its way from the bare image: once where MIG mode waits for it, else never."""
     layout = node.gpu_layout
     return int(layout is not None and layout.model.mode_needs_reboot and any(node.mode))
-
-
-def user_data_bytes(node: NodePlan) -> int:
-    """The size of the machine's user-data with keys and address of the usual length."""
-    key = "k" * _SAMPLE_KEY_BYTES
-    return len(user_data(node, public_address=_SAMPLE_ADDRESS, host_private_key=key, host_public_key=key[:80]).encode())

@@ -70,6 +70,8 @@ def test_a_right_stack_is_all_well(run: Run) -> None:
     assert done.stdout == (
         "Pulumi.dev.yaml: all well; machines: 1, MIG devices: 3\n"
         "Before `pulumi up` (or by `make new-stack`) these secrets are to be set: sshHostKey, sshPrivateKey\n"
+        "Only Azure knows whether westeurope has Standard_NC24ads_A100_v4: "
+        "`python -m plan show` has the commands that ask it.\n"
     )
 
 
@@ -122,6 +124,45 @@ def test_show_draws_the_tutorials_gpu_slice_by_slice(run: Run) -> None:
     ) in done.stdout
     assert "  by hand: nvidia-smi mig -i 0 -cgi 3g.40gb:4,2g.20gb:0,1g.10gb:2 -C\n" in done.stdout
     assert "\033[" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True)]
+)
+def test_on_a_terminal_show_is_coloured_unless_no_color_says_otherwise(
+    run: Run, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], coloured: bool
+) -> None:
+    """As no-color.org has it: set and not empty."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert ("\033[" in run("show", "Pulumi.dev.yaml").stdout) is coloured
+
+
+def test_on_a_terminal_narrower_than_the_boxes_nothing_else_is_narrower(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lines would break anyhow."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    shown = []
+    for columns in ("40", "80"):
+        monkeypatch.setenv("COLUMNS", columns)
+        shown.append(run("show", "examples/none-mig-on.yaml").stdout)
+    assert shown[0] == shown[1]
+
+
+@pytest.mark.parametrize(("columns", "widest"), [("80", 80), ("300", 100)])
+def test_show_keeps_to_the_width_of_a_terminal(
+    run: Run, monkeypatch: pytest.MonkeyPatch, columns: str, widest: int
+) -> None:
+    """From 80 columns, which the boxes need, to 100, which can be read."""
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    lines = run("show", "examples/none-mig-on.yaml").stdout.splitlines()
+    longest = max(len(line) for line in lines if "az vm " not in line)
+    assert widest - 20 < longest <= widest
 
 
 def test_show_json_is_what_docs_plan_json_documents(run: Run) -> None:

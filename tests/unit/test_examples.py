@@ -73,11 +73,75 @@ def test_the_data_of_a_plan_survives_json_and_fills_every_key(stack: StackPlan) 
     assert json.loads(json.dumps(data)) == data
 
 
-def test_a_drawing_is_at_most_100_columns_wide(stack: StackPlan) -> None:
-    """For a terminal, and for a code block in a pull request."""
+@pytest.mark.parametrize("width", [80, 100])
+def test_a_drawing_is_as_wide_as_the_terminal_at_most(stack: StackPlan, width: int) -> None:
+    """80 columns, and 100 for a code block in a pull request; commands stay in one piece, to be copied."""
+    lines = draw(summary(stack), colour=False, width=width).splitlines()
+    assert [line for line in lines if len(line) > width and not re.search(r"nvidia-smi mig |az vm ", line)] == []
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
+def test_the_lines_of_a_gpus_box_are_equally_long(stack: StackPlan) -> None:
+    """Also around a profile that is longer than its slot."""
     lines = draw(summary(stack), colour=False).splitlines()
-    layout_lines = [line for line in lines if "nvidia-smi" not in line]
-    assert max(map(len, layout_lines)) <= 100
+    for number, line in enumerate(lines):
+        if line.startswith("  ┌"):
+            assert len({len(part) for part in lines[number : number + 3]}) == 1
+
+
+def test_a_profile_longer_than_its_slot_is_shortened_in_the_box_and_whole_below() -> None:
+    """1g.5gb+me in eight columns."""
+    drawn = draw(summary(_stack(_ROOT / "examples" / "a100-40.yaml")), colour=False)
+    assert "│ 1g.5gb │ 1g+me  │     1g.10gb     │" in drawn
+    assert "  1g.5gb+me    20  5:1          14  nvidia.com/mig-1g.5gb.me\n" in drawn
+
+
+def test_pods_that_see_the_same_are_one_line() -> None:
+    """Eight GPUs have forty of them."""
+    drawn = draw(summary(_stack(_ROOT / "examples" / "a100-40.yaml")), colour=False, width=80)
+    assert (
+        "  pods          mig-mixed-2g-10gb-0 to -15, each sees 2g.10gb\n"
+        "                mig-mixed-1g-10gb-0 to -7, each sees 1g.10gb\n"
+    ) in drawn
+
+
+def test_what_only_azure_knows_comes_with_the_command_that_asks_it() -> None:
+    """Each size once, the cores of all its machines together."""
+    data = summary(_stack(_ROOT / "examples" / "cluster.yaml"))
+    assert data["askAzure"] == [
+        {
+            "question": "Is Standard_D4s_v5 sold in westeurope, to this subscription?",
+            "command": "az vm list-skus --location westeurope --size Standard_D4s_v5 --all --output table",
+        },
+        {
+            "question": "Are 12 vCPUs left in the quota for Standard_D4s_v5?",
+            "command": "az vm list-usage --location westeurope --output table",
+        },
+        {
+            "question": "Is Standard_NC24ads_A100_v4 sold in westeurope, to this subscription?",
+            "command": "az vm list-skus --location westeurope --size Standard_NC24ads_A100_v4 --all --output table",
+        },
+        {
+            "question": "Are 72 vCPUs left in the quota for Standard_NC24ads_A100_v4?",
+            "command": "az vm list-usage --location westeurope --output table",
+        },
+    ]
+    assert draw(data, colour=False).endswith(
+        "\n\nOnly Azure knows\n"
+        "  Is Standard_D4s_v5 sold in westeurope, to this subscription?\n"
+        "    az vm list-skus --location westeurope --size Standard_D4s_v5 --all --output table\n"
+        "  Is Standard_NC24ads_A100_v4 sold in westeurope, to this subscription?\n"
+        "    az vm list-skus --location westeurope --size Standard_NC24ads_A100_v4 --all --output table\n"
+        "  Are 12 vCPUs left in the quota for Standard_D4s_v5?\n"
+        "  Are 72 vCPUs left in the quota for Standard_NC24ads_A100_v4?\n"
+        "    az vm list-usage --location westeurope --output table\n"
+    )
+
+
+def test_spot_machines_have_a_quota_of_their_own() -> None:
+    """Azure counts them apart."""
+    questions = [each["question"] for each in summary(_stack(_ROOT / "examples" / "spot.yaml"))["askAzure"]]
+    assert questions[1] == "Are 24 spot vCPUs left in the quota for Standard_NC24ads_A100_v4?"
 
 
 def test_colour_changes_no_character(stack: StackPlan) -> None:
