@@ -17,6 +17,7 @@ from sandbox.process import ProcessId, run
 ABOUT = {
     "apt-lock": "somebody else (unattended-upgrades, say) holds dpkg's lock until the fault is off",
     "disk-full": "there is room for 1 MiB where apt downloads packages to",
+    "state-disk-full": "there is no room where mig-k8s keeps its records",
     "slow-boot": "sshd comes 15 s later than usual at a boot",
     "ssh-drops": "an SSH session is cut after it has lasted 2 s, once",
     "reboot": "the power fails 2 s into an SSH session, once; the machine boots again",
@@ -25,6 +26,7 @@ ABOUT = {
 }
 _BOOT_SECONDS = 60
 _ARCHIVES = "/var/cache/apt/archives"
+_RECORDS = "/var/lib/mig-k8s"
 # The title of the process that serves a session without a terminal: what a remote command runs in.
 _SESSION = "pid=$(pgrep -fo '^sshd: [a-z]+@notty') && sleep 2 && [ -d /proc/$pid ]"
 _LOCK = (
@@ -118,6 +120,20 @@ UNITS = {
             order="DefaultDependencies=no\nAfter=local-fs.target\nBefore=cloud-init.service",
             service=f"{_ONCE}ExecStart=/bin/mount -t tmpfs -o size=1m,mode=0755 tmpfs {_ARCHIVES}\n"
             f"ExecStop=/bin/umount -l {_ARCHIVES}",
+        ),
+        Unit(
+            name="state-disk-full",
+            service=_ONCE
+            + "ExecStart="
+            + _shell(
+                f"mkdir -p {_RECORDS} /run/fault-records",
+                f"cp -a {_RECORDS}/. /run/fault-records",
+                f"mount -t tmpfs -o size=256k,mode=0755 tmpfs {_RECORDS}",
+                f"cp -a /run/fault-records/*.* {_RECORDS}",
+                f"cat /dev/zero >{_RECORDS}/filling",
+                "true",
+            )
+            + f"\nExecStop=/bin/umount -l {_RECORDS}",
         ),
         Unit(name="slow-boot", order="Before=ssh.service", service=f"{_ONCE}ExecStart=/bin/sleep 15", at_boot=True),
         Unit(

@@ -3,6 +3,7 @@
 One machine is born into the first faults and lives to see the rest; each test takes up where the last one ended.
 """
 
+import json
 import os
 import signal
 import time
@@ -12,7 +13,8 @@ import pytest
 import yaml
 from command_line import CHECKOUT, NODE, CommandLine, wait_for_line
 
-from sandbox import fault
+from sandbox import access, fault, registry
+from sandbox.environment import Environment
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(240)]
 
@@ -128,6 +130,18 @@ def test_a_power_failure_in_the_middle_fails_the_command_that_ran(person: Comman
     assert f'{CUT} "sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s update"' in up(person, status=FAILED)
 
 
+def test_a_disk_without_room_for_our_records_is_told_and_they_are_as_they_were(person: CommandLine) -> None:
+    set_faults(person, "package-missing", "wrong-key", "download-cut", "state-disk-full")
+    said = up(person, status=FAILED)
+    assert (
+        "cannot write /var/lib/mig-k8s/result.json: No space left on device. Make room on the machine "
+        "(`df -h`, `sudo journalctl --vacuum-size=100M`), then `pulumi up` again"
+    ) in said
+    assert "Traceback" not in said
+    stages = json.loads(person.ssh("sudo cat /var/lib/mig-k8s/result.json"))["stages"]
+    assert [stage["name"] for stage in stages][:2] == ["apt", "driver"]
+
+
 def test_a_full_disk_and_a_wrong_checksum_are_told_and_nothing_is_installed(person: CommandLine) -> None:
     set_faults(person, "disk-full", "checksum-wrong")
     said = up(person, status=FAILED)
@@ -166,8 +180,7 @@ def test_a_driver_of_another_version_than_its_library_gets_one_reboot_and_is_tol
 def test_a_mode_that_stays_pending_gets_one_reboot_and_is_told(person: CommandLine) -> None:
     set_faults(person, "mode-stays-pending")
     said = up(person, status=FAILED)
-    assert "run `pulumi up` again, it goes on when the machine is back" in said
-    said = up(person, status=FAILED)
+    assert "reboot     the machine reboots now" in said
     assert (
         "mig-mode failed: MIG mode of GPU 0 changes only with a reboot; the machine was rebooted for this once, it did "
         "not help and is not repeated. When the cause is gone: `sudo reboot`, then `pulumi up`"
@@ -238,3 +251,49 @@ def test_a_wrong_host_key_is_never_talked_to_and_the_same_up_goes_on_with_the_ri
             process.send_signal(signal.SIGINT)
     assert process.returncode == 0, said
     assert profiles(person) == SECOND
+
+
+NOTEBOOK = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "notebook", "labels": {"app": "notebook"}},
+    "spec": {
+        "runtimeClassName": "nvidia",
+        "terminationGracePeriodSeconds": 0,
+        "containers": [
+            {
+                "name": "notebook",
+                "image": registry.CUDA_SAMPLE,
+                "command": ["sleep", "600"],
+                "resources": {"limits": {"nvidia.com/mig-1g.10gb": 1}},
+            }
+        ],
+    },
+}
+BUDGET = {
+    "apiVersion": "policy/v1",
+    "kind": "PodDisruptionBudget",
+    "metadata": {"name": "one-notebook"},
+    "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "notebook"}}},
+}
+
+
+def test_draining_stops_at_a_disruption_budget_and_evicts_once_it_is_gone(person: CommandLine) -> None:
+    file = person.root / "stack.yaml"
+    stack = yaml.safe_load(file.read_text())
+    stack["config"]["mig-k8s:mig"]["onChange"] = "drain"
+    file.write_text(yaml.safe_dump(stack))
+    access.write_kubeconfig(Environment(person.root, machines=True))  # `sandbox up` does; here it was `pulumi up`
+    person.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([BUDGET, NOTEBOOK]))
+    person.kubectl("wait", "--for=condition=Ready", "pod/notebook", "--timeout=50s")
+    person.kubectl("wait", "--for=jsonpath={.status.currentHealthy}=1", "pdb/one-notebook", "--timeout=50s")
+    before = person.mig_devices()
+    devices(person, {"2g.20gb": 3})
+    said = up(person, status=FAILED)
+    assert "pods may not be evicted: default/notebook: The disruption budget one-notebook needs 1 healthy pods" in said
+    assert person.mig_devices() == before
+    assert person.get("pod", "notebook")["status"]["phase"] == "Running"
+    person.kubectl("delete", "pdb", "one-notebook")
+    assert "evicts pod default/notebook, which holds a device that must go" in up(person)
+    assert profiles(person) == {"2g.20gb": 3}
+    assert "notebook" not in person.kubectl("get", "pods")

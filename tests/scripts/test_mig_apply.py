@@ -337,3 +337,41 @@ def test_a_boot_leaves_a_gpu_alone_that_shall_be_something_newer(a100: Gpus, mig
     a100.reboot()
     assert a100.machine.call("mig-apply", "--boot").returncode == 0
     assert a100.places() == []
+
+
+# ---- a full disk
+
+
+def fill_disk(gpus: Gpus, name: str) -> None:
+    """From now on mig-apply finds no room for the content of a file of this name."""
+    script = gpus.machine.root / "usr/local/sbin/mig-apply"
+    text = script.read_text(encoding="utf-8")
+    fsync = "os.fsync(stream.fileno())"
+    assert text.count(fsync) == 1
+    full = f"{fsync} if path.name != {name!r} else os.write(os.open('/dev/full', os.O_WRONLY), b'x')"
+    script.write_text(text.replace(fsync, full), encoding="utf-8")
+
+
+def test_a_layout_that_cannot_be_remembered_is_made_reported_and_fails(a100: Gpus) -> None:
+    apply(a100, SEVEN)
+    before = a100.machine.read("etc/mig-k8s/layout.json")
+    fill_disk(a100, "layout.json")
+    code, report, ended = apply(a100, TUTORIAL)
+    assert (code, report["gpus"][0]["outcome"]) == (1, "changed")
+    assert a100.places() == ["14:0", "19:2", "9:4"]
+    assert (
+        f"the GPUs have the layout, but no boot will make it again: cannot write {a100.machine.root}/etc/mig-k8s/"
+        "layout.json: No space left on device. Make room (`df -h`, "
+    ) in ended.stderr
+    assert a100.machine.read("etc/mig-k8s/layout.json") == before
+    assert not (a100.machine.root / "etc/mig-k8s/layout.new").exists()
+
+
+def test_without_room_for_a_note_of_what_is_paused_nothing_is_touched(a100: Gpus) -> None:
+    apply(a100, SEVEN)
+    before = a100.state()
+    fill_disk(a100, "paused")
+    code, report, _ = apply(a100, TUTORIAL)
+    assert (code, report["gpus"][0]["outcome"]) == (1, "refused")
+    assert "No space left on device" in report["gpus"][0]["reason"]
+    assert a100.state() == before

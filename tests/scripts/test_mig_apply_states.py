@@ -80,7 +80,7 @@ class Applying(RuleBasedStateMachine):
     def run(self, *, boot: bool = False, wanted: list[str] | None = None) -> tuple[int, dict[str, Any]]:
         path = self.machine.root / "wanted.json"
         path.write_text(layout_json(layout(*(wanted or []))), encoding="utf-8")
-        arguments = argparse.Namespace(boot=boot, layout=str(path), dry_run=False, drain=False)
+        arguments = argparse.Namespace(boot=boot, layout=str(path), modes=None, dry_run=False, drain=False)
         out = io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
             code = self.script.run(arguments)

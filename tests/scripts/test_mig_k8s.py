@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from scripted_machine import DESIRED, FIRST_BOOT, SECOND_BOOT, STAGES, Machine
 
+THIRD_BOOT = "33333333-3333-3333-3333-333333333333"
 Wait = Callable[[Callable[[], bool], str], None]
 
 
@@ -103,9 +104,11 @@ def test_rke2_comes_up_whatever_else_is_broken_and_ready_says_what_is(machine: M
     assert ended.returncode == 1
     assert machine.outcomes()["rke2"] == "done"
     assert f"{broken} failed: it is broken" in ended.stderr
-    assert "the log says why" in ended.stderr
-    assert "mlops-k8s-master is not ready" in ended.stderr
-    assert json.loads(ended.stdout)["state"] == "failed"
+    assert "the log says why" not in ended.stderr
+    assert "mlops-k8s-master is not ready (log files: " in ended.stderr
+    # Only what failed, with its reason: the result file is for a machine that is ready.
+    assert ended.stdout == ""
+    assert machine.result()["state"] == "failed"
 
 
 def test_mig_mode_is_not_tried_without_a_driver_and_is_when_there_is_one(machine: Machine) -> None:
@@ -164,6 +167,114 @@ def test_a_script_that_is_missing_is_a_failure_with_a_remedy(machine: Machine) -
     machine.run("mig-k8s", "converge")
     assert machine.outcomes()["toolkit"] == "failed"
     assert "run `pulumi up` to write it again" in machine.reason("toolkit")
+
+
+def test_progress_and_reasons_are_free_of_colours_and_control_characters(machine: Machine) -> None:
+    machine.stage("apt", r"""printf 'progress \033[1;31mE:\033[0m 10%%\r 50%%\rdone\a\tso far\n'; echo done ok""")
+    machine.stage("driver", r"""printf '\033[31mE: \033[0mno\bway\n' >&2; exit 100""")
+    ended = machine.run("mig-k8s", "update", stdin=EMPTY)
+    assert "apt        doneso far  0 s\n" in ended.stdout
+    assert machine.reason("driver") == "its script ended with 100: E: noway"
+    assert not re.search(r"[^\n -~]", ended.stdout + ended.stderr)
+
+
+def test_what_a_stage_did_is_kept_when_later_runs_find_nothing_to_do(machine: Machine) -> None:
+    machine.stage("mig-mode", REBOOT_ONCE.replace("done GPU", "unchanged GPU"))
+    assert machine.run("mig-k8s", "converge").returncode == -9
+    first = {stage["name"]: stage for stage in machine.result()["stages"]}
+    assert set(first["driver"]["worked"]) == {"started", "ended", "seconds", "outcome", "boot_id"}
+    machine.boot(SECOND_BOOT)
+    for name in ("apt", "driver", "toolkit"):
+        machine.stage(name, "echo unchanged all is well")
+    assert machine.run("mig-k8s", "converge").returncode == 0
+    second = {stage["name"]: stage for stage in machine.result()["stages"]}
+    for name in ("apt", "driver", "toolkit"):
+        assert second[name]["outcome"] == "unchanged"
+        assert second[name]["boot_id"] == SECOND_BOOT
+        assert second[name]["worked"] == first[name]["worked"]
+        assert second[name]["worked"]["boot_id"] == FIRST_BOOT
+    reboot, rke2 = second["mig-mode"]["worked"], second["rke2"]["worked"]
+    assert (reboot["outcome"], reboot["boot_id"]) == ("reboot", FIRST_BOOT)
+    assert (rke2["outcome"], rke2["boot_id"]) == ("done", SECOND_BOOT)
+
+
+# ---- a disk that fills up
+
+
+def fill_disk(machine: Machine, name: str) -> None:
+    """From now on mig-k8s finds no room for the content of files of this name."""
+    script = machine.root / "usr/local/sbin/mig-k8s"
+    text = script.read_text(encoding="utf-8")
+    fsync = "os.fsync(stream.fileno())"
+    assert text.count(fsync) == 1
+    full = f"{fsync} if path.name != {name!r} else os.write(os.open('/dev/full', os.O_WRONLY), b'x')"
+    script.write_text(text.replace(fsync, full), encoding="utf-8")
+
+
+ROOM = "No space left on device. Make room on the machine (`df -h`, "
+
+
+@pytest.mark.parametrize("command", ["update", "ready"])
+def test_a_disk_that_is_full_is_told_and_the_old_result_is_kept(machine: Machine, command: str) -> None:
+    machine.run("mig-k8s", "converge")
+    before = machine.read("var/lib/mig-k8s/result.json")
+    machine.desired(mig={"mode": [False]})
+    fill_disk(machine, "result.json")
+    ended = machine.run("mig-k8s", command, stdin=EMPTY)
+    assert ended.returncode == 1
+    assert f"cannot write {machine.root}/var/lib/mig-k8s/result.json: {ROOM}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert machine.read("var/lib/mig-k8s/result.json") == before
+    assert [path.name for path in (machine.root / "var/lib/mig-k8s").iterdir()] == ["result.json"]
+
+
+def test_a_disk_that_fills_up_in_the_middle_names_the_stage_and_the_next_run_goes_on(machine: Machine) -> None:
+    script = machine.root / "usr/local/sbin/mig-k8s"
+    roomy = script.read_text(encoding="utf-8")
+    fill_disk(machine, "result.json")
+    full = script.read_text(encoding="utf-8").replace("path.name !=", "not (ROOT / 'full').exists() or path.name !=")
+    script.write_text(full, encoding="utf-8")
+    machine.stage("toolkit", "touch $MIG_K8S_ROOT/full\necho done toolkit is well")
+    ended = machine.run("mig-k8s", "update", stdin=EMPTY)
+    assert ended.returncode == 1
+    assert "mlops-k8s-master is not ready" in ended.stderr
+    assert f"toolkit failed: cannot write {machine.root}/var/lib/mig-k8s/result.json: {ROOM}" in ended.stderr
+    assert machine.outcomes() == {"apt": "done", "driver": "done", "toolkit": "running"}
+    script.write_text(roomy, encoding="utf-8")
+    machine.runs()
+    assert machine.run("mig-k8s", "ready").returncode == 0
+    assert machine.runs() == ["toolkit", "mig-mode", "rke2"]
+
+
+def test_a_disk_without_room_for_the_bundle_leaves_the_old_files(machine: Machine) -> None:
+    before = machine.read("etc/mig-k8s/desired.json")
+    fill_disk(machine, "desired.json")
+    ended = machine.run("mig-k8s", "update", stdin=bundle(**{"/etc/mig-k8s/desired.json": "{}"}))
+    assert ended.returncode == 1
+    assert f"mig-k8s: cannot write {machine.root}/etc/mig-k8s/desired.json: {ROOM}" in ended.stderr
+    assert machine.read("etc/mig-k8s/desired.json") == before
+    assert [path.name for path in (machine.root / "etc/mig-k8s").iterdir()] == ["desired.json"]
+    assert machine.runs() == []
+
+
+def test_a_disk_that_is_full_when_a_reboot_is_due_locks_nobody_out(machine: Machine) -> None:
+    script = machine.root / "usr/local/sbin/mig-k8s"
+    fill_disk(machine, "result.json")
+    full = script.read_text(encoding="utf-8").replace("path.name !=", "not NOLOGIN.exists() or path.name !=")
+    script.write_text(full, encoding="utf-8")
+    machine.stage("mig-mode", REBOOT_ONCE)
+    assert machine.run("mig-k8s", "update", stdin=EMPTY).returncode == 1
+    assert not (machine.root / "run/nologin").exists()
+    assert machine.calls("systemctl reboot") == []
+
+
+def test_a_stage_without_room_says_what_to_do(machine: Machine) -> None:
+    machine.stage("driver", "echo 'cat: write error: No space left on device' >&2\nexit 1")
+    machine.run("mig-k8s", "converge")
+    assert machine.reason("driver") == (
+        "its script ended with 1: cat: write error: No space left on device. Make room on the machine (`df -h`, "
+        "`sudo journalctl --vacuum-size=100M`), then `pulumi up` again"
+    )
 
 
 def test_a_daemon_that_keeps_the_pipe_open_does_not_hold_converge(machine: Machine) -> None:
@@ -318,6 +429,35 @@ def test_one_reboot_is_handed_over_between_update_and_ready(machine: Machine) ->
     assert ready.returncode == 0, ready.stderr
     assert json.loads(ready.stdout)["state"] == "done"
     assert machine.runs() == list(STAGES)
+
+
+def test_a_second_reboot_is_handed_over_too(machine: Machine) -> None:
+    machine.stage("driver", REBOOT_ONCE.replace("MIG mode of GPU 0 changes only with a reboot", "for the driver"))
+    machine.stage("mig-mode", "echo reboot MIG mode of GPU 0 changes only with a reboot")
+    machine.program("systemctl", open_reboot(machine))
+    assert machine.run("mig-k8s", "update", stdin=EMPTY).returncode == 0
+    machine.boot(SECOND_BOOT)
+    (machine.root / "run/nologin").unlink()
+    machine.end()
+    ended = machine.run("mig-k8s", "resume")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-2:] == [
+        "mig-mode   reboot: MIG mode of GPU 0 changes only with a reboot  0 s",
+        "reboot     the machine reboots now",
+    ]
+    machine.boot(THIRD_BOOT)
+    (machine.root / "run/nologin").unlink()
+    machine.end()
+    machine.stage("mig-mode", "echo unchanged GPU 0 Enabled")
+    assert machine.run("mig-k8s", "ready").returncode == 0
+
+
+def test_a_third_reboot_is_left_to_the_next_up(machine: Machine) -> None:
+    machine.stage("mig-mode", REBOOT_ONCE)
+    machine.program("systemctl", open_reboot(machine))
+    ended = machine.run("mig-k8s", "ready")
+    assert (ended.returncode, ended.stdout) == (75, "")
+    assert "the machine is about to reboot; run `pulumi up` again, it goes on when the machine is back" in ended.stderr
 
 
 def open_reboot(machine: Machine) -> str:

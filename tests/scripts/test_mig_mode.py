@@ -113,13 +113,16 @@ def test_a_busy_instance_keeps_mig_mode_on_and_is_told(machine_with: Make) -> No
     h100.machine.desired(mig={"mode": [False]})
     assert converge(h100) == 1
     assert h100.places() == ["14:0", "19:2", "9:4"]
-    assert "the instances of GPU 0, which shall leave MIG mode, cannot be removed" in h100.machine.reason("mig-mode")
+    assert "GPU 0: 2g.20gb at 0 cannot be removed; nvidia-smi said: " in h100.machine.reason("mig-mode")
+    assert "In use by another client" in h100.machine.reason("mig-mode")
 
 
 def test_a_gpu_that_is_missing_is_named_and_rke2_comes_up(machine_with: Make) -> None:
     one = machine_with("H100-80GB", mode=[True, True])
     assert converge(one) == 1
-    assert one.machine.reason("mig-mode").startswith("GPU 1 does not tell its MIG mode: No devices were found.")
+    assert one.machine.reason("mig-mode").endswith(
+        "GPU 1: does not tell its MIG mode: No devices were found. See `lspci -d 10de:` and dmesg"
+    )
     assert one.machine.outcomes()["rke2"] == "done"
 
 
@@ -138,3 +141,17 @@ def test_a_reboot_of_a_finished_machine_ends_with_the_same_instances(machine_wit
     assert a100.state() == before
     assert DESIRED["mig"] == {"mode": [True]}
     assert apply(a100, layout("3g.40gb:4", "2g.20gb:0", "1g.10gb:2"))[1]["changed"] is False
+
+
+@pytest.mark.parametrize(("on_change", "options"), [("refuse", ""), ("drain", " --drain")])
+def test_the_stage_passes_on_what_happens_to_pods_and_shows_what_is_done(
+    machine_with: Make, on_change: str, options: str
+) -> None:
+    machine = machine_with("A100-80GB", mode=[True]).machine
+    machine.desired(mig={"mode": [True, False], "onChange": on_change})
+    script = '#!/bin/sh\necho "$*" >$STATE/options\necho evicts pod a/b >&2\necho done GPU 0 Enabled\n'
+    machine.write("usr/local/sbin/mig-apply", script, 0o755)
+    ended = machine.run("mig-k8s", "converge")
+    assert (machine.state / "options").read_text(encoding="utf-8") == f"--modes 1 0{options}\n"
+    assert "mig-mode   evicts pod a/b" in ended.stderr
+    assert (machine.outcomes()["mig-mode"], machine.reason("mig-mode")) == ("done", "GPU 0 Enabled")
