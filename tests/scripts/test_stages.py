@@ -533,6 +533,27 @@ def test_a_token_that_was_promised_is_waited_for(rke2_machine: Machine) -> None:
     assert rke2_machine.calls("systemctl start") == ["systemctl start rke2-agent.service"]
 
 
+def test_a_machine_that_is_replaced_has_the_node_password_of_the_one_before(rke2_machine: Machine) -> None:
+    rke2_machine.program("hostname", "echo gpu-1")
+    rke2_machine.write("etc/rancher/rke2/token", "secret\n", 0o600)
+    _, _, ended = run(rke2_machine, "rke2", **{**RKE2, "RKE2_TOKEN": "1"})
+    password = rke2_machine.root / "etc/rancher/node/password"
+    assert password.stat().st_mode & 0o777 == 0o600
+    # echo -e 'gpu-1\nsecret' | sha256sum
+    assert password.read_text() == "a1afc29c2103b6c39234eb9d0d1daea02d4a6823c31351cc97e755bc112d2052\n"
+    assert password.read_text().strip() not in ended.stdout + ended.stderr
+
+
+def test_a_node_password_that_is_there_and_a_machine_that_is_alone_are_left_to_rke2(rke2_machine: Machine) -> None:
+    password = rke2_machine.root / "etc/rancher/node/password"
+    run(rke2_machine, "rke2", **RKE2)
+    assert not password.exists()
+    rke2_machine.write("etc/rancher/rke2/token", "secret\n", 0o600)
+    rke2_machine.write("etc/rancher/node/password", "made by RKE2\n", 0o600)
+    run(rke2_machine, "rke2", **{**RKE2, "RKE2_TOKEN": "1"})
+    assert password.read_text() == "made by RKE2\n"
+
+
 def test_the_cis_profile_has_its_user_and_kernel_settings_before_the_first_start(rke2_machine: Machine) -> None:
     assert run(rke2_machine, "rke2", **{**RKE2, "RKE2_CIS": "1"})[0] == 0
     order = [
