@@ -25,6 +25,7 @@ _PROGRAMS = (
     "usr/bin/ctr",
     "usr/sbin/runc",
 )
+_CIS_SETTINGS = "rke2-cis-sysctl.conf"
 _CNI_PLUGINS = ("bridge", "host-local", "loopback")
 
 
@@ -60,6 +61,7 @@ def _build(draft: Path, kube: Path, version: str) -> None:
         content = {share / "bin/kube": kube}
         content |= {share / "bin" / Path(name).name: debian / name for name in _PROGRAMS}
         content |= {share / "cni" / name: debian / "usr/lib/cni" / name for name in _CNI_PLUGINS}
+        content[share / _CIS_SETTINGS] = _HERE / _CIS_SETTINGS
         content |= {share / "node" / path.name: path for path in (_HERE / "node").glob("*.py")}
         content |= {Path("bin") / path.name: path for path in (_HERE / "bin").iterdir()}
         content |= {Path("lib/systemd/system") / path.name: path for path in (_HERE / "units").iterdir()}

@@ -89,19 +89,26 @@ def eventually(what: str, seen: Callable[[], object], wanted: object = True, sec
 
 def install_rke2(machine: Machine, folder: Path, **more: object) -> Cluster:
     """RKE2 from the mirror, started; `more` are keys of config.yaml with _ for -."""
-    config = {
-        "node-name": NODE,
-        "node-ip": machine.spec.private_address.split("/")[0],
-        "cni": "calico",
-        "tls-san": [NODE, machine.spec.public_address],
-        "write-kubeconfig-mode": "0600",
-    } | {key.replace("_", "-"): value for key, value in more.items()}
-    machine.run(f"echo {shlex.quote(yaml.safe_dump(config))} | sudo tee /etc/rancher/rke2/config.yaml")
+    server = {"cni": "calico", "tls_san": [NODE, machine.spec.public_address], "write_kubeconfig_mode": "0600"}
+    unpack_rke2(machine, **{"node_name": NODE, **server, **more})
+    machine.run("sudo timeout 55 systemctl enable --now rke2-server || (sudo journalctl -u 'rke2-*' | tail -20; false)")
+    return cluster_of(machine, folder)
+
+
+def unpack_rke2(machine: Machine, **config: object) -> None:
+    """RKE2 from the mirror, not started; its config.yaml has `config`, with _ for -, and this machine's address."""
+    content = {key.replace("_", "-"): value for key, value in config.items()}
+    content["node-ip"] = machine.spec.private_address.split("/")[0]
+    written = "sudo install -m 600 /dev/stdin /etc/rancher/rke2/config.yaml"
+    machine.run(f"echo {shlex.quote(yaml.safe_dump(content))} | {written}")
     address = machine.sandbox.mirror_address
     machine.run(f"curl -sSfL -o install.sh http://{address}/rke2/install.sh")
     machine.run("sudo INSTALL_RKE2_VERSION=v1.35.7+rke2r1 sh install.sh")
-    machine.run("sudo timeout 55 systemctl enable --now rke2-server || (sudo journalctl -u 'rke2-*' | tail -20; false)")
-    kubeconfig = folder / "kubeconfig"
+
+
+def cluster_of(machine: Machine, folder: Path) -> Cluster:
+    """With the kubeconfig of a server that runs."""
+    kubeconfig = folder / f"kubeconfig-{machine.spec.public_address}"
     content = machine.run("sudo cat /etc/rancher/rke2/rke2.yaml")
     kubeconfig.touch(mode=0o600)
     kubeconfig.write_text(content.replace("127.0.0.1", machine.spec.public_address))

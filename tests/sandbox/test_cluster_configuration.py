@@ -7,6 +7,7 @@ import pytest
 from sandbox.rke2.node import configuration
 from sandbox.rke2.node.configuration import Taint
 from sandbox.rke2.node.error import Rke2Error
+from sandbox.rke2.node.join_token import JoinToken
 
 
 def read(folder: Path, text: str) -> configuration.Configuration:
@@ -55,20 +56,35 @@ def test_taints_and_labels_are_taken_apart(tmp_path: Path) -> None:
 def test_a_token_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("open sesame\n")
 
-    assert read(tmp_path, f"node-ip: 10.60.0.4\ntoken-file: {tmp_path}/token\n").token == "open sesame"
+    seen = read(tmp_path, f"node-ip: 10.60.0.4\ntoken-file: {tmp_path}/token\n")
+
+    assert seen.token == JoinToken("open sesame")
+
+
+def test_the_server_to_join_is_an_address_with_a_port(tmp_path: Path) -> None:
+    seen = read(tmp_path, "node-ip: 10.60.0.5\nserver: https://10.60.0.4:9345/\ntoken: open sesame\n")
+
+    assert seen.server == "https://10.60.0.4:9345"
+
+
+def test_the_cis_profile_protects_the_kernels_defaults(tmp_path: Path) -> None:
+    seen = read(tmp_path, "node-ip: 10.60.0.4\nprofile: cis\n")
+
+    assert (seen.profile, seen.protect_kernel_defaults) == ("cis", True)
+    assert not read(tmp_path, "node-ip: 10.60.0.4\nprofile: etcd\n").protect_kernel_defaults
 
 
 def test_all_wrong_keys_are_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(Rke2Error) as refused:
-        read(tmp_path, "nmae: x\ntls-san: {a: b}\ndebug: 'yes'\nprofile: cis\nserver: https://10.60.0.4:9345\n")
+        read(tmp_path, "nmae: x\ntls-san: {a: b}\ndebug: 'yes'\nselinux: 1\nsnapshotter: zfs\n")
 
     assert str(refused.value).splitlines() == [
         f"{tmp_path}/config.yaml:",
         "  nmae: RKE2 has no such key",
         "  tls-san: expected a text or a list of texts, seen {'a': 'b'}",
         "  debug: expected true or false, seen 'yes'",
-        "  profile: RKE2's CIS profile is not stood in for",
-        "  server: joining is not stood in for yet: one server machine is a cluster",
+        "  selinux: expected true or false, seen 1",
+        "  snapshotter: not stood in for",
     ]
 
 
@@ -81,6 +97,11 @@ def test_all_wrong_keys_are_named_at_once(tmp_path: Path) -> None:
         ("node-taint: ['a=b:Never']", "node-taint: expected key=value:NoSchedule"),
         ("write-kubeconfig-mode: '0888'", "write-kubeconfig-mode: expected a file mode"),
         ("cluster-cidr: 10.42.0.1/16", "cluster-cidr: expected an IPv4 network"),
+        ("node-name: a/O=system:masters", "node-name: expected letters, digits, dots and hyphens as in a DNS name"),
+        ("server: http://10.60.0.4:9345", "server: expected https://<address>:9345, seen 'http://10.60.0.4:9345'"),
+        ("profile: cis-1.23", "profile: expected one of cis, etcd, seen cis-1.23"),
+        ("profile: cis\nprotect-kernel-defaults: false", "protect-kernel-defaults: must be true with profile: cis"),
+        ("token: ''", "token: must not be empty"),
         ("token-file: /nowhere", "token-file: cannot read /nowhere: No such file or directory"),
         ("[1, 2]", "expected keys with values, seen [1, 2]"),
         ("a: [", "not YAML"),

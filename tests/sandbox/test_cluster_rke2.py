@@ -130,7 +130,7 @@ def test_the_nvidia_runtime_is_there_after_the_toolkit_and_a_restart_and_not_bef
     ("line", "words"),
     [
         ("nmae: x", "nmae: RKE2 has no such key"),
-        ("server: https://10.60.0.99:9345", "server: joining is not stood in for yet"),
+        ("profile: hardened", "profile: expected one of cis, etcd, seen hardened"),
     ],
 )
 def test_a_configuration_rke2_cannot_use_ends_it_with_the_reason(machine: Machine, line: str, words: str) -> None:
@@ -138,6 +138,17 @@ def test_a_configuration_rke2_cannot_use_ends_it_with_the_reason(machine: Machin
 
     assert words in said
     assert "Traceback" not in said
+
+
+def test_the_cis_profile_names_everything_the_machine_lacks(machine: Machine) -> None:
+    machine.run("echo 1 | sudo tee /proc/sys/kernel/panic; echo 'profile: cis' >/tmp/cis.yaml")
+
+    said = machine.run("sudo rke2 server --config /tmp/cis.yaml", check=False)
+
+    assert "invalid kernel parameter value kernel.panic=1 - expected 10" in said
+    assert "copy /usr/local/share/rke2/rke2-cis-sysctl.conf to /etc/sysctl.d/60-rke2-cis.conf" in said
+    assert "missing required: user: unknown user etcd" in said
+    assert "missing required: group: unknown group etcd" in said
 
 
 def test_a_reboot_takes_the_api_down_and_rke2_brings_it_back(cluster: Cluster) -> None:

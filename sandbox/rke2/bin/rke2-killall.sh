@@ -3,7 +3,7 @@
 set -u
 
 systemctl stop rke2-server.service rke2-agent.service
-for unit in kubelet kube-scheduler kube-controller-manager kube-apiserver etcd; do
+for unit in kubelet kube-proxy kube-scheduler kube-controller-manager kube-apiserver etcd; do
     systemctl stop "rke2-$unit.service" 2>/dev/null
 done
 
@@ -22,4 +22,7 @@ awk '$2 ~ "^/(run/k3s|var/lib/kubelet/pods|run/netns/cni-)" {print $2}' /proc/se
 done
 rm -rf /var/lib/cni/networks
 ip link delete cni0 2>/dev/null
+ip -brief address show dev lo | grep -o '[0-9.]*/32' | while read -r service; do # kube-proxy's
+    ip address delete "$service" dev lo
+done
 exit 0

@@ -1,57 +1,102 @@
-"""The cluster's certificates, made with openssl. One authority signs for servers and clients alike."""
+"""The cluster's certificates, made with openssl: one authority for Kubernetes, one for etcd."""
 
 import hashlib
+import secrets
 import subprocess
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import paths
 
 _DAYS = "3650"
-AUTHORITY = paths.TLS / "server-ca.crt"
 SERVICE_KEY = paths.TLS / "service.key"
+"""Signs service account tokens."""
 
 
-def make_authority() -> None:
-    """The authority and the key that signs service account tokens; made once in a cluster's life."""
-    paths.TLS.mkdir(parents=True, exist_ok=True, mode=0o700)
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """`path`.crt and .key of a certificate authority."""
+
+    path: Path
+    name: str
+
+    @property
+    def certificate(self) -> Path:
+        return self.path.with_suffix(".crt")
+
+    @property
+    def key(self) -> Path:
+        return self.path.with_suffix(".key")
+
+    def make(self) -> None:
+        """Once in a cluster's life."""
+        if not self.certificate.exists():
+            paths.write(self.key, new_key())
+            usage = "keyUsage=critical,digitalSignature,keyCertSign,cRLSign"
+            request = ["-key", str(self.key), "-subj", f"/CN={self.name}", "-days", _DAYS, "-addext", usage]
+            paths.write(self.certificate, _openssl("req", "-x509", "-new", *request), 0o644)
+
+    def issue(self, path: Path, subject: str, usage: str, names: tuple[str, ...] = ()) -> Path:
+        """`path`.crt and .key for `subject` ("/O=…/CN=…"), made anew only when something of it changed.
+
+        `usage` is serverAuth, clientAuth or both with a comma between; `names` are subject alternative names in
+        openssl's form ("IP:10.0.0.1"). Returns the certificate's path.
+        """
+        certificate, key, stamp = (path.with_suffix(suffix) for suffix in (".crt", ".key", ".made-of"))
+        wish = f"{subject}\n{usage}\n{names}".encode()
+        made_of = hashlib.sha256(self.certificate.read_bytes() + wish).hexdigest()
+        if stamp.exists() and stamp.read_text() == made_of:
+            return certificate
+        paths.write(key, new_key())
+        public = _openssl("pkey", "-in", str(key), "-pubout")
+        paths.write(certificate, self._sign(public, subject, usage, names), 0o644)
+        paths.write(stamp, made_of)
+        return certificate
+
+    def answer(self, request: bytes, subject: str, usage: str, names: tuple[str, ...] = ()) -> bytes:
+        """The certificate for a signing request's key. What the request says besides is not asked."""
+        return self._sign(_openssl("req", "-noout", "-pubkey", stdin=request), subject, usage, names)
+
+    def _sign(self, public: bytes, subject: str, usage: str, names: tuple[str, ...]) -> bytes:
+        # Not `openssl x509 -req`: it takes over the request's subject, whatever -subj says.
+        extensions = f"basicConstraints=CA:FALSE\nkeyUsage=digitalSignature,keyEncipherment\nextendedKeyUsage={usage}\n"
+        extensions += f"subjectAltName={','.join(names)}\n" if names else ""
+        signer = ["-CA", str(self.certificate), "-CAkey", str(self.key), "-set_serial", f"0x{secrets.token_hex(16)}"]
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(extensions)
+            file.flush()
+            wish = ["-subj", subject, "-days", _DAYS, "-extfile", file.name]
+            return _openssl("x509", "-new", "-force_pubkey", "/dev/stdin", *signer, *wish, stdin=public)
+
+
+SERVER = Authority(paths.TLS / "server-ca", "rke2-server-ca")
+ETCD = Authority(paths.TLS / "etcd/server-ca", "etcd-server-ca")
+
+
+def make_authorities() -> None:
+    """Both authorities and the service accounts' key, unless they are there: made, or given by another server."""
+    for folder in (paths.TLS, ETCD.path.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o711)  # etcd's own user gets at its own files
     if not SERVICE_KEY.exists():
         paths.write(SERVICE_KEY, _openssl("genrsa", "2048"))
-    if not AUTHORITY.exists():
-        key = AUTHORITY.with_suffix(".key")
-        paths.write(key, _key())
-        usage = "keyUsage=critical,digitalSignature,keyCertSign,cRLSign"
-        request = ["-key", str(key), "-subj", "/CN=rke2-server-ca", "-days", _DAYS, "-addext", usage]
-        paths.write(AUTHORITY, _openssl("req", "-x509", "-new", *request), 0o644)
+    for authority in (SERVER, ETCD):
+        authority.make()
 
 
-def issue(path: Path, subject: str, usage: str, names: tuple[str, ...] = ()) -> Path:
-    """`path`.crt and .key for `subject` ("/O=…/CN=…"), made anew only when something of it changed.
-
-    `usage` is serverAuth or clientAuth; `names` are subject alternative names in openssl's form ("IP:10.0.0.1").
-    Returns the certificate's path.
-    """
-    certificate, key, stamp = (path.with_suffix(suffix) for suffix in (".crt", ".key", ".made-of"))
-    extensions = f"basicConstraints=CA:FALSE\nkeyUsage=digitalSignature,keyEncipherment\nextendedKeyUsage={usage}\n"
-    if names:
-        extensions += f"subjectAltName={','.join(names)}\n"
-    made_of = hashlib.sha256(AUTHORITY.read_bytes() + f"{subject}\n{extensions}".encode()).hexdigest()
-    if stamp.exists() and stamp.read_text() == made_of:
-        return certificate
-    path.parent.mkdir(parents=True, exist_ok=True)
-    paths.write(key, _key())
-    request = _openssl("req", "-new", "-key", str(key), "-subj", subject)
-    with_authority = ["-CA", str(AUTHORITY), "-CAkey", str(AUTHORITY.with_suffix(".key")), "-CAcreateserial"]
-    extension_file = path.with_suffix(".extensions")
-    extension_file.write_text(extensions)
-    signed = _openssl("x509", "-req", *with_authority, "-days", _DAYS, "-extfile", str(extension_file), stdin=request)
-    extension_file.unlink()
-    paths.write(certificate, signed, 0o644)
-    paths.write(stamp, made_of)
-    return certificate
-
-
-def _key() -> bytes:
+def new_key() -> bytes:
     return _openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout")
+
+
+def request(key: Path) -> bytes:
+    """A signing request for the key's holder; whoever signs it decides on the subject."""
+    return _openssl("req", "-new", "-key", str(key), "-subj", "/CN=rke2")
+
+
+def alternative_names(names: list[str]) -> tuple[str, ...]:
+    """Names and IPv4 addresses as openssl wants them."""
+    return tuple(f"IP:{name}" if name.replace(".", "").isdigit() else f"DNS:{name}" for name in dict.fromkeys(names))
 
 
 def _openssl(*arguments: str, stdin: bytes = b"") -> bytes:

@@ -8,15 +8,19 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
 from . import paths
 from .error import Rke2Error
+from .join_token import JoinToken
 from .keys import check
 
 POD_BRIDGE = "cni0"
 CNIS = ("calico", "canal", "cilium")
+PROFILES = ("cis", "etcd")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _LABEL = re.compile(r"[^=\s]+=\S*")
 _TAINT = re.compile(r"([^=:\s]+)(?:=([^:\s]*))?:(NoSchedule|PreferNoSchedule|NoExecute)")
 
@@ -30,7 +34,10 @@ class Taint:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Configuration:
-    """`cluster_cidr` and `service_cidr` are IPv4 networks; `kubeconfig_mode` is a file mode such as 0o600."""
+    """`cluster_cidr` and `service_cidr` are IPv4 networks; `kubeconfig_mode` is a file mode such as 0o600.
+
+    `server` is the URL of a server to join; `profile` "cis", "etcd" or "".
+    """
 
     node_name: str
     node_ip: str
@@ -40,7 +47,10 @@ class Configuration:
     cni: str
     cluster_cidr: ipaddress.IPv4Network
     service_cidr: ipaddress.IPv4Network
-    token: str | None
+    server: str | None
+    token: JoinToken | None
+    profile: str
+    protect_kernel_defaults: bool
     kubeconfig: Path
     kubeconfig_mode: int
     default_runtime: str
@@ -71,8 +81,17 @@ def _configuration(content: dict[str, Any]) -> Configuration:
     cni = content.get("cni", ["canal"])
     if len(cni) != 1 or cni[0] not in CNIS:
         raise Rke2Error(f"cni: expected one of {', '.join(CNIS)}, seen {', '.join(cni)}")
+    name = str(content.get("node-name") or socket.gethostname()).lower()
+    if not is_node_name(name):
+        raise Rke2Error(f"node-name: expected letters, digits, dots and hyphens as in a DNS name, seen {name!r}")
+    profile = content.get("profile", "")
+    if profile not in ("", *PROFILES):
+        raise Rke2Error(f"profile: expected one of {', '.join(PROFILES)}, seen {profile}")
+    protect = content.get("protect-kernel-defaults", profile == "cis")
+    if profile == "cis" and not protect:
+        raise Rke2Error("protect-kernel-defaults: must be true with profile: cis")
     return Configuration(
-        node_name=str(content.get("node-name") or socket.gethostname()).lower(),
+        node_name=name,
         node_ip=_address(content["node-ip"]) if "node-ip" in content else _own_address(),
         tls_sans=tuple(content.get("tls-san", ())),
         labels=labels,
@@ -80,7 +99,10 @@ def _configuration(content: dict[str, Any]) -> Configuration:
         cni=cni[0],
         cluster_cidr=_network("cluster-cidr", content.get("cluster-cidr", "10.42.0.0/16")),
         service_cidr=_network("service-cidr", content.get("service-cidr", "10.43.0.0/16")),
+        server=_server(content.get("server")),
         token=_token(content),
+        profile=profile,
+        protect_kernel_defaults=protect,
         kubeconfig=Path(content.get("write-kubeconfig", paths.KUBECONFIG)),
         kubeconfig_mode=_mode(content.get("write-kubeconfig-mode", "0600")),
         default_runtime=content.get("default-runtime", "runc"),
@@ -88,14 +110,27 @@ def _configuration(content: dict[str, Any]) -> Configuration:
     )
 
 
-def _token(content: dict[str, Any]) -> str | None:
+def is_node_name(text: str) -> bool:
+    return len(text) <= 253 and _NAME.fullmatch(text) is not None
+
+
+def _server(url: str | None) -> str | None:
+    if not url:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname or parts.path.strip("/"):
+        raise Rke2Error(f"server: expected https://<address>:9345, seen {url!r}")
+    return url.rstrip("/")
+
+
+def _token(content: dict[str, Any]) -> JoinToken | None:
     if "token" in content:
-        return str(content["token"])
+        return JoinToken.parse(str(content["token"]))
     if "token-file" not in content:
         return None
     path = Path(content["token-file"])
     try:
-        return path.read_text().strip()
+        return JoinToken.parse(path.read_text().strip())
     except OSError as error:
         raise Rke2Error(f"token-file: cannot read {path}: {error.strerror}") from None
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from . import certificates, paths
+from . import paths
 
 
 def write(path: Path, certificate: Path, *, server: str = "https://127.0.0.1:6443", mode: int = 0o600) -> None:
@@ -16,7 +16,7 @@ def write(path: Path, certificate: Path, *, server: str = "https://127.0.0.1:644
         "clusters": [
             {
                 "name": "default",
-                "cluster": {"server": server, "certificate-authority-data": _inline(certificates.AUTHORITY)},
+                "cluster": {"server": server, "certificate-authority-data": _inline(paths.AUTHORITY)},
             }
         ],
         "contexts": [{"name": "default", "context": {"cluster": "default", "user": "default"}}],

@@ -2,22 +2,29 @@
 
 import ipaddress
 import json
+from pathlib import Path
 
 import yaml
 
 from . import certificates, kubeconfig, paths
+from .certificates import SERVER
 from .configuration import POD_BRIDGE, Configuration
 from .units import Unit
 
 _KUBECONFIG = paths.AGENT / "kubelet.kubeconfig"
 
 
-def configure(configuration: Configuration) -> Unit:
-    """Certificates, kubeconfig, kubelet configuration and CNI configuration; returns the unit."""
+def own_certificates(configuration: Configuration) -> tuple[Path, Path]:
+    """Serving and client certificate, on a server, which has the authority's key."""
     name = configuration.node_name
-    names = (f"DNS:{name}", f"IP:{configuration.node_ip}", "IP:127.0.0.1")
-    serving = certificates.issue(paths.AGENT / "serving-kubelet", f"/CN={name}", "serverAuth", names)
-    client = certificates.issue(paths.AGENT / "client-kubelet", f"/O=system:nodes/CN=system:node:{name}", "clientAuth")
+    names = certificates.alternative_names([name, "localhost", "127.0.0.1", configuration.node_ip])
+    client = SERVER.issue(paths.AGENT / "client-kubelet", f"/O=system:nodes/CN=system:node:{name}", "clientAuth")
+    return SERVER.issue(paths.AGENT / "serving-kubelet", f"/CN={name}", "serverAuth", names), client
+
+
+def configure(configuration: Configuration, serving: Path, client: Path) -> Unit:
+    """Kubeconfig, kubelet configuration and CNI configuration; returns the unit."""
+    name = configuration.node_name
     kubeconfig.write(_KUBECONFIG, client)
     content = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -25,7 +32,7 @@ def configure(configuration: Configuration) -> Unit:
         "authentication": {
             "anonymous": {"enabled": False},
             "webhook": {"enabled": True},
-            "x509": {"clientCAFile": str(certificates.AUTHORITY)},
+            "x509": {"clientCAFile": str(paths.AUTHORITY)},
         },
         "authorization": {"mode": "Webhook"},
         "tlsCertFile": str(serving),
@@ -34,6 +41,7 @@ def configure(configuration: Configuration) -> Unit:
         "cgroupDriver": "cgroupfs",
         "failCgroupV1": False,  # 1.35 refuses a host with control groups v1 otherwise
         "failSwapOn": False,
+        "protectKernelDefaults": configuration.protect_kernel_defaults,
         "makeIPTablesUtilChains": False,
         "enforceNodeAllocatable": [],
         # The disk is the host's: a nearly full one must not evict the pods here.
@@ -50,7 +58,7 @@ def configure(configuration: Configuration) -> Unit:
         ],
     }
     paths.write(paths.KUBELET_CONFIGURATION, yaml.safe_dump(content), 0o600)
-    _write_network(configuration.cluster_cidr)
+    _write_network(configuration)
     labels = ("node.kubernetes.io/instance-type=rke2", *configuration.labels)
     return Unit(
         name="kubelet",
@@ -63,13 +71,13 @@ def configure(configuration: Configuration) -> Unit:
             f"--node-labels={','.join(labels)}",  # the kubelet sends them when it registers, never later
             *configuration.kubelet_arguments,
         ),
-        files=(paths.KUBELET_CONFIGURATION, _KUBECONFIG, serving),
+        files=(paths.KUBELET_CONFIGURATION, _KUBECONFIG, paths.AUTHORITY, serving),
         keeps_children=True,
     )
 
 
-def _write_network(cluster: ipaddress.IPv4Network) -> None:
-    subnet = next(cluster.subnets(new_prefix=24)) if cluster.prefixlen < 24 else cluster
+def _write_network(configuration: Configuration) -> None:
+    """Pods reach their machine, and through it the Service `kubernetes`; nothing leads to another machine's pods."""
     content = {
         "cniVersion": "0.4.0",
         "name": "rke2",
@@ -79,8 +87,20 @@ def _write_network(cluster: ipaddress.IPv4Network) -> None:
                 "bridge": POD_BRIDGE,
                 "isGateway": True,
                 "ipMasq": False,
-                "ipam": {"type": "host-local", "ranges": [[{"subnet": str(subnet)}]]},
+                "ipam": {
+                    "type": "host-local",
+                    "ranges": [[{"subnet": str(pod_subnet(configuration.cluster_cidr, configuration.node_ip))}]],
+                    "routes": [{"dst": str(configuration.service_cidr)}],
+                },
             },
         ],
     }
     paths.write(paths.CNI_CONFIGURATION / "10-rke2.conflist", json.dumps(content, indent=2) + "\n", 0o644)
+
+
+def pod_subnet(cluster: ipaddress.IPv4Network, node_ip: str) -> ipaddress.IPv4Network:
+    """A /24 of this machine's own, by the end of its address: machines of one network do not give pods the same one."""
+    if cluster.prefixlen >= 24:
+        return cluster
+    number = int(ipaddress.IPv4Address(node_ip)) % 2 ** (24 - cluster.prefixlen)
+    return ipaddress.IPv4Network((int(cluster.network_address) + number * 256, 24))

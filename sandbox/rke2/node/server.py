@@ -1,91 +1,109 @@
-"""`rke2 server`: from config.yaml to a node that is Ready, then wait to be stopped."""
+"""`rke2 server`: from config.yaml to a node that is Ready, then serve machines that join, until it is stopped."""
 
-import hashlib
-import os
+import contextlib
 import secrets
-import signal
-import socket
 import time
-from collections.abc import Callable
 
-from . import api, certificates, containerd, control_plane, kubelet, paths, units
+from . import (
+    api_access,
+    containerd,
+    control_plane,
+    etcd,
+    join_token,
+    joining,
+    kubelet,
+    node_password,
+    paths,
+    profile,
+    service,
+    units,
+)
+from .api import Api, ApiError
+from .certificates import SERVER
 from .configuration import Configuration
 from .error import Rke2Error
+from .node_password import RejectedError
+from .supervisor import Supervisor
 
 _API_SECONDS = 120
 _NODE_SECONDS = 180
+_REFRESH_SECONDS = 10
 _ROLES = {"node-role.kubernetes.io/control-plane": "true", "node-role.kubernetes.io/etcd": "true"}
-_PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
-_CONTAINER_PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc")
+_OWN_API_SERVER = "127.0.0.1:6443"
 
 
 def serve(configuration: Configuration) -> None:
     """Raises Rke2Error if a part does not come up in time, with its last words."""
-    _link_programs()
+    profile.check(configuration, is_server=True)
+    service.link_programs()
+    if not etcd.is_initialized():
+        _enter_cluster(configuration)
     control_plane.configure(configuration)
-    _write_tokens(configuration.token)
+    password = _token_password(configuration)
     runtime = containerd.configure(configuration.default_runtime)
-    node = kubelet.configure(configuration)
+    node = kubelet.configure(configuration, *kubelet.own_certificates(configuration))
     # RKE2's own children end with it. After an end by force they are still there, with their old configuration.
     units.stop((node, runtime))
-    _tell("STATUS=starting the API server")
-    units.start((control_plane.database(), control_plane.api_server(configuration), runtime))
-    _wait(api.ready, "the API server is ready", "kube-apiserver", _API_SECONDS)
+
+    service.tell("STATUS=starting the API server")
+    units.start((etcd.unit(configuration), runtime))
+    if configuration.server is not None:
+        joining.wait_for_vote(configuration)
+    api_access.remember([_OWN_API_SERVER])
+    units.start((control_plane.api_server(configuration), api_access.unit(configuration, is_server=True)))
+    api = Api(control_plane.ADMIN.with_suffix(".crt"))
+    service.wait(api.ready, "the API server is ready", "kube-apiserver", _API_SECONDS)
     kubelet_start = int(time.time())
-    units.start((*control_plane.controllers(configuration), node))
+    units.start((*control_plane.controllers(configuration, elect=len(etcd.members()) > 1), node))
     api.ensure(
         "/apis/node.k8s.io/v1/runtimeclasses",
         {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "nvidia"}, "handler": "nvidia"},
     )
-    _tell("STATUS=waiting for this node")
+    service.tell("STATUS=waiting for this node")
     name = configuration.node_name
-    _wait(lambda: api.node_is_ready(name, kubelet_start), f"node {name} is Ready", "kubelet", _NODE_SECONDS)
+    service.wait(lambda: api.node_is_ready(name, kubelet_start), f"node {name} is Ready", "kubelet", _NODE_SECONDS)
     api.label_node(name, _ROLES)
-    print(f"rke2 is up: node {name}", flush=True)
-    _tell("READY=1\nSTATUS=running")
-    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    try:
+        node_password.check(api, name, node_password.own())
+    except RejectedError as rejected:
+        raise Rke2Error(str(rejected)) from None
+
+    _supervise(configuration, api, password)
     units.stop((node, runtime))
 
 
-def version() -> str:
-    """The version of the artifact, such as v1.35.7+rke2r1."""
-    return (paths.SHARE / "version").read_text().strip()
+def _enter_cluster(configuration: Configuration) -> None:
+    if configuration.server is not None:
+        joining.become_server(configuration)
+    else:
+        name = etcd.new_name(configuration)
+        etcd.initialize(name, {name: etcd.peer_url(configuration)}, joins=False)
 
 
-def _link_programs() -> None:
-    """/var/lib/rancher/rke2/bin, where RKE2 unpacks its programs."""
-    paths.PROGRAMS.mkdir(parents=True, exist_ok=True)
-    for name in (*_PROGRAMS, *_CONTAINER_PROGRAMS):
-        link, target = paths.PROGRAMS / name, paths.SHARE / "bin" / ("kube" if name in _PROGRAMS else name)
-        if not link.is_symlink() or link.readlink() != target:
-            link.unlink(missing_ok=True)
-            link.symlink_to(target)
+def _supervise(configuration: Configuration, api: Api, password: str) -> None:
+    """Serve machines that join, and know the other API servers, until this process is stopped."""
+    # With a second server two of a kind would be at work, so they are told to elect one before it comes.
+    elect = control_plane.controllers(configuration, elect=True)
+    supervisor = Supervisor(configuration, api, password, before_another_server=lambda: units.start(elect))
+    supervisor.start(control_plane.SERVING.with_suffix(".crt"))
+    print(f"rke2 is up: node {configuration.node_name}", flush=True)
+    service.tell("READY=1\nSTATUS=running")
+    while not service.stopped(_REFRESH_SECONDS):
+        with contextlib.suppress(ApiError):  # it is asked again
+            others = [server for server in api.servers() if server != f"{configuration.node_ip}:6443"]
+            api_access.remember([_OWN_API_SERVER, *others])
 
 
-def _write_tokens(given: str | None) -> None:
-    """The token others would join with; a cluster keeps its first one, as RKE2's does."""
+def _token_password(configuration: Configuration) -> str:
+    """What others join with; a cluster keeps its first one, as RKE2's does."""
+    given = configuration.token
+    authority = SERVER.certificate.read_bytes()
     if paths.TOKEN.exists():
         password = paths.TOKEN.read_text().strip()
-        if given is not None and given != password:
+        if given is not None and given.password != password:
             raise Rke2Error(f"token: this cluster was made with another one ({paths.TOKEN}); give that, or none")
     else:
-        password = given or secrets.token_hex(16)
+        password = given.password if given else secrets.token_hex(16)
         paths.write(paths.TOKEN, password + "\n")
-    authority = hashlib.sha256(certificates.AUTHORITY.read_bytes()).hexdigest()
-    paths.write(paths.NODE_TOKEN, f"K10{authority}::server:{password}\n")
-
-
-def _wait(done: Callable[[], bool], what: str, unit: str, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > deadline:
-            raise Rke2Error(f"waited {seconds:.0f} s until {what}. The last words of {unit}:\n{units.last_words(unit)}")
-        time.sleep(0.1)
-
-
-def _tell(state: str) -> None:
-    """sd_notify(3)."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
-            notices.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+    paths.write(paths.NODE_TOKEN, join_token.whole(authority, password) + "\n")
+    return password

@@ -17,6 +17,7 @@ class Unit:
     name: str
     command: tuple[str, ...]
     files: tuple[Path, ...] = ()
+    user: str = "root"
     keeps_children: bool = False
 
     @property
@@ -31,6 +32,7 @@ class Unit:
             f"X-Files={digest}",
             "StartLimitIntervalSec=0",
             "[Service]",
+            f"User={self.user}",
             f"Environment=PATH={paths.PROGRAMS}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             f"ExecStart={' '.join(_quoted(argument) for argument in self.command)}",
             "Restart=always",

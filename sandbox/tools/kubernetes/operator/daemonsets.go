@@ -35,7 +35,7 @@ func components(spec policySpec) []component {
 			return corev1.PodSpec{
 				ServiceAccountName: "nvidia-gpu-feature-discovery",
 				HostNetwork:        true,
-				Containers:         []corev1.Container{gpuContainer("gpu-feature-discovery", o, append(apiAccess(), strategy)...)},
+				Containers:         []corev1.Container{gpuContainer("gpu-feature-discovery", o, ofNode(), strategy)},
 				Volumes:            []corev1.Volume{hostPath("hardware", "/hardware", corev1.HostPathDirectoryOrCreate)},
 			}
 		}},
@@ -44,7 +44,7 @@ func components(spec policySpec) []component {
 				ServiceAccountName: "nvidia-operator-validator",
 				HostNetwork:        true,
 				InitContainers: []corev1.Container{
-					gpuContainer("validate-driver", o), gpuContainer("validate-plugin", o, apiAccess()...),
+					gpuContainer("validate-driver", o), gpuContainer("validate-plugin", o, ofNode()),
 				},
 				Containers: []corev1.Container{gpuContainer("wait-until-terminated", o)},
 			}
@@ -57,8 +57,9 @@ func components(spec policySpec) []component {
 
 // migManagerPod works on the host, and takes no device: it would be a client in the way of its own change.
 func migManagerPod(o operand, config string) corev1.PodSpec {
-	env := append(apiAccess(), fieldVariable("OPERATOR_NAMESPACE", "metadata.namespace"),
-		corev1.EnvVar{Name: "NVIDIA_VISIBLE_DEVICES", Value: "void"})
+	env := []corev1.EnvVar{
+		ofNode(), fieldVariable("OPERATOR_NAMESPACE", "metadata.namespace"), {Name: "NVIDIA_VISIBLE_DEVICES", Value: "void"},
+	}
 	pod := corev1.PodSpec{ServiceAccountName: "nvidia-mig-manager", HostNetwork: true, HostPID: true}
 	if config == "" {
 		pod.Containers = []corev1.Container{gpuContainer("nvidia-mig-manager", o, env...)}
@@ -98,14 +99,8 @@ func gpuContainer(role string, o operand, env ...corev1.EnvVar) corev1.Container
 	return container
 }
 
-// apiAccess leads a pod on the host's network to the API server of its own node: the sandbox has no kube-proxy, and so
-// no way to a Service's address.
-func apiAccess() []corev1.EnvVar {
-	return []corev1.EnvVar{
-		fieldVariable("NODE_NAME", "spec.nodeName"), fieldVariable("KUBERNETES_SERVICE_HOST", "status.hostIP"),
-		{Name: "KUBERNETES_SERVICE_PORT", Value: "6443"},
-	}
-}
+// ofNode tells a pod which node it is on.
+func ofNode() corev1.EnvVar { return fieldVariable("NODE_NAME", "spec.nodeName") }
 
 func fieldVariable(name, path string) corev1.EnvVar {
 	return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}

@@ -1,0 +1,96 @@
+"""What joining rests on, in the stand-in: certificates, tokens, versions, pod networks. No root, no machine."""
+
+import hashlib
+import ipaddress
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sandbox.rke2.node import join_token, kubelet, release
+from sandbox.rke2.node.certificates import Authority
+from sandbox.rke2.node.error import Rke2Error
+from sandbox.rke2.node.join_token import JoinToken
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    authority = Authority(tmp_path / "ca", "a cluster")
+    authority.make()
+    return authority
+
+
+def openssl(*arguments: str, stdin: bytes = b"") -> str:
+    done = subprocess.run(["openssl", *arguments], input=stdin, capture_output=True, check=True, timeout=30)
+    return done.stdout.decode().strip()
+
+
+def test_a_signing_request_gets_the_name_the_server_decides_on_and_not_its_own(
+    authority: Authority, tmp_path: Path
+) -> None:
+    asking = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(tmp_path / "key")]
+    request = openssl("req", "-new", *asking, "-subj", "/O=system:masters/CN=system:admin")
+
+    answer = authority.answer(request.encode(), "/O=system:nodes/CN=system:node:worker", "clientAuth")
+
+    (tmp_path / "crt").write_bytes(answer)
+    assert openssl("x509", "-noout", "-subject", stdin=answer) == "subject=O = system:nodes, CN = system:node:worker"
+    assert openssl("verify", "-CAfile", str(authority.certificate), str(tmp_path / "crt")).endswith("crt: OK")
+    own_key = openssl("pkey", "-in", str(tmp_path / "key"), "-pubout")
+    assert openssl("x509", "-noout", "-pubkey", stdin=answer) == own_key
+    uses = openssl("x509", "-noout", "-ext", "extendedKeyUsage,basicConstraints", stdin=answer)
+    assert "TLS Web Client Authentication" in uses
+    assert "TLS Web Server Authentication" not in uses
+    assert "CA:FALSE" in uses
+
+
+def test_a_certificate_is_made_anew_only_when_something_of_it_changed(authority: Authority, tmp_path: Path) -> None:
+    certificate = authority.issue(tmp_path / "node", "/CN=a", "serverAuth", ("IP:10.60.0.4",))
+    first = certificate.read_bytes()
+
+    assert authority.issue(tmp_path / "node", "/CN=a", "serverAuth", ("IP:10.60.0.4",)).read_bytes() == first
+    assert authority.issue(tmp_path / "node", "/CN=a", "serverAuth", ("IP:10.60.0.5",)).read_bytes() != first
+    assert (tmp_path / "node.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_token_names_the_authority_or_takes_any(authority: Authority) -> None:
+    pem = authority.certificate.read_bytes()
+    whole = f"K10{hashlib.sha256(pem).hexdigest()}::server:open::sesame"
+
+    assert join_token.whole(pem, "open::sesame") == whole
+    for text in (whole, "open::sesame", "K10::server:open::sesame"):
+        token = JoinToken.parse(text)
+        token.check(pem)
+        assert token.password == "open::sesame"
+
+
+def test_a_token_of_another_cluster_is_refused(authority: Authority) -> None:
+    token = JoinToken.parse(f"K10{'ab' * 32}::server:open sesame")
+
+    with pytest.raises(Rke2Error, match="token CA hash does not match the Cluster CA certificate hash: abab"):
+        token.check(authority.certificate.read_bytes())
+
+
+@pytest.mark.parametrize("text", ["K10", "K10abc::server:x", f"K10{'ab' * 32}", f"K10{'ab' * 32}::server:"])
+def test_a_mutilated_token_is_refused_without_showing_it(text: str) -> None:
+    with pytest.raises(Rke2Error, match="invalid token format") as refused:
+        JoinToken.parse(text)
+
+    assert text.removeprefix("K10") == "" or text not in str(refused.value)
+
+
+def test_a_machine_newer_than_its_server_is_refused() -> None:
+    release.require_not_newer("v1.35.7+rke2r1", "v1.35.3+rke2r2")
+    release.require_not_newer("v1.34.9+rke2r1", "v1.35.3+rke2r2")
+    with pytest.raises(
+        Rke2Error, match=r"v1\.36\.0\+rke2r1 is newer than the server's, v1\.35\.7\+rke2r1: upgrade the"
+    ):
+        release.require_not_newer("v1.36.0+rke2r1", "v1.35.7+rke2r1")
+
+
+def test_machines_of_one_network_give_their_pods_different_addresses() -> None:
+    cluster = ipaddress.IPv4Network("10.42.0.0/16")
+
+    assert str(kubelet.pod_subnet(cluster, "10.60.0.4")) == "10.42.4.0/24"
+    assert str(kubelet.pod_subnet(cluster, "10.60.0.5")) == "10.42.5.0/24"
+    assert str(kubelet.pod_subnet(ipaddress.IPv4Network("10.42.0.0/24"), "10.60.0.5")) == "10.42.0.0/24"
