@@ -75,8 +75,8 @@ class CommandLine:
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
         return self._quiet("kubectl", *arguments, stdin=stdin)
 
-    def ssh(self, command: str, *, stdin: str = "", statuses: tuple[int, ...] = (0,)) -> str:
-        return self._quiet("ssh", "-o", "BatchMode=yes", NODE, command, stdin=stdin, statuses=statuses)
+    def ssh(self, command: str, *, stdin: str = "", statuses: tuple[int, ...] = (0,), machine: str = NODE) -> str:
+        return self._quiet("ssh", "-o", "BatchMode=yes", machine, command, stdin=stdin, statuses=statuses)
 
     def gpu_resources(self) -> dict[str, str]:
         """What of NVIDIA's the API server calls allocatable. 0 is as good as absent."""

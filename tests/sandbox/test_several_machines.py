@@ -1,0 +1,120 @@
+"""A stack of two machines under RKE2's CIS profile, by the commands people type: up, again, an agent replaced, down."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cluster import eventually
+from command_line import CHECKOUT, CommandLine
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
+
+SERVER, AGENT = "server", "train"
+
+
+def stack(folder: Path) -> Path:
+    """A server and an agent with a GPU each, divided in different ways; the agent's has NVIDIA's customary taint."""
+    config: dict[str, Any] = yaml.safe_load((CHECKOUT / "examples/cluster.yaml").read_text())["config"]
+    config["mig-k8s:rke2"] = {"cis": True}
+    config["mig-k8s:nodePools"] = [
+        {"name": SERVER, "vmSize": "Standard_NC24ads_A100_v4", "migDevices": {"3g.40gb": 1}},
+        {
+            "name": AGENT,
+            "role": "agent",
+            "vmSize": "Standard_NC24ads_A100_v4",
+            "migDevices": {"2g.20gb": 1, "1g.10gb": 1},
+            "nodeTaints": ["nvidia.com/gpu=present:NoSchedule"],
+        },
+    ]
+    file = folder / "two-machines.yaml"
+    file.write_text(yaml.safe_dump({"config": config}))
+    return file
+
+
+@pytest.fixture(scope="module")
+def person(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    """At a sandbox of their own, with both machines up."""
+    if obstacle is not None:
+        pytest.skip(f"no machine can boot here: {obstacle}")
+    person = CommandLine(f"test-{os.getpid()}-several")
+    try:
+        person.up(stack(tmp_path_factory.mktemp("stacks")), seconds=500)
+        yield person
+    finally:
+        person.run("down", seconds=120)
+
+
+def pulumi_up(person: CommandLine, *flags: str) -> str:
+    configuration = str(person.root / "stack.yaml")
+    return person.run("pulumi", "up", "--yes", "--skip-preview", "--config-file", configuration, *flags, seconds=400)
+
+
+def seen_in_pods(person: CommandLine) -> list[tuple[str, str]]:
+    """(node, profile) of each device, as the pods of the last verification saw them."""
+    report: dict[str, Any] = person.output("verification")
+    assert report["passed"] is True
+    return sorted((device["node"], device["profile"]) for device in report["devices"])
+
+
+def test_pods_on_both_nodes_saw_the_devices_of_their_machine(person: CommandLine) -> None:
+    assert seen_in_pods(person) == [(SERVER, "3g.40gb"), (AGENT, "1g.10gb"), (AGENT, "2g.20gb")]
+
+
+def test_the_server_has_rke2s_roles_and_the_agent_none(person: CommandLine) -> None:
+    rows = [line.split()[:3] for line in person.kubectl("get", "nodes", "--no-headers").splitlines()]
+
+    assert rows == [[SERVER, "Ready", "control-plane,etcd"], [AGENT, "Ready", "<none>"]]
+
+
+def test_under_the_cis_profile_etcd_is_its_own_user_and_pods_are_restricted(person: CommandLine) -> None:
+    assert person.ssh("ps -o user= -C etcd", machine=SERVER).strip() == "etcd"
+    manifest = (
+        '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "rooted"}, "spec": {"hostNetwork": true,'
+        ' "containers": [{"name": "c", "image": "example.org/c:1"}]}}'
+    )
+    with pytest.raises(AssertionError, match=r'violates PodSecurity "restricted:latest": host namespaces'):
+        person.kubectl("create", "-f", "-", stdin=manifest)
+
+
+def test_after_a_reboot_the_agent_has_the_kernel_settings_the_profile_asks_for(person: CommandLine) -> None:
+    state = "cat /proc/sys/kernel/random/boot_id; systemctl is-active rke2-agent"
+    before = person.ssh(state, machine=AGENT).split()
+    assert before[1] == "active"
+
+    person.ssh("sudo systemctl reboot", statuses=(0, 255), machine=AGENT)
+
+    def is_back() -> bool:
+        seen = person.ssh(state, statuses=(0, 3, 255), machine=AGENT).split()
+        return seen[1:] == ["active"] and seen[0] != before[0]
+
+    eventually("RKE2 after the reboot", is_back, seconds=120)
+    assert person.ssh("cat /proc/sys/vm/overcommit_memory /proc/sys/kernel/panic", machine=AGENT) == "1\n10\n"
+
+
+def test_a_second_up_changes_nothing(person: CommandLine) -> None:
+    said = pulumi_up(person, "--expect-no-changes")
+
+    assert re.search(r"Resources:\n +\d+ unchanged\n", said), said
+
+
+def test_an_agent_that_is_replaced_joins_under_its_old_name(person: CommandLine) -> None:
+    before = set(person.sandbox.machine_ids)
+
+    pulumi_up(person, "--replace", f"**::{AGENT}-vm")
+
+    assert len(before & set(person.sandbox.machine_ids)) == 1
+    assert len(person.sandbox.machine_ids) == 2
+    assert seen_in_pods(person) == [(SERVER, "3g.40gb"), (AGENT, "1g.10gb"), (AGENT, "2g.20gb")]
+
+
+def test_down_leaves_nothing(person: CommandLine) -> None:
+    before = person.traces()
+    assert [place for place, found in before.items() if not found] == [], "a trace that is not seen proves nothing"
+
+    person.run("down", seconds=120)
+
+    assert person.traces() == {place: [] for place in before}
