@@ -10,6 +10,10 @@ from pathlib import Path
 
 from sandbox.error import SandboxError
 
+_SECONDS = 10.0
+_KUBELET = {"cpu", "cpuset", "memory", "pids"}
+"""Controllers without which a kubelet does not start."""
+
 
 def hierarchies() -> list[Path]:
     """Mount points of cgroup file systems, v1 and v2."""
@@ -21,7 +25,13 @@ def hierarchies() -> list[Path]:
     return found
 
 
+def machines() -> set[str]:
+    """Names of the machines' groups on this host, of living machines and dead ones, of whichever user."""
+    return {group.name for hierarchy in hierarchies() for group in hierarchy.glob("mk8s-*") if group.is_dir()}
+
+
 def create(name: str) -> None:
+    """Raises SandboxError where the machine's kubelet would miss a controller."""
     for hierarchy in hierarchies():
         group = hierarchy / name
         group.mkdir(exist_ok=True)
@@ -32,15 +42,28 @@ def create(name: str) -> None:
                 (group / resource).write_text((hierarchy / resource).read_text())
         available = hierarchy / "cgroup.controllers"
         if available.exists():  # v2: controllers are handed down one by one
+            handed_down = hierarchy / "cgroup.subtree_control"
             for controller in available.read_text().split():
                 with contextlib.suppress(OSError):  # one that is bound to v1, or not for groups, stays out
-                    (hierarchy / "cgroup.subtree_control").write_text(f"+{controller}")
+                    handed_down.write_text(f"+{controller}")
+            if kept := _KUBELET.intersection(available.read_text().split()) - set(handed_down.read_text().split()):
+                raise SandboxError(
+                    f"{hierarchy} does not hand down {', '.join(sorted(kept))}, without which no kubelet starts. This"
+                    " happens in a container whose own processes are in its topmost group: use a host or a full machine"
+                )
 
 
 def enter(name: str) -> None:
-    """Move the calling process into the group; what it starts is born there."""
+    """Move the calling process into the group; what it starts is born there. Nothing may live in it any more."""
     for hierarchy in hierarchies():
-        (hierarchy / name / "cgroup.procs").write_text("0")
+        group = hierarchy / name
+        handed_down = group / "cgroup.subtree_control"
+        # v2: a group that hands controllers down takes no process; systemd-nspawn made it one at the boot before.
+        if handed_down.exists() and (controllers := handed_down.read_text().split()):
+            for below in [folder for folder in group.iterdir() if folder.is_dir()]:
+                _remove(below, time.monotonic() + _SECONDS)
+            handed_down.write_text(" ".join(f"-{controller}" for controller in controllers))
+        (group / "cgroup.procs").write_text("0")
 
 
 def processes(name: str) -> set[int]:
@@ -53,19 +76,23 @@ def processes(name: str) -> set[int]:
     return found - {0}
 
 
-def remove(name: str, seconds: float = 10) -> None:
-    """Remove the group and what is below it. The kernel lets go of a dead process's group a moment after its end."""
-    deadline = time.monotonic() + seconds
+def remove(name: str) -> None:
+    """Remove the group and what is below it. Raises SandboxError if something goes on living in it."""
+    deadline = time.monotonic() + _SECONDS
     for hierarchy in hierarchies():
-        group = hierarchy / name
-        while group.exists():
-            for folder in reversed(_folders(group)):
-                with contextlib.suppress(OSError):  # not yet
-                    folder.rmdir()
-            if time.monotonic() > deadline:
-                raise SandboxError(f"control group {group} is still busy after {seconds:.0f} s")
-            if group.exists():
-                time.sleep(0.02)
+        _remove(hierarchy / name, deadline)
+
+
+def _remove(group: Path, deadline: float) -> None:
+    """Again and again: the kernel lets go of a dead process's group a moment after its end."""
+    while group.exists():
+        for folder in reversed(_folders(group)):
+            with contextlib.suppress(OSError):  # not yet
+                folder.rmdir()
+        if time.monotonic() > deadline:
+            raise SandboxError(f"control group {group} is still busy after {_SECONDS:.0f} s")
+        if group.exists():
+            time.sleep(0.02)
 
 
 def _folders(group: Path) -> list[Path]:

@@ -132,8 +132,9 @@ class Environment:
         while True:
             try:
                 status = process.wait()
-                if log:
+                if log and process.stdout:
                     log.join()
+                    process.stdout.close()
             except KeyboardInterrupt:
                 continue  # the terminal told the CLI too, which ends what it began first
             return status

@@ -1,8 +1,12 @@
 """One sandbox: its name, the directory that holds everything of it, and the network it uses."""
 
+import fcntl
 import json
 import os
+import pwd
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,6 +14,9 @@ from sandbox.error import SandboxError
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?")
 _NETWORK = re.compile(r"10\.99\.(\d{1,3})")
+_LINKS, _NAMESPACES = Path("/sys/class/net"), Path("/run/netns")
+_CLAIMS = Path("/run/mig-k8s")
+"""Namespaces, addresses and control groups are the host's, and go with a reboot as this folder does."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +94,82 @@ class Sandbox:
         if not root:
             raise SandboxError("MIG_K8S_SANDBOX is not set: the directory of the sandbox this process works for")
         return cls.load(Path(root))
+
+    @contextmanager
+    def claim(self) -> Iterator[None]:
+        """Take name and network, against the sandboxes of other users too. Raises SandboxError if one has them; root.
+
+        For good once its network is up, which the block is for: others wait until it ends.
+        """
+        with _claims() as claims:
+            for other in _holders(claims):
+                if other.root.resolve() != self.root.resolve() and (
+                    other.name == self.name or other.network == self.network
+                ):
+                    shared = f"name {self.name}" if other.name == self.name else f"network {self.network}.0/24"
+                    raise SandboxError(
+                        f"the {shared} belongs to another sandbox on this host: {other.root} (user"
+                        f" {_owner(other.root)}). End that one (`make sandbox-down`, as that user), or take another"
+                        " name: python -m sandbox --name NAME up"
+                    )
+            (claims / self.name).write_text(f"{self.root.absolute()}\n")
+            yield
+
+    def release(self) -> None:
+        """Leave name and network to others. Nothing happens if it holds none."""
+        with _claims() as claims:
+            for holder in _holders(claims):
+                if holder.root.resolve() == self.root.resolve():
+                    (claims / holder.name).unlink()
+
+
+def holders() -> list[Sandbox]:
+    """Sandboxes on this host that hold a name and a network, of whichever user; only root may look."""
+    if os.geteuid() != 0:
+        return []
+    with _claims() as claims:
+        return list(_holders(claims))
+
+
+def free_network(taken: Iterable[int] = ()) -> str:
+    """The lowest network that neither another sandbox of this host nor one of the numbers in ``taken`` has."""
+    wires = (re.fullmatch(r"mk8s(\d+)-host", link.name) for link in _LINKS.iterdir())
+    used = {*taken, *(int(wire[1]) for wire in wires if wire), *(other.number for other in holders())}
+    for number in range(256):
+        if number not in used:
+            return f"10.99.{number}"
+    raise SandboxError("no network 10.99.0 to 10.99.255 is free: `python -m sandbox clean` ends sandboxes")
+
+
+@contextmanager
+def _claims() -> Iterator[Path]:
+    """The folder with a file for each name that is taken, holding the sandbox's directory; one process at a time."""
+    _CLAIMS.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(_CLAIMS, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield _CLAIMS
+    finally:
+        os.close(descriptor)
+
+
+def _holders(claims: Path) -> Iterator[Sandbox]:
+    """One whose directory or network is gone holds nothing."""
+    for claim in sorted(claims.iterdir()):
+        root = Path(claim.read_text().strip())
+        holder = Sandbox.load(root) if (root / "instance.json").exists() else None
+        if holder and holder.name == claim.name and (_NAMESPACES / holder.wire).exists():
+            yield holder
+        else:
+            claim.unlink()
+
+
+def _owner(root: Path) -> str:
+    number = root.stat().st_uid
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def default_root(name: str = "default") -> Path:

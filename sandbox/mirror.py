@@ -44,10 +44,11 @@ class Mirror:
 
     def start(self) -> None:
         """Returns when it answers; nothing happens if it already runs. Brings the network up. Raises SandboxError."""
-        network.up(self.sandbox)
+        with self.sandbox.claim():
+            network.up(self.sandbox)
         if self.running:
             return
-        self.stop()
+        self._kill()
         self.root.mkdir(parents=True, exist_ok=True)
         detach(
             "sandbox.mirror",
@@ -57,6 +58,11 @@ class Mirror:
         )
 
     def stop(self) -> None:
+        """The sandbox's name and network are free then."""
+        self._kill()
+        self.sandbox.release()
+
+    def _kill(self) -> None:
         process = ProcessId.read(self._directory / "pid")
         if process is not None:
             process.kill()

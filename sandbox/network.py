@@ -101,7 +101,7 @@ def _owner(sandbox: Sandbox) -> str:
     """The wire at the other end of the host's link, as its alias says; "" if there is none, or it is half made."""
     try:
         return Path(f"/sys/class/net/{_host_link(sandbox)}/ifalias").read_text().strip()
-    except FileNotFoundError:
+    except OSError:  # not there, or gone between the opening and the reading
         return ""
 
 

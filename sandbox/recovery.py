@@ -2,20 +2,34 @@
 
 import fcntl
 import json
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sandbox import machine
+from sandbox import cgroup, machine, network
 from sandbox.environment import Environment
 from sandbox.error import SandboxError
-from sandbox.instance import Sandbox
+from sandbox.instance import Sandbox, holders
 from sandbox.process import ProcessId
 from sandbox.progress import say
 from sandbox.providers.arm import Cloud
 
 _ENGINE_SECONDS = 20
+
+
+def remove_dead_groups() -> None:
+    """Control groups that killed sandboxes left: nothing lives in them, and no sandbox of any user has the machine."""
+    if os.geteuid() != 0:
+        return
+    kept = {holder.machine_namespace(vm_id) for holder in holders() for vm_id in holder.machine_ids}
+    # The network namespace is made before the group and goes after it: where it is, a machine may be starting.
+    dead = [name for name in cgroup.machines() - kept if not network.path(name).exists() and not cgroup.processes(name)]
+    for name in sorted(dead):
+        cgroup.remove(name)
+    if dead:
+        say(f"control groups of machines that are gone, removed: {', '.join(sorted(dead))}")
 
 
 @contextmanager
