@@ -18,7 +18,7 @@ pytest = $(run) pytest -o cache_dir=$(cache)/pytest
 tiers = format, lint, types, unit, scripts, graph, contracts, engine
 scripts = $(shell grep -rlE '^\#!/(usr/)?bin/(env )?(ba|da)?sh' cloud-init sandbox .ci --include='*' 2>/dev/null)
 
-.PHONY: help setup preview sandbox sandbox-down sandbox-status sandbox-clean check lint quick engine test bench new-stack
+.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick engine test bench new-stack
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ preview: ## the engine's preview of STACK; no root, no machine
 
 sandbox: ## bring STACK up on this machine, verify it, say how to look around; root
 	@$(run) sandbox up "$(STACK)"
+
+verify: ## the verification once more, changing nothing: of the sandbox, or NAME=prod; JUNIT=FILE writes XML
+	@$(run) $(if $(NAME),scripts.verify "$(NAME)",sandbox verify) $(if $(JUNIT),--junit "$(JUNIT)")
 
 sandbox-down: ## destroy the sandbox's stack and leave nothing but the cache
 	@$(run) sandbox down
@@ -68,7 +71,7 @@ test: check engine ## everything there is, the sandbox included
 	*) exit $$status ;; \
 	esac
 
-bench: ## how long plan and preview take, as ratios in one run; how often a sandbox that is up rebooted
+bench: ## plan and preview as ratios in one run; as root, the way of a machine from bare image to ready
 	@$(run) tests.bench.plan_times
 	@$(run) tests.bench.preview_times
 	@$(run) tests.bench.machine_times

@@ -44,6 +44,8 @@ def _parser() -> argparse.ArgumentParser:
         with_stack.add_argument("stack", nargs="?", type=Path, default=_DEFAULT_STACK, metavar="STACK")
     tier = commands.add_parser("build", help="build what takes long; status 3: no machine can boot here")
     tier.add_argument("tier", choices=["engine", "machines"])
+    again = commands.add_parser("verify", help="verify the stack that is up once more; changes nothing")
+    again.add_argument("--junit", type=Path, metavar="FILE", help="write the report as JUnit XML too")
     commands.add_parser("refresh", help="compare the state with what is there")
     commands.add_parser("status", help="what runs")
     commands.add_parser("down", help="destroy the stack and leave nothing")
@@ -73,6 +75,7 @@ def _run(arguments: argparse.Namespace, passed_on: list[str]) -> int:
         "build": lambda: lifecycle.build(arguments.tier),
         "preview": lambda: lifecycle.preview(name, arguments.stack),
         "up": lambda: lifecycle.up(name, arguments.stack),
+        "verify": lambda: lifecycle.verify(name, arguments.junit),
         "refresh": lambda: lifecycle.refresh(name),
         "status": lifecycle.status,
         "down": lambda: lifecycle.down(name),

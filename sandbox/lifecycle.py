@@ -8,9 +8,10 @@ from pathlib import Path
 from sandbox import access, cache, host_packages, image, machine, network, recovery, report, supplies, toolchain
 from sandbox.environment import Environment
 from sandbox.error import SandboxError
-from sandbox.instance import Sandbox, default_root
+from sandbox.instance import Sandbox, default_root, free_network
 from sandbox.mirror import Mirror
 from sandbox.progress import say, step
+from scripts import verify as verification
 
 CANNOT_BOOT = 3
 _STILL_WORKS = "`make preview`, `make check` and `python -m plan` work here all the same"
@@ -63,8 +64,19 @@ def up(name: str, stack_file: Path) -> int:
             raise SandboxError(f"{error}; {report.after_a_failure(sandbox)}") from error
         access.write_kubeconfig(environment)
         outputs = environment.outputs()
-        print(f"\n{report.verification(outputs)}\n\n{report.how_to_go_on(environment, outputs)}")
+        print(f"\n{report.verification(outputs)}\n\n{report.how_to_go_on(environment)}")
         return 0
+
+
+def verify(name: str, xml: Path | None) -> int:
+    """The verification once more, changing nothing; `xml`: where its report is written as JUnit XML too."""
+    environment = opened(name)
+    try:
+        server = verification.first_server(environment.stack_file)
+        report = verification.again(["ssh", "-F", str(access.ssh_config(environment.root)), server])
+        return verification.conclude(report, xml)
+    except verification.VerifyError as error:
+        raise SandboxError(str(error)) from None
 
 
 def refresh(name: str) -> int:
@@ -100,9 +112,10 @@ def down(name: str) -> int:
 
 
 def down_all() -> int:
-    """`down` for every sandbox of this user."""
+    """`down` for every sandbox of this user, and what killed ones left to nobody."""
     for name in _names():
         down(name)
+    recovery.remove_dead_groups()
     return 0
 
 
@@ -163,14 +176,13 @@ def _engine(environment: Environment, verb: str, *flags: str) -> None:
 
 
 def made(name: str) -> Sandbox:
-    """The sandbox of this name, or a new one with the lowest network no other has."""
+    """The sandbox of this name, or a new one with the lowest network that is free on this host."""
     root = default_root(name)
     if (root / "instance.json").exists():
         return Sandbox.load(root)
     others = [default_root(other) for other in _names()]
     taken = {Sandbox.load(other).number for other in others if (other / "instance.json").exists()}
-    number = next(number for number in range(256) if number not in taken)
-    sandbox = Sandbox(name=name, root=root, network=f"10.99.{number}")
+    sandbox = Sandbox(name=name, root=root, network=free_network(taken))
     sandbox.save()
     return sandbox
 

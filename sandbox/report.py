@@ -1,6 +1,5 @@
 """What people are told when a sandbox is up, or did not get up: the verification's report, and how to look around."""
 
-import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,31 +8,23 @@ from typing import Any
 from sandbox import access
 from sandbox.environment import Environment
 from sandbox.instance import Sandbox
+from scripts.verification_report import summary
+from scripts.verify import first_server
 
 
 def verification(outputs: Mapping[str, Any]) -> str:
-    """The report of the stack's verification, one line a check and one a device."""
+    """The verdict of the stack's verification."""
     report = outputs.get("verification")
-    if not report:
-        return "verification: switched off in this stack (verify.enabled)"
-    lines = [f"verification: {'passed' if report['passed'] else 'FAILED'} in {report['seconds']:.0f} s"]
-    for check in report["checks"]:
-        mark = "ok  " if check["passed"] else "FAIL"
-        where = f"{check['node']}: " if check.get("node") else ""
-        lines.append(f"  {mark} {where}{check['name']}: {_short(check['seen'])}")
-    lines += [
-        f"  {device['node']}: pod {device['pod']} saw {device['profile'] or 'a whole GPU'} {device['uuid']}"
-        for device in report["devices"]
-    ]
-    return "\n".join(lines)
+    return summary(report) if report else "verification: switched off in this stack (verify.enabled)"
 
 
-def how_to_go_on(environment: Environment, outputs: Mapping[str, Any]) -> str:
+def how_to_go_on(environment: Environment) -> str:
     """Lines that can be pasted into a shell."""
     root = environment.root
     kubectl = shlex.join([str(environment.programs / "kubectl"), "--kubeconfig", str(access.kubeconfig(root))])
     return (
-        f"look around:\n  {kubectl} get nodes,pods -A\n  {_ssh(root, next(iter(outputs['ssh'])))}\n"
+        f"look around:\n  {kubectl} get nodes,pods -A\n  {_ssh(root, first_server(environment.stack_file))}\n"
+        "verify it again:   make verify\n"
         "change the stack:  STACK=examples/single.yaml make preview, then make sandbox\n"
         "end it:            make sandbox-down"
     )
@@ -52,8 +43,3 @@ def after_a_failure(sandbox: Sandbox) -> str:
 
 def _ssh(root: Path, name: str) -> str:
     return shlex.join(["ssh", "-F", str(access.ssh_config(root)), name])
-
-
-def _short(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 120 else f"{text[:117]}…"

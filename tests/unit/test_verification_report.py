@@ -1,0 +1,78 @@
+"""What `make verify` prints and writes of a report."""
+
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from scripts.verification_report import junit, summary
+
+WIPED = {
+    "name": "allocatable",
+    "node": "mlops-k8s-master",
+    "expected": "nvidia.com/gpu: 7",
+    "seen": "no GPU resource",
+    "passed": False,
+    "remedy": "MIG Manager wiped the instances.",
+}
+
+
+def report(*checks: dict[str, Any], devices: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """A report of these checks after one that passed."""
+    ready = {"name": "ready", "node": "mlops-k8s-master", "expected": "ready", "seen": "ready", "passed": True}
+    every = [ready | {"remedy": ""}, *checks]
+    passed = all(check["passed"] for check in every)
+    about = {"version": 1, "passed": passed, "started": "2026-11-23T20:15:42Z", "seconds": 12.34}
+    return {**about, "checks": every, "devices": devices or []}
+
+
+def device(node: str, profile: str | None) -> dict[str, Any]:
+    return {"node": node, "pod": "mig", "profile": profile, "uuid": "MIG-0", "gpu": "GPU-0"}
+
+
+def test_a_passed_report_is_a_line_and_one_for_each_node() -> None:
+    devices = [device("serve-0", "2g.20gb")] * 3 + [device("serve-0", "1g.10gb"), device("train", None)]
+    assert summary(report(devices=devices)) == (
+        "verification: passed, 1 of 1 checks in 12 s\n"
+        "  serve-0: 3 × 2g.20gb, 1 × 1g.10gb, each seen by a pod of its own\n"
+        "  train: 1 × whole GPU, each seen by a pod of its own"
+    )
+
+
+def test_a_failed_report_tells_every_failed_check_with_the_way_out_and_praises_nothing() -> None:
+    distinct = {"name": "devices are distinct", "node": "", "expected": "7 different devices", "passed": False}
+    checks = (WIPED, distinct | {"seen": "6 different devices", "remedy": "Is sharing on?"})
+    assert summary(report(*checks, devices=[device("mlops-k8s-master", "1g.10gb")])) == (
+        "verification: FAILED, 1 of 3 checks in 12 s\n"
+        "  FAILED mlops-k8s-master: allocatable\n"
+        "    expected  nvidia.com/gpu: 7\n"
+        "    seen      no GPU resource\n"
+        "    do        MIG Manager wiped the instances.\n"
+        "  FAILED cluster: devices are distinct\n"
+        "    expected  7 different devices\n"
+        "    seen      6 different devices\n"
+        "    do        Is sharing on?"
+    )
+
+
+def test_junit_has_a_case_for_each_check_with_the_node_as_its_class() -> None:
+    assert junit(report(WIPED)).decode() == (
+        "<?xml version='1.0' encoding='utf-8'?>\n"
+        '<testsuites name="mig-k8s" tests="2" failures="1" errors="0" time="12.3">\n'
+        '  <testsuite name="verification" timestamp="2026-11-23T20:15:42" skipped="0"'
+        ' tests="2" failures="1" errors="0" time="12.3">\n'
+        '    <testcase classname="mlops-k8s-master" name="ready" />\n'
+        '    <testcase classname="mlops-k8s-master" name="allocatable">\n'
+        '      <failure type="verification" message="expected nvidia.com/gpu: 7, seen no GPU resource">'
+        "expected: nvidia.com/gpu: 7\n"
+        "seen: no GPU resource\n"
+        "do: MIG Manager wiped the instances.</failure>\n"
+        "    </testcase>\n"
+        "  </testsuite>\n"
+        "</testsuites>\n"
+    )
+
+
+def test_junit_stays_xml_whatever_a_log_held() -> None:
+    coloured = WIPED | {"seen": "\x1b[31m<no> & 'none'\x00", "node": ""}
+    (case,) = ET.fromstring(junit(report(coloured))).findall("./testsuite/testcase[failure]")  # noqa: S314 - our own
+    assert case.get("classname") == "cluster"
+    assert "seen: �[31m<no> & 'none'�" in case.findtext("failure", "")
