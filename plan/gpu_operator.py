@@ -8,6 +8,15 @@ from plan.mig_manager import config_map_name, mig_parted_config
 from plan.node import NodePlan
 from plan.settings import Settings
 
+# A list given to Helm replaces the chart's own, so these begin with what the chart v26.7.0 tolerates by itself.
+_GPU_TAINT = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+_DAEMON_SETS = (_GPU_TAINT,)
+_NFD_WORKERS = (
+    {"key": "node-role.kubernetes.io/master", "operator": "Equal", "value": "", "effect": "NoSchedule"},
+    {"key": "node-role.kubernetes.io/control-plane", "operator": "Equal", "value": "", "effect": "NoSchedule"},
+    _GPU_TAINT,
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GpuOperatorPlan:
@@ -67,4 +76,26 @@ def _managed_values(settings: Settings, mig_config: str | None) -> dict[str, Any
         "toolkit": {"enabled": False},
         "mig": {"strategy": settings.mig.strategy},
         "migManager": mig_manager,
+        **_tolerations(settings),
     }
+
+
+def _tolerations(settings: Settings) -> dict[str, Any]:
+    """Values that let the operator's pods onto the pools' tainted machines; none where the chart's own do."""
+    ours = [toleration for toleration in _tolerated(settings) if toleration != _GPU_TAINT]
+    if not ours:
+        return {}
+    given = settings.gpu_operator.values
+    daemon_sets = given.get("daemonsets", {}).get("tolerations", _DAEMON_SETS)
+    workers = given.get("node-feature-discovery", {}).get("worker", {}).get("tolerations", _NFD_WORKERS)
+    return {
+        "daemonsets": {"tolerations": [*daemon_sets, *ours]},
+        "node-feature-discovery": {"worker": {"tolerations": [*workers, *ours]}},
+    }
+
+
+def _tolerated(settings: Settings) -> list[dict[str, str]]:
+    """A toleration for each taint of a pool with GPUs: `key=value:Effect`, whatever its value, each once."""
+    taints = [taint for pool in settings.node_pools if pool.size.gpu_count for taint in pool.node_taints]
+    pairs = dict.fromkeys((taint.partition("=")[0].partition(":")[0], taint.rpartition(":")[2]) for taint in taints)
+    return [{"key": key, "operator": "Exists", "effect": effect} for key, effect in pairs]

@@ -47,6 +47,39 @@ def test_values_of_the_stack_are_merged_below_those_of_the_program(planned: Plan
     assert operator.values["driver"] == {"enabled": False}
 
 
+def test_a_tainted_pool_is_tolerated_besides_what_the_chart_tolerates(planned: Planned) -> None:
+    """Or the operator would stay off the machines it is for. A list replaces the chart's, so it repeats it."""
+    pool = {"nodeTaints": ["dedicated=training:NoSchedule", "dedicated=training:NoExecute"]}
+    values = planned(nodePools=[pool]).gpu_operator.values
+    gpu = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+    ours = [
+        {"key": "dedicated", "operator": "Exists", "effect": "NoSchedule"},
+        {"key": "dedicated", "operator": "Exists", "effect": "NoExecute"},
+    ]
+    assert values["daemonsets"]["tolerations"] == [gpu, *ours]
+    workers = values["node-feature-discovery"]["worker"]["tolerations"]
+    assert [each["key"] for each in workers[:2]] == [
+        "node-role.kubernetes.io/master",
+        "node-role.kubernetes.io/control-plane",
+    ]
+    assert workers[2:] == [gpu, *ours]
+
+
+def test_the_stacks_own_tolerations_stay_in_front(planned: Planned) -> None:
+    own = {"key": "mine", "operator": "Exists"}
+    pool = {"nodeTaints": ["dedicated=training:NoSchedule"]}
+    operator = planned(nodePools=[pool], gpuOperator={"values": {"daemonsets": {"tolerations": [own]}}}).gpu_operator
+    assert operator.values["daemonsets"]["tolerations"] == [
+        own,
+        {"key": "dedicated", "operator": "Exists", "effect": "NoSchedule"},
+    ]
+
+
+def test_the_taint_of_gpus_needs_no_word_of_ours(planned: Planned) -> None:
+    values = planned(nodePools=[{"nodeTaints": ["nvidia.com/gpu=present:NoSchedule"]}]).gpu_operator.values
+    assert "daemonsets" not in values
+
+
 def test_merging_is_deep_and_the_second_wins() -> None:
     """Lists and single values are replaced, not joined."""
     base = {"a": {"x": 1, "y": [1]}, "b": 1}
