@@ -7,6 +7,7 @@ from typing import Any
 from plan.mig_manager import config_map_name, mig_parted_config
 from plan.node import NodePlan
 from plan.settings import Settings
+from plan.values.names import taint_key_and_effect
 
 # A list given to Helm replaces the chart's own, so these begin with what the chart v26.7.0 tolerates by itself.
 _GPU_TAINT = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
@@ -97,5 +98,5 @@ def _tolerations(settings: Settings) -> dict[str, Any]:
 def _tolerated(settings: Settings) -> list[dict[str, str]]:
     """A toleration for each taint of a pool with GPUs: `key=value:Effect`, whatever its value, each once."""
     taints = [taint for pool in settings.node_pools if pool.size.gpu_count for taint in pool.node_taints]
-    pairs = dict.fromkeys((taint.partition("=")[0].partition(":")[0], taint.rpartition(":")[2]) for taint in taints)
+    pairs = dict.fromkeys(map(taint_key_and_effect, taints))
     return [{"key": key, "operator": "Exists", "effect": effect} for key, effect in pairs]

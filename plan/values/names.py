@@ -121,11 +121,16 @@ def node_taint(text: str) -> str:
     return text
 
 
+def taint_key_and_effect(text: str) -> tuple[str, str]:
+    """What makes two taints the same to Kubernetes; `text` is one that `node_taint` took."""
+    return re.split("[=:]", text)[0], text.rpartition(":")[2]
+
+
 def node_taints(texts: tuple[str, ...]) -> tuple[str, ...]:
     """All taints of a node: one per key and effect."""
     seen: set[tuple[str, str]] = set()
     for text in texts:
-        key, effect = re.split("[=:]", text)[0], text.rpartition(":")[2]
+        key, effect = taint_key_and_effect(text)
         if (key, effect) in seen:
             raise Refusal(
                 f"two taints of {key} with {effect} (the kubelet refuses to start)", remedy="Keep one of them."

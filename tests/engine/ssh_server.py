@@ -6,6 +6,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import paramiko
 
@@ -94,6 +95,12 @@ def _run(channel: paramiko.Channel, command: str) -> None:
 def _pump(source, send) -> None:  # noqa: ANN001
     while data := source.read1(65536):
         send(data)
+
+
+def new_key(folder: Path, name: str) -> Path:
+    """The private half of a new ed25519 key; the public one lies beside it."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
+    return folder / name
 
 
 @contextlib.contextmanager

@@ -3,12 +3,11 @@
 import json
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import paramiko
 import pytest
-from ssh_server import SshServer, ssh_server
+from ssh_server import SshServer, new_key
 
 from sandbox.environment import STACK, Environment
 from sandbox.providers.command import Command
@@ -29,18 +28,6 @@ class Screen:
     @property
     def texts(self) -> list[str]:
         return [text for text, _ in self.lines]
-
-
-def new_key(folder: Path, name: str) -> Path:
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
-    return folder / name
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[SshServer]:
-    host_key = paramiko.Ed25519Key.from_private_key_file(str(new_key(tmp_path, "host")))
-    with ssh_server(host_key, new_key(tmp_path, "client").read_text()) as running:
-        yield running
 
 
 @pytest.fixture

@@ -5,14 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-import paramiko
 import pytest
-from ssh_server import SshServer, ssh_server
+from ssh_server import SshServer, new_key
 
 from sandbox.environment import Environment
 from scripts.verify import first_server
@@ -32,18 +31,6 @@ FAILED = {**PASSED, "passed": False, "devices": []} | {
     "checks": [{"name": "ready", "node": NODE, "expected": "ready", "seen": "not", "passed": False, "remedy": "Wait."}]
 }
 Verify = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-def new_key(folder: Path, name: str) -> Path:
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
-    return folder / name
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[SshServer]:
-    host_key = paramiko.Ed25519Key.from_private_key_file(str(new_key(tmp_path, "host")))
-    with ssh_server(host_key, new_key(tmp_path, "client").read_text()) as running:
-        yield running
 
 
 @pytest.fixture
