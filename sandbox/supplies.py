@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from plan.settings import Rke2
+from plan.stack_file.settings import Rke2
 from sandbox import packages, registry, toolchain
 from sandbox.gpu_operator import release as gpu_operator
 from sandbox.instance import Sandbox

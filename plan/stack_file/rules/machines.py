@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from plan.problems import Problem, Refusal
-from plan.settings import Driver, Settings
-from plan.values import images, releases
+from plan.stack_file.settings import Driver, Settings
+from plan.stack_file.values import images, releases
 
 
 def cluster_without_quorum(settings: Settings) -> Iterator[Problem]:

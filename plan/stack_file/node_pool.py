@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from plan.catalogue import VmSize, vm_sizes
-from plan.section import Section
-from plan.values import names, numbers, sizes
+from plan.gpu.catalogue import VmSize, vm_sizes
+from plan.stack_file.section import Section
+from plan.stack_file.values import names, numbers, sizes
 
 Count = Annotated[int, AfterValidator(numbers.between(0, 99))]
 MigDevices = dict[str, Count]

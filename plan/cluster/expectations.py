@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from plan.catalogue import Profile
-from plan.layout import Layout
-from plan.node import NodePlan
+from plan.gpu.catalogue import Profile
+from plan.gpu.layout import Layout
+from plan.machine.node import NodePlan
 
 WHOLE_GPU = "nvidia.com/gpu"
 

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from plan.node import NodePlan
-from plan.rke2 import has_token
+from plan.machine.node import NodePlan
+from plan.machine.rke2 import has_token
 
 
 def desired_json(node: NodePlan) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from plan.node import NodePlan
+from plan.machine.node import NodePlan
 
 TOKEN_PATH = "/etc/rancher/rke2/token"  # noqa: S105 - where the token lies, not the token
 

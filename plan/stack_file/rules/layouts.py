@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from plan.catalogue import GpuModel, gpu_models
-from plan.nearest import refusal, written
-from plan.node_pool import NodePool
-from plan.placement import best_placement
+from plan.gpu.catalogue import GpuModel, gpu_models
+from plan.gpu.nearest import refusal, written
+from plan.gpu.placement import best_placement
 from plan.problems import Problem, Refusal
-from plan.settings import Settings
+from plan.stack_file.node_pool import NodePool
+from plan.stack_file.settings import Settings
 
 
 def layouts_that_do_not_fit(settings: Settings) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from plan.summary import creation_command
+from plan.report.summary import creation_command
 from plan.yaml_text import yaml_text
 
 WIDTH = 100
@@ -18,7 +18,7 @@ _GROUND = {1: 44, 2: 42, 3: 45, 4: 46, 7: 43}
 
 
 def draw(plan: dict[str, Any], *, colour: bool, width: int = WIDTH) -> str:
-    """The plan of `plan.summary.summary`, at most `width` columns wide, 80 or more; commands may be longer."""
+    """The plan of `plan.report.summary.summary`, at most `width` columns wide, 80 or more; commands may be longer."""
     return "\n".join(_lines(plan, colour=colour, width=width)) + "\n"
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from functools import cache
 
-from plan.catalogue import GpuModel, gpu_models
-from plan.placement import Counts, broken_limit, counts, fits
+from plan.gpu.catalogue import GpuModel, gpu_models
+from plan.gpu.placement import Counts, broken_limit, counts, fits
 from plan.problems import NO_BREAK, Refusal
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plan import strict_yaml
 from plan.problems import Problem, Problems, nearest_word
-from plan.shapes import LOCATION_KEY, NAMESPACE, SECRET_KEYS
+from plan.stack_file import strict_yaml
+from plan.stack_file.shapes import LOCATION_KEY, NAMESPACE, SECRET_KEYS
 
 _TOP_LEVEL = ("config", "secretsprovider", "encryptedkey", "encryptionsalt", "environment")
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
+from plan.machine.rke2 import MANAGED_KEYS
 from plan.problems import Problem, Refusal, names_a_secret, nearest_word
-from plan.rke2 import MANAGED_KEYS
-from plan.settings import Settings
-from plan.shapes import shown
+from plan.stack_file.settings import Settings
+from plan.stack_file.shapes import shown
 
 _MANAGED_VALUES = {
     ("driver",): "the host brings the driver (driver.*)",

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache
 
-from plan.catalogue import GpuModel, Profile
-from plan.layout import Instance
+from plan.gpu.catalogue import GpuModel, Profile
+from plan.gpu.layout import Instance
 from plan.problems import Refusal
 
 Counts = tuple[tuple[str, int], ...]
@@ -26,7 +26,7 @@ def best_placement(
 ) -> tuple[Instance, ...] | None:
     """Instances for `wanted` (profile name → count) on an empty or already divided GPU, largest first.
 
-    None when they do not fit; `plan.nearest.refusal` says why.
+    None when they do not fit; `plan.gpu.nearest.refusal` says why.
     """
     return _best(model, counts(wanted), existing)
 

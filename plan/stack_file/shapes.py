@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from plan.problems import Problem, Refusal, names_a_secret, nearest_word
-from plan.settings import Settings
+from plan.stack_file.settings import Settings
 
 NAMESPACE = "mig-k8s"
 LOCATION_KEY = "azure-native:location"

@@ -14,11 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from plan.layout import Layout
-from plan.node import NodePlan
+from plan.gpu.layout import Layout
+from plan.machine.node import NodePlan
 from plan.yaml_text import yaml_text
 
-_SCRIPT = Path(__file__).resolve().parent.parent / "cloud-init/remote/mig_owner.py"
+_SCRIPT = Path(__file__).resolve().parent.parent.parent / "cloud-init/remote/mig_owner.py"
 
 
 def owner_script() -> str:

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plan.mig_manager import config_map_name, mig_parted_config
-from plan.node import NodePlan
-from plan.settings import Settings
-from plan.values.names import taint_key_and_effect
+from plan.cluster.mig_manager import config_map_name, mig_parted_config
+from plan.machine.node import NodePlan
+from plan.stack_file.settings import Settings
+from plan.stack_file.values.names import taint_key_and_effect
 
 # A list given to Helm replaces the chart's own, so these begin with what the chart v26.7.0 tolerates by itself.
 _GPU_TAINT = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}

@@ -8,8 +8,8 @@ import gzip
 from functools import cache
 from typing import Any
 
-from plan.machine_files import BROUGHT_LATER, UNITS, MachineFile, machine_files
-from plan.node import NodePlan
+from plan.machine.files import BROUGHT_LATER, UNITS, MachineFile, machine_files
+from plan.machine.node import NodePlan
 from plan.problems import Problem, Problems
 from plan.yaml_text import yaml_text
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from plan import rke2
-from plan.desired_state import desired_json
-from plan.node import NodePlan
+from plan.machine import rke2
+from plan.machine.desired_state import desired_json
+from plan.machine.node import NodePlan
 from plan.yaml_text import yaml_text
 
-_REPOSITORY = Path(__file__).resolve().parent.parent
+_REPOSITORY = Path(__file__).resolve().parent.parent.parent
 _LIBRARY = "/usr/local/lib/mig-k8s"
 _STATIC = {
     "cloud-init/sbin/mig-k8s": ("/usr/local/sbin/mig-k8s", "0755"),

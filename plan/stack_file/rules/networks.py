@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from plan.problems import Problem, Refusal
-from plan.settings import Settings
-from plan.values.addresses import open_to_the_world
+from plan.stack_file.settings import Settings
+from plan.stack_file.values.addresses import open_to_the_world
 
 _KEEPS = 5
 """Addresses of each subnet that Azure keeps: the first four and the last."""

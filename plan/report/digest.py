@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from plan.layout import GpuLayout, Instance
-from plan.nearest import written
-from plan.node import NodePlan
+from plan.gpu.layout import GpuLayout, Instance
+from plan.gpu.nearest import written
+from plan.machine.node import NodePlan
 from plan.stack import StackPlan
 
 _FROZEN = ("image", "admin_username", "public_key", "zone", "security_type", "os_disk_type", "spot")

@@ -5,8 +5,8 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-from plan.layout import Layout
-from plan.settings import Settings
+from plan.gpu.layout import Layout
+from plan.stack_file.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +80,7 @@ class NodePlan:
     def mig_config(self) -> str | None:
         """The label the node registers with, for whatever its pool's layout is; None when MIG Manager has no say here.
 
-        It never changes, and with it neither does config.yaml. `plan.mig_manager.layout_name` is the layout's own name.
+        It never changes, and with it neither does config.yaml. `mig_manager.layout_name` is the layout's own name.
         """
         if self.gpu_layout is None or self.settings.mig.owner == "host":
             return None

@@ -1,6 +1,6 @@
 """The settings of a stack: every key a stack file may hold, with its default.
 
-Shapes, types and checks of single values live here. What takes more than one value to judge is in `plan.rules`.
+Shapes, types and checks of single values live here. What takes more than one value to judge is in `rules`.
 Secrets never come here.
 """
 
@@ -8,10 +8,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from plan.node_pool import NodePool
 from plan.problems import Refusal
-from plan.section import Section
-from plan.values import addresses, images, locations, locators, names, numbers, public_key, releases, schedule
+from plan.stack_file.node_pool import NodePool
+from plan.stack_file.section import Section
+from plan.stack_file.values import (
+    addresses,
+    images,
+    locations,
+    locators,
+    names,
+    numbers,
+    public_key,
+    releases,
+    schedule,
+)
 
 TagKey = Annotated[str, AfterValidator(names.tag_key)]
 TagValue = Annotated[str, AfterValidator(names.tag_value)]

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
-from plan.catalogue import vm_sizes
-from plan.expectations import ExpectedNode, expected_nodes
-from plan.layout import GpuLayout, Layout
-from plan.mig_manager import mig_parted_config
-from plan.node import NodePlan
-from plan.placement import creatable
+from plan.cluster.expectations import ExpectedNode, expected_nodes
+from plan.cluster.mig_manager import mig_parted_config
+from plan.gpu.catalogue import vm_sizes
+from plan.gpu.layout import GpuLayout, Layout
+from plan.gpu.placement import creatable
+from plan.machine.node import NodePlan
+from plan.machine.user_data import LIMIT_BYTES, user_data_bytes
 from plan.stack import StackPlan
-from plan.user_data import LIMIT_BYTES, user_data_bytes
 
 
 def summary(stack: StackPlan) -> dict[str, Any]:

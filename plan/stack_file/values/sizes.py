@@ -2,7 +2,7 @@
 
 import re
 
-from plan.catalogue import vm_sizes
+from plan.gpu.catalogue import vm_sizes
 from plan.problems import Refusal, nearest_word
 
 _WITHOUT_MIG = (

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from plan.catalogue import GpuModel, Profile
+from plan.gpu.catalogue import GpuModel, Profile
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
