@@ -1,4 +1,4 @@
-"""One machine's keeper: ``python -m sandbox.supervisor READY_FD DIRECTORY`` in a mount namespace of its own.
+"""One machine's keeper: ``python -m sandbox.host.supervisor READY_FD DIRECTORY`` in a mount namespace of its own.
 
 Boots the machine described by DIRECTORY/machine.json; when it reboots, boots it again; when it powers off, ends. Mounts
 are in this process's mount namespace only: they go when the last process of the machine goes.
@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sandbox import cgroup
 from sandbox.error import SandboxError
+from sandbox.host import cgroup
 from sandbox.process import ProcessId, announce, run
 
 _REBOOT = 133  # systemd-nspawn: "the container was rebooted"

@@ -16,10 +16,13 @@ from typing import Any
 
 import yaml
 
-from sandbox import engine_output, plugins, private_file, toolchain
-from sandbox import stack_file as stack_files
+from sandbox import private_file
+from sandbox.engine import output as engine_output
+from sandbox.engine import plugins
+from sandbox.engine import stack_file as stack_files
 from sandbox.error import SandboxError
 from sandbox.process import ProcessId, run
+from sandbox.tools import toolchain
 from sandbox.virtualenv import CHECKOUT
 
 STACK = "sandbox"

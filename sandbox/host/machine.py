@@ -17,10 +17,11 @@ from pathlib import Path
 
 import yaml
 
-from sandbox import cgroup, image, network
+from sandbox import network
 from sandbox.error import SandboxError
+from sandbox.host import cgroup, image
 from sandbox.instance import Sandbox
-from sandbox.packages import UBUNTU_KEYRING, ubuntu_key, ubuntu_source
+from sandbox.mirror.packages import UBUNTU_KEYRING, ubuntu_key, ubuntu_source
 from sandbox.process import ProcessId, detach, run
 
 _VOLUMES = {"rancher": "/var/lib/rancher", "kubelet": "/var/lib/kubelet"}
@@ -91,7 +92,7 @@ def start(sandbox: Sandbox, spec: MachineSpec) -> None:
     description = {"lower": str(image.rootfs()), "argv": _argv(spec, directory, namespace), "cgroup": group}
     _write(directory / "machine.json", json.dumps(login | description, indent=2) + "\n", 0o600)
     detach(
-        "sandbox.supervisor",
+        "sandbox.host.supervisor",
         [str(directory)],
         log=directory / "console.log",
         wrapper=["unshare", "--mount", "--propagation", "slave"],

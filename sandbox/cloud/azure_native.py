@@ -10,12 +10,12 @@ import json
 import re
 import uuid
 
-from sandbox import access, machine
+from sandbox.cloud import arm, azure_arguments
+from sandbox.cloud.arm import KINDS, Cloud, Records
+from sandbox.cloud.hardware import gpus
 from sandbox.error import SandboxError
-from sandbox.hardware import gpus
+from sandbox.host import access, machine
 from sandbox.instance import Sandbox
-from sandbox.providers import arm, azure_arguments
-from sandbox.providers.arm import KINDS, Cloud, Records
 from sandbox.providers.resource_provider import Failure, ResourceProvider, serve
 from sandbox.providers.values import Properties, changes
 

@@ -9,8 +9,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from sandbox import fault_gpu, fault_machine, fault_mirror
 from sandbox.error import SandboxError
+from sandbox.faults import gpu as fault_gpu
+from sandbox.faults import machine as fault_machine
+from sandbox.faults import mirror as fault_mirror
 from sandbox.instance import Sandbox
 
 ABOUT = fault_mirror.ABOUT | fault_machine.ABOUT | fault_gpu.ABOUT

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox import private_file
-from sandbox.environment import Environment
+from sandbox.engine.environment import Environment
 from sandbox.instance import Sandbox
 
 

@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from sandbox import packages, toolchain
+from sandbox.mirror import packages
+from sandbox.tools import toolchain
 
 ABOUT = {
     "package-missing": "the apt repository no longer has nvidia-utils-580-server",

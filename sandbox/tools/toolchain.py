@@ -15,7 +15,7 @@ from sandbox.cache import cached, digest, digest_of_files
 from sandbox.error import SandboxError
 
 _HERE = Path(__file__).parent
-_PULUMI, _KUBERNETES, _GPU = _HERE / "tools" / "pulumi", _HERE / "tools" / "kubernetes", _HERE / "gpu"
+_PULUMI, _KUBERNETES, _GPU = _HERE / "pulumi", _HERE / "kubernetes", _HERE.parent / "gpu"
 _CALLED_AS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
 _OLDEST_GO = (1, 21)
 """From here on Go understands a newer go.mod and fetches the toolchain it names."""

@@ -1,6 +1,6 @@
 """The mirror: one static tree over HTTP in the sandbox's own namespace (packages, RKE2, charts, container images).
 
-As a program, ``python -m sandbox.mirror READY_FD DIRECTORY ADDRESS``, it is the server process.
+As a program, ``python -m sandbox.mirror.server READY_FD DIRECTORY ADDRESS``, it is the server process.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ class Mirror:
         self._kill()
         self.root.mkdir(parents=True, exist_ok=True)
         detach(
-            "sandbox.mirror",
+            "sandbox.mirror.server",
             [str(self._directory), self.sandbox.mirror_address],
             log=self.access_log,
             wrapper=["nsenter", f"--net={network.path(self.sandbox.wire)}"],

@@ -8,10 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox import machine
 from sandbox.error import SandboxError
+from sandbox.host import machine
+from sandbox.host.machine import MachineStatus
 from sandbox.instance import Sandbox
-from sandbox.machine import MachineStatus
 from sandbox.process import ProcessId, run
 
 ABOUT = {
