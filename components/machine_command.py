@@ -1,14 +1,24 @@
 """A command on a machine over SSH, the one way this program runs one."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 from pulumi_command import remote
 
+from components.identity import digest
+
 DIAL_TIMEOUT = "20m"
 """How long a machine is dialled: a first boot takes a few minutes, a reboot with eight GPUs up to ten."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretInput:
+    """Standard input with a secret in it."""
+
+    text: pulumi.Output[str]
+    identity: pulumi.Output[str]
+    """Changes with the text and is no secret (`components.identity`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +52,7 @@ def machine_command(  # noqa: PLR0913 - each is one property of the command
     access: Access,
     timeout_seconds: int,
     logging: remote.Logging,
-    stdin: pulumi.Input[str] | None = None,
+    stdin: str | SecretInput | None = None,
     triggers: Sequence[pulumi.Input[str]] = (),
     parent: pulumi.Resource,
     after: Sequence[pulumi.Resource] = (),
@@ -53,15 +63,19 @@ def machine_command(  # noqa: PLR0913 - each is one property of the command
     `after` names what must be there first although no value of it is used.
 
     The timeout is the machine's: the provider gives up dialling when its own time is over, but never a running command.
-    Secrets may go into `stdin`, never into `command`, which the provider prints when it fails. There is no delete: on a
-    replacement it would run after the new create, on the new machine.
+    Secrets may go into `stdin` as `SecretInput`; never into `command`, which the provider prints when it fails, nor
+    into `triggers`: the provider loses a secret that is unknown inside a list. There is no delete: on a replacement it
+    would run after the new create, on the new machine.
     """
+    text, identity = (
+        (stdin.text, stdin.identity) if isinstance(stdin, SecretInput) else (stdin, stdin and digest(stdin))
+    )
     return remote.Command(
         name,
         connection=access.connection,
         create=f"sudo timeout -k 10 {timeout_seconds} {command}",
-        stdin=stdin,
-        triggers=[*([] if stdin is None else [digest(stdin)]), *triggers, access.vm_id],
+        stdin=text,
+        triggers=[*([identity] if identity else []), *triggers, access.vm_id],
         logging=logging,
         # sshd accepts no variables, and the last run's output has no business in the next one's environment.
         add_previous_output_in_env=False,
@@ -74,8 +88,3 @@ def machine_command(  # noqa: PLR0913 - each is one property of the command
             custom_timeouts=pulumi.CustomTimeouts(create=DIAL_TIMEOUT, update=DIAL_TIMEOUT),
         ),
     )
-
-
-def digest(text: pulumi.Input[str]) -> pulumi.Output[str]:
-    """The SHA-256 of a text, as secret as the text."""
-    return pulumi.Output.from_input(text).apply(lambda known: hashlib.sha256(known.encode()).hexdigest())
