@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import remote
 
+from components.dialling import REBOOTING
 from components.identity import digest, keyed_digest
 from components.machine_command import Access, SecretInput, machine_command
 from plan import NodePlan, bundle
@@ -62,6 +63,7 @@ class NodeSoftware(pulumi.ComponentResource):
             access=args.access,
             timeout_seconds=_TIMEOUT_SECONDS,
             triggers=[files.identity],
+            dialling=REBOOTING,
             logging=remote.Logging.STDOUT,
             parent=self,
             after=[converge],
@@ -72,6 +74,7 @@ class NodeSoftware(pulumi.ComponentResource):
             access=args.access,
             timeout_seconds=_TIMEOUT_SECONDS,
             triggers=[files.identity],
+            dialling=REBOOTING,
             logging=remote.Logging.STDERR,
             parent=self,
             after=[resume],
