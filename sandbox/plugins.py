@@ -1,23 +1,31 @@
-"""The stand-ins where the engine looks for its plugins: small programs that start them by this interpreter."""
+"""The stand-ins where the engine looks for its plugins: a program of Go, and small ones that start this interpreter."""
 
 import importlib.metadata
 import shlex
 import sys
 from pathlib import Path
 
-from sandbox import private_file
+from sandbox import private_file, toolchain
 from sandbox.virtualenv import CHECKOUT
 
 _LANGUAGE_HOST_VERSION = "3.259.0"
-_PROVIDERS = ("azure-native", "command", "kubernetes")
+_PROVIDERS = ("azure-native", "kubernetes")
 
 
 def install(folder: Path) -> None:
     """Into `folder`, the `plugins` of a PULUMI_HOME."""
     _install(folder / f"language-python-v{_LANGUAGE_HOST_VERSION}", "language-python", "language_host")
     for name in _PROVIDERS:
-        version = importlib.metadata.version(f"pulumi-{name}")
-        _install(folder / f"resource-{name}-v{version}", f"resource-{name}", name.replace("-", "_"))
+        _install(_provider(folder, name), f"resource-{name}", name.replace("-", "_"))
+    command = _provider(folder, "command") / "pulumi-resource-command"
+    command.parent.mkdir(parents=True, exist_ok=True)
+    command.unlink(missing_ok=True)
+    command.symlink_to(toolchain.command())
+
+
+def _provider(folder: Path, name: str) -> Path:
+    """Where the engine looks for the provider of the installed SDK."""
+    return folder / f"resource-{name}-v{importlib.metadata.version(f'pulumi-{name}')}"
 
 
 def _install(folder: Path, plugin: str, module: str) -> None:
