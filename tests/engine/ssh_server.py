@@ -28,6 +28,10 @@ class SshServer:
     resets: int = 0
     """How many connections more are ended before a banner, as a half-broken sshd does."""
     takes_logins: bool = True
+    password: str | None = None
+    """What a login without a key needs, told at once or when asked."""
+    asks: bool = False
+    """Whether it asks for the password instead of taking it."""
     accept_env: set[str] = field(default_factory=set)
     """As sshd's AcceptEnv."""
     transports: list[paramiko.Transport] = field(default_factory=list)
@@ -87,7 +91,20 @@ class _Policy(paramiko.ServerInterface):
         self._environment: dict[str, str] = {}
 
     def get_allowed_auths(self, _username: str) -> str:
-        return "publickey"
+        if self._server.password is None:
+            return "publickey"
+        return "keyboard-interactive" if self._server.asks else "password"
+
+    def check_auth_password(self, username: str, password: str) -> int:
+        self._username = username
+        return paramiko.AUTH_SUCCESSFUL if password == self._server.password else paramiko.AUTH_FAILED
+
+    def check_auth_interactive(self, username: str, _submethods: str) -> paramiko.InteractiveQuery:
+        self._username = username
+        return paramiko.InteractiveQuery("", "", ("Password: ", False))
+
+    def check_auth_interactive_response(self, responses: list[str]) -> int:
+        return paramiko.AUTH_SUCCESSFUL if responses == [self._server.password] else paramiko.AUTH_FAILED
 
     def check_auth_publickey(self, username: str, _key: paramiko.PKey) -> int:
         self._username = username  # asked twice: whether this key would do, then with its signature

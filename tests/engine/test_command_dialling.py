@@ -9,7 +9,7 @@ from pathlib import Path
 
 import paramiko
 import pytest
-from command_plugin import CommandPlugin, command_plugin, failing
+from command_plugin import CommandPlugin, failing
 from ssh_server import SshServer, new_key, ssh_server
 
 pytestmark = pytest.mark.engine
@@ -115,14 +115,6 @@ def test_what_no_dial_would_mend_fails_at_once(
     assert words == [said]
     assert server.dials == []
     assert plugin.display.texts == []
-
-
-def test_an_agent_of_the_environment_that_cannot_be_reached_fails_at_once(server: SshServer) -> None:
-    with command_plugin(SSH_AUTH_SOCK="/nowhere/agent") as plugin:
-        with failing() as words:
-            plugin.create(connection=server.connection, create="true")
-        assert words == ["dial unix /nowhere/agent: connect: no such file or directory"]
-    assert server.dials == []
 
 
 def test_unlimited_dialling_is_counted_and_ends_with_the_custom_timeout_and_without_a_reason(

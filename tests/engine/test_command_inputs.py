@@ -3,7 +3,7 @@
 import importlib.metadata
 
 import pytest
-from command_plugin import SECRET, SIGNATURE, UNKNOWN, CommandPlugin, failing, secret
+from command_plugin import SECRET, SIGNATURE, UNKNOWN, CommandPlugin, failing, secret, urn
 from google.protobuf import empty_pb2
 from google.protobuf.json_format import MessageToDict
 from pulumi.runtime.proto import provider_pb2 as pb
@@ -74,6 +74,9 @@ def test_other_resources_are_refused(plugin: CommandPlugin, token: str) -> None:
     with failing() as words:
         plugin.provider.Invoke(pb.InvokeRequest(tok="command:local:run"), timeout=10)
     assert words == ["the sandbox does not stand in for command:local:run"]
+    with failing() as words:
+        plugin.provider.Read(pb.ReadRequest(id="1", urn=urn(token)), timeout=10)
+    assert words == [f"the sandbox does not stand in for {token}"]
 
 
 def test_the_plugin_is_of_the_release_that_the_sdk_asks_for(plugin: CommandPlugin) -> None:
