@@ -27,7 +27,8 @@ class SshServer:
     """When each connection came."""
     resets: int = 0
     """How many connections more are ended before a banner, as a half-broken sshd does."""
-    takes_logins: bool = True
+    refuses: bool = False
+    """Whether no key of any client is good enough."""
     password: str | None = None
     """What a login without a key needs, told at once or when asked."""
     asks: bool = False
@@ -108,7 +109,7 @@ class _Policy(paramiko.ServerInterface):
 
     def check_auth_publickey(self, username: str, _key: paramiko.PKey) -> int:
         self._username = username  # asked twice: whether this key would do, then with its signature
-        return paramiko.AUTH_SUCCESSFUL if self._server.takes_logins else paramiko.AUTH_FAILED
+        return paramiko.AUTH_FAILED if self._server.refuses else paramiko.AUTH_SUCCESSFUL
 
     def check_channel_request(self, _kind: str, _chanid: int) -> int:
         self._server.logins.append(self._username)

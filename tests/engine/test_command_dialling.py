@@ -88,7 +88,7 @@ def test_without_a_host_key_any_is_accepted(server: SshServer, plugin: CommandPl
 
 
 def test_a_refused_login_is_tried_again(server: SshServer, plugin: CommandPlugin) -> None:
-    server.takes_logins = False
+    server.refuses = True
     with failing() as words:
         plugin.create(connection=server.connection, create="true")
     assert words[0] == (
