@@ -37,6 +37,7 @@ def build(tier: str) -> int:
     CANNOT_BOOT is the status when this machine cannot boot others; it has been said why.
     """
     toolchain.pulumi()
+    toolchain.command()
     if tier == "machines":
         if why := _obstacle():
             say(f"no machine can boot on this one: {why}")
@@ -54,6 +55,7 @@ def up(name: str, stack_file: Path) -> int:
         environment = Environment(sandbox.root, machines=True)
         with step("setting up"):
             toolchain.pulumi()
+            toolchain.command()
             _build_for_machines()
             Mirror(sandbox).start()
             environment.link_cluster_programs()

@@ -17,7 +17,7 @@ CHECKOUT = Path(__file__).parent.parent
 _NAME = "python"
 _REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
 _USES = """
-import grpc, paramiko, pydantic, yaml
+import grpc, pydantic, yaml
 import pulumi, pulumi.automation, pulumi_azure_native as azure, pulumi_kubernetes as kubernetes
 from pulumi_command import remote
 azure.compute.VirtualMachine, azure.devtestlab.GlobalSchedule, azure.network.Subnet, azure.resources.ResourceGroup

@@ -1,4 +1,4 @@
-"""The stand-ins where the engine looks for its plugins: small programs that start them by this interpreter."""
+"""The stand-ins where the engine looks for its plugins: a program of Go, and small ones that start this interpreter."""
 
 import importlib.metadata
 import shlex
@@ -6,22 +6,27 @@ import sys
 from pathlib import Path
 
 from sandbox import private_file
+from sandbox.tools import toolchain
 from sandbox.virtualenv import CHECKOUT
 
 _LANGUAGE_HOST_VERSION = "3.259.0"
-_PROVIDERS = {
-    "azure-native": "cloud.azure_native",
-    "command": "providers.command",
-    "kubernetes": "providers.kubernetes",
-}
+_PROVIDERS = {"azure-native": "cloud.azure_native", "kubernetes": "providers.kubernetes"}
 
 
 def install(folder: Path) -> None:
     """Into `folder`, the `plugins` of a PULUMI_HOME."""
     _install(folder / f"language-python-v{_LANGUAGE_HOST_VERSION}", "language-python", "providers.language_host")
     for name, module in _PROVIDERS.items():
-        version = importlib.metadata.version(f"pulumi-{name}")
-        _install(folder / f"resource-{name}-v{version}", f"resource-{name}", module)
+        _install(_provider(folder, name), f"resource-{name}", module)
+    command = _provider(folder, "command") / "pulumi-resource-command"
+    command.parent.mkdir(parents=True, exist_ok=True)
+    command.unlink(missing_ok=True)
+    command.symlink_to(toolchain.command())
+
+
+def _provider(folder: Path, name: str) -> Path:
+    """Where the engine looks for the provider of the installed SDK."""
+    return folder / f"resource-{name}-v{importlib.metadata.version(f'pulumi-{name}')}"
 
 
 def _install(folder: Path, plugin: str, module: str) -> None:

@@ -23,10 +23,6 @@ class Display:
     def __init__(self) -> None:
         self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(engine_address(), OPTIONS))
 
-    def status(self, urn: str, line: str) -> None:
-        """A line that shows beside the resource while it is worked on."""
-        self._engine.Log(engine_pb2.LogRequest(severity=engine_pb2.INFO, urn=urn, message=line, ephemeral=True))
-
     def info(self, line: str) -> None:
         """A line among the diagnostics of the whole run."""
         self._engine.Log(engine_pb2.LogRequest(severity=engine_pb2.INFO, message=line))

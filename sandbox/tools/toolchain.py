@@ -16,6 +16,7 @@ from sandbox.error import SandboxError
 
 _HERE = Path(__file__).parent
 _PULUMI, _KUBERNETES, _GPU = _HERE / "pulumi", _HERE / "kubernetes", _HERE.parent / "gpu"
+_COMMAND = _HERE / "command"
 _CALLED_AS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
 _OLDEST_GO = (1, 21)
 """From here on Go understands a newer go.mod and fetches the toolchain it names."""
@@ -35,6 +36,15 @@ def pulumi() -> Path:
         _go_build(_PULUMI, draft / "pulumi", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", f"-X {symbol}={version}")
 
     return _cached("pulumi", _PULUMI, _module_files(_PULUMI), build, "about 4 min") / "pulumi"
+
+
+def command() -> Path:
+    """The stand-in of pulumi-resource-command."""
+
+    def build(draft: Path) -> None:
+        _go_build(_COMMAND, draft / "pulumi-resource-command", ".", "")
+
+    return _cached("command", _COMMAND, _sources(_COMMAND), build, "about 1 min") / "pulumi-resource-command"
 
 
 def kubernetes() -> Path:

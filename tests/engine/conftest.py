@@ -5,6 +5,7 @@ from pathlib import Path
 
 import paramiko
 import pytest
+from command_plugin import CommandPlugin, command_plugin
 from ssh_server import SshServer, new_key, ssh_server
 
 from sandbox.engine.environment import Environment
@@ -14,9 +15,10 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build the CLI before the clock of the first test runs."""
+    """Build the CLI and the plugin before the clock of the first test runs."""
     if any(item.get_closest_marker("engine") for item in session.items) and not session.config.option.collectonly:
         toolchain.pulumi()
+        toolchain.command()
 
 
 @pytest.fixture(scope="session")
@@ -32,4 +34,11 @@ def server(tmp_path: Path) -> Iterator[SshServer]:
     """Keys of its own: `host` and `client` in the test's folder."""
     host_key = paramiko.Ed25519Key.from_private_key_file(str(new_key(tmp_path, "host")))
     with ssh_server(host_key, new_key(tmp_path, "client").read_text()) as running:
+        yield running
+
+
+@pytest.fixture
+def plugin() -> Iterator[CommandPlugin]:
+    """The command provider's stand-in, a process of the test's own."""
+    with command_plugin() as running:
         yield running

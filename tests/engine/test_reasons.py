@@ -11,7 +11,7 @@ import paramiko
 import pytest
 from ssh_server import SshServer, new_key, ssh_server
 
-from sandbox.environment import STACK, Environment
+from sandbox.engine.environment import STACK, Environment
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
 CHECKOUT = Path(__file__).resolve().parents[2]
