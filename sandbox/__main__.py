@@ -106,6 +106,7 @@ def _become(name: str, program: str, rest: list[str]) -> NoReturn:
     flags = {
         "kubectl": ["--kubeconfig", str(access.kubeconfig(root))],
         "ssh": ["-F", str(access.ssh_config(root))],
+        "pulumi": ["--cwd", str(environment.project())],
     }
     variables = environment.variables()
     os.chdir(CHECKOUT)
