@@ -109,6 +109,8 @@ def _become(name: str, program: str, rest: list[str]) -> NoReturn:
         "pulumi": ["--cwd", str(environment.project())],
     }
     variables = environment.variables()
+    if program != "pulumi":  # what a person looks with is not the engine's, and goes on when that is ended
+        variables = {name: value for name, value in variables.items() if not name.startswith("PULUMI_")}
     os.chdir(CHECKOUT)
     os.execvpe(program, [program, *flags.get(program, []), *rest], variables)  # noqa: S606 - no shell is meant
 

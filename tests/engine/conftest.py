@@ -7,7 +7,7 @@ import paramiko
 import pytest
 from ssh_server import SshServer, new_key, ssh_server
 
-from sandbox import toolchain
+from sandbox import recovery, toolchain
 from sandbox.environment import Environment
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -20,11 +20,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     """A Pulumi of its own without machines, its keys made once for all tests."""
     environment = Environment(tmp_path_factory.mktemp("engine") / "sandbox", machines=False)
     environment.prepare(CHECKOUT / "Pulumi.dev.yaml", None)
-    return environment
+    yield environment
+    recovery.end_plugins(environment.root)
 
 
 @pytest.fixture
