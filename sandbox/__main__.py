@@ -108,8 +108,11 @@ def _become(name: str, program: str, rest: list[str]) -> NoReturn:
     flags = {
         "kubectl": ["--kubeconfig", str(access.kubeconfig(root))],
         "ssh": ["-F", str(access.ssh_config(root))],
+        "pulumi": ["--cwd", str(environment.project())],
     }
     variables = environment.variables()
+    if program != "pulumi":  # what a person looks with is not the engine's, and goes on when that is ended
+        variables = {name: value for name, value in variables.items() if not name.startswith("PULUMI_")}
     os.chdir(CHECKOUT)
     os.execvpe(program, [program, *flags.get(program, []), *rest], variables)  # noqa: S606 - no shell is meant
 

@@ -109,6 +109,7 @@ def down(name: str) -> int:
                     machine.stop(sandbox, vm_id)
                 Mirror(sandbox).stop()
                 network.down(sandbox)
+        recovery.end_plugins(root)
         cache.remove(root)
     with contextlib.suppress(OSError):  # not empty: another sandbox
         root.parent.rmdir()
@@ -120,6 +121,7 @@ def down_all() -> int:
     """`down` for every sandbox of this user, and what killed ones left to nobody."""
     for name in _names():
         down(name)
+    recovery.end_plugins(default_root().parent)
     recovery.remove_dead_groups()
     return 0
 

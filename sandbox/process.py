@@ -5,7 +5,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,15 @@ class ProcessId:
             return None
         found = cls.of(pid)
         return found if found is not None and found.started == started else None
+
+    @property
+    def command(self) -> str:
+        """The first words of its command line, for people; empty once it is gone."""
+        try:
+            words = Path(f"/proc/{self.pid}/cmdline").read_text(errors="replace").split("\0")
+        except OSError:
+            return ""
+        return " ".join([words[0].rsplit("/", 1)[-1], *words[1:3]]).strip()
 
     def write(self, path: Path) -> None:
         draft = path.with_name(path.name + ".new")
@@ -90,6 +99,38 @@ class ProcessId:
         return None
 
 
+def started_with(variable: str) -> Iterator[tuple[ProcessId, str]]:
+    """(process, value) for every process of this host that was started with this variable in its environment.
+
+    Those of others, which may not be looked into, are left out, and so are this one and the ones it was started by.
+    """
+    own, mark = _own_line(), f"{variable}=".encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        process = ProcessId.of(int(folder.name))
+        if process is None or process.pid in own:
+            continue
+        try:
+            held = (folder / "environ").read_bytes()
+        except OSError:  # it ended meanwhile, or is another user's
+            continue
+        for entry in held.split(b"\0"):
+            if entry.startswith(mark):
+                yield process, os.fsdecode(entry.removeprefix(mark))
+                break
+
+
+def _own_line() -> set[int]:
+    """This process and those it descends from, as far as /proc shows them."""
+    line, pid = set(), os.getpid()
+    while pid:
+        line.add(pid)
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            break
+    return line
+
+
 def run(argv: Sequence[str], *, timeout: float = 60, stdin: bytes = b"") -> str:
     """Standard output. Raises SandboxError with the program's last words if it fails or outlasts ``timeout``."""
     try:
@@ -110,8 +151,10 @@ def detach(
     """Start ``python -m module FD ARGUMENTS…`` in a session of its own; returns once it has written to FD: it is ready.
 
     ``wrapper`` comes before the interpreter (``nsenter …``). Raises SandboxError with the end of ``log`` if it ends or
-    says nothing within ``timeout`` seconds. The caller is not its parent, so nobody has to wait for it.
+    says nothing within ``timeout`` seconds. The caller is not its parent, so nobody has to wait for it. Nothing of an
+    engine's environment goes with it: whoever ends what an engine left would end it too.
     """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
     ready, theirs = os.pipe()
     try:
         with log.open("ab") as output:
@@ -122,7 +165,7 @@ def detach(
                 stderr=output,
                 pass_fds=[theirs],
                 cwd="/",
-                env={**os.environ, "PYTHONPATH": str(_REPOSITORY)},
+                env={**environment, "PYTHONPATH": str(_REPOSITORY)},
                 check=True,
             )
         os.close(theirs)

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +15,11 @@ from sandbox.engine.environment import Environment
 from sandbox.error import SandboxError
 from sandbox.host import cgroup, machine
 from sandbox.instance import Sandbox, holders
-from sandbox.process import ProcessId
+from sandbox.process import ProcessId, started_with
 from sandbox.progress import say
 
 _ENGINE_SECONDS = 20
+_PLUGIN_SECONDS = 20
 
 
 def remove_dead_groups() -> None:
@@ -57,12 +59,30 @@ def end_engine(environment: Environment) -> None:
             engine.kill()
 
 
+def end_plugins(below: Path) -> None:
+    """End every process that was started with a PULUMI_HOME in or below this directory; say which.
+
+    Plugins do not notice that their engine was killed: they wait for it for ever, and so does what they started.
+    Raises SandboxError if one does not end.
+    """
+    ended, deadline = [], time.monotonic() + _PLUGIN_SECONDS
+    while found := [process for process, home in started_with("PULUMI_HOME") if Path(home).is_relative_to(below)]:
+        if time.monotonic() > deadline:  # one may start another while it is being ended, but not for ever
+            raise SandboxError(f"processes {', '.join(str(each.pid) for each in found)} of {below} start others anew")
+        for process in found:
+            ended.append(f"{process.command} ({process.pid})")
+            process.kill()
+    if ended:
+        say(f"of a killed command there still ran, and was ended: {'; '.join(ended)}")
+
+
 def recover(environment: Environment) -> None:
     """Take away what a killed engine left, so that the next one can go on from the state; say so if there was any.
 
     `pulumi refresh --clear-pending-creates` does the same to the state, but asks machines that may be dead.
     """
     end_engine(environment)
+    end_plugins(environment.root)
     found = []
     if any(environment.locks.rglob("*.json")):
         environment.output("cancel", "--yes")

@@ -1,6 +1,7 @@
 """The virtual environment with everything in requirements-dev.txt, kept in the cache.
 
 Runs on any Python ≥ 3.11 without packages, since it brings them: `python3 -m sandbox.virtualenv` prints its path.
+The `venv` that Pulumi.yaml names is not ours: `pulumi install` makes it, by `python -m venv`, whoever ran what before.
 """
 
 import os
@@ -10,6 +11,7 @@ import sysconfig
 from pathlib import Path
 
 from sandbox.cache import cached, digest, location
+from sandbox.cache import root as cache_root
 from sandbox.error import SandboxError
 from sandbox.progress import say
 
@@ -42,16 +44,15 @@ def virtualenv() -> Path:
     return place
 
 
-def link_into(checkout: Path) -> None:
-    """Give the checkout the `venv` that Pulumi.yaml names, unless it has one of its own."""
-    link, target = checkout / "venv", virtualenv()
-    if not os.access(checkout, os.W_OK):
-        return  # only a released CLI's own language host would miss it
-    ours = link.is_symlink() and link.readlink().parent.name == _NAME and not link.samefile(target)
-    if link.is_symlink() and (ours or not link.exists()):
-        link.unlink()
-    if not link.is_symlink() and not link.exists():
-        link.symlink_to(target)
+def remove_old_link(checkout: Path) -> None:
+    """Take away the link `venv` that earlier versions put into the checkout: `python -m venv` refuses to replace it."""
+    link = checkout / "venv"
+    if not link.is_symlink() or link.readlink().parts[-3:-1] != (cache_root().name, _NAME):
+        return
+    try:
+        link.unlink(missing_ok=True)
+    except OSError as error:
+        say(f"{link}, a link of an earlier version, stops `pulumi install`, and it cannot be removed: {error.strerror}")
 
 
 def _build(draft: Path, place: Path) -> None:
@@ -80,7 +81,7 @@ def _run(command: list[str], environment: dict[str, str] | None, remedy: str) ->
 
 if __name__ == "__main__":
     try:
-        link_into(CHECKOUT)
+        remove_old_link(CHECKOUT)
         print(virtualenv())
     except SandboxError as error:
         say(str(error))

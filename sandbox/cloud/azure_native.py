@@ -9,6 +9,7 @@ import ipaddress
 import json
 import re
 import uuid
+from typing import Protocol
 
 from sandbox.cloud import arm, azure_arguments
 from sandbox.cloud.arm import KINDS, Cloud, Records
@@ -26,18 +27,29 @@ _FIXED = {_MACHINE: ("hardwareProfile", "networkProfile"), "network:NetworkInter
 """What Azure changes with a stop or a restart and a running machine of the sandbox cannot."""
 
 
+class Machines(Protocol):
+    """Whoever boots and ends machines: `sandbox.host.machine`. Both raise SandboxError where they cannot."""
+
+    def start(self, sandbox: Sandbox, spec: machine.MachineSpec) -> None:
+        """Boot the machine; its description lies in its directory afterwards."""
+
+    def stop(self, sandbox: Sandbox, vm_id: str) -> None:
+        """End the machine and forget it. None there is fine."""
+
+
 def _kind(token: str) -> str:
     return token.removeprefix("azure-native:")
 
 
 class AzureNative(ResourceProvider):
-    """Resources in a file, machines through `sandbox.machine`."""
+    """Resources in a file, machines by whoever boots them."""
 
     name = "azure-native"
     delete_before_replace = True
 
-    def __init__(self) -> None:
+    def __init__(self, machines: Machines = machine) -> None:
         self._location: str | None = None
+        self._machines = machines
 
     def configure(self, config: Properties) -> None:
         self._location = config.get("location")
@@ -73,11 +85,11 @@ class AzureNative(ResourceProvider):
             records[new_id] = {"kind": kind, "inputs": inputs, "outputs": outputs}
         if spec is not None:
             try:
-                machine.start(sandbox, spec)
+                self._machines.start(sandbox, spec)
             except SandboxError as error:
                 with _cloud(sandbox).open() as records:
                     records.pop(new_id, None)
-                machine.stop(sandbox, spec.vm_id)
+                self._machines.stop(sandbox, spec.vm_id)
                 raise Failure(f"the machine {spec.name} did not start: {error}") from error
             _tell_logins(sandbox)
         return new_id, outputs
@@ -118,7 +130,7 @@ class AzureNative(ResourceProvider):
         sandbox = _sandbox()
         if _kind(token) == _MACHINE and state.get("vmId"):
             try:
-                machine.stop(sandbox, state["vmId"])
+                self._machines.stop(sandbox, state["vmId"])
             except SandboxError as error:
                 raise Failure(f"the machine {resource_id} did not end: {error}") from error
             _tell_logins(sandbox)

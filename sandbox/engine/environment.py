@@ -1,7 +1,7 @@
 """A Pulumi of the sandbox's own: home, plugins, state, passphrase, keys and one stack, all in the sandbox's directory.
 
 Nothing of the user's Pulumi is read or written: not the home, the login, the stacks nor the stack file, which is merged
-into a copy. The checkout is not written to.
+into a copy. The checkout is not written to: the project is a copy of Pulumi.yaml that names the checkout's program.
 """
 
 import json
@@ -23,7 +23,7 @@ from sandbox.engine import stack_file as stack_files
 from sandbox.error import SandboxError
 from sandbox.process import ProcessId, run
 from sandbox.tools import toolchain
-from sandbox.virtualenv import CHECKOUT
+from sandbox.virtualenv import CHECKOUT, virtualenv
 
 STACK = "sandbox"
 _NAMESPACE = "mig-k8s"
@@ -89,6 +89,17 @@ class Environment:
         }
         private_file.write(self.stack_file, yaml.safe_dump(merged, sort_keys=False, width=120))
 
+    def project(self) -> Path:
+        """Where the CLI is run: Pulumi.yaml of the checkout, with its program there and the cached interpreter."""
+        described = yaml.safe_load((CHECKOUT / "Pulumi.yaml").read_text())
+        described["main"] = str(CHECKOUT)
+        described["runtime"]["options"]["virtualenv"] = str(virtualenv())
+        file, text = self.root / "pulumi" / "program" / "Pulumi.yaml", yaml.safe_dump(described, sort_keys=False)
+        if not file.exists() or file.read_text() != text:
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_file.write(file, text)
+        return file.parent
+
     def link_cluster_programs(self) -> None:
         """Put kubectl and Helm where the kubernetes provider looks, built if need be."""
         _link(self.programs / "kubectl", toolchain.kubectl())
@@ -124,7 +135,7 @@ class Environment:
         terminal = sys.stdout.isatty()
         process = subprocess.Popen(
             self._command((*arguments, "--suppress-progress")),
-            cwd=CHECKOUT,
+            cwd=self.project(),
             env=self.variables(),
             stdout=None if terminal else subprocess.PIPE,
             text=True,
@@ -142,11 +153,11 @@ class Environment:
                 continue  # the terminal told the CLI too, which ends what it began first
             return status
 
-    def output(self, *arguments: str, stdin: str = "", project: Path = CHECKOUT) -> str:
+    def output(self, *arguments: str, stdin: str = "", project: Path | None = None) -> str:
         """The CLI's standard output. Raises SandboxError with what it said if it fails."""
         done = subprocess.run(
             self._command(arguments),
-            cwd=project,
+            cwd=project or self.project(),
             env=self.variables(),
             input=stdin,
             text=True,

@@ -1,13 +1,18 @@
-"""Stand-in for pulumi-resource-kubernetes 4.34: the real kubectl and Helm on PATH against the kubeconfig."""
+"""Stand-in for pulumi-resource-kubernetes 4.34: the real kubectl and Helm on PATH against the kubeconfig.
+
+The real one has both inside its own process, so what is started here ends when this process is killed.
+"""
 
 import hashlib
 import json
+import os
+import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import yaml
+from google.protobuf import empty_pb2
 
 from sandbox.providers.resource_provider import Failure, InvalidInput, NotReady, ResourceProvider, serve
 from sandbox.providers.values import UNKNOWN, Properties, has_unknown
@@ -16,6 +21,15 @@ _RELEASE = "kubernetes:helm.sh/v3:Release"
 _HELM_SECONDS = 300
 _GRACE_SECONDS = 60
 """Helm and kubectl keep their own time; this is how much longer they may take to say so."""
+_SWITCHES = {
+    "install": {"createNamespace": "--create-namespace", "atomic": "--atomic"},
+    "upgrade": {"atomic": "--atomic", "cleanupOnFail": "--cleanup-on-fail"},
+}
+_NOT_BEGUN = (
+    "cannot re-use a name that is still in use",
+    "another operation (install/upgrade/rollback) is in progress",
+)
+"""What Helm says to a release that a killed one left pending: nothing of ours was made."""
 _IDENTITY = ("metadata.name", "metadata.namespace", "kind", "apiVersion")
 
 
@@ -31,12 +45,14 @@ def _active_cluster(kubeconfig: str) -> dict[str, Any] | None:
 
 
 class Kubernetes(ResourceProvider):
-    """Objects by `kubectl apply`, releases by `helm upgrade --install`."""
+    """Objects by `kubectl apply`, releases by `helm install` and `helm upgrade`."""
 
     name = "kubernetes"
+    accept_secrets = True
 
     def __init__(self) -> None:
         self._kubeconfig = ""
+        self._running: set[subprocess.Popen[str]] = set()
 
     def configure(self, config: Properties) -> None:
         self._kubeconfig = config.get("kubeconfig") or ""
@@ -67,11 +83,11 @@ class Kubernetes(ResourceProvider):
 
     def create(self, token: str, _urn: str, inputs: Properties, timeout: float) -> tuple[str, Properties]:
         if token == _RELEASE:
-            return self._install(inputs)
+            return self._release("install", inputs)
         return self._apply(inputs, timeout)
 
     def update(self, token: str, _urn: str, _old: Properties, new: Properties, timeout: float) -> Properties:
-        return (self._install(new) if token == _RELEASE else self._apply(new, timeout))[1]
+        return (self._release("upgrade", new) if token == _RELEASE else self._apply(new, timeout))[1]
 
     def read(
         self, token: str, resource_id: str, state: Properties, inputs: Properties
@@ -110,18 +126,24 @@ class Kubernetes(ResourceProvider):
             new["version"] = yaml.safe_load(shown)["version"]
         return new
 
-    def _install(self, inputs: Properties) -> tuple[str, Properties]:
+    def Cancel(self, _request: object, _context: object) -> empty_pb2.Empty:
+        """The first Ctrl-C: Helm stops waiting and notes the release as failed, as inside the real provider."""
+        for process in tuple(self._running):
+            process.terminate()
+        return empty_pb2.Empty()
+
+    def _release(self, verb: str, inputs: Properties) -> tuple[str, Properties]:
         release = f"{inputs['namespace']}/{inputs['name']}"
         flags = ["-n", inputs["namespace"], "--timeout", f"{inputs['timeout']}s", "-f", "-"]
-        switches = {"createNamespace": "--create-namespace", "atomic": "--atomic", "cleanupOnFail": "--cleanup-on-fail"}
-        flags += [flag for name, flag in switches.items() if inputs.get(name)]
+        flags += [flag for name, flag in _SWITCHES[verb].items() if inputs.get(name)]
         flags += [] if inputs.get("skipAwait") else ["--wait"]
+        command = [verb, inputs["name"], *_chart(inputs), *flags]
         values = json.dumps(inputs.get("values") or {})
-        command = ["upgrade", "--install", inputs["name"], *_chart(inputs), *flags]
         try:
             self._call("helm", *command, stdin=values, seconds=inputs["timeout"] + _GRACE_SECONDS)
         except Failure as failure:
-            if not inputs.get("atomic") and self.read(_RELEASE, release, inputs, inputs)[0]:
+            untouched = inputs.get("atomic") or any(words in str(failure) for words in _NOT_BEGUN)
+            if not untouched and self.read(_RELEASE, release, inputs, inputs)[0]:
                 reason = f'Helm release "{release}" was created, but failed to initialize completely: {failure}'
                 raise NotReady(reason, release, inputs) from failure
             raise
@@ -144,21 +166,38 @@ class Kubernetes(ResourceProvider):
     def _call(self, tool: str, *arguments: str, stdin: str = "", seconds: float = _HELM_SECONDS) -> str:
         if _active_cluster(self._kubeconfig) is None:
             raise Failure("configured Kubernetes cluster is unreachable: unable to load the kubeconfig")
-        with tempfile.NamedTemporaryFile("w", prefix="kubeconfig-") as file:  # 0600, gone with the call
-            file.write(self._kubeconfig)
-            file.flush()
-            command = [tool, "--kubeconfig", file.name, *arguments]
+        if shutil.which(tool) is None:
+            raise Failure(f"{tool} is not on the sandbox's PATH: was it set up?")
+        kubeconfig = os.memfd_create("kubeconfig")  # no file: a killed process would leave it
+        try:
+            os.write(kubeconfig, self._kubeconfig.encode())
+            command = [tool, "--kubeconfig", f"/proc/self/fd/{kubeconfig}", *arguments]
+            status, said, errors = self._run(command, kubeconfig, stdin, seconds)
+        finally:
+            os.close(kubeconfig)
+        if status:
+            raise Failure(f"{tool} {arguments[0]}: {errors.strip()}")
+        return said
+
+    def _run(self, command: list[str], kept_open: int, stdin: str, seconds: float) -> tuple[int, str, str]:
+        """(exit status, standard output, standard error) of a program that does not outlive this process."""
+        with subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", *command],
+            pass_fds=[kept_open],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            self._running.add(process)
             try:
-                done = subprocess.run(
-                    command, input=stdin, text=True, capture_output=True, timeout=seconds, check=False
-                )
-            except FileNotFoundError:
-                raise Failure(f"{tool} is not on the sandbox's PATH: was it set up?") from None
+                said, errors = process.communicate(stdin, timeout=seconds)
             except subprocess.TimeoutExpired:
-                raise Failure(f"{tool} {arguments[0]}: no end after {seconds:.0f} s") from None
-        if done.returncode:
-            raise Failure(f"{tool} {arguments[0]}: {done.stderr.strip()}")
-        return done.stdout
+                process.kill()
+                raise Failure(f"{command[0]} {command[3]}: no end after {seconds:.0f} s") from None
+            finally:
+                self._running.discard(process)
+        return process.returncode, said, errors
 
 
 def _moved(old: str | None, new: str | None) -> bool:

@@ -34,17 +34,15 @@ def engine_address() -> str:
 
 
 def serve(add: Callable[[_Servicer, grpc.Server], None], servicer: _Servicer) -> NoReturn:
-    """Serve on loopback until the engine ends, whether it says so or is killed."""
+    """Serve on loopback until the engine says that it ends; one that is killed does not, and like the real we go on."""
     server = grpc.server(futures.ThreadPoolExecutor(32), options=OPTIONS)
     add(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     signal.signal(signal.SIGINT, _leave)  # the engine's way to end a plugin
     signal.signal(signal.SIGTERM, _leave)
-    engine = os.getppid()
     print(port, flush=True)  # the engine takes the port from the first line
-    while server.wait_for_termination(1) and os.getppid() == engine:  # True: a second has passed
-        pass
+    server.wait_for_termination()
     os._exit(0)
 
 

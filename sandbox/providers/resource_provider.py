@@ -1,4 +1,4 @@
-"""The gRPC half of a provider: plain properties in, plain properties out.
+"""The gRPC half of a provider: plain properties in, plain properties out; what came as a secret goes back as one.
 
 A stand-in overrides the lower-case methods; the methods with gRPC's names are the engine's side.
 """
@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
 import grpc
-from google.protobuf import any_pb2, empty_pb2
+from google.protobuf import any_pb2, empty_pb2, struct_pb2
 from google.rpc import status_pb2  # type: ignore[import-untyped]  # there are no types for it
 from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc
 from pulumi.runtime.proto import provider_pb2 as pb
 
 from sandbox.providers import plugin
-from sandbox.providers.values import Properties, changes, from_wire, to_wire, top
+from sandbox.providers.values import Properties, changes, from_wire, to_wire, top, with_secrets_of
 
 _Result = TypeVar("_Result")
 
@@ -45,6 +45,8 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     name = ""
     """The package, as in `pulumi-resource-NAME`."""
+    accept_secrets = False
+    """Whether secrets come wrapped. To others the engine unwraps them, and marks outputs of the same names itself."""
 
     @property
     def version(self) -> str:
@@ -110,17 +112,20 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Configure(self, request: pb.ConfigureRequest, _context: object) -> pb.ConfigureResponse:
         self.configure(from_wire(request.args))
-        # Without acceptSecrets the engine unwraps secrets before it asks, and marks outputs of the same names itself.
-        return pb.ConfigureResponse(acceptSecrets=False, acceptResources=False, supportsPreview=True)
+        return pb.ConfigureResponse(
+            acceptSecrets=self.accept_secrets, acceptResources=False, acceptOutputs=False, supportsPreview=True
+        )
 
     def Check(self, request: pb.CheckRequest, context: grpc.ServicerContext) -> pb.CheckResponse:
         old, new = from_wire(request.olds), from_wire(request.news)
         try:
-            checked = _told(context, lambda: self.check(request.type, request.name, old, new, request.randomSeed))
+            checked = _told(
+                context, request.news, lambda: self.check(request.type, request.name, old, new, request.randomSeed)
+            )
         except InvalidInput as error:
             failure = pb.CheckFailure(property=error.path, reason=str(error))
             return pb.CheckResponse(inputs=request.news, failures=[failure])
-        return pb.CheckResponse(inputs=to_wire(checked))
+        return pb.CheckResponse(inputs=_answer(request.news, checked))
 
     def Diff(self, request: pb.DiffRequest, _context: object) -> pb.DiffResponse:
         found = list(changes(from_wire(request.old_inputs), from_wire(request.news)))
@@ -146,29 +151,35 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
     def Create(self, request: pb.CreateRequest, context: grpc.ServicerContext) -> pb.CreateResponse:
         inputs = from_wire(request.properties)
         if request.preview:
-            return pb.CreateResponse(properties=to_wire(self.preview(request.type, {}, inputs)))
-        made, state = _told(context, lambda: self.create(request.type, request.urn, inputs, request.timeout))
-        return pb.CreateResponse(id=made, properties=to_wire(state))
+            return pb.CreateResponse(properties=_answer(request.properties, self.preview(request.type, {}, inputs)))
+        made, state = _told(
+            context, request.properties, lambda: self.create(request.type, request.urn, inputs, request.timeout)
+        )
+        return pb.CreateResponse(id=made, properties=_answer(request.properties, state))
 
     def Read(self, request: pb.ReadRequest, context: grpc.ServicerContext) -> pb.ReadResponse:
         state, inputs = from_wire(request.properties), from_wire(request.inputs)
-        found, state, inputs = _told(context, lambda: self.read(request.type, request.id, state, inputs))
-        return pb.ReadResponse(id=found, properties=to_wire(state), inputs=to_wire(inputs))
+        found, state, inputs = _told(
+            context, request.properties, lambda: self.read(request.type, request.id, state, inputs)
+        )
+        return pb.ReadResponse(
+            id=found, properties=_answer(request.properties, state), inputs=_answer(request.inputs, inputs)
+        )
 
     def Update(self, request: pb.UpdateRequest, context: grpc.ServicerContext) -> pb.UpdateResponse:
         old, new = from_wire(request.olds), from_wire(request.news)
         if request.preview:
-            return pb.UpdateResponse(properties=to_wire(self.preview(request.type, old, new)))
-        state = _told(context, lambda: self.update(request.type, request.urn, old, new, request.timeout))
-        return pb.UpdateResponse(properties=to_wire(state))
+            return pb.UpdateResponse(properties=_answer(request.news, self.preview(request.type, old, new)))
+        state = _told(context, request.news, lambda: self.update(request.type, request.urn, old, new, request.timeout))
+        return pb.UpdateResponse(properties=_answer(request.news, state))
 
     def Delete(self, request: pb.DeleteRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
         state = from_wire(request.properties)
-        _told(context, lambda: self.delete(request.type, request.urn, request.id, state))
+        _told(context, request.properties, lambda: self.delete(request.type, request.urn, request.id, state))
         return empty_pb2.Empty()
 
     def Invoke(self, request: pb.InvokeRequest, context: grpc.ServicerContext) -> pb.InvokeResponse:
-        result = _told(context, lambda: self.invoke(request.tok, from_wire(request.args)))
+        result = _told(context, request.args, lambda: self.invoke(request.tok, from_wire(request.args)))
         response = pb.InvokeResponse()
         getattr(response, "return").CopyFrom(to_wire(result))  # the field's name is a keyword of Python
         return response
@@ -177,14 +188,18 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
 
-def _told(context: grpc.ServicerContext, work: Callable[[], _Result]) -> _Result:
+def _answer(asked: struct_pb2.Struct, properties: Properties) -> struct_pb2.Struct:
+    return to_wire(with_secrets_of(asked, properties))
+
+
+def _told(context: grpc.ServicerContext, asked: struct_pb2.Struct, work: Callable[[], _Result]) -> _Result:
     """The result of `work`, or the failure told to the engine in its own terms."""
     try:
         return work()
     except NotReady as error:
         detail = any_pb2.Any()
-        reasons = [str(error)]
-        detail.Pack(pb.ErrorResourceInitFailed(id=error.resource_id, properties=to_wire(error.state), reasons=reasons))
+        reasons, state = [str(error)], _answer(asked, error.state)
+        detail.Pack(pb.ErrorResourceInitFailed(id=error.resource_id, properties=state, reasons=reasons))
         status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error), details=[detail])
         context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
         context.abort(grpc.StatusCode.UNKNOWN, str(error))

@@ -1,4 +1,8 @@
-"""The engine's property values as plain Python, and the differences between two of them."""
+"""The engine's property values as plain Python, their secrets beside them, and the differences between two of them.
+
+Output values, which know their dependencies, never come: the engine sends them to a provider with `acceptOutputs` only,
+and neither azure-native nor kubernetes says that.
+"""
 
 import json
 import re
@@ -17,18 +21,23 @@ _ABSENT = object()
 
 
 def from_wire(message: struct_pb2.Struct) -> Properties:
-    """Plain properties: whole numbers as ints, secrets unwrapped.
-
-    Secrets come wrapped only in CheckConfig, DiffConfig and Configure: elsewhere `acceptSecrets=False` has the engine
-    unwrap them.
-    """
+    """Plain properties: whole numbers as ints, secrets unwrapped. `with_secrets_of` puts the secrets back."""
     properties: Properties = _unwrapped(MessageToDict(message))
     return properties
 
 
 def to_wire(properties: Properties) -> struct_pb2.Struct:
-    """The message of plain properties."""
+    """The message of properties."""
     return ParseDict(properties, struct_pb2.Struct())
+
+
+def with_secrets_of(message: struct_pb2.Struct, properties: Properties) -> Properties:
+    """`properties`, with all that is secret what stands in `message` in the same place as a secret.
+
+    An object in both is looked into; whatever else holds a secret in `message` becomes one as a whole, a list too. So
+    does pulumi-kubernetes (annotateSecrets in provider/pkg/provider/provider.go).
+    """
+    return _marked(properties, MessageToDict(message))
 
 
 def changes(old: object, new: object, path: str = "") -> Iterator[tuple[str, str]]:
@@ -63,9 +72,31 @@ def has_unknown(value: object) -> bool:
     return value == UNKNOWN
 
 
+def _marked(properties: Properties, wrapped: Properties) -> Properties:
+    marked = dict(properties)
+    for key, given in wrapped.items():
+        if key not in marked:
+            continue
+        if isinstance(marked[key], dict) and isinstance(given, dict) and not _is_secret(given):
+            marked[key] = _marked(marked[key], given)
+        elif _has_secret(given) and not _is_secret(marked[key]):
+            marked[key] = {_SIGNATURE: _SECRET, "value": marked[key]}
+    return marked
+
+
+def _is_secret(value: object) -> bool:
+    return isinstance(value, dict) and value.get(_SIGNATURE) == _SECRET
+
+
+def _has_secret(value: object) -> bool:
+    if isinstance(value, dict):
+        return _is_secret(value) or any(_has_secret(item) for item in value.values())
+    return isinstance(value, list) and any(_has_secret(item) for item in value)
+
+
 def _unwrapped(value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
     if isinstance(value, dict):
-        if value.get(_SIGNATURE) == _SECRET:
+        if _is_secret(value):
             return _unwrapped(value["value"])
         return {key: _unwrapped(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -60,7 +60,7 @@ def main() -> int:
         programs = {
             "an empty program": project(home / "empty", _EMPTY),
             "the same providers and modules loaded": project(home / "providers", _EMPTY + _PROVIDERS),
-            "Pulumi.dev.yaml": _ROOT,
+            "Pulumi.dev.yaml": environment.project(),
         }
         taken: dict[str, list[float]] = {title: [] for title in programs}
         arguments = ("preview", "--non-interactive", "--config-file", str(environment.stack_file))

@@ -8,6 +8,7 @@ import pytest
 from command_plugin import CommandPlugin, command_plugin
 from ssh_server import SshServer, new_key, ssh_server
 
+from sandbox import recovery
 from sandbox.engine.environment import Environment
 from sandbox.tools import toolchain
 
@@ -22,11 +23,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     """A Pulumi of its own without machines, its keys made once for all tests."""
     environment = Environment(tmp_path_factory.mktemp("engine") / "sandbox", machines=False)
     environment.prepare(CHECKOUT / "Pulumi.dev.yaml", None)
-    return environment
+    yield environment
+    recovery.end_plugins(environment.root)
 
 
 @pytest.fixture

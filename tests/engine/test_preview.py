@@ -125,7 +125,7 @@ def test_without_a_sandbox_nothing_can_be_made(tmp_path: Path) -> None:
     flags = ["--yes", "--skip-preview", "--config-file", str(environment.stack_file)]
     done = subprocess.run(
         [environment.programs / "pulumi", "up", *flags],
-        cwd=CHECKOUT,
+        cwd=environment.project(),
         env=environment.variables(),
         text=True,
         capture_output=True,

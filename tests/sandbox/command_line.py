@@ -107,7 +107,7 @@ class CommandLine:
             "processes": [
                 process.name
                 for process in processes
-                if mark.search(_read(process / "cmdline").replace("\0", " ") + _read(process / "cgroup"))
+                if mark.search("".join(_read(process / name) for name in ("cmdline", "environ", "cgroup")))
                 and ProcessId.of(int(process.name))
             ],
             "mounts": [process.name for process in processes if mark.search(_read(process / "mountinfo"))],

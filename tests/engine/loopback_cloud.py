@@ -1,0 +1,74 @@
+"""The Azure stand-in whose machines are SSH servers on addresses of loopback, in a network namespace of the test's own.
+
+`python loopback_cloud.py ENGINE` is the plugin, `python loopback_cloud.py DIRECTORY ADDRESS` one machine. A machine has
+the host key of its user-data; what is run on it is answered by `stack_programs.py`, which notes it in its directory.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import paramiko
+import yaml
+from sandbox.providers.azure_native import AzureNative
+from ssh_server import SshServer
+
+from sandbox import private_file
+from sandbox.host.machine import MachineSpec
+from sandbox.instance import Sandbox
+from sandbox.process import ProcessId
+from sandbox.providers.resource_provider import serve
+
+_PROGRAMS = Path(__file__).with_name("stack_programs.py")
+
+
+class LoopbackMachines:
+    """Starts and ends such machines as `sandbox.host.machine` does real ones."""
+
+    def start(self, sandbox: Sandbox, spec: MachineSpec) -> None:
+        directory = sandbox.machine_directory(spec.vm_id)
+        directory.mkdir(parents=True)
+        private_file.write(directory / "user-data", spec.custom_data.decode())
+        login = {"name": spec.name, "address": spec.public_address, "user": spec.admin_username}
+        private_file.write(directory / "machine.json", json.dumps(login))
+        with (directory / "console.log").open("w") as log:
+            machine = subprocess.Popen(
+                [sys.executable, __file__, str(directory), spec.public_address],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+        assert machine.stdout
+        assert machine.stdout.readline() == b"listens\n", (directory / "console.log").read_text()
+
+    def stop(self, sandbox: Sandbox, vm_id: str) -> None:
+        directory = sandbox.machine_directory(vm_id)
+        if machine := ProcessId.read(directory / "machine.pid"):
+            machine.kill()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _machine(directory: Path, address: str) -> None:
+    programs = directory / "bin"
+    programs.mkdir()
+    script = f'#!/bin/sh\nexec {sys.executable} {_PROGRAMS} machine {directory} "$@"\n'
+    private_file.write(programs / "sudo", script, mode=0o700)
+    os.environ["PATH"] = f"{programs}:{os.environ['PATH']}"
+    key = directory / "host_key"
+    private_file.write(key, yaml.safe_load((directory / "user-data").read_text())["ssh_keys"]["ed25519_private"])
+    with socket.create_server((address, 22)) as listener:
+        ProcessId.me().write(directory / "machine.pid")
+        print("listens", flush=True)
+        SshServer(paramiko.Ed25519Key.from_private_key_file(str(key)), "", listener).serve()
+
+
+if __name__ == "__main__":
+    if Path(sys.argv[1]).is_dir():
+        _machine(Path(sys.argv[1]), sys.argv[2])
+    else:
+        serve(AzureNative(LoopbackMachines()))

@@ -1,0 +1,89 @@
+"""What answers in the place of a machine's programs, and of kubectl and Helm: each notes what it was asked.
+
+    python stack_programs.py machine DIRECTORY [timeout -k 10 N] COMMAND…
+    python stack_programs.py kubectl|helm DIRECTORY --kubeconfig FILE VERB…
+
+A cluster is known by the token in its kubeconfig, which every machine has of its own: a machine made anew has an empty
+one. Helm refuses as the real one does: a name that is taken, and an upgrade of what was never installed.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import yaml
+
+REPORT = {"version": 1, "passed": True, "started": "2026-11-26T15:00:00Z", "seconds": 1.0, "checks": [], "devices": []}
+
+
+def machine(directory: Path, words: list[str]) -> None:
+    command = words[4:] if words[:1] == ["timeout"] else words
+    asked = {"command": command, "stdin": len(sys.stdin.read())}
+    with (directory / "commands").open("a") as notes:
+        notes.write(json.dumps(asked) + "\n")
+    if command == ["cat", "/etc/rancher/rke2/rke2.yaml"]:
+        cluster = {"name": "default", "cluster": {"server": "https://127.0.0.1:6443"}}
+        user = {"name": "default", "user": {"token": directory.name}}
+        context = {"name": "default", "context": {"cluster": "default", "user": "default"}}
+        lists = {"clusters": [cluster], "users": [user], "contexts": [context]}
+        print(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", "current-context": "default", **lists}))
+    elif command[0] == "/usr/local/sbin/mig-verify":
+        print(json.dumps(REPORT))
+    else:
+        print("{}")
+
+
+def kubectl(cluster: Path, words: list[str]) -> None:
+    if words[0] == "apply":
+        thing = json.loads(sys.stdin.read())
+        objects = _read(cluster, "objects")
+        objects[f"{thing['kind']}/{thing['metadata']['name']}"] = thing
+        _write(cluster, "objects", objects)
+        print(json.dumps(thing | {"status": {"phase": "Active"}}))
+    elif words[0] == "get":
+        found = f"{words[1].capitalize()}/{words[2]}" in _read(cluster, "objects")
+        print(f"{words[1].lower()}/{words[2]}" if found else "")
+    else:
+        _refuse(f"not asked in this life: kubectl {' '.join(words)}")
+
+
+def helm(cluster: Path, words: list[str]) -> None:
+    releases, verb = _read(cluster, "releases"), words[0]
+    if verb == "show":
+        print(yaml.safe_dump({"apiVersion": "v2", "name": "gpu-operator", "version": "v26.7.0"}))
+    elif verb == "list":
+        wanted = words[words.index("--filter") + 1].strip("^$")
+        print(json.dumps([{"name": name} for name in releases if name == wanted]))
+    elif verb == "install" and words[1] in releases:
+        _refuse("Error: INSTALLATION FAILED: cannot re-use a name that is still in use")
+    elif verb == "upgrade" and words[1] not in releases:
+        _refuse(f'Error: UPGRADE FAILED: "{words[1]}" has no deployed releases')
+    elif verb in ("install", "upgrade"):
+        values = json.loads(sys.stdin.read())
+        _write(cluster, "releases", {**releases, words[1]: [*releases.get(words[1], []), values]})
+    else:
+        _refuse(f"not asked in this life: helm {' '.join(words)}")
+
+
+def _read(cluster: Path, name: str) -> dict:  # type: ignore[type-arg]
+    file = cluster / f"{name}.json"
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def _write(cluster: Path, name: str, content: object) -> None:
+    cluster.mkdir(parents=True, exist_ok=True)
+    (cluster / f"{name}.json").write_text(json.dumps(content))
+
+
+def _refuse(why: str) -> NoReturn:
+    sys.exit(why)
+
+
+if __name__ == "__main__":
+    program, directory, *words = sys.argv[1:]
+    if program == "machine":
+        machine(Path(directory), words)
+    else:
+        (user,) = yaml.safe_load(Path(words[1]).read_text())["users"]
+        {"kubectl": kubectl, "helm": helm}[program](Path(directory) / user["user"]["token"], words[2:])
