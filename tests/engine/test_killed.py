@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from ssh_server import SshServer
 
-from sandbox import recovery
+from sandbox import private_file, recovery
 from sandbox.environment import STACK, Environment
+from sandbox.instance import Sandbox
 from sandbox.process import detach, started_with
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -193,3 +194,20 @@ def test_a_machine_and_a_mirror_do_not_have_the_engines_environment(
     variables = (tmp_path / "variables").read_text().split("\n")
     assert "PYTHONPATH" in variables
     assert [name for name in variables if name.startswith("PULUMI_")] == []
+
+
+def test_what_people_look_with_is_not_the_engines_and_is_not_ended(tmp_path: Path) -> None:
+    """A `kubectl logs -f` goes on while the next `make sandbox` takes away what a killed one left."""
+    root = tmp_path / "mig-k8s" / "default"
+    Sandbox(name="default", root=root, network="10.99.255").save()
+    (root / "bin").mkdir()
+    for program in ("kubectl", "pulumi"):
+        private_file.write(root / "bin" / program, "#!/bin/sh\nenv\n", mode=0o700)
+
+    def seen(program: str) -> str:
+        command = [sys.executable, "-m", "sandbox", program, "version"]
+        variables = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
+        return subprocess.check_output(command, cwd=CHECKOUT, env=variables, text=True, timeout=60)
+
+    assert "PULUMI_HOME" not in seen("kubectl")
+    assert f"PULUMI_HOME={root}/pulumi/home\n" in seen("pulumi")
