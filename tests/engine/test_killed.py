@@ -124,11 +124,13 @@ def test_what_a_killed_cli_started_lives_on_until_down_ends_it(
 
 @pytest.mark.engine
 def test_the_lock_of_a_killed_cli_goes_with_cancel_and_its_pending_create_with_a_refresh(killed: Killed) -> None:
+    rows = (CHECKOUT / "README.md").read_text()
     up = ("up", "--yes", "--skip-preview")
     refused = killed.pulumi(*up)
     assert refused.returncode != 0
     assert "the stack is currently locked by 1 lock(s)" in refused.stderr
-    assert "pulumi cancel" in refused.stderr
+    assert "| `the stack is currently locked by 1 lock(s)` |" in rows
+    assert "`pulumi cancel`, then `pulumi up`" in rows
 
     assert killed.pulumi("cancel", "--yes").returncode == 0
     again = killed.pulumi(*up)
@@ -137,6 +139,8 @@ def test_the_lock_of_a_killed_cli_goes_with_cancel_and_its_pending_create_with_a
         said = done.stdout + done.stderr
         assert "Attempting to deploy or update resources with 1 pending operations from previous deployment" in said
         assert "::command:remote:Command::slow, interrupted while creating" in said
+    assert "pending operations from previous deployment … interrupted while creating` |" in rows
+    assert "`pulumi refresh --clear-pending-creates --yes`" in rows
 
     cleared = killed.pulumi("refresh", "--clear-pending-creates", "--yes", "--skip-preview")
     assert cleared.returncode == 0, cleared.stdout + cleared.stderr
