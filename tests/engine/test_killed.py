@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from ssh_server import SshServer
 
-from sandbox import recovery
+from sandbox import private_file, recovery
 from sandbox.engine.environment import STACK, Environment
+from sandbox.instance import Sandbox
 from sandbox.process import detach, started_with
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -123,11 +124,13 @@ def test_what_a_killed_cli_started_lives_on_until_down_ends_it(
 
 @pytest.mark.engine
 def test_the_lock_of_a_killed_cli_goes_with_cancel_and_its_pending_create_with_a_refresh(killed: Killed) -> None:
+    rows = (CHECKOUT / "README.md").read_text()
     up = ("up", "--yes", "--skip-preview")
     refused = killed.pulumi(*up)
     assert refused.returncode != 0
     assert "the stack is currently locked by 1 lock(s)" in refused.stderr
-    assert "pulumi cancel" in refused.stderr
+    assert "| `the stack is currently locked by 1 lock(s)` |" in rows
+    assert "`pulumi cancel`, then `pulumi up`" in rows
 
     assert killed.pulumi("cancel", "--yes").returncode == 0
     again = killed.pulumi(*up)
@@ -136,6 +139,8 @@ def test_the_lock_of_a_killed_cli_goes_with_cancel_and_its_pending_create_with_a
         said = done.stdout + done.stderr
         assert "Attempting to deploy or update resources with 1 pending operations from previous deployment" in said
         assert "::command:remote:Command::slow, interrupted while creating" in said
+    assert "pending operations from previous deployment … interrupted while creating` |" in rows
+    assert "`pulumi refresh --clear-pending-creates --yes`" in rows
 
     cleared = killed.pulumi("refresh", "--clear-pending-creates", "--yes", "--skip-preview")
     assert cleared.returncode == 0, cleared.stdout + cleared.stderr
@@ -193,3 +198,20 @@ def test_a_machine_and_a_mirror_do_not_have_the_engines_environment(
     variables = (tmp_path / "variables").read_text().split("\n")
     assert "PYTHONPATH" in variables
     assert [name for name in variables if name.startswith("PULUMI_")] == []
+
+
+def test_what_people_look_with_is_not_the_engines_and_is_not_ended(tmp_path: Path) -> None:
+    """A `kubectl logs -f` goes on while the next `make sandbox` takes away what a killed one left."""
+    root = tmp_path / "mig-k8s" / "default"
+    Sandbox(name="default", root=root, network="10.99.255").save()
+    (root / "bin").mkdir()
+    for program in ("kubectl", "pulumi"):
+        private_file.write(root / "bin" / program, "#!/bin/sh\nenv\n", mode=0o700)
+
+    def seen(program: str) -> str:
+        command = [sys.executable, "-m", "sandbox", program, "version"]
+        variables = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
+        return subprocess.check_output(command, cwd=CHECKOUT, env=variables, text=True, timeout=60)
+
+    assert "PULUMI_HOME" not in seen("kubectl")
+    assert f"PULUMI_HOME={root}/pulumi/home\n" in seen("pulumi")
