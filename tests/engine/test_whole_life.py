@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import yaml
 from install_step import install
-from sandbox.environment import Environment
 
 from sandbox import private_file, recovery
+from sandbox.engine.environment import Environment
 from sandbox.instance import Sandbox
 
 pytestmark = pytest.mark.engine
