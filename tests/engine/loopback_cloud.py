@@ -14,10 +14,10 @@ from pathlib import Path
 
 import paramiko
 import yaml
-from sandbox.providers.azure_native import AzureNative
 from ssh_server import SshServer
 
 from sandbox import private_file
+from sandbox.cloud.azure_native import AzureNative
 from sandbox.host.machine import MachineSpec
 from sandbox.instance import Sandbox
 from sandbox.process import ProcessId

@@ -11,8 +11,8 @@ import pytest
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import provider_pb2 as pb
-from sandbox.providers.azure_native import AzureNative
 
+from sandbox.cloud.azure_native import AzureNative
 from sandbox.process import ProcessId
 from sandbox.providers.kubernetes import Kubernetes
 from sandbox.providers.resource_provider import Failure, NotReady
