@@ -144,7 +144,8 @@ def command_plugin(**variables: str) -> Iterator[CommandPlugin]:
     port = engine.add_insecure_port("127.0.0.1:0")
     engine.start()
     environment = {"PATH": os.environ["PATH"], **variables}
-    arguments = [toolchain.command(), f"127.0.0.1:{port}"]
+    # Tests that run in the background of a shell ignore SIGINT, and so would the plugin.
+    arguments = ["env", "--default-signal=INT", toolchain.command(), f"127.0.0.1:{port}"]
     with subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             address = f"127.0.0.1:{int(process.stdout.readline())}"

@@ -39,6 +39,15 @@ def test_a_secret_unknown_in_a_list_is_lost_and_one_that_is_a_string_survives(pl
     assert MessageToDict(known)["triggers"] == ["a", UNKNOWN]
 
 
+def test_secrets_stay_secret_in_the_state_and_the_output_does_not_become_one(
+    server: SshServer, plugin: CommandPlugin
+) -> None:
+    state = plugin.create(connection=server.connection, create=secret("cat"), stdin=secret("told"))
+    assert state["stdout"] == "told"
+    assert (state["create"], state["stdin"]) == (secret("cat"), secret("told"))
+    assert set(state["connection"]) == {SIGNATURE, "value"}
+
+
 @pytest.mark.parametrize(
     ("inputs", "property_", "reason"),
     [

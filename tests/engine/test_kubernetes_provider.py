@@ -169,7 +169,10 @@ def test_helm_ends_with_a_provider_that_is_killed(helm: Path) -> None:
         begun = ProcessId.of(int((helm / "begun").read_text()))
         provider.kill()
         assert begun is not None
-        assert begun.wait(20), "helm went on for 20 s after its provider was killed"
+        try:
+            assert begun.wait(20), "helm went on for 20 s after its provider was killed"
+        finally:
+            begun.kill()
     assert (helm / "kubeconfig").read_text() == HERE
     assert [path.name for path in helm.iterdir() if "kubeconfig" in path.name] == ["kubeconfig"]
 
