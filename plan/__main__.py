@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 from plan.problems import Problems
+from plan.reading import needed_secrets, read_settings
 from plan.stack import StackPlan, plan_stack
 from plan.stack_file.document import StackFile, read_stack_file
-from plan.stack_file.reading import needed_secrets, read_settings
 from plan.stack_file.settings import Settings
 
 

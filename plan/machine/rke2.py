@@ -6,12 +6,30 @@ from plan.machine.node import NodePlan
 
 TOKEN_PATH = "/etc/rancher/rke2/token"  # noqa: S105 - where the token lies, not the token
 
-MANAGED_KEYS = (
-    "node-name", "node-ip", "cni", "tls-san", "write-kubeconfig-mode", "cluster-cidr", "service-cidr", "node-label",
-    "node-taint", "server", "token", "token-file", "agent-token", "agent-token-file", "profile", "write-kubeconfig",
-    "data-dir", "with-node-id", "disable-agent", "https-listen-port",
-)  # fmt: skip
-"""Keys whose value this program decides, or on whose default its scripts and the security group rely."""
+MANAGED_KEYS = {
+    "node-name": "Use name of the pool.",
+    "node-ip": "",
+    "cni": "Use rke2.cni.",
+    "tls-san": "Use rke2.tlsSans.",
+    "write-kubeconfig-mode": "",
+    "cluster-cidr": "Use network.podCidr.",
+    "service-cidr": "Use network.serviceCidr.",
+    "node-label": "Use nodeLabels of the pool.",
+    "node-taint": "Use nodeTaints of the pool.",
+    "server": "",
+    "token": "Set it as a secret: pulumi config set --secret mig-k8s:rke2Token < FILE",
+    "token-file": "",
+    "agent-token": "",
+    "agent-token-file": "",
+    "profile": "Use rke2.cis.",
+    "write-kubeconfig": "",
+    "data-dir": "",
+    "with-node-id": "",
+    "disable-agent": "",
+    "https-listen-port": "",
+}
+"""Keys whose value this program decides, or on whose default its scripts and the security group rely; and what a stack
+file does instead, where it can."""
 
 
 def config(node: NodePlan, *, public_address: str) -> dict[str, Any]:
