@@ -19,8 +19,8 @@ _HOST_TOOLKIT = {
     ("cdi", "nriPluginEnabled"): "the chart takes it only with its own toolkit, and the host brings that",
 }
 _GONE = {("operator", "defaultRuntime"): "the operator finds the runtime itself since v25.3"}
-_KEY_TABLE = Path(__file__).parent.parent / "stack_file" / "data" / "gpu-operator-v26.7-values.yaml"
-_KEY_TABLE_RELEASE = "v26.7."
+_KEY_TABLE_RELEASE = "v26.7"
+_KEY_TABLE = Path(__file__).parent.parent / f"stack_file/data/gpu-operator-{_KEY_TABLE_RELEASE}-values.yaml"
 
 
 def managed_rke2_keys(settings: Settings) -> Iterator[Problem]:
@@ -81,7 +81,7 @@ def _below(values: Mapping[str, Any], path: tuple[str, ...]) -> object:
 def unknown_helm_values(settings: Settings) -> Iterator[Problem]:
     """Values the chart does not have: it has no schema, so Helm would ignore them without a word."""
     operator = settings.gpu_operator
-    if operator.values and operator.version.startswith(_KEY_TABLE_RELEASE):
+    if operator.values and operator.version.startswith(f"{_KEY_TABLE_RELEASE}."):
         yield from _unknown(operator.values, _chart_keys(), ())
 
 
