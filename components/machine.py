@@ -130,7 +130,7 @@ class Machine(pulumi.ComponentResource):
             user=vm.admin_username,
             host_key=args.keys.host_public,
             private_key=args.keys.admin_private,
-            agent_socket_path=args.plan.settings.ssh.agent_socket_path,
+            agent_socket_path=vm.agent_socket_path,
             vm_id=machine.vm_id,
         )
         self.register_outputs({"address": address.ip_address, "vm_id": machine.vm_id})

@@ -11,7 +11,7 @@ from components.dialling import REBOOTING
 from components.identity import digest, keyed_digest
 from components.machine_command import Access, SecretInput, machine_command
 from plan import NodePlan, bundle
-from plan.machine.rke2 import TOKEN_PATH, has_token
+from plan.machine.rke2 import TOKEN_PATH
 
 _TIMEOUT_SECONDS = 3600
 
@@ -85,7 +85,7 @@ class NodeSoftware(pulumi.ComponentResource):
 def _files(args: NodeSoftwareArgs) -> SecretInput:
     """The machine's bundle, with the token as one more file where there is one."""
     public = args.access.address.apply(lambda address: bundle(args.plan, public_address=address))
-    if args.token is None or not has_token(args.plan):
+    if args.token is None or not args.plan.has_token:
         return SecretInput(text=public, identity=digest(public))
     token = pulumi.Output.from_input(args.token).apply(str.strip)
     return SecretInput(

@@ -18,9 +18,9 @@ from plan.stack_file.values import (
     locators,
     names,
     numbers,
-    public_key,
     releases,
     schedule,
+    ssh_keys,
 )
 
 TagKey = Annotated[str, AfterValidator(names.tag_key)]
@@ -34,7 +34,7 @@ PlainText = Annotated[str, AfterValidator(locators.plain_text)]
 class Ssh(Section):
     """Who the machines let in."""
 
-    public_key: Annotated[str, AfterValidator(public_key.public_key)]
+    public_key: Annotated[str, AfterValidator(ssh_keys.public_key)]
     agent_socket_path: Annotated[str, AfterValidator(locators.socket_path)] | None = None
 
 
@@ -50,20 +50,20 @@ class Driver(Section):
     """The NVIDIA driver of the machines."""
 
     source: Literal["ubuntu", "image"] = "ubuntu"
-    branch: int = 580
+    branch: int = releases.DRIVER_BRANCH
     open_kernel_modules: bool = False
 
 
 class Toolkit(Section):
     """The NVIDIA container toolkit."""
 
-    version: Annotated[str, AfterValidator(releases.toolkit_version)] = "1.20.0-1"
+    version: Annotated[str, AfterValidator(releases.toolkit_version)] = releases.TOOLKIT
 
 
 class Rke2(Section):
     """Kubernetes."""
 
-    version: Annotated[str, AfterValidator(releases.rke2_version)] = "v1.35.7+rke2r1"
+    version: Annotated[str, AfterValidator(releases.rke2_version)] = releases.RKE2
     cni: Literal["calico", "canal", "cilium"] = "calico"
     tls_sans: tuple[Annotated[str, AfterValidator(names.subject_name)], ...] = ()
     sha256: Annotated[str, AfterValidator(locators.sha256)] | None = None
@@ -74,7 +74,7 @@ class Rke2(Section):
 class GpuOperator(Section):
     """The GPU Operator's Helm release."""
 
-    version: Annotated[str, AfterValidator(releases.operator_version)] = "v26.7.0"
+    version: Annotated[str, AfterValidator(releases.operator_version)] = releases.OPERATOR
     namespace: Annotated[str, AfterValidator(names.namespace)] = "gpu-operator"
     values: dict[str, Any] = Field(default_factory=dict)
     timeout_minutes: Annotated[int, AfterValidator(numbers.between(10, 120, "minutes"))] = 30
@@ -111,7 +111,7 @@ class Vm(Section):
     """What all machines have in common."""
 
     admin_username: Annotated[str, AfterValidator(names.admin_username)] = "azureuser"
-    image: Annotated[str, AfterValidator(images.image_urn)] = "Canonical:ubuntu-24_04-lts:server:latest"
+    image: Annotated[str, AfterValidator(images.image_urn)] = images.DEFAULT
     os_disk: OsDisk = OsDisk()
     security_type: Literal["TrustedLaunch", "Standard"] = "TrustedLaunch"
     zone: Literal["1", "2", "3"] | None = None

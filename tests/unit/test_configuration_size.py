@@ -6,8 +6,8 @@ import json
 import pytest
 
 from plan import Problems
-from plan.stack_file import parse
 from plan.stack_file.configuration_size import size_problems, variable_bytes
+from plan.stack_file.document import parse
 
 EMPTY = 14 + 2 + 1
 """`PULUMI_CONFIG=`, `{}` and the zero byte."""

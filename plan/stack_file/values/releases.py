@@ -18,11 +18,13 @@ from dataclasses import dataclass
 
 from plan.problems import Refusal
 
-KUBERNETES_MINORS = (33, 36)
 NEWEST_RKE2 = {33: "v1.33.13+rke2r2", 34: "v1.34.10+rke2r1", 35: "v1.35.7+rke2r1", 36: "v1.36.3+rke2r1"}
+"""By Kubernetes minor: those that the GPU Operator supports."""
 OPERATOR_RELEASES = ("26.3", "26.6", "26.7")
-NEWEST_OPERATOR = "v26.7.0"
 OLDEST_TOOLKIT = (1, 18)
+
+# What a stack gets that chooses nothing else.
+RKE2, OPERATOR, TOOLKIT, DRIVER_BRANCH = NEWEST_RKE2[35], "v26.7.0", "1.20.0-1", 580
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,10 @@ def rke2_version(text: str) -> str:
         raise Refusal(
             "a channel, which moves under your feet" if channel else "not an RKE2 release",
             allowed="vX.Y.Z+rke2rN",
-            remedy=f"Write {NEWEST_RKE2[35]}.",
+            remedy=f"Write {RKE2}.",
         )
     minor = int(match[1])
-    first, last = KUBERNETES_MINORS
+    first, last = min(NEWEST_RKE2), max(NEWEST_RKE2)
     if not first <= minor <= last:
         newest = NEWEST_RKE2[min(max(minor, first), last)]
         raise Refusal(
@@ -73,12 +75,12 @@ def operator_version(text: str) -> str:
     """A chart version of the GPU Operator that is not at its end of life."""
     match = re.fullmatch(r"v(\d{2}\.\d{1,2})\.\d+", text)
     if match is None:
-        raise Refusal("not a GPU Operator release", allowed="vYY.M.P", remedy=f"Write {NEWEST_OPERATOR}.")
+        raise Refusal("not a GPU Operator release", allowed="vYY.M.P", remedy=f"Write {OPERATOR}.")
     if match[1] not in OPERATOR_RELEASES:
         raise Refusal(
             f"GPU Operator {match[1]} is at its end of life or unknown",
             allowed=", ".join(f"v{release}.x" for release in OPERATOR_RELEASES),
-            remedy=f"Write {NEWEST_OPERATOR}.",
+            remedy=f"Write {OPERATOR}.",
         )
     return text
 
@@ -87,10 +89,14 @@ def toolkit_version(text: str) -> str:
     """An exact Debian version of the container toolkit."""
     match = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)-(\d+)", text)
     if match is None:
-        raise Refusal("not a package version of nvidia-container-toolkit", allowed="X.Y.Z-N", remedy="Write 1.20.0-1.")
+        raise Refusal(
+            "not a package version of nvidia-container-toolkit", allowed="X.Y.Z-N", remedy=f"Write {TOOLKIT}."
+        )
     if (int(match[1]), int(match[2])) < OLDEST_TOOLKIT:
         raise Refusal(
-            "too old for the CDI that the GPU Operator turns on", allowed="1.18.0-1 or newer", remedy="Write 1.20.0-1."
+            "too old for the CDI that the GPU Operator turns on",
+            allowed="1.18.0-1 or newer",
+            remedy=f"Write {TOOLKIT}.",
         )
     return text
 
