@@ -9,7 +9,7 @@ from pulumi.runtime.config import CONFIG, is_config_secret
 
 from components.machine import SshKeys
 from plan import Problem, Problems, public_half
-from plan.shapes import SECRET_KEYS
+from plan.stack_file.shapes import SECRET_KEYS
 
 NAMESPACE = "mig-k8s"
 

@@ -7,7 +7,8 @@ import pulumi
 from pulumi_command import remote
 
 from components.machine_command import Access, machine_command
-from plan import GpuOperatorPlan, NodePlan, StackPlan, mig_manager
+from plan import GpuOperatorPlan, NodePlan, StackPlan
+from plan.cluster import mig_manager
 
 _WITHDRAW_SECONDS = 1200
 """mig-apply may wait 300 s each for paused GPU clients to end and for drained pods, besides the change itself."""

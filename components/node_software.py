@@ -9,7 +9,7 @@ from pulumi_command import remote
 
 from components.machine_command import Access, digest, machine_command
 from plan import NodePlan, bundle
-from plan.rke2 import TOKEN_PATH, has_token
+from plan.machine.rke2 import TOKEN_PATH, has_token
 
 _TIMEOUT_SECONDS = 3600
 

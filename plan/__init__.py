@@ -1,15 +1,15 @@
 """Pure decisions: from the text of a stack file to everything that will be made. Never imports pulumi, never does I/O
 but to read the static files of cloud-init/."""
 
-from plan.gpu_operator import GpuOperatorPlan
-from plan.machine_files import MachineFile, bundle, machine_files
-from plan.node import NodePlan, VmPlan, layout_json
+from plan.cluster.gpu_operator import GpuOperatorPlan
+from plan.machine.files import MachineFile, bundle, machine_files
+from plan.machine.node import NodePlan, VmPlan, layout_json
+from plan.machine.user_data import user_data
 from plan.problems import Problem, Problems
-from plan.reading import read_settings
-from plan.settings import Settings
-from plan.ssh_key import public_half
 from plan.stack import NetworkPlan, StackPlan, VerificationPlan, plan_stack
-from plan.user_data import user_data
+from plan.stack_file.reading import read_settings
+from plan.stack_file.settings import Settings
+from plan.stack_file.values.ssh_key import public_half
 
 __all__ = [
     "GpuOperatorPlan",

@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 from plan.problems import Problems
-from plan.reading import needed_secrets, read_settings
-from plan.settings import Settings
 from plan.stack import StackPlan, plan_stack
-from plan.stack_file import StackFile, read_stack_file
+from plan.stack_file.document import StackFile, read_stack_file
+from plan.stack_file.reading import needed_secrets, read_settings
+from plan.stack_file.settings import Settings
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,9 +68,9 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from plan.drawing import WIDTH, draw  # noqa: PLC0415 - `check` is to start fast
-    from plan.summary import summary  # noqa: PLC0415
-    from plan.svg import picture  # noqa: PLC0415
+    from plan.report.drawing import WIDTH, draw  # noqa: PLC0415 - `check` is to start fast
+    from plan.report.summary import summary  # noqa: PLC0415
+    from plan.report.svg import picture  # noqa: PLC0415
 
     _, _, stack = _read(options.file)
     plan = summary(stack)
@@ -86,7 +86,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _digest(options: argparse.Namespace) -> int:
-    from plan.digest import digest  # noqa: PLC0415 - `check` is to start fast
+    from plan.report.digest import digest  # noqa: PLC0415 - `check` is to start fast
 
     _, _, old = _read(options.old)
     _, _, new = _read(options.new)

@@ -4,16 +4,16 @@ import ipaddress
 import json
 from dataclasses import asdict, dataclass
 
-from plan.expectations import expected_nodes
-from plan.gpu_operator import GpuOperatorPlan, gpu_operator_plan
-from plan.layout import GpuLayout, Layout
-from plan.nearest import refusal, written
-from plan.node import AutoShutdownPlan, ImagePlan, NodePlan, SpotPlan, VmPlan
-from plan.node_pool import NodePool
-from plan.placement import best_placement
+from plan.cluster.expectations import expected_nodes
+from plan.cluster.gpu_operator import GpuOperatorPlan, gpu_operator_plan
+from plan.gpu.layout import GpuLayout, Layout
+from plan.gpu.nearest import refusal, written
+from plan.gpu.placement import best_placement
+from plan.machine.node import AutoShutdownPlan, ImagePlan, NodePlan, SpotPlan, VmPlan
+from plan.machine.user_data import user_data_bytes
 from plan.problems import Problems
-from plan.settings import Settings
-from plan.user_data import user_data_bytes
+from plan.stack_file.node_pool import NodePool
+from plan.stack_file.settings import Settings
 
 VERIFY_NAMESPACE = "mig-k8s-verify"
 

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from sandbox import access, fault, lifecycle
+from sandbox import lifecycle
 from sandbox.error import SandboxError
+from sandbox.faults import fault
+from sandbox.host import access
 from sandbox.instance import Sandbox, default_root
 from sandbox.progress import say
 from sandbox.virtualenv import CHECKOUT

@@ -5,12 +5,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from sandbox import access, cache, host_packages, image, machine, network, recovery, report, supplies, toolchain
-from sandbox.environment import Environment
+from sandbox import cache, network, recovery, report, supplies
+from sandbox.engine.environment import Environment
 from sandbox.error import SandboxError
+from sandbox.host import access, image, machine
+from sandbox.host import packages as host_packages
 from sandbox.instance import Sandbox, default_root, free_network
-from sandbox.mirror import Mirror
+from sandbox.mirror.server import Mirror
 from sandbox.progress import say, step
+from sandbox.tools import toolchain
 from scripts import verify as verification
 
 CANNOT_BOOT = 3

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sandbox import cgroup, machine, network
-from sandbox.environment import Environment
+from sandbox import network
+from sandbox.cloud.arm import Cloud
+from sandbox.engine.environment import Environment
 from sandbox.error import SandboxError
+from sandbox.host import cgroup, machine
 from sandbox.instance import Sandbox, holders
 from sandbox.process import ProcessId
 from sandbox.progress import say
-from sandbox.providers.arm import Cloud
 
 _ENGINE_SECONDS = 20
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sandbox import access
-from sandbox.environment import Environment
+from sandbox.engine.environment import Environment
+from sandbox.host import access
 from sandbox.instance import Sandbox
 from scripts.verification_report import summary
 from scripts.verify import first_server

@@ -6,12 +6,13 @@ from typing import Any
 
 import yaml
 
-from plan.settings import Rke2
-from sandbox import packages, registry, toolchain
+from plan.stack_file.settings import Rke2
 from sandbox.gpu_operator import release as gpu_operator
 from sandbox.instance import Sandbox
-from sandbox.mirror import Mirror
+from sandbox.mirror import packages, registry
+from sandbox.mirror.server import Mirror
 from sandbox.rke2 import artifact as rke2
+from sandbox.tools import toolchain
 
 
 def publish(sandbox: Sandbox, stack_file: Path) -> dict[str, str]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from plan import Problems, read_settings
-from plan.stack_file import read_stack_file
+from plan.stack_file.document import read_stack_file
 from scripts.verification_report import junit, summary
 
 CHECKOUT = Path(__file__).resolve().parent.parent

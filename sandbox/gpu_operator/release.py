@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from sandbox import registry
 from sandbox.cache import cached, digest, digest_of_files
+from sandbox.mirror import registry
 from sandbox.process import run
 
 VERSION = "v26.7.0"

@@ -9,8 +9,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from sandbox import registry
 from sandbox.cache import cached, digest, digest_of_files
+from sandbox.mirror import registry
 from sandbox.process import run
 
 VERSION = "v1.35.7+rke2r1"

@@ -20,9 +20,10 @@ from typing import Any
 _ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(_ROOT))
 
-from sandbox import access, lifecycle  # noqa: E402 - the checkout is no installed package
-from sandbox.environment import Environment  # noqa: E402
+from sandbox import lifecycle  # noqa: E402 - the checkout is no installed package
+from sandbox.engine.environment import Environment  # noqa: E402
 from sandbox.error import SandboxError  # noqa: E402
+from sandbox.host import access  # noqa: E402 - the checkout is no installed package
 from sandbox.instance import Sandbox, default_root  # noqa: E402
 from sandbox.process import run  # noqa: E402
 

@@ -15,10 +15,10 @@ _ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(_ROOT))
 
 from plan import plan_stack, read_settings  # noqa: E402 - the checkout is no installed package
-from plan.catalogue import gpu_models  # noqa: E402
-from plan.nearest import layouts  # noqa: E402
-from plan.placement import best_placement  # noqa: E402
-from plan.stack_file import read_stack_file  # noqa: E402
+from plan.gpu.catalogue import gpu_models  # noqa: E402
+from plan.gpu.nearest import layouts  # noqa: E402
+from plan.gpu.placement import best_placement  # noqa: E402
+from plan.stack_file.document import read_stack_file  # noqa: E402
 
 CHECK_SECONDS = 0.5
 SOLVER_SECONDS = 0.010

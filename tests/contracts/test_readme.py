@@ -6,9 +6,9 @@ from pathlib import Path
 import yaml
 
 from plan import plan_stack, read_settings
-from plan.stack_file import read_stack_file
-from plan.summary import summary
-from plan.svg import picture
+from plan.report.summary import summary
+from plan.report.svg import picture
+from plan.stack_file.document import read_stack_file
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

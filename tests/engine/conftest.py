@@ -7,8 +7,8 @@ import paramiko
 import pytest
 from ssh_server import SshServer, new_key, ssh_server
 
-from sandbox import toolchain
-from sandbox.environment import Environment
+from sandbox.engine.environment import Environment
+from sandbox.tools import toolchain
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import access, report
-from sandbox.environment import Environment
+from sandbox import report
+from sandbox.engine.environment import Environment
+from sandbox.host import access
 from sandbox.instance import Sandbox
 
 pytestmark = pytest.mark.engine

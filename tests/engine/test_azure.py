@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from sandbox.hardware import gpus
+from sandbox.cloud import arm, azure_native
+from sandbox.cloud.azure_native import AzureNative
+from sandbox.cloud.hardware import gpus
 from sandbox.instance import Sandbox
-from sandbox.providers import arm, azure_native
-from sandbox.providers.azure_native import AzureNative
 from sandbox.providers.resource_provider import Failure, InvalidInput
 
 GROUP, ADDRESS = "azure-native:resources:ResourceGroup", "azure-native:network:PublicIPAddress"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from sandbox import toolchain
 from sandbox.gpu_operator.release import CHART, IMAGES
+from sandbox.tools import toolchain
 
 pytestmark = pytest.mark.engine
 

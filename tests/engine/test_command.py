@@ -9,7 +9,7 @@ import paramiko
 import pytest
 from ssh_server import SshServer, new_key
 
-from sandbox.environment import STACK, Environment
+from sandbox.engine.environment import STACK, Environment
 from sandbox.providers.command import Command
 from sandbox.providers.resource_provider import Failure, InvalidInput
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.engine_output import readable
+from sandbox.engine.output import readable
 
 pytestmark = pytest.mark.engine
 

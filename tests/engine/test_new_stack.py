@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sandbox.environment import Environment
+from sandbox.engine.environment import Environment
 
 pytestmark = pytest.mark.engine
 CHECKOUT = Path(__file__).resolve().parents[2]

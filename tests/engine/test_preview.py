@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sandbox.environment import Environment
+from sandbox.engine.environment import Environment
 
 pytestmark = pytest.mark.engine
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import recovery
-from sandbox.environment import Environment
+from sandbox.engine.environment import Environment
 from sandbox.error import SandboxError
 from sandbox.instance import Sandbox
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import toolchain
 from sandbox.error import SandboxError
+from sandbox.tools import toolchain
 
 
 @pytest.fixture

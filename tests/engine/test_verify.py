@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from ssh_server import SshServer, new_key
 
-from sandbox.environment import Environment
+from sandbox.engine.environment import Environment
 from scripts.verify import first_server
 
 pytestmark = pytest.mark.engine

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import paramiko
 
-from sandbox import machine
+from sandbox.host import machine
+from sandbox.host.machine import MachineSpec
 from sandbox.instance import Sandbox
-from sandbox.machine import MachineSpec
 from sandbox.process import ProcessId
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from administrator import Machine
 
-from sandbox import toolchain
+from sandbox.tools import toolchain
 
 NODE = "mlops-k8s-master"
 _KERNEL = os.uname().release

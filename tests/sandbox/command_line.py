@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sandbox import cgroup
+from sandbox.host import cgroup
 from sandbox.instance import Sandbox, default_root
 from sandbox.process import ProcessId
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import pytest
 from administrator import Boot, KeyPair, Keys
 
-from sandbox import cache, lifecycle, machine, network
+from sandbox import cache, lifecycle, network
 from sandbox.error import SandboxError
+from sandbox.host import machine
 from sandbox.instance import Sandbox, default_root
-from sandbox.mirror import Mirror
+from sandbox.mirror.server import Mirror
 from sandbox.process import ProcessId
 
 NUMBERS = range(200, 250)  # of 10.99.N; people's sandboxes count from 0

@@ -22,10 +22,11 @@ from cluster import (
     set_layout,
 )
 
-from sandbox import packages, registry, toolchain
 from sandbox.gpu_operator import release
-from sandbox.mirror import Mirror
+from sandbox.mirror import packages, registry
+from sandbox.mirror.server import Mirror
 from sandbox.rke2 import artifact
+from sandbox.tools import toolchain
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300)]
 

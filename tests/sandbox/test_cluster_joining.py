@@ -7,9 +7,10 @@ import yaml
 from administrator import Boot, Machine
 from cluster import Cluster, cluster_of, eventually, unpack_rke2
 
-from sandbox import registry, toolchain
-from sandbox.mirror import Mirror
+from sandbox.mirror import registry
+from sandbox.mirror.server import Mirror
 from sandbox.rke2 import artifact
+from sandbox.tools import toolchain
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(240)]
 

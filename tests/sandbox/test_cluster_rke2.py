@@ -7,9 +7,10 @@ import pytest
 from administrator import Boot, Machine
 from cluster import NODE, Cluster, eventually, install_rke2, install_toolkit
 
-from sandbox import packages, registry, toolchain
-from sandbox.mirror import Mirror
+from sandbox.mirror import packages, registry
+from sandbox.mirror.server import Mirror
 from sandbox.rke2 import artifact
+from sandbox.tools import toolchain
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(240)]
 

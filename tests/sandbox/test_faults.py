@@ -13,8 +13,10 @@ import pytest
 import yaml
 from command_line import CHECKOUT, NODE, CommandLine, wait_for_line
 
-from sandbox import access, fault, registry
-from sandbox.environment import Environment
+from sandbox.engine.environment import Environment
+from sandbox.faults import fault
+from sandbox.host import access
+from sandbox.mirror import registry
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(240)]
 

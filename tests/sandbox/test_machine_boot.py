@@ -7,9 +7,9 @@ import paramiko
 import pytest
 from administrator import Boot, KeyPair, Machine
 
-from sandbox import machine as machines
 from sandbox.error import SandboxError
-from sandbox.machine import MachineStatus
+from sandbox.host import machine as machines
+from sandbox.host.machine import MachineStatus
 
 pytestmark = pytest.mark.sandbox
 

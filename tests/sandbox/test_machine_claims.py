@@ -9,7 +9,7 @@ import pytest
 from sandbox import instance, network
 from sandbox.error import SandboxError
 from sandbox.instance import Sandbox, free_network, holders
-from sandbox.mirror import Mirror
+from sandbox.mirror.server import Mirror
 
 
 @pytest.fixture(autouse=True)

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import cgroup, instance, network, recovery
+from sandbox import instance, network, recovery
 from sandbox.error import SandboxError
+from sandbox.host import cgroup
 from sandbox.instance import Sandbox
 
 pytestmark = pytest.mark.sandbox
-_ENTERS = "import sys; from sandbox import cgroup; cgroup.enter(sys.argv[1]); print('in', flush=True); sys.stdin.read()"
+_ENTERS = (
+    "import sys; from sandbox.host import cgroup; cgroup.enter(sys.argv[1]); print('in', flush=True); sys.stdin.read()"
+)
 
 
 @pytest.fixture
@@ -31,7 +34,7 @@ def names() -> Iterator[list[str]]:
 @contextmanager
 def inhabitant(name: str) -> Iterator[int]:
     """The pid of a process that has entered the group."""
-    root = Path(cgroup.__file__).parents[1]
+    root = Path(cgroup.__file__).parents[2]
     pipe = subprocess.PIPE
     with subprocess.Popen(
         [sys.executable, "-c", _ENTERS, name], cwd=root, stdin=pipe, stdout=pipe, text=True

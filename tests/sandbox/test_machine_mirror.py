@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import registry
 from sandbox.error import SandboxError
-from sandbox.mirror import Mirror
+from sandbox.mirror import registry
+from sandbox.mirror.server import Mirror
 from sandbox.process import ProcessId
 
 needs_root = pytest.mark.sandbox

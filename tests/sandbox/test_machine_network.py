@@ -10,7 +10,7 @@ import pytest
 from sandbox import network
 from sandbox.error import SandboxError
 from sandbox.instance import Sandbox
-from sandbox.mirror import Mirror
+from sandbox.mirror.server import Mirror
 from sandbox.process import run
 
 pytestmark = pytest.mark.sandbox

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import machine
 from sandbox.error import SandboxError
+from sandbox.host import machine
 from sandbox.instance import Sandbox
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from administrator import Boot, Machine
 
-from sandbox import packages
-from sandbox.mirror import Mirror
+from sandbox.mirror import packages
+from sandbox.mirror.server import Mirror
 
 pytestmark = pytest.mark.sandbox
 

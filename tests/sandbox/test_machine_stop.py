@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from administrator import Boot, Machine
 
-from sandbox import cgroup, image, machine, network, process
+from sandbox import network, process
 from sandbox.error import SandboxError
-from sandbox.machine import MachineStatus
+from sandbox.host import cgroup, image, machine
+from sandbox.host.machine import MachineStatus
 from sandbox.process import ProcessId
 
 pytestmark = pytest.mark.sandbox

@@ -16,7 +16,8 @@ import yaml
 from cluster import eventually
 from command_line import CHECKOUT, NODE, CommandLine
 
-from sandbox import registry, toolchain
+from sandbox.mirror import registry
+from sandbox.tools import toolchain
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300)]
 

@@ -14,8 +14,8 @@ import yaml
 from cluster import eventually
 from command_line import CHECKOUT, NODE, CommandLine
 
-from sandbox import registry
-from sandbox.mirror import Mirror
+from sandbox.mirror import registry
+from sandbox.mirror.server import Mirror
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300)]
 

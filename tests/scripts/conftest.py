@@ -9,7 +9,7 @@ from fake_gpu import FakeGpu
 from gpu_on_machine import Gpus
 from scripted_machine import STAGES, SYSTEMCTL, Machine
 
-from sandbox import toolchain
+from sandbox.tools import toolchain
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from plan.catalogue import gpu_models, vm_sizes
+from plan.gpu.catalogue import gpu_models, vm_sizes
 
 # nvidia-smi mig -lgip and -lgipp: id, name, maximum, starts:size, SM.
 _EIGHT_SLOTS = [

@@ -212,7 +212,9 @@ def test_check_takes_less_than_half_a_second_of_the_processor(tmp_path: Path, mo
 
 def test_the_plan_imports_no_pulumi_and_no_cloud() -> None:
     """It is tested, and runs, without an engine."""
-    code = "import sys, plan, plan.__main__, plan.drawing, plan.svg, plan.digest; print(*sys.modules)"
+    code = (
+        "import sys, plan, plan.__main__, plan.report.drawing, plan.report.svg, plan.report.digest; print(*sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, timeout=30, check=True
     )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from plan import StackPlan
-from plan.digest import digest
+from plan.report.digest import digest
 
 Planned = Callable[..., StackPlan]
 _MIXED = {"strategy": "mixed"}

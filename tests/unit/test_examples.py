@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from plan import StackPlan, bundle, plan_stack, read_settings, user_data
-from plan.drawing import draw
-from plan.stack_file import read_stack_file
-from plan.summary import summary
-from plan.svg import picture
+from plan.report.drawing import draw
+from plan.report.summary import summary
+from plan.report.svg import picture
+from plan.stack_file.document import read_stack_file
 
 _ROOT = Path(__file__).parents[2]
 _FILES = [*sorted((_ROOT / "examples").glob("*.yaml")), _ROOT / "Pulumi.dev.yaml"]

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from plan import StackPlan
-from plan.gpu_operator import merged
+from plan.cluster.gpu_operator import merged
 
 Planned = Callable[..., StackPlan]
 

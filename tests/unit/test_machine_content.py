@@ -289,7 +289,7 @@ def test_an_incomplete_checkout_is_said_to_be_one(
     planned: Planned, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Which files are missing, before anything is made."""
-    module = importlib.import_module("plan.machine_files")
+    module = importlib.import_module("plan.machine.files")
     monkeypatch.setattr(module, "_REPOSITORY", tmp_path)
     module._static_files.cache_clear()
     try:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from plan import StackPlan
-from plan.mig_manager import (
+from plan.cluster.mig_manager import (
     config_map_name,
     hand_over_command,
     layout_name,

@@ -9,10 +9,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plan.catalogue import GpuModel, Profile, gpu_models
-from plan.layout import Instance
-from plan.nearest import layouts, nearest, refusal, written
-from plan.placement import best_placement, creatable, fits
+from plan.gpu.catalogue import GpuModel, Profile, gpu_models
+from plan.gpu.layout import Instance
+from plan.gpu.nearest import layouts, nearest, refusal, written
+from plan.gpu.placement import best_placement, creatable, fits
 
 A100 = gpu_models()["A100-80GB"]
 MODELS = list(gpu_models().values())

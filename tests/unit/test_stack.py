@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from plan import Problems, Settings, StackPlan, VmPlan, plan_stack
-from plan.node import AutoShutdownPlan, ImagePlan, SpotPlan
+from plan.machine.node import AutoShutdownPlan, ImagePlan, SpotPlan
 
 Planned = Callable[..., StackPlan]
 

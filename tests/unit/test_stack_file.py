@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from plan import Problems
-from plan.stack_file import parse, read_stack_file
+from plan.stack_file.document import parse, read_stack_file
 
 
 def _report(text: str) -> str:

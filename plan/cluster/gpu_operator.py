@@ -1,0 +1,102 @@
+"""The GPU Operator's Helm release: chart, values, and MIG Manager's configuration when it owns the instances."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from plan.cluster.mig_manager import config_map_name, mig_parted_config
+from plan.machine.node import NodePlan
+from plan.stack_file.settings import Settings
+from plan.stack_file.values.names import taint_key_and_effect
+
+# A list given to Helm replaces the chart's own, so these begin with what the chart v26.7.0 tolerates by itself.
+_GPU_TAINT = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+_DAEMON_SETS = (_GPU_TAINT,)
+_NFD_WORKERS = (
+    {"key": "node-role.kubernetes.io/master", "operator": "Equal", "value": "", "effect": "NoSchedule"},
+    {"key": "node-role.kubernetes.io/control-plane", "operator": "Equal", "value": "", "effect": "NoSchedule"},
+    _GPU_TAINT,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GpuOperatorPlan:
+    """The arguments of the release."""
+
+    chart: str
+    repository: str | None
+    version: str
+    namespace: str
+    values: dict[str, Any]
+    timeout_seconds: int
+    mig_config_map: str | None
+    """The ConfigMap MIG Manager reads; None where the host owns MIG."""
+
+
+def gpu_operator_plan(settings: Settings, nodes: Iterable[NodePlan]) -> GpuOperatorPlan:
+    """The release for these machines."""
+    source = settings.sources.gpu_operator_chart
+    config = mig_parted_config(nodes) if settings.mig.owner == "operator" else None
+    is_repository = source.startswith(("https://", "http://"))
+    return GpuOperatorPlan(
+        chart="gpu-operator" if is_repository else source,
+        repository=source if is_repository else None,
+        version=settings.gpu_operator.version,
+        namespace=settings.gpu_operator.namespace,
+        values=merged(settings.gpu_operator.values, _managed_values(settings, config)),
+        timeout_seconds=settings.gpu_operator.timeout_minutes * 60,
+        mig_config_map=config and config_map_name(config),
+    )
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Both mappings, merged at every depth; where they meet in a single value, `over` wins."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def _managed_values(settings: Settings, mig_config: str | None) -> dict[str, Any]:
+    # MIG Manager, once enabled, labels every node without a choice all-disabled and removes its instances.
+    mig_manager: dict[str, Any] = {"enabled": False}
+    if mig_config is not None:
+        mig_manager = {
+            "enabled": True,
+            # A node without the label is left alone: it is being changed, or the host owned it until now.
+            "config": {
+                "create": True,
+                "name": config_map_name(mig_config),
+                "default": "",
+                "data": {"config.yaml": mig_config},
+            },
+        }
+    return {
+        "driver": {"enabled": False},
+        "toolkit": {"enabled": False},
+        "mig": {"strategy": settings.mig.strategy},
+        "migManager": mig_manager,
+        **_tolerations(settings),
+    }
+
+
+def _tolerations(settings: Settings) -> dict[str, Any]:
+    """Values that let the operator's pods onto the pools' tainted machines; none where the chart's own do."""
+    ours = [toleration for toleration in _tolerated(settings) if toleration != _GPU_TAINT]
+    if not ours:
+        return {}
+    given = settings.gpu_operator.values
+    daemon_sets = given.get("daemonsets", {}).get("tolerations", _DAEMON_SETS)
+    workers = given.get("node-feature-discovery", {}).get("worker", {}).get("tolerations", _NFD_WORKERS)
+    return {
+        "daemonsets": {"tolerations": [*daemon_sets, *ours]},
+        "node-feature-discovery": {"worker": {"tolerations": [*workers, *ours]}},
+    }
+
+
+def _tolerated(settings: Settings) -> list[dict[str, str]]:
+    """A toleration for each taint of a pool with GPUs: `key=value:Effect`, whatever its value, each once."""
+    taints = [taint for pool in settings.node_pools if pool.size.gpu_count for taint in pool.node_taints]
+    pairs = dict.fromkeys(map(taint_key_and_effect, taints))
+    return [{"key": key, "operator": "Exists", "effect": effect} for key, effect in pairs]

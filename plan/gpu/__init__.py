@@ -1,0 +1,1 @@
+"""GPUs, the MIG instances they can hold, and where each of those begins."""

@@ -1,0 +1,100 @@
+"""A machine of the cluster, decided: what is bought, what it becomes, what its GPUs are."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+from plan.gpu.layout import Layout
+from plan.stack_file.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImagePlan:
+    """An Azure image reference."""
+
+    publisher: str
+    offer: str
+    sku: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpotPlan:
+    """Spot capacity: US dollars per hour (-1 = up to the pay-as-you-go price) and what an eviction does."""
+
+    max_price: float
+    eviction_policy: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AutoShutdownPlan:
+    """Daily deallocation: HHMM and a Windows time-zone id."""
+
+    time: str
+    time_zone: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VmPlan:
+    """The virtual machine itself."""
+
+    size: str
+    image: ImagePlan
+    admin_username: str
+    public_key: str
+    os_disk_gib: int
+    os_disk_type: str
+    security_type: str
+    zone: str | None
+    spot: SpotPlan | None
+    auto_shutdown: AutoShutdownPlan | None
+    rebuild: str
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodePlan:
+    """One machine. `name` is at once resource name, computer name and Kubernetes node name."""
+
+    name: str
+    pool: int
+    """Index of its pool in the stack file."""
+    role: Literal["server", "agent"]
+    vm: VmPlan
+    private_address: str
+    mode: tuple[bool, ...]
+    """Wanted MIG mode by GPU index."""
+    layout: Layout | None
+    """What `mig-apply` makes; None when there is no GPU or MIG Manager makes the instances."""
+    gpu_layout: Layout | None
+    """The same layout whoever makes it; None without a GPU."""
+    is_first_server: bool
+    dns_label: str | None
+    server_url: str | None
+    """Where it joins the cluster; None on the first server."""
+    settings: Settings
+    """The whole stack's settings, for the files that land on the machine."""
+
+    @property
+    def mig_config(self) -> str | None:
+        """The label the node registers with, for whatever its pool's layout is; None when MIG Manager has no say here.
+
+        It never changes, and with it neither does config.yaml. `mig_manager.layout_name` is the layout's own name.
+        """
+        if self.gpu_layout is None or self.settings.mig.owner == "host":
+            return None
+        name = f"mig-k8s-{self.settings.node_pools[self.pool].name}"
+        # A label holds 63 characters, and two long names may differ in their last one.
+        return name if len(name) <= 63 else f"{name[:54]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def layout_json(node: NodePlan) -> str:
+    """The input of `mig-apply` on this machine: the layout, and what becomes of pods that hold what must go.
+
+    It is an error to ask for it where `node.layout` is None.
+    """
+    if node.layout is None:
+        raise ValueError(f"{node.name} has no layout for mig-apply")
+    wanted = {**node.layout.document(), "onChange": node.settings.mig.on_change}
+    return json.dumps(wanted, indent=2) + "\n"

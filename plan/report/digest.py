@@ -1,0 +1,145 @@
+"""What a change of the stack file does, per machine and GPU: short enough for a comment on a pull request."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from plan.gpu.layout import GpuLayout, Instance
+from plan.gpu.nearest import written
+from plan.machine.node import NodePlan
+from plan.stack import StackPlan
+
+_FROZEN = ("image", "admin_username", "public_key", "zone", "security_type", "os_disk_type", "spot")
+"""What Azure refuses to change on a living machine; a new `vm.rebuild` makes a new machine with it."""
+
+
+def digest(old: StackPlan, new: StackPlan) -> str:
+    """Markdown: changed settings, then every machine that is touched. `old` and `new` are whole plans."""
+    settings = list(_changed(_settings(old), _settings(new), ""))
+    if not settings:
+        return "Nothing changes.\n"
+    before = {node.name: node for node in old.nodes}
+    after = {node.name: node for node in new.nodes}
+    lines = ["**Settings**", "", *(f"- {line}" for line in settings)]
+    for name in [*after, *(name for name in before if name not in after)]:
+        lines += ["", *_machine(before.get(name), after.get(name), moved=old.location != new.location)]
+    if old.mig_strategy != new.mig_strategy:
+        lines += ["", f"Pods ask for other resources from now on: strategy {old.mig_strategy} → {new.mig_strategy}."]
+    return "\n".join(lines) + "\n"
+
+
+def _settings(stack: StackPlan) -> dict[str, Any]:
+    return stack.nodes[0].settings.model_dump(by_alias=True)
+
+
+def _changed(old: Any, new: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - any value of a stack file
+    if isinstance(old, dict) and isinstance(new, dict) and not path.endswith("igDevices"):
+        for key in [*old, *(key for key in new if key not in old)]:
+            yield from _changed(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+    elif isinstance(old, tuple) and isinstance(new, tuple) and len(old) == len(new):
+        for number, (one, other) in enumerate(zip(old, new, strict=True)):
+            yield from _changed(one, other, f"{path}[{number}]")
+    elif old != new:
+        yield f"`{path}`: {_text(old)} → {_text(new)}"
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - any value of a stack file
+    if value is None:
+        return "(not set)"
+    if isinstance(value, dict) and all(isinstance(count, int) for count in value.values()):
+        return written(value)
+    if isinstance(value, tuple):
+        return (
+            "["
+            + ", ".join(item["name"] if isinstance(item, dict) and "name" in item else str(item) for item in value)
+            + "]"
+        )
+    return str(value)
+
+
+def _machine(old: NodePlan | None, new: NodePlan | None, *, moved: bool) -> Iterator[str]:
+    if new is None:
+        assert old is not None  # noqa: S101 - the name came from one of the two
+        yield f"**{old.name}** is removed, with everything on it."
+        return
+    if old is None:
+        yield f"**{new.name}** is new: {new.vm.size}, {new.role}."
+        yield from _gpus((), new.gpu_layout.gpus if new.gpu_layout else (), by_manager=False)
+        return
+    fate, keeps_gpus = _fate(old, new, moved=moved)
+    yield f"**{new.name}** {fate}"
+    before = old.gpu_layout.gpus if old.gpu_layout and keeps_gpus else ()
+    yield from _gpus(before, new.gpu_layout.gpus if new.gpu_layout else (), by_manager=new.mig_config is not None)
+    if keeps_gpus:
+        yield from _pods(old, new)
+        yield from _owner(old, new)
+
+
+def _fate(old: NodePlan, new: NodePlan, *, moved: bool) -> tuple[str, bool]:
+    """What happens to the machine itself, and whether its instances are there afterwards."""
+    frozen = [name for name in _FROZEN if getattr(old.vm, name) != getattr(new.vm, name)]
+    if moved or old.vm.rebuild != new.vm.rebuild:
+        return "is replaced: a new machine, everything on the old one is lost.", False
+    if frozen or old.private_address != new.private_address or old.role != new.role:
+        what = ", ".join([*frozen, *(["address or role"] if not frozen else [])]).replace("_", " ")
+        return f"stays, but Azure or the cluster refuses this change ({what}): change `vm.rebuild` with it.", True
+    if old.vm.size != new.vm.size:
+        return f"is resized ({old.vm.size} → {new.vm.size}): it stops, starts, and makes its instances again.", False
+    if old.mode != new.mode:
+        model = new.gpu_layout.model if new.gpu_layout else None
+        if model is not None and model.mode_needs_reboot:
+            return "stays, with one reboot: this GPU changes its MIG mode on a reboot. All its pods restart.", True
+        return "stays, without a reboot: this GPU changes its MIG mode at once.", True
+    return "stays, without a reboot.", True
+
+
+def _gpus(old: tuple[GpuLayout, ...], new: tuple[GpuLayout, ...], *, by_manager: bool) -> Iterator[str]:
+    before = {gpu.index: gpu for gpu in old}
+    for gpu in new:
+        was = before.get(gpu.index, GpuLayout(index=gpu.index, mode=gpu.mode))
+        kept, made, removed = compare(was, gpu, by_manager=by_manager)
+        parts = [
+            f"{verb} {', '.join(f'{count} × {name}' for name, count in Counter(i.profile for i in group).items())}"
+            for verb, group in (("keeps", kept), ("removes", removed), ("makes", made))
+            if group
+        ]
+        mode = "" if was.mode == gpu.mode else f"MIG {'on' if gpu.mode else 'off'}; "
+        if parts or mode:
+            yield f"- GPU {gpu.index}: {mode}{'; '.join(parts) or 'no instances'}"
+
+
+def compare(
+    old: GpuLayout, new: GpuLayout, *, by_manager: bool = False
+) -> tuple[tuple[Instance, ...], tuple[Instance, ...], tuple[Instance, ...]]:
+    """Instances (kept, made, removed). One that moves to another place is removed there and made here.
+
+    MIG Manager (`by_manager`) looks at no place: a GPU has the right profiles, or all of it is made anew.
+    """
+    if by_manager:
+        alike = Counter(i.profile for i in old.instances) == Counter(i.profile for i in new.instances)
+        return (new.instances, (), ()) if alike else ((), new.instances, old.instances)
+    kept = tuple(instance for instance in new.instances if instance in old.instances)
+    made = tuple(instance for instance in new.instances if instance not in old.instances)
+    removed = tuple(instance for instance in old.instances if instance not in new.instances)
+    return kept, made, removed
+
+
+def _pods(old: NodePlan, new: NodePlan) -> Iterator[str]:
+    if old.gpu_layout is None or new.gpu_layout is None or old.mode != new.mode:
+        return
+    pairs = zip(old.gpu_layout.gpus, new.gpu_layout.gpus, strict=False)
+    removed = sum(len(compare(was, gpu, by_manager=new.mig_config is not None)[2]) for was, gpu in pairs)
+    if removed:
+        refuses = new.settings.mig.on_change == "refuse"
+        does = "the change stops before it touches them" if refuses else "they are evicted first"
+        yield f"- Pods on the {removed} removed devices: {does} (`mig.onChange: {new.settings.mig.on_change}`)."
+
+
+def _owner(old: NodePlan, new: NodePlan) -> Iterator[str]:
+    """MIG Manager's placements are its own, so what a new owner finds is known by its profiles only."""
+    if old.mig_config is None and new.mig_config is not None and old.gpu_layout is not None:
+        yield "- MIG Manager takes over the instances: a GPU that has the right ones is not touched."
+    if old.mig_config is not None and new.mig_config is None and new.gpu_layout is not None:
+        yield "- The host takes over the instances: what MIG Manager put elsewhere moves, if `mig.onChange` allows it."
+        if old.mode != new.mode:
+            yield "- MIG Manager may set the old MIG mode again meanwhile: change `mig.owner` first, then the layout."

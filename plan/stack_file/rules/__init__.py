@@ -1,0 +1,45 @@
+"""What takes more than one value of a stack to judge. Each rule names the sections it reads.
+
+A rule is left out while one of its sections is broken in itself: what it would say could be wrong, and the
+author has that section to put right anyway.
+"""
+
+from collections.abc import Callable, Iterator
+
+from plan.problems import Problem
+from plan.stack_file.rules import layouts, machines, networks, operator
+from plan.stack_file.settings import Settings
+
+Rule = Callable[[Settings], Iterator[Problem]]
+
+_EACH_POOL = "nodePools[]"
+"""Reads every pool by itself: runs with some pools broken, and what it says of those is dropped."""
+
+RULES: tuple[tuple[Rule, frozenset[str]], ...] = (
+    (layouts.layouts_that_do_not_fit, frozenset({_EACH_POOL})),
+    (layouts.layouts_against_strategy, frozenset({_EACH_POOL, "mig"})),
+    (machines.cluster_without_quorum, frozenset({"nodePools"})),
+    (machines.machine_names_that_collide, frozenset({"nodePools"})),
+    (machines.image_without_driver, frozenset({"vm", "driver"})),
+    (machines.secure_boot_that_cannot_be, frozenset({_EACH_POOL, "vm", "driver"})),
+    (networks.open_networks, frozenset({"adminCidrs"})),
+    (networks.overlapping_networks, frozenset({"network"})),
+    (networks.networks_too_small, frozenset({"network", "nodePools"})),
+    (operator.managed_rke2_keys, frozenset({"rke2"})),
+    (operator.managed_helm_values, frozenset({"gpuOperator"})),
+    (operator.unknown_helm_values, frozenset({"gpuOperator"})),
+    (operator.sharing_against_verification, frozenset({"gpuOperator", "verify"})),
+)
+
+
+def broken_rules(settings: Settings, unsound: frozenset[str] = frozenset()) -> Iterator[Problem]:
+    """Problems of a stack whose sections `unsound` are broken in themselves, and replaced by sound ones."""
+    bad_pools = {section for section in unsound if section.startswith("nodePools[")}
+    broken = unsound | ({"nodePools"} if bad_pools else set()) | ({_EACH_POOL} if "nodePools" in unsound else set())
+    for rule, reads in RULES:
+        if not reads & broken:
+            yield from (
+                problem
+                for problem in rule(settings)
+                if not problem.path.removeprefix("mig-k8s:").startswith(tuple(bad_pools))
+            )

@@ -1,0 +1,172 @@
+"""What a stack adds to RKE2's configuration and the GPU Operator's values: nothing that this program decides itself."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from plan.machine.rke2 import MANAGED_KEYS
+from plan.problems import Problem, Refusal, names_a_secret, nearest_word
+from plan.stack_file.settings import Settings
+from plan.stack_file.shapes import shown
+
+_MANAGED_VALUES = {
+    ("driver",): "the host brings the driver (driver.*)",
+    ("toolkit",): "the host brings the container toolkit (toolkit.*)",
+    ("mig",): "mig.strategy decides it",
+    ("migManager",): "mig.owner decides it; MIG Manager removes instances made by hand",
+    ("clusterPolicy", "deployCR"): "without the ClusterPolicy nothing is deployed",
+    ("gpuCluster", "deployCR"): "it excludes the ClusterPolicy, and with it MIG",
+}
+_HOST_TOOLKIT = {
+    ("cdi", "nriPluginEnabled"): "the chart takes it only with its own toolkit, and the host brings that",
+}
+_GONE = {("operator", "defaultRuntime"): "the operator finds the runtime itself since v25.3"}
+_KEY_TABLE = Path(__file__).parent.parent / "data" / "gpu-operator-v26.7-values.yaml"
+_KEY_TABLE_RELEASE = "v26.7."
+
+
+def managed_rke2_keys(settings: Settings) -> Iterator[Problem]:
+    """rke2.config keys that this program writes itself, and keys RKE2 spells otherwise."""
+    for key, value in settings.rke2.config.items():
+        path = f"mig-k8s:rke2.config.{key}"
+        # RKE2 reads `key+` as an addition to what another file says of `key`.
+        plain = key.removesuffix("+")
+        if plain in MANAGED_KEYS:
+            remedy = _RKE2_HOMES.get(plain, "Leave it out.")
+            yield Refusal("this program decides this key", remedy=remedy, hide=names_a_secret(plain)).at(
+                path, shown(value)
+            )
+        elif not re.fullmatch(r"[a-z][a-z0-9-]*", plain):
+            meant = key.replace("_", "-").lower()
+            yield Refusal(
+                "no key of RKE2's config.yaml",
+                allowed="kebab-case keys",
+                remedy=f"Write {meant}.",
+                hide=names_a_secret(key),
+            ).at(path, shown(value))
+        elif isinstance(value, dict):
+            yield Refusal(
+                "a mapping; RKE2's config.yaml is flat", allowed="text, a number, true or false, or a list", hide=True
+            ).at(path, "")
+        elif names_a_secret(plain):
+            yield Refusal(
+                "a secret in clear: it would stand in the stack file and on every machine",
+                remedy="Leave it out; RKE2 takes most secrets from a file too, and S3 keys from etcd-s3-config-secret.",
+                hide=True,
+            ).at(path, shown(value))
+
+
+_RKE2_HOMES = {
+    "cni": "Use rke2.cni.",
+    "tls-san": "Use rke2.tlsSans.",
+    "profile": "Use rke2.cis.",
+    "cluster-cidr": "Use network.podCidr.",
+    "service-cidr": "Use network.serviceCidr.",
+    "node-label": "Use nodeLabels of the pool.",
+    "node-taint": "Use nodeTaints of the pool.",
+    "node-name": "Use name of the pool.",
+    "token": "Set it as a secret: pulumi config set --secret mig-k8s:rke2Token < FILE",
+}
+
+
+def managed_helm_values(settings: Settings) -> Iterator[Problem]:
+    """gpuOperator.values that this program decides, and those the chart dropped."""
+    values = settings.gpu_operator.values
+    for table, text in (
+        (_MANAGED_VALUES, "this program decides it: "),
+        (_HOST_TOOLKIT, ""),
+        (_GONE, "the chart has it no more: "),
+    ):
+        for path, reason in table.items():
+            value = _below(values, path)
+            if value is not None and not (table is _HOST_TOOLKIT and value is False):
+                place = ".".join(path)
+                yield Refusal(text + reason, remedy="Leave it out.").at(
+                    f"mig-k8s:gpuOperator.values.{place}", shown(value)
+                )
+
+
+def _below(values: Mapping[str, Any], path: tuple[str, ...]) -> object:
+    found: object = values
+    for key in path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def unknown_helm_values(settings: Settings) -> Iterator[Problem]:
+    """Values the chart does not have: it has no schema, so Helm would ignore them without a word."""
+    operator = settings.gpu_operator
+    if operator.values and operator.version.startswith(_KEY_TABLE_RELEASE):
+        yield from _unknown(operator.values, _chart_keys(), ())
+
+
+def _unknown(values: Mapping[str, Any], known: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[Problem]:
+    for key, value in values.items():
+        path = (*above, key)
+        place = f"mig-k8s:gpuOperator.values.{'.'.join(path)}"
+        below = known.get(key)
+        if below is None:
+            if path not in _GONE and key != "global":
+                near = nearest_word(key, known)
+                yield Refusal(
+                    "the chart has no such value and would ignore it",
+                    allowed=", ".join(known),
+                    remedy=f"Did you mean {near}?" if near else "Leave it out.",
+                    hide=names_a_secret(key),
+                ).at(place, shown(value))
+        elif isinstance(below, Mapping):
+            if isinstance(value, Mapping):
+                yield from _unknown(value, below, path)
+            else:
+                yield Refusal("must be a mapping", allowed=", ".join(below)).at(place, shown(value))
+        elif not _is_of(value, below):
+            yield Refusal(f"must be {_SPOKEN[below]}", allowed=_SPOKEN[below]).at(place, shown(value))
+
+
+_SPOKEN = {
+    "boolean": "true or false",
+    "string": "text",
+    "integer": "a whole number",
+    "list": "a list",
+    "object": "a mapping",
+}
+
+
+def _is_of(value: object, kind: str) -> bool:
+    if kind == "boolean":
+        return isinstance(value, bool)
+    if kind == "integer":
+        return isinstance(value, int) and not isinstance(value, bool)
+    # A default that looks like text may as well take a number (`maxUnavailable: 1`) or nothing.
+    return isinstance(value, {"list": list, "object": dict}.get(kind, str | int | float | None)) and not (
+        kind == "string" and isinstance(value, bool)
+    )
+
+
+@cache
+def _chart_keys() -> dict[str, Any]:
+    keys: dict[str, Any] = yaml.safe_load(_KEY_TABLE.read_text(encoding="utf-8"))
+    return keys
+
+
+def sharing_against_verification(settings: Settings) -> Iterator[Problem]:
+    """Device sharing, which changes what a node advertises: MPS never works with MIG, replicas defeat the proof."""
+    config = _below(settings.gpu_operator.values, ("devicePlugin", "config"))
+    if not config:
+        return
+    text = json.dumps(config)
+    place = "mig-k8s:gpuOperator.values.devicePlugin.config"
+    if re.search(r"\bmps\b", text):
+        yield Refusal(
+            "the device plugin refuses MPS on MIG devices", remedy="Use time-slicing, or smaller instances."
+        ).at(place, shown(config))
+    elif "timeSlicing" in text and settings.verify.enabled:
+        yield Refusal(
+            "replicas of a device make the verification fail: it asks each device for exactly one pod",
+            remedy="Write verify: {enabled: false}, or leave the sharing out.",
+        ).at(place, shown(config))

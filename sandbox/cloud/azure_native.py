@@ -1,0 +1,217 @@
+"""Stand-in for pulumi-resource-azure-native: our reading of Azure, where a virtual machine is one of the sandbox's.
+
+Without a sandbox (MIG_K8S_SANDBOX is not set) previews work and everything else is refused.
+"""
+
+import base64
+import hashlib
+import ipaddress
+import json
+import re
+import uuid
+
+from sandbox.cloud import arm, azure_arguments
+from sandbox.cloud.arm import KINDS, Cloud, Records
+from sandbox.cloud.hardware import gpus
+from sandbox.error import SandboxError
+from sandbox.host import access, machine
+from sandbox.instance import Sandbox
+from sandbox.providers.resource_provider import Failure, ResourceProvider, serve
+from sandbox.providers.values import Properties, changes
+
+_MACHINE, _ADDRESS = "compute:VirtualMachine", "network:PublicIPAddress"
+_FIRST_PUBLIC, _LAST_PUBLIC = 10, 253
+_KEPT_IN_PREVIEW = ("vmId", "ipAddress", "name", "type", "azureApiVersion")
+_FIXED = {_MACHINE: ("hardwareProfile", "networkProfile"), "network:NetworkInterface": ("ipConfigurations",)}
+"""What Azure changes with a stop or a restart and a running machine of the sandbox cannot."""
+
+
+def _kind(token: str) -> str:
+    return token.removeprefix("azure-native:")
+
+
+class AzureNative(ResourceProvider):
+    """Resources in a file, machines through `sandbox.machine`."""
+
+    name = "azure-native"
+    delete_before_replace = True
+
+    def __init__(self) -> None:
+        self._location: str | None = None
+
+    def configure(self, config: Properties) -> None:
+        self._location = config.get("location")
+
+    def check(self, token: str, name: str, old: Properties, new: Properties, seed: bytes) -> Properties:
+        kind = _kind(token)
+        if kind not in KINDS:
+            raise Failure(f"the sandbox does not stand in for {token}")
+        own = KINDS[kind].own_name
+        if not new.get(own):
+            new[own] = old.get(own) or name + hashlib.sha256(seed).hexdigest()[:8]
+        if self._location and not new.get("location") and azure_arguments.has_property(kind, "location"):
+            new["location"] = self._location
+        azure_arguments.require_known_shape(kind, new)
+        azure_arguments.require_what_arm_requires(kind, new)
+        return new
+
+    def replaces(self, token: str, path: str) -> bool:
+        return KINDS[_kind(token)].replaces(path)
+
+    def preview(self, _token: str, old: Properties, new: Properties) -> Properties:
+        return {**new, **{key: old[key] for key in _KEPT_IN_PREVIEW if key in old}}
+
+    def create(self, token: str, _urn: str, inputs: Properties, _timeout: float) -> tuple[str, Properties]:
+        kind, sandbox = _kind(token), _sandbox()
+        new_id = arm.identifier(kind, inputs)
+        with _cloud(sandbox).open() as records:
+            arm.require_surroundings(records, kind, new_id, inputs)
+            if new_id in records:
+                raise Failure(f"cannot create already existing resource '{new_id}'")
+            outputs = _outputs(sandbox, records, kind, new_id, inputs)
+            spec = _machine(records, inputs, outputs["vmId"]) if kind == _MACHINE else None
+            records[new_id] = {"kind": kind, "inputs": inputs, "outputs": outputs}
+        if spec is not None:
+            try:
+                machine.start(sandbox, spec)
+            except SandboxError as error:
+                with _cloud(sandbox).open() as records:
+                    records.pop(new_id, None)
+                machine.stop(sandbox, spec.vm_id)
+                raise Failure(f"the machine {spec.name} did not start: {error}") from error
+            _tell_logins(sandbox)
+        return new_id, outputs
+
+    def update(self, token: str, _urn: str, _old: Properties, new: Properties, _timeout: float) -> Properties:
+        kind, sandbox = _kind(token), _sandbox()
+        existing_id = arm.identifier(kind, new)
+        with _cloud(sandbox).open() as records:
+            arm.require_surroundings(records, kind, existing_id, new)
+            arm.require_changeable(records, kind, existing_id, new)
+            for path, _ in changes(records[existing_id]["inputs"], new):
+                if path.startswith(_FIXED.get(kind, ())):
+                    raise Failure(
+                        f"the sandbox cannot change {path} of {existing_id}: replace it, or leave it as it is"
+                    )
+            outputs = _outputs(sandbox, records, kind, existing_id, new)
+            records[existing_id] = {"kind": kind, "inputs": new, "outputs": outputs}
+        return outputs
+
+    def read(
+        self, token: str, resource_id: str, _state: Properties, inputs: Properties
+    ) -> tuple[str, Properties, Properties]:
+        kind = _kind(token)
+        with _cloud(_sandbox()).open() as records:
+            record = records.get(resource_id)
+        if record is None:
+            return "", {}, {}
+        now: Properties = record["outputs"]
+        if not inputs:  # an import: whatever is an input of this kind
+            return resource_id, now, {key: now[key] for key in now if azure_arguments.has_property(kind, key)}
+        seen = {key: now.get(key, value) for key, value in inputs.items()}
+        for section, secret in KINDS[kind].write_only:
+            if secret in (inputs.get(section) or {}):
+                seen[section] = {**(seen[section] or {}), secret: inputs[section][secret]}
+        return resource_id, now, seen
+
+    def delete(self, token: str, _urn: str, resource_id: str, state: Properties) -> None:
+        sandbox = _sandbox()
+        if _kind(token) == _MACHINE and state.get("vmId"):
+            try:
+                machine.stop(sandbox, state["vmId"])
+            except SandboxError as error:
+                raise Failure(f"the machine {resource_id} did not end: {error}") from error
+            _tell_logins(sandbox)
+        with _cloud(sandbox).open() as records:
+            arm.take_away(records, resource_id)
+
+    def invoke(self, function: str, arguments: Properties) -> Properties:
+        if function == "azure-native:authorization:getClientConfig":
+            return dict.fromkeys(("clientId", "objectId", "subscriptionId", "tenantId"), arm.SUBSCRIPTION)
+        kind = re.sub(r":get(\w+)$", r":\1", _kind(function))
+        if kind not in KINDS:
+            raise Failure(f"the sandbox does not stand in for {function}")
+        wanted = arm.identifier(kind, arguments)
+        with _cloud(_sandbox()).open() as records:
+            if wanted not in records:
+                raise Failure(f'Status=404 Code="ResourceNotFound" Message="{wanted} was not found."')
+            return {"id": wanted, **records[wanted]["outputs"]}
+
+
+def _sandbox() -> Sandbox:
+    try:
+        return Sandbox.from_environment()
+    except SandboxError as error:
+        raise Failure(
+            f"nothing can be made without a sandbox, only previewed; `make sandbox` starts one ({error})"
+        ) from None
+
+
+def _cloud(sandbox: Sandbox) -> Cloud:
+    return Cloud(sandbox.root / "azure.json")
+
+
+def _tell_logins(sandbox: Sandbox) -> None:
+    """What the portal does for people: as soon as there is a machine, they can see its address and log in."""
+    with _cloud(sandbox).open():  # several machines may be made at once
+        access.write_ssh_files(sandbox)
+
+
+def _outputs(sandbox: Sandbox, records: Records, kind: str, resource_id: str, inputs: Properties) -> Properties:
+    """What Azure answers: the inputs without what it keeps to itself, and what it decides."""
+    before: Properties = records.get(resource_id, {}).get("outputs", {})
+    outputs: Properties = json.loads(json.dumps(inputs))
+    outputs |= {
+        "name": resource_id.rsplit("/", 1)[1],
+        "type": KINDS[kind].arm,
+        "provisioningState": "Succeeded",
+        "azureApiVersion": "sandbox",
+    }
+    for section, secret in KINDS[kind].write_only:
+        (outputs.get(section) or {}).pop(secret, None)
+    if kind == _MACHINE:
+        outputs["vmId"] = before.get("vmId") or str(uuid.uuid4())
+    if kind == _ADDRESS:
+        outputs["ipAddress"] = before.get("ipAddress") or _free_address(sandbox, records)
+        if label := (inputs.get("dnsSettings") or {}).get("domainNameLabel"):
+            outputs["dnsSettings"]["fqdn"] = f"{label}.{inputs.get('location')}.cloudapp.azure.com"
+    return outputs
+
+
+def _free_address(sandbox: Sandbox, records: Records) -> str:
+    taken = {record["outputs"].get("ipAddress") for record in records.values()}
+    for number in range(_FIRST_PUBLIC, _LAST_PUBLIC + 1):
+        if (address := f"{sandbox.network}.{number}") not in taken:
+            return address
+    raise Failure(f'Code="PublicIPCountLimitReached" Message="no address is left in {sandbox.network}.0/24"')
+
+
+def _machine(records: Records, inputs: Properties, vm_id: str) -> machine.MachineSpec:
+    """The machine to boot for a virtual machine's inputs."""
+    (interface,) = (entry["id"] for entry in inputs["networkProfile"]["networkInterfaces"])
+    (setting,) = records[interface]["inputs"]["ipConfigurations"]
+    if not setting.get("privateIPAddress"):
+        raise Failure(f"{interface} has no privateIPAddress: the sandbox gives no addresses of its own choice")
+    if not (setting.get("publicIPAddress") or {}).get("id"):
+        raise Failure(f"{interface} has no public address: the sandbox reaches its machines by theirs")
+    subnet = records[setting["subnet"]["id"]]["inputs"]
+    network = ipaddress.ip_network(subnet.get("addressPrefix") or subnet["addressPrefixes"][0])
+    if ipaddress.ip_address(setting["privateIPAddress"]) not in network:
+        raise Failure(
+            f'Code="PrivateIPAddressNotInSubnet" Message="{setting["privateIPAddress"]} is not in {network}."'
+        )
+    profile = inputs["osProfile"]
+    return machine.MachineSpec(
+        vm_id=vm_id,
+        name=profile["computerName"],
+        custom_data=base64.b64decode(profile.get("customData") or ""),
+        admin_username=profile["adminUsername"],
+        public_key=profile["linuxConfiguration"]["ssh"]["publicKeys"][0]["keyData"],
+        private_address=f"{setting['privateIPAddress']}/{network.prefixlen}",
+        public_address=records[setting["publicIPAddress"]["id"]]["outputs"]["ipAddress"],
+        gpus=gpus(inputs["hardwareProfile"]["vmSize"], vm_id),
+    )
+
+
+if __name__ == "__main__":
+    serve(AzureNative())

@@ -1,0 +1,1 @@
+"""The sandbox's own Pulumi: its home, plugins and stack file, and what it says."""

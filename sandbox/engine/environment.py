@@ -1,0 +1,213 @@
+"""A Pulumi of the sandbox's own: home, plugins, state, passphrase, keys and one stack, all in the sandbox's directory.
+
+Nothing of the user's Pulumi is read or written: not the home, the login, the stacks nor the stack file, which is merged
+into a copy. The checkout is not written to.
+"""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sandbox import private_file
+from sandbox.engine import output as engine_output
+from sandbox.engine import plugins
+from sandbox.engine import stack_file as stack_files
+from sandbox.error import SandboxError
+from sandbox.process import ProcessId, run
+from sandbox.tools import toolchain
+from sandbox.virtualenv import CHECKOUT
+
+STACK = "sandbox"
+_NAMESPACE = "mig-k8s"
+_FOREIGN = ("PULUMI_", "ARM_", "AZURE_", "HELM_", "KUBE", "PYTHONPATH", "SSH_AUTH_SOCK", "MIG_K8S_SANDBOX")
+"""Variables that would lead the engine or its plugins to something of the user's."""
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+"""Everything the engine talks to is on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The sandbox's Pulumi below `root`. `machines`: whether its providers may make anything, or only preview."""
+
+    root: Path
+    machines: bool
+
+    @property
+    def stack_file(self) -> Path:
+        """The stack file in use: the chosen one with the sandbox's keys and sources."""
+        return self.root / "stack.yaml"
+
+    @property
+    def admin_key(self) -> Path:
+        """The administrator's private SSH key."""
+        return self.root / "keys" / "admin"
+
+    @property
+    def host_key(self) -> Path:
+        """The machines' private SSH host key."""
+        return self.root / "keys" / "host"
+
+    @property
+    def engine_file(self) -> Path:
+        """The pid file of the engine that works for people to see."""
+        return self.root / "pulumi" / "engine.pid"
+
+    @property
+    def locks(self) -> Path:
+        """Where the engine's locks are: one file for each that is held, or was when its holder was killed."""
+        return self.root / "pulumi" / "state" / ".pulumi" / "locks"
+
+    @property
+    def programs(self) -> Path:
+        """kubectl, helm and pulumi for the providers and for people."""
+        return self.root / "bin"
+
+    def prepare(self, stack_file: Path, sources: Mapping[str, str] | None) -> None:
+        """Lay out everything for `stack_file`.
+
+        `sources`: where its machines get things from; None leaves the file's own.
+        """
+        chosen = stack_files.configuration(stack_file)
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in ("keys", "helm", "pulumi/state", "pulumi/project"):
+            (self.root / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+        plugins.install(self.root / "pulumi" / "home" / "plugins")
+        _link(self.programs / "pulumi", toolchain.pulumi())
+        own = self._own_secrets()
+        public_key = self.admin_key.with_suffix(".pub").read_text().strip()
+        merged = {
+            "encryptionsalt": own["encryptionsalt"],
+            "config": stack_files.merged(chosen, public_key, own["config"], sources),
+        }
+        private_file.write(self.stack_file, yaml.safe_dump(merged, sort_keys=False, width=120))
+
+    def link_cluster_programs(self) -> None:
+        """Put kubectl and Helm where the kubernetes provider looks, built if need be."""
+        _link(self.programs / "kubectl", toolchain.kubectl())
+        _link(self.programs / "helm", toolchain.helm())
+
+    def variables(self) -> dict[str, str]:
+        """The environment of the engine and its plugins."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(_FOREIGN) and name.lower() not in _PROXIES
+        }
+        own = {
+            "PATH": f"{self.programs}:{kept.get('PATH', os.defpath)}",
+            "PULUMI_HOME": str(self.root / "pulumi" / "home"),
+            "PULUMI_BACKEND_URL": f"file://{self.root / 'pulumi' / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.root / "pulumi" / "passphrase"),
+            "PULUMI_STACK": STACK,
+            "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",  # a real provider on PATH would otherwise win over ours
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_CREDENTIAL_STORE": "plaintext",
+            "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "1",
+            "HELM_CACHE_HOME": str(self.root / "helm" / "cache"),
+            "HELM_CONFIG_HOME": str(self.root / "helm" / "config"),
+            "HELM_DATA_HOME": str(self.root / "helm" / "data"),
+            "KUBECACHEDIR": str(self.root / "helm" / "kube"),
+        }
+        return {**kept, **own, **({"MIG_K8S_SANDBOX": str(self.root)} if self.machines else {})}
+
+    def pulumi(self, *arguments: str) -> int:
+        """Run the CLI on the stack for people to see; its exit status."""
+        terminal = sys.stdout.isatty()
+        process = subprocess.Popen(
+            self._command((*arguments, "--suppress-progress")),
+            cwd=CHECKOUT,
+            env=self.variables(),
+            stdout=None if terminal else subprocess.PIPE,
+            text=True,
+        )
+        if engine := ProcessId.of(process.pid):
+            engine.write(self.engine_file)
+        log = engine_output.relay(process.stdout) if process.stdout else None
+        while True:
+            try:
+                status = process.wait()
+                if log and process.stdout:
+                    log.join()
+                    process.stdout.close()
+            except KeyboardInterrupt:
+                continue  # the terminal told the CLI too, which ends what it began first
+            return status
+
+    def output(self, *arguments: str, stdin: str = "", project: Path = CHECKOUT) -> str:
+        """The CLI's standard output. Raises SandboxError with what it said if it fails."""
+        done = subprocess.run(
+            self._command(arguments),
+            cwd=project,
+            env=self.variables(),
+            input=stdin,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode:
+            raise SandboxError(f"`pulumi {arguments[0]}` failed:\n{done.stderr.strip()}")
+        return done.stdout
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs, secrets in clear."""
+        found: dict[str, Any] = json.loads(self.output("stack", "output", "--json", "--show-secrets"))
+        return found
+
+    def state(self, *, secrets: bool = False) -> dict[str, Any]:
+        """The stack's deployment as the engine keeps it; `secrets`: those of the resources in clear."""
+        exported = json.loads(self.output("stack", "export", *(["--show-secrets"] if secrets else [])))
+        deployment: dict[str, Any] = exported["deployment"]
+        return deployment
+
+    def _command(self, arguments: tuple[str, ...]) -> list[str]:
+        # If we are killed, the CLI is told to stop, and with it its plugins.
+        return ["setpriv", "--pdeathsig", "INT", str(self.programs / "pulumi"), *arguments]
+
+    def _own_secrets(self) -> dict[str, Any]:
+        """A stack file of nothing but the sandbox's own secrets, encrypted; made once, since each takes a CLI run.
+
+        It lives in a project of its own, because `pulumi stack init` writes its salt beside Pulumi.yaml.
+        """
+        project = self.root / "pulumi" / "project"
+        done, file = project / "done", project / f"Pulumi.{STACK}.yaml"
+        if not done.exists():
+            file.unlink(missing_ok=True)
+            private_file.write(self.root / "pulumi" / "passphrase", secrets.token_urlsafe(32))
+            private_file.write(project / "Pulumi.yaml", f"name: {_NAMESPACE}\nruntime: python\n")
+            for private in (self.admin_key, self.host_key):
+                _make_key(private)
+            if STACK in self.output("stack", "ls", "--json", project=project):
+                raise SandboxError(f"{self.root} holds a stack whose secrets are lost: `make sandbox-down`, then again")
+            self.output("stack", "init", STACK, project=project)
+            values = {
+                "sshPrivateKey": self.admin_key.read_text(),
+                "sshHostKey": self.host_key.read_text(),
+                "rke2Token": secrets.token_urlsafe(32),
+            }
+            for key, value in values.items():  # by stdin: a command line can be read by everybody
+                arguments = ("config", "set", "--secret", "--non-interactive", f"{_NAMESPACE}:{key}")
+                self.output(*arguments, stdin=value + "\n", project=project)
+            done.touch()
+        own: dict[str, Any] = yaml.safe_load(file.read_text())
+        return own
+
+
+def _make_key(path: Path) -> None:
+    if not path.exists():
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "mig-k8s sandbox", "-f", str(path)])
+
+
+def _link(link: Path, target: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not link.is_symlink() or link.readlink() != target:
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)

@@ -1,0 +1,1 @@
+"""How this host boots machines and people get into them."""

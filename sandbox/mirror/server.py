@@ -1,0 +1,145 @@
+"""The mirror: one static tree over HTTP in the sandbox's own namespace (packages, RKE2, charts, container images).
+
+As a program, ``python -m sandbox.mirror.server READY_FD DIRECTORY ADDRESS``, it is the server process.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from sandbox import network
+from sandbox.instance import Sandbox
+from sandbox.process import ProcessId, announce, detach
+
+_PORT = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    sandbox: Sandbox
+
+    @property
+    def root(self) -> Path:
+        """The tree that is served. Symbolic links may lead out of it, into the cache; changes are seen at once."""
+        return self._directory / "tree"
+
+    @property
+    def access_log(self) -> Path:
+        """One line for each request: status, method, path."""
+        return self._directory / "access.log"
+
+    @property
+    def running(self) -> bool:
+        """It lives, and in the present network: a namespace that was made again is another one."""
+        process = ProcessId.read(self._directory / "pid")
+        return process is not None and process.pid in network.processes(self.sandbox.wire)
+
+    def start(self) -> None:
+        """Returns when it answers; nothing happens if it already runs. Brings the network up. Raises SandboxError."""
+        with self.sandbox.claim():
+            network.up(self.sandbox)
+        if self.running:
+            return
+        self._kill()
+        self.root.mkdir(parents=True, exist_ok=True)
+        detach(
+            "sandbox.mirror.server",
+            [str(self._directory), self.sandbox.mirror_address],
+            log=self.access_log,
+            wrapper=["nsenter", f"--net={network.path(self.sandbox.wire)}"],
+        )
+
+    def stop(self) -> None:
+        """The sandbox's name and network are free then."""
+        self._kill()
+        self.sandbox.release()
+
+    def _kill(self) -> None:
+        process = ProcessId.read(self._directory / "pid")
+        if process is not None:
+            process.kill()
+
+    @property
+    def _directory(self) -> Path:
+        return self.sandbox.root / "mirror"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    tree: Path
+    faults: Path
+    """Rules of sandbox.fault_mirror: pattern of a path → "cut", "damage", or the tree that is served instead."""
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def _answer(self, *, body: bool) -> None:
+        parts = PurePosixPath(unquote(urlsplit(self.path).path)).parts[
+            1:
+        ]  # ?ns=… (containerd's registry) is not needed
+        place, trouble = self._place("/" + "/".join(parts))
+        file = place.joinpath(*parts)
+        if parts == ("v2",):  # a registry says that it is one
+            self._head("application/json", 2)
+            if body:
+                self.wfile.write(b"{}")
+        elif ".." in parts or not file.is_file():
+            self.send_error(HTTPStatus.NOT_FOUND)
+        elif len(parts) > 3 and parts[0] == "v2" and parts[-2] == "manifests":
+            manifest = file.read_bytes()
+            digest = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
+            self._head(json.loads(manifest)["mediaType"], len(manifest), ("Docker-Content-Digest", digest))
+            if body:
+                self.wfile.write(manifest)
+        else:
+            with file.open("rb") as content:
+                size = os.fstat(content.fileno()).st_size
+                self._head("application/octet-stream", size)
+                if body and trouble == "damage":
+                    self.wfile.write(bytes([content.read(1)[0] ^ 1]))
+                if body and trouble == "cut":
+                    self.wfile.write(content.read(size // 2))
+                    self.close_connection = True
+                elif body:
+                    shutil.copyfileobj(content, self.wfile)
+
+    def _place(self, path: str) -> tuple[Path, str]:
+        """The tree that has the file at this path, and what happens on the way: "cut", "damage" or nothing."""
+        if self.faults.exists():
+            for pattern, what in json.loads(self.faults.read_text()).items():
+                if fnmatchcase(path, pattern):
+                    return (self.tree, what) if what in {"cut", "damage"} else (Path(what), "")
+        return self.tree, ""
+
+    def _head(self, kind: str, length: int, *headers: tuple[str, str]) -> None:
+        self.send_response(HTTPStatus.OK)
+        for name, value in (("Content-Type", kind), ("Content-Length", str(length)), *headers):
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:  # noqa: ARG002 - as the base class has it
+        print(code if isinstance(code, str) else int(code), self.command, self.path, flush=True)
+
+
+def _serve(descriptor: int, directory: Path, address: str) -> None:
+    _Handler.tree = directory / "tree"
+    _Handler.faults = directory.parent / "faults/mirror.json"
+    with ThreadingHTTPServer((address, _PORT), _Handler) as server:
+        ProcessId.me().write(directory / "pid")
+        announce(descriptor)
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

@@ -1,0 +1,1 @@
+"""The programs the sandbox runs, as Go modules, and how they are built."""

@@ -1,0 +1,147 @@
+"""The programs the sandbox runs, built from their Go modules and kept in the cache: Pulumi, Kubernetes, Helm, ours.
+
+Nothing is downloaded as a binary. Versions are those of each module's go.mod and go.sum.
+"""
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from sandbox.cache import cached, digest, digest_of_files
+from sandbox.error import SandboxError
+
+_HERE = Path(__file__).parent
+_PULUMI, _KUBERNETES, _GPU = _HERE / "pulumi", _HERE / "kubernetes", _HERE.parent / "gpu"
+_CALLED_AS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
+_OLDEST_GO = (1, 21)
+"""From here on Go understands a newer go.mod and fetches the toolchain it names."""
+# Debug information nobody reads here costs a quarter of the build.
+_FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false")
+
+
+def pulumi() -> Path:
+    """The Pulumi CLI: the one on PATH, else built from its module. MIG_K8S_BUILD_PULUMI=1 always builds."""
+    found = shutil.which("pulumi")
+    if found and os.environ.get("MIG_K8S_BUILD_PULUMI") != "1":
+        return Path(found)
+
+    def build(draft: Path) -> None:
+        version = _version(_PULUMI, "github.com/pulumi/pulumi/pkg/v3")
+        symbol = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
+        _go_build(_PULUMI, draft / "pulumi", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", f"-X {symbol}={version}")
+
+    return _cached("pulumi", _PULUMI, _module_files(_PULUMI), build, "about 4 min") / "pulumi"
+
+
+def kubernetes() -> Path:
+    """The directory of etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubelet and kubectl.
+
+    All are links beside one static program, `kube`, that looks at the name it is called by.
+    """
+
+    def build(draft: Path) -> None:
+        _go_build(_KUBERNETES, draft / "kube", ".", _kubernetes_versions())
+        for name in _CALLED_AS:
+            (draft / name).symlink_to("kube")
+
+    return _cached("kubernetes", _KUBERNETES, _module_files(_KUBERNETES), build, "about 6 min")
+
+
+def kubectl() -> Path:
+    """The kubectl program."""
+    return kubernetes() / "kubectl"
+
+
+def helm() -> Path:
+    """The Helm program."""
+
+    def build(draft: Path) -> None:
+        _go_build(_KUBERNETES, draft / "helm", "helm.sh/helm/v3/cmd/helm", _kubernetes_versions())
+
+    return _cached("helm", _KUBERNETES, _module_files(_KUBERNETES), build, "about 30 s") / "helm"
+
+
+def operator() -> Path:
+    """The program that runs in the pods of the GPU Operator's stand-in."""
+
+    def build(draft: Path) -> None:
+        _go_build(_KUBERNETES, draft / "operator", "./operator", "")
+
+    files = [*_module_files(_KUBERNETES), *_sources(_KUBERNETES / "operator")]
+    return _cached("operator", _KUBERNETES, files, build, "about 30 s") / "operator"
+
+
+def gpu() -> Path:
+    """The fake GPU's program, by its name nvidia-smi, container runtime or driver."""
+
+    def build(draft: Path) -> None:
+        _go_build(_GPU, draft / "gpu", ".", "")
+
+    return _cached("gpu", _GPU, _sources(_GPU), build, "about 20 s") / "gpu"
+
+
+def _cached(
+    name: str, module: Path, files: Iterable[Path], build: Callable[[Path], None], expected: str | None = None
+) -> Path:
+    key = digest(digest_of_files(module, files), _go_version(), *_FLAGS)
+    return cached(name, key, build, expected=expected)
+
+
+def _module_files(module: Path) -> list[Path]:
+    """What decides the programs of a module that come from elsewhere: its versions and its main package."""
+    return [*module.glob("go.*"), *module.glob("*.go")]
+
+
+def _sources(folder: Path) -> list[Path]:
+    """Everything below `folder` that a program may be made of or embed."""
+    return [file for file in folder.rglob("*") if file.is_file() and not file.name.endswith("_test.go")]
+
+
+def _kubernetes_versions() -> str:
+    version = _version(_KUBERNETES, "k8s.io/kubernetes")
+    major, minor, _ = version.removeprefix("v").split(".", 2)
+    package = "k8s.io/component-base/version"
+    facts = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+    facts["buildDate"] = "1970-01-01T00:00:00Z"
+    helm_version = _version(_KUBERNETES, "helm.sh/helm/v3")
+    flags = [f"-X {package}.{name}={value}" for name, value in facts.items()]
+    return " ".join([*flags, f"-X helm.sh/helm/v3/internal/version.version={helm_version}"])
+
+
+def _version(module: Path, dependency: str) -> str:
+    return _go(module, "list", "-m", "-f", "{{.Version}}", dependency).strip()
+
+
+def _go_build(module: Path, target: Path, package: str, link: str) -> None:
+    """A static, reproducible program of `package` at `target`."""
+    _go(module, "build", *_FLAGS, "-ldflags", f"-s -w {link}".strip(), "-o", str(target), package)
+
+
+def _go(module: Path, *arguments: str) -> str:
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
+    done = subprocess.run(["go", *arguments], cwd=module, env=environment, text=True, capture_output=True, check=False)
+    if done.returncode:
+        lines = "\n".join(done.stderr.strip().splitlines()[-12:])
+        raise SandboxError(f"`go {arguments[0]}` failed in {module}:\n{lines}")
+    return done.stdout
+
+
+@functools.cache
+def _go_version() -> str:
+    """The version of the Go on PATH, such as `go1.26.8`."""
+    remedy = "install Go 1.25 or newer (go.dev/dl) and put it on PATH"
+    program = shutil.which("go")
+    if program is None:
+        raise SandboxError(f"Go is not on PATH, and the sandbox's programs are built from source: {remedy}")
+    beside = Path(program).resolve().parent.parent / "VERSION"  # asking Go itself would write to the user's home
+    said = beside.read_text() if beside.is_file() else subprocess.check_output([program, "version"], text=True)
+    match = re.search(r"\bgo(\d+)\.(\d+)\S*", said)
+    if not match:
+        raise SandboxError(f"{program} says its version is {said.strip()!r}: {remedy}")
+    if (int(match[1]), int(match[2])) < _OLDEST_GO:
+        raise SandboxError(f"{match[0]} on PATH is too old: {remedy}")
+    return match[0]
