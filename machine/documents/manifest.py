@@ -8,6 +8,10 @@ from machine.documents.form import Document, Form
 
 NAME = "manifest.json"
 """The manifest's own file; it lists all others."""
+HOME = "/usr/local/lib/mig-k8s"
+"""Where a machine's releases lie."""
+BORN = f"{HOME}/incoming.cloud-init"
+"""What cloud-init writes; it becomes a release when cloud-init installs it."""
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from machine.documents.manifest import HOME
 from machine.host import lock
 from machine.host.this_machine import ThisMachine
 
-HOME = "/usr/local/lib/mig-k8s"
 RELEASES = f"{HOME}/releases"
 CURRENT = f"{HOME}/current"
-BORN = f"{HOME}/incoming.cloud-init"
-"""What cloud-init writes; it becomes a release, or goes, when cloud-init installs it."""
 LOCK = "/run/mig-k8s/release"
 _INCOMING = re.compile(r"incoming\.(\d+)")
 """What comes over SSH is unpacked here by the process of this number, which then installs it."""
