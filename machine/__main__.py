@@ -3,6 +3,8 @@
 import sys
 
 from machine.command_line import main
+from machine.host.signals import raise_on_signals
 
 if __name__ == "__main__":
+    raise_on_signals()
     sys.exit(main())

@@ -14,6 +14,7 @@ from machine.documents.configuration import Configuration
 from machine.documents.form import DocumentError
 from machine.host.console import say
 from machine.host.errors import MachineError
+from machine.host.signals import Interrupted
 from machine.host.this_machine import ThisMachine
 from machine.release.install import install
 
@@ -34,6 +35,9 @@ def main(arguments: Sequence[str] | None = None, machine: ThisMachine | None = N
         return error.exit_code
     except OSError as error:
         say(f"mig-k8s: {error}")
+        return 1
+    except Interrupted as signal:
+        say(f"mig-k8s: ended by {signal}")
         return 1
 
 

@@ -202,6 +202,10 @@ class AMachine(ThisMachine):
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         return [line for line in lines if line.startswith(beginning)]
 
+    def forget_calls(self) -> None:
+        """Begin `calls` anew."""
+        (self.state / "calls").unlink(missing_ok=True)
+
     # ---- what stands around it
 
     def join(self, role: str = "server") -> None:

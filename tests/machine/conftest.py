@@ -1,5 +1,6 @@
 """Fixtures of the tests of what runs on a machine."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from a_machine import AMachine
 from gpus import Gpus
 
-from sandbox import toolchain
+from sandbox.tools import toolchain
 
 
 @pytest.fixture
@@ -26,3 +27,17 @@ def gpu_program() -> Path:
 def gpus(a_machine: AMachine, gpu_program: Path) -> Callable[..., Gpus]:
     """Makes the machine one with these GPU models, MIG mode off, and no Kubernetes."""
     return lambda *models: Gpus(a_machine, gpu_program, models)
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], bool], str], None]:
+    """Wait for a condition, at most half a minute."""
+
+    def wait(condition: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            if time.monotonic() > deadline:
+                pytest.fail(f"waited 30 s for {what}")
+            time.sleep(0.02)
+
+    return wait

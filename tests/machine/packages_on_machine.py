@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scripted_machine import Machine
+from a_machine import AMachine
 
 APT_GET = """
     while [ "${1#-}" != "$1" ]; do shift; done
@@ -41,7 +41,7 @@ DPKG_QUERY = """
 """
 
 
-def packages(machine: Machine, **archive: str) -> None:
+def packages(machine: AMachine, **archive: str) -> None:
     """An archive with these packages (`_` for `-`), nothing installed, everything on PATH that the stages call."""
     for folder in ("archive", "installed"):
         (machine.state / folder).mkdir(exist_ok=True)
@@ -57,15 +57,15 @@ def packages(machine: Machine, **archive: str) -> None:
     machine.program("systemctl", "")
 
 
-def offer(machine: Machine, name: str, version: str) -> None:
+def offer(machine: AMachine, name: str, version: str) -> None:
     (machine.state / "archive" / name).write_text(version + "\n", encoding="utf-8")
 
 
-def install(machine: Machine, name: str, version: str) -> None:
+def install(machine: AMachine, name: str, version: str) -> None:
     (machine.state / "installed" / name).write_text(version + "\n", encoding="utf-8")
 
 
-def installed(machine: Machine) -> dict[str, str]:
+def installed(machine: AMachine) -> dict[str, str]:
     return {path.name: path.read_text(encoding="utf-8").strip() for path in _files(machine.state / "installed")}
 
 

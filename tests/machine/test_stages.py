@@ -1,19 +1,26 @@
 """The install stages, each run as mig-k8s runs it, with stubs of the programs they call."""
 
+import dataclasses
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
 from packages_on_machine import install, installed, offer, packages
-from scripted_machine import CLOUD_INIT, STAGES, Machine
+from a_machine import AMachine
+from staged import STAGES
 
+from machine.documents.desired_state import Apt, DesiredState, Driver, Mig, Rke2, Toolkit
+
+CLOUD_INIT = Path(__file__).resolve().parents[2] / "cloud-init"
 KERNEL = "6.8.0-1064-azure"
 MODULES = f"linux-modules-nvidia-580-server-{KERNEL}"
-DRIVER = {"DRIVER_SOURCE": "ubuntu", "DRIVER_BRANCH": "580", "DRIVER_OPEN": "0"}
+DRIVER = {"DRIVER_SOURCE": "ubuntu", "DRIVER_BRANCH": "580", "DRIVER_OPEN_KERNEL_MODULES": "0"}
 VERSION = "580.159.04"
 UBUNTU_VERSION = "580.159.04-0ubuntu0.24.04.1"
 
@@ -24,10 +31,20 @@ NVIDIA_SMI = """
 """
 
 
-def run(machine: Machine, stage: str, **environment: str) -> tuple[int, str, subprocess.CompletedProcess[str]]:
+@pytest.fixture
+def real_stages(tmp_path: Path) -> AMachine:
+    """A machine for the real stages, with no programs of its own yet."""
+    made = AMachine.below(tmp_path)
+    made.write("etc/rancher/rke2/config.yaml", "cni: calico\n", 0o600)
+    return made
+
+
+def run(machine: AMachine, stage: str, **environment: str) -> tuple[int, str, subprocess.CompletedProcess[str]]:
     """Exit code, last report line, and the whole."""
-    script = str(machine.root / "usr/local/lib/mig-k8s/stages" / stage)
-    ended = machine.run(script, environment=environment)
+    given = {**machine.environment, "MIG_K8S_ROOT": str(machine.root), **environment}
+    ended = subprocess.run(
+        [str(CLOUD_INIT / "stages" / stage)], env=given, capture_output=True, text=True, timeout=60, check=False
+    )
     lines = ended.stdout.splitlines()
     assert all(line.split(" ")[0] in ("progress", "done", "unchanged", "reboot", "failed") for line in lines), lines
     return ended.returncode, lines[-1] if lines else "", ended
@@ -46,6 +63,17 @@ def test_every_stage_stops_at_errors_and_can_be_sourced(name: str) -> None:
     assert sourced.stdout == "main\n"
 
 
+def test_every_stage_reads_all_of_its_section_and_nothing_else() -> None:
+    """No field without a reader, no variable that nobody sets."""
+    hints = typing.get_type_hints(DesiredState)
+    for stage, section in {"apt": Apt, "driver": Driver, "toolkit": Toolkit, "mig-mode": Mig, "rke2": Rke2}.items():
+        name = {"mig-mode": "mig"}.get(stage, stage)
+        assert section in (hints[name], *typing.get_args(hints[name]))
+        fields = {f"{name}_{field.name}".upper() for field in dataclasses.fields(section)}
+        text = (CLOUD_INIT / "stages" / stage).read_text(encoding="utf-8")
+        assert set(re.findall(rf"\b{name.upper()}_[A-Z0-9_]+\b", text)) == fields, stage
+
+
 def test_the_scripts_are_shellcheck_clean() -> None:
     scripts = [str(CLOUD_INIT / "stages" / name) for name in STAGES]
     # requirements-dev.txt puts it beside the interpreter.
@@ -59,18 +87,18 @@ def test_the_scripts_are_shellcheck_clean() -> None:
 # ---- apt
 
 
-def test_apt_waits_for_locks_and_leaves_nvidia_packages_to_us(real_stages: Machine) -> None:
+def test_apt_waits_for_locks_and_leaves_nvidia_packages_to_us(real_stages: AMachine) -> None:
     packages(real_stages)
     code, last, _ = run(real_stages, "apt", APT_UBUNTU="")
     assert (code, last.split(" ")[0]) == (0, "done")
     settings = real_stages.read("etc/apt/apt.conf.d/99-mig-k8s")
     assert 'DPkg::Lock::Timeout "600";' in settings
     assert 'Unattended-Upgrade::Package-Blacklist { "nvidia-"; "libnvidia-"; "linux-modules-nvidia-";' in settings
-    assert real_stages.mode("etc/apt/apt.conf.d/99-mig-k8s") == "0o644"
+    assert real_stages.mode_of("etc/apt/apt.conf.d/99-mig-k8s") == "0o644"
     assert run(real_stages, "apt", APT_UBUNTU="")[1] == "unchanged apt is set"
 
 
-def test_a_recoverable_error_of_cloud_init_is_none_and_a_crash_is_told(real_stages: Machine) -> None:
+def test_a_recoverable_error_of_cloud_init_is_none_and_a_crash_is_told(real_stages: AMachine) -> None:
     packages(real_stages)
     _, _, ended = run(real_stages, "apt", APT_UBUNTU="", CLOUD_INIT_STATUS="2")
     assert "cloud-init ended" not in ended.stdout
@@ -79,7 +107,7 @@ def test_a_recoverable_error_of_cloud_init_is_none_and_a_crash_is_told(real_stag
     assert "progress cloud-init ended with 1" in ended.stdout
 
 
-def test_a_mirror_takes_the_place_of_the_images_sources_and_gives_it_back(real_stages: Machine) -> None:
+def test_a_mirror_takes_the_place_of_the_images_sources_and_gives_it_back(real_stages: AMachine) -> None:
     packages(real_stages)
     real_stages.write("etc/os-release", "NAME=Ubuntu\nVERSION_CODENAME=noble\n")
     real_stages.write("etc/apt/sources.list.d/ubuntu.sources", "the image's\n")
@@ -93,7 +121,7 @@ def test_a_mirror_takes_the_place_of_the_images_sources_and_gives_it_back(real_s
     assert not (real_stages.root / "etc/apt/sources.list.d/mig-k8s-ubuntu.sources").exists()
 
 
-def test_a_full_disk_fails_the_stage_and_leaves_the_old_file(real_stages: Machine) -> None:
+def test_a_full_disk_fails_the_stage_and_leaves_the_old_file(real_stages: AMachine) -> None:
     packages(real_stages)
     real_stages.write("etc/apt/apt.conf.d/99-mig-k8s", "old\n")
     real_stages.program("cat", "echo 'cat: write error: No space left on device' >&2; exit 1")
@@ -107,7 +135,7 @@ def test_a_full_disk_fails_the_stage_and_leaves_the_old_file(real_stages: Machin
 
 
 @pytest.fixture
-def gpu_machine(real_stages: Machine) -> Machine:
+def gpu_machine(real_stages: AMachine) -> AMachine:
     """A machine whose archive has the 580 driver for its kernel, and a GPU that works once the module is loaded."""
     packages(real_stages, nvidia_headless_no_dkms_580_server=UBUNTU_VERSION, nvidia_utils_580_server=UBUNTU_VERSION)
     offer(real_stages, MODULES, "6.8.0-1064.73+1")
@@ -119,7 +147,7 @@ def gpu_machine(real_stages: Machine) -> Machine:
     return real_stages
 
 
-def test_the_driver_is_installed_by_exact_version_held_and_loaded(gpu_machine: Machine) -> None:
+def test_the_driver_is_installed_by_exact_version_held_and_loaded(gpu_machine: AMachine) -> None:
     code, last, ended = run(gpu_machine, "driver", **DRIVER)
     assert (code, last) == (0, "done nvidia 580.159.04"), ended.stderr
     assert installed(gpu_machine) == {
@@ -132,15 +160,15 @@ def test_the_driver_is_installed_by_exact_version_held_and_loaded(gpu_machine: M
     assert gpu_machine.read("etc/modules-load.d/mig-k8s-nvidia.conf") == "nvidia\n"
 
 
-def test_an_installed_driver_that_works_is_left_alone(gpu_machine: Machine) -> None:
+def test_an_installed_driver_that_works_is_left_alone(gpu_machine: AMachine) -> None:
     run(gpu_machine, "driver", **DRIVER)
-    gpu_machine.calls_path().unlink()
+    gpu_machine.forget_calls()
     assert run(gpu_machine, "driver", **DRIVER)[1] == "unchanged nvidia 580.159.04"
     assert gpu_machine.calls("apt-get") == []
     assert gpu_machine.calls("modprobe") == []
 
 
-def test_a_kernel_without_module_package_gets_the_metapackage_and_one_reboot(gpu_machine: Machine) -> None:
+def test_a_kernel_without_module_package_gets_the_metapackage_and_one_reboot(gpu_machine: AMachine) -> None:
     (gpu_machine.state / "archive" / MODULES).unlink()
     offer(gpu_machine, "linux-modules-nvidia-580-server-azure", "6.8.0-1070.80")
     gpu_machine.program("modprobe", "echo 'modprobe: FATAL: Module nvidia not found' >&2; exit 1")
@@ -152,10 +180,10 @@ def test_a_kernel_without_module_package_gets_the_metapackage_and_one_reboot(gpu
     assert "linux-modules-nvidia-580-server-azure" in installed(gpu_machine)
 
 
-def test_open_kernel_modules_have_their_own_packages(gpu_machine: Machine) -> None:
+def test_open_kernel_modules_have_their_own_packages(gpu_machine: AMachine) -> None:
     offer(gpu_machine, f"linux-modules-nvidia-580-server-open-{KERNEL}", "1")
     offer(gpu_machine, "nvidia-headless-no-dkms-580-server-open", "2")
-    run(gpu_machine, "driver", **{**DRIVER, "DRIVER_OPEN": "1"})
+    run(gpu_machine, "driver", **{**DRIVER, "DRIVER_OPEN_KERNEL_MODULES": "1"})
     assert sorted(installed(gpu_machine)) == [
         f"linux-modules-nvidia-580-server-open-{KERNEL}",
         "nvidia-headless-no-dkms-580-server-open",
@@ -163,7 +191,7 @@ def test_open_kernel_modules_have_their_own_packages(gpu_machine: Machine) -> No
     ]
 
 
-def test_a_branch_that_ubuntu_does_not_have_is_named(gpu_machine: Machine) -> None:
+def test_a_branch_that_ubuntu_does_not_have_is_named(gpu_machine: AMachine) -> None:
     code, last, _ = run(gpu_machine, "driver", **{**DRIVER, "DRIVER_BRANCH": "515"})
     assert code == 1
     assert last.startswith(
@@ -171,7 +199,7 @@ def test_a_branch_that_ubuntu_does_not_have_is_named(gpu_machine: Machine) -> No
     )
 
 
-def test_a_package_list_that_cannot_be_read_is_retried_and_then_told(gpu_machine: Machine) -> None:
+def test_a_package_list_that_cannot_be_read_is_retried_and_then_told(gpu_machine: AMachine) -> None:
     (gpu_machine.state / "apt-update-fails").touch()
     code, last, ended = run(gpu_machine, "driver", **DRIVER)
     assert code == 1
@@ -180,14 +208,14 @@ def test_a_package_list_that_cannot_be_read_is_retried_and_then_told(gpu_machine
     assert "progress apt-get update failed (100), try 2 of 5 in 15 s" in ended.stdout
 
 
-def test_a_module_that_does_not_load_fails_with_what_modprobe_said(gpu_machine: Machine) -> None:
+def test_a_module_that_does_not_load_fails_with_what_modprobe_said(gpu_machine: AMachine) -> None:
     gpu_machine.program("modprobe", "echo \"modprobe: ERROR: could not insert 'nvidia': No such device\" >&2; exit 1")
     code, last, _ = run(gpu_machine, "driver", **DRIVER)
     assert code == 1
     assert "could not insert 'nvidia': No such device" in last
 
 
-def test_an_unsigned_module_under_secure_boot_is_refused_before_it_is_loaded(gpu_machine: Machine) -> None:
+def test_an_unsigned_module_under_secure_boot_is_refused_before_it_is_loaded(gpu_machine: AMachine) -> None:
     gpu_machine.program("modinfo", "")
     code, last, _ = run(gpu_machine, "driver", **DRIVER)
     assert code == 1
@@ -195,19 +223,19 @@ def test_an_unsigned_module_under_secure_boot_is_refused_before_it_is_loaded(gpu
     assert gpu_machine.calls("modprobe") == []
 
 
-def test_an_unsigned_module_without_secure_boot_is_fine(gpu_machine: Machine) -> None:
+def test_an_unsigned_module_without_secure_boot_is_fine(gpu_machine: AMachine) -> None:
     gpu_machine.program("modinfo", "")
     gpu_machine.program("mokutil", "echo SecureBoot disabled")
     assert run(gpu_machine, "driver", **DRIVER)[1] == "done nvidia 580.159.04"
 
 
-def test_a_kernel_that_runs_another_driver_version_asks_for_a_reboot(gpu_machine: Machine) -> None:
+def test_a_kernel_that_runs_another_driver_version_asks_for_a_reboot(gpu_machine: AMachine) -> None:
     gpu_machine.program("nvidia-smi", 'echo "Failed to initialize NVML: Driver/library version mismatch"; exit 18')
     code, last, _ = run(gpu_machine, "driver", **DRIVER)
     assert (code, last) == (0, "reboot the kernel runs another driver version than the one installed")
 
 
-def test_an_nvidia_smi_that_hangs_is_ended_and_told(gpu_machine: Machine) -> None:
+def test_an_nvidia_smi_that_hangs_is_ended_and_told(gpu_machine: AMachine) -> None:
     gpu_machine.program(
         "timeout", 'case "$*" in *nvidia-smi*) exit 124;; esac; shift; [ "$1" = 10 -o "$1" = 5 ] && shift 2; "$@"'
     )
@@ -216,7 +244,7 @@ def test_an_nvidia_smi_that_hangs_is_ended_and_told(gpu_machine: Machine) -> Non
     assert "nvidia-smi said nothing within 120 s" in last
 
 
-def test_an_image_that_brings_the_driver_is_only_looked_at(gpu_machine: Machine) -> None:
+def test_an_image_that_brings_the_driver_is_only_looked_at(gpu_machine: AMachine) -> None:
     assert (
         run(gpu_machine, "driver", **{**DRIVER, "DRIVER_SOURCE": "image"})[1]
         == "unchanged the image's nvidia 580.159.04"
@@ -229,7 +257,7 @@ def test_an_image_that_brings_the_driver_is_only_looked_at(gpu_machine: Machine)
     assert last.startswith("failed driver.source is image, but the image's driver does not work: NVIDIA-SMI has failed")
 
 
-def test_apt_that_finds_no_room_is_not_asked_again(gpu_machine: Machine) -> None:
+def test_apt_that_finds_no_room_is_not_asked_again(gpu_machine: AMachine) -> None:
     words = "E: You don't have enough free space in /var/cache/apt/archives/."
     gpu_machine.program("apt-get", f'case "$*" in *install*) echo "{words}"; exit 100; esac')
     code, last, _ = run(gpu_machine, "driver", **DRIVER)
@@ -238,7 +266,7 @@ def test_apt_that_finds_no_room_is_not_asked_again(gpu_machine: Machine) -> None
     assert len(gpu_machine.calls("apt-get install")) == 1
 
 
-def test_who_holds_dpkgs_lock_is_told(gpu_machine: Machine) -> None:
+def test_who_holds_dpkgs_lock_is_told(gpu_machine: AMachine) -> None:
     lock = gpu_machine.root / "var/lib/dpkg/lock-frontend"
     gpu_machine.program("lslocks", f"echo unattended-upgr 812 {lock}; echo cron 3 /run/crond.pid")
     code, _, ended = run(gpu_machine, "driver", **DRIVER)
@@ -259,7 +287,7 @@ CURL = """
 """
 
 
-def web(machine: Machine, address: str, content: bytes) -> None:
+def web(machine: AMachine, address: str, content: bytes) -> None:
     path = machine.state / "web" / address
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -280,7 +308,7 @@ def signing_key(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes]:
 
 
 @pytest.fixture
-def toolkit_machine(real_stages: Machine, signing_key: tuple[str, bytes]) -> Machine:
+def toolkit_machine(real_stages: AMachine, signing_key: tuple[str, bytes]) -> AMachine:
     packages(real_stages)
     for name in TOOLKIT_PACKAGES:
         offer(real_stages, name, "1.20.0-1")
@@ -294,7 +322,7 @@ def toolkit(fingerprint: str) -> dict[str, str]:
 
 
 def test_the_toolkit_is_installed_by_exact_version_from_a_repository_with_the_named_key(
-    toolkit_machine: Machine, signing_key: tuple[str, bytes]
+    toolkit_machine: AMachine, signing_key: tuple[str, bytes]
 ) -> None:
     code, last, ended = run(toolkit_machine, "toolkit", **toolkit(f"#{signing_key[0].lower()}"))
     assert (code, last) == (0, "done nvidia-container-toolkit 1.20.0-1 from https://mirror.example/toolkit"), (
@@ -305,9 +333,9 @@ def test_the_toolkit_is_installed_by_exact_version_from_a_repository_with_the_na
         "deb [signed-by=/usr/share/keyrings/nvidia-container-toolkit-keyring.gpg] "
         "https://mirror.example/toolkit/stable/deb/amd64 /\n"
     )
-    assert toolkit_machine.mode("usr/share/keyrings/nvidia-container-toolkit-keyring.gpg") == "0o644"
+    assert toolkit_machine.mode_of("usr/share/keyrings/nvidia-container-toolkit-keyring.gpg") == "0o644"
     assert toolkit_machine.calls("apt-mark hold") == [f"apt-mark hold {' '.join(TOOLKIT_PACKAGES)}"]
-    toolkit_machine.calls_path().unlink()
+    toolkit_machine.forget_calls()
     assert (
         run(toolkit_machine, "toolkit", **toolkit(f"#{signing_key[0]}"))[1]
         == "unchanged nvidia-container-toolkit 1.20.0-1"
@@ -317,7 +345,7 @@ def test_the_toolkit_is_installed_by_exact_version_from_a_repository_with_the_na
 
 @pytest.mark.parametrize("fingerprint", ["", "#C95B321B61E88C1809C4F759DDCAE044F796ECB0"])
 def test_a_key_with_another_fingerprint_is_refused_and_nothing_installed(
-    toolkit_machine: Machine, signing_key: tuple[str, bytes], fingerprint: str
+    toolkit_machine: AMachine, signing_key: tuple[str, bytes], fingerprint: str
 ) -> None:
     code, last, _ = run(toolkit_machine, "toolkit", **toolkit(fingerprint))
     assert code == 1
@@ -330,7 +358,7 @@ def test_a_key_with_another_fingerprint_is_refused_and_nothing_installed(
 
 
 def test_a_further_key_in_the_same_file_is_not_trusted(
-    toolkit_machine: Machine, signing_key: tuple[str, bytes], tmp_path: Path
+    toolkit_machine: AMachine, signing_key: tuple[str, bytes], tmp_path: Path
 ) -> None:
     home = tmp_path / "stranger"
     home.mkdir(mode=0o700)
@@ -347,7 +375,7 @@ def test_a_further_key_in_the_same_file_is_not_trusted(
 
 
 def test_a_version_that_the_repository_does_not_have_is_told_with_those_it_has(
-    toolkit_machine: Machine, signing_key: tuple[str, bytes]
+    toolkit_machine: AMachine, signing_key: tuple[str, bytes]
 ) -> None:
     code, last, _ = run(toolkit_machine, "toolkit", **{**toolkit(f"#{signing_key[0]}"), "TOOLKIT_VERSION": "9.9.9-1"})
     assert code == 1
@@ -356,11 +384,49 @@ def test_a_version_that_the_repository_does_not_have_is_told_with_those_it_has(
     )
 
 
-def test_a_toolkit_of_another_version_is_replaced(toolkit_machine: Machine, signing_key: tuple[str, bytes]) -> None:
+def test_a_toolkit_of_another_version_is_replaced(toolkit_machine: AMachine, signing_key: tuple[str, bytes]) -> None:
     for name in TOOLKIT_PACKAGES:
         install(toolkit_machine, name, "1.19.1-1")
     assert run(toolkit_machine, "toolkit", **toolkit(f"#{signing_key[0]}"))[0] == 0
     assert installed(toolkit_machine) == dict.fromkeys(TOOLKIT_PACKAGES, "1.20.0-1")
+
+
+# ---- mig-mode
+
+MODES = """
+    echo "$*" >>"$STATE/asked"
+    echo "GPU 0: looking" >&2
+    cat "$STATE/says"
+    exit $(cat "$STATE/status")
+"""
+
+
+@pytest.fixture
+def mode_machine(real_stages: AMachine) -> AMachine:
+    """A machine whose Python is a program that says what `modes` of the release would."""
+    real_stages.write("usr/bin/python3", f"#!/bin/bash\n{MODES}", 0o755)
+    (real_stages.state / "status").write_text("0", encoding="ascii")
+    return real_stages
+
+
+@pytest.mark.parametrize(
+    ("says", "status"),
+    [
+        ("done MIG mode of GPU 0 is on", 0),
+        ("unchanged MIG mode of GPU 0 is on", 0),
+        ("reboot MIG mode of GPU 0 changes only with a reboot", 0),
+        ("failed pod default/trainer holds GPU 0", 1),
+    ],
+)
+def test_the_mode_is_changed_by_the_release_that_the_stage_belongs_to(
+    mode_machine: AMachine, says: str, status: int
+) -> None:
+    (mode_machine.state / "says").write_text(says + "\n", encoding="utf-8")
+    (mode_machine.state / "status").write_text(str(status), encoding="ascii")
+    code, last, ended = run(mode_machine, "mig-mode", MIG_MODE="1", MIG_ON_CHANGE="refuse")
+    assert (code, last) == (status, says)
+    assert ended.stdout.splitlines()[0] == "progress GPU 0: looking"
+    assert (mode_machine.state / "asked").read_text(encoding="utf-8") == f"-I -B {CLOUD_INIT} modes\n"
 
 
 # ---- rke2
@@ -389,7 +455,7 @@ RKE2 = {
 
 
 @pytest.fixture
-def rke2_machine(real_stages: Machine) -> Machine:
+def rke2_machine(real_stages: AMachine) -> AMachine:
     packages(real_stages)
     for name in ("sysctl", "useradd", "journalctl"):
         real_stages.program(name, "")
@@ -401,12 +467,12 @@ def rke2_machine(real_stages: Machine) -> Machine:
     return real_stages
 
 
-def release(machine: Machine, address: str) -> None:
+def release(machine: AMachine, address: str) -> None:
     web(machine, f"{address}/rke2.linux-amd64.tar.gz", TARBALL)
     web(machine, f"{address}/sha256sum-amd64.txt", f"{TARBALL_SHA256}  rke2.linux-amd64.tar.gz\n".encode())
 
 
-def test_rke2_is_installed_by_version_started_and_waited_for(rke2_machine: Machine) -> None:
+def test_rke2_is_installed_by_version_started_and_waited_for(rke2_machine: AMachine) -> None:
     code, last, ended = run(rke2_machine, "rke2", **RKE2)
     assert (code, last) == (0, "done RKE2 v1.35.7+rke2r1 server is ready"), ended.stderr
     assert rke2_machine.calls("install") == ["install v1.35.7+rke2r1 server tar"]
@@ -415,19 +481,19 @@ def test_rke2_is_installed_by_version_started_and_waited_for(rke2_machine: Machi
     assert not (rke2_machine.root / "var/lib/mig-k8s/rke2").exists()  # the tarball does not stay on the disk
 
 
-def test_an_rke2_that_runs_as_wanted_is_neither_downloaded_nor_restarted(rke2_machine: Machine) -> None:
+def test_an_rke2_that_runs_as_wanted_is_neither_downloaded_nor_restarted(rke2_machine: AMachine) -> None:
     run(rke2_machine, "rke2", **RKE2)
-    rke2_machine.calls_path().unlink()
+    rke2_machine.forget_calls()
     assert run(rke2_machine, "rke2", **RKE2)[1] == "unchanged RKE2 v1.35.7+rke2r1 server is ready"
     assert rke2_machine.calls("curl") + rke2_machine.calls("systemctl restart") == []
 
 
-def test_without_a_mirror_the_releases_own_files_are_taken(rke2_machine: Machine) -> None:
+def test_without_a_mirror_the_releases_own_files_are_taken(rke2_machine: AMachine) -> None:
     release(rke2_machine, "github.com/rancher/rke2/releases/download/v1.35.7%2Brke2r1")
     assert run(rke2_machine, "rke2", **{**RKE2, "RKE2_ARTIFACTS": ""})[0] == 0
 
 
-def test_a_tarball_with_another_checksum_is_not_installed(rke2_machine: Machine) -> None:
+def test_a_tarball_with_another_checksum_is_not_installed(rke2_machine: AMachine) -> None:
     web(rke2_machine, "mirror.example/rke2/v1.35.7+rke2r1/rke2.linux-amd64.tar.gz", b"damaged")
     code, last, _ = run(rke2_machine, "rke2", **RKE2)
     assert code == 1
@@ -436,7 +502,7 @@ def test_a_tarball_with_another_checksum_is_not_installed(rke2_machine: Machine)
     assert rke2_machine.calls("install") == []
 
 
-def test_the_checksum_of_the_stack_file_wins_over_the_releases_own(rke2_machine: Machine) -> None:
+def test_the_checksum_of_the_stack_file_wins_over_the_releases_own(rke2_machine: AMachine) -> None:
     code, last, _ = run(rke2_machine, "rke2", **{**RKE2, "RKE2_SHA256": "0" * 64})
     assert code == 1
     assert f"has checksum {TARBALL_SHA256}" in last
@@ -445,7 +511,7 @@ def test_the_checksum_of_the_stack_file_wins_over_the_releases_own(rke2_machine:
     assert run(rke2_machine, "rke2", **{**RKE2, "RKE2_SHA256": TARBALL_SHA256})[0] == 0
 
 
-def test_a_version_that_does_not_exist_is_named(rke2_machine: Machine) -> None:
+def test_a_version_that_does_not_exist_is_named(rke2_machine: AMachine) -> None:
     code, last, _ = run(
         rke2_machine, "rke2", **{**RKE2, "RKE2_ARTIFACTS": "https://mirror.example/rke2/v1.99.0+rke2r1"}
     )
@@ -457,7 +523,7 @@ def test_a_version_that_does_not_exist_is_named(rke2_machine: Machine) -> None:
     )
 
 
-def test_a_disk_that_is_full_is_named_and_not_written_to_again(rke2_machine: Machine) -> None:
+def test_a_disk_that_is_full_is_named_and_not_written_to_again(rke2_machine: AMachine) -> None:
     rke2_machine.program("curl", 'echo "curl: (23) Failure writing output to destination" >&2; exit 23')
     rke2_machine.program("df", "echo Avail Mounted on; echo 1.2M /")
     code, last, _ = run(rke2_machine, "rke2", **RKE2)
@@ -469,7 +535,7 @@ def test_a_disk_that_is_full_is_named_and_not_written_to_again(rke2_machine: Mac
     assert len(rke2_machine.calls("curl")) == 1
 
 
-def test_a_changed_configuration_restarts_rke2_once(rke2_machine: Machine) -> None:
+def test_a_changed_configuration_restarts_rke2_once(rke2_machine: AMachine) -> None:
     run(rke2_machine, "rke2", **RKE2)
     rke2_machine.write("etc/rancher/rke2/config.yaml", "cni: canal\n", 0o600)
     assert run(rke2_machine, "rke2", **RKE2)[1] == "done RKE2 v1.35.7+rke2r1 server is ready"
@@ -478,7 +544,7 @@ def test_a_changed_configuration_restarts_rke2_once(rke2_machine: Machine) -> No
     assert len(rke2_machine.calls("systemctl restart")) == 1
 
 
-def test_another_version_is_installed_over_a_running_one_and_restarted(rke2_machine: Machine) -> None:
+def test_another_version_is_installed_over_a_running_one_and_restarted(rke2_machine: AMachine) -> None:
     run(rke2_machine, "rke2", **RKE2)
     release(rke2_machine, "mirror.example/rke2/v1.35.8+rke2r1")
     newer = {"RKE2_VERSION": "v1.35.8+rke2r1", "RKE2_ARTIFACTS": "https://mirror.example/rke2/v1.35.8+rke2r1"}
@@ -489,7 +555,7 @@ def test_another_version_is_installed_over_a_running_one_and_restarted(rke2_mach
 CONTAINERD = "var/lib/rancher/rke2/agent/etc/containerd/config.toml"
 
 
-def test_an_rke2_that_started_before_the_toolkit_is_restarted(rke2_machine: Machine) -> None:
+def test_an_rke2_that_started_before_the_toolkit_is_restarted(rke2_machine: AMachine) -> None:
     run(rke2_machine, "rke2", **RKE2)
     rke2_machine.write("usr/bin/nvidia-container-runtime", "", 0o755)
     path = rke2_machine.write(CONTAINERD, "[plugins]\n")
@@ -505,7 +571,7 @@ def test_an_rke2_that_started_before_the_toolkit_is_restarted(rke2_machine: Mach
     assert run(rke2_machine, "rke2", **RKE2)[1] == "unchanged RKE2 v1.35.7+rke2r1 server is ready"
 
 
-def test_a_containerd_without_nvidia_runtime_after_the_restart_is_a_failure(rke2_machine: Machine) -> None:
+def test_a_containerd_without_nvidia_runtime_after_the_restart_is_a_failure(rke2_machine: AMachine) -> None:
     rke2_machine.write("usr/bin/nvidia-container-runtime", "", 0o755)
     rke2_machine.write(CONTAINERD, "[plugins]\n")
     code, last, _ = run(rke2_machine, "rke2", **RKE2)
@@ -514,7 +580,7 @@ def test_a_containerd_without_nvidia_runtime_after_the_restart_is_a_failure(rke2
     assert run(rke2_machine, "rke2", **{**RKE2, "RKE2_GPU": "0"})[0] == 0
 
 
-def test_an_rke2_that_does_not_become_ready_fails_with_its_state(rke2_machine: Machine) -> None:
+def test_an_rke2_that_does_not_become_ready_fails_with_its_state(rke2_machine: AMachine) -> None:
     (rke2_machine.state / "broken").touch()
     code, last, _ = run(rke2_machine, "rke2", **RKE2)
     assert code == 1
@@ -524,7 +590,7 @@ def test_an_rke2_that_does_not_become_ready_fails_with_its_state(rke2_machine: M
     )
 
 
-def test_a_token_that_was_promised_is_waited_for(rke2_machine: Machine) -> None:
+def test_a_token_that_comes_over_ssh_is_waited_for(rke2_machine: AMachine) -> None:
     rke2_machine.program("sleep", 'echo secret >"$MIG_K8S_ROOT/etc/rancher/rke2/token"')
     code, _, ended = run(rke2_machine, "rke2", **{**RKE2, "RKE2_TOKEN": "1", "RKE2_ROLE": "agent"})
     assert code == 0
@@ -533,7 +599,7 @@ def test_a_token_that_was_promised_is_waited_for(rke2_machine: Machine) -> None:
     assert rke2_machine.calls("systemctl start") == ["systemctl start rke2-agent.service"]
 
 
-def test_a_machine_that_is_replaced_has_the_node_password_of_the_one_before(rke2_machine: Machine) -> None:
+def test_a_machine_that_is_replaced_has_the_node_password_of_the_one_before(rke2_machine: AMachine) -> None:
     rke2_machine.program("hostname", "echo gpu-1")
     rke2_machine.write("etc/rancher/rke2/token", "secret\n", 0o600)
     _, _, ended = run(rke2_machine, "rke2", **{**RKE2, "RKE2_TOKEN": "1"})
@@ -544,7 +610,7 @@ def test_a_machine_that_is_replaced_has_the_node_password_of_the_one_before(rke2
     assert password.read_text().strip() not in ended.stdout + ended.stderr
 
 
-def test_a_node_password_that_is_there_and_a_machine_that_is_alone_are_left_to_rke2(rke2_machine: Machine) -> None:
+def test_a_node_password_that_is_there_and_a_machine_without_others_are_left_to_rke2(rke2_machine: AMachine) -> None:
     password = rke2_machine.root / "etc/rancher/node/password"
     run(rke2_machine, "rke2", **RKE2)
     assert not password.exists()
@@ -554,10 +620,22 @@ def test_a_node_password_that_is_there_and_a_machine_that_is_alone_are_left_to_r
     assert password.read_text() == "made by RKE2\n"
 
 
-def test_the_cis_profile_has_its_user_and_kernel_settings_before_the_first_start(rke2_machine: Machine) -> None:
+def test_the_cis_profile_has_its_user_and_kernel_settings_before_the_first_start(rke2_machine: AMachine) -> None:
     assert run(rke2_machine, "rke2", **{**RKE2, "RKE2_CIS": "1"})[0] == 0
     order = [
         call.split()[0] for call in rke2_machine.calls() if call.startswith(("useradd", "sysctl", "systemctl start"))
     ]
     assert order == ["sysctl", "useradd", "sysctl", "systemctl"]
     assert rke2_machine.read("etc/sysctl.d/60-rke2-cis.conf") == "vm.panic_on_oom=0\n"
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_gpu_clients_that_a_killed_change_left_paused_are_started_again_by_this_release(
+    rke2_machine: AMachine, status: int
+) -> None:
+    rke2_machine.write("var/lib/mig-k8s/paused", "{}")
+    rke2_machine.write("usr/bin/python3", f'#!/bin/sh\necho "$*" >>"$STATE/asked"; exit {status}\n', 0o755)
+    code, last, ended = run(rke2_machine, "rke2", **RKE2)
+    assert (code, last) == (0, "done RKE2 v1.35.7+rke2r1 server is ready")
+    assert (rke2_machine.state / "asked").read_text(encoding="utf-8") == f"-I -B {CLOUD_INIT} start-clients\n"
+    assert ("progress paused GPU clients cannot be started again yet" in ended.stdout) == (status == 1)
