@@ -1,0 +1,106 @@
+"""Why a node does not offer the resources that are expected, as far as this machine can tell; and what to do."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from machine.documents.expectations import ExpectedNode
+from machine.host.this_machine import ThisMachine
+from machine.kubernetes.kubectl import Kubectl
+from machine.verification import pod_trouble
+from machine.verification.listing import Listing
+from machine.verification.node_checks import counted
+
+_CONFIG = "nvidia.com/mig.config"
+_STATE = "nvidia.com/mig.config.state"
+_MISMATCH = "Driver/library version mismatch"
+Labels = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What finds the reason. `operator_namespace` is the GPU Operator's, which the remedies name."""
+
+    machine: ThisMachine
+    kubectl: Kubectl
+    operator_namespace: str
+
+    def remedy(self, expected: ExpectedNode, node: Mapping[str, Any]) -> str:
+        """The likeliest reason and the way out. `node` is the node's object. Raises RefusedError, AwayError."""
+        labels: Labels = node["metadata"].get("labels", {})
+        listed = self._smi("-L") if expected.name == self.machine.node_name() else None
+        if listed is not None and _MISMATCH in listed:
+            return f"The driver's packages were upgraded under the loaded module ({_MISMATCH}): reboot it."
+        instances = "" if listed is None else self._instances(expected, labels, Listing.of(listed))
+        return (
+            self._mig_manager(expected, labels, may_be_wiped=listed is None or instances != "")
+            or _paused_clients(expected.name, labels)
+            or instances
+            or self._device_plugin(expected.name, labels, seen_here=listed is not None)
+        )
+
+    def _mig_manager(self, expected: ExpectedNode, labels: Labels, *, may_be_wiped: bool) -> str:
+        config, state = labels.get(_CONFIG), labels.get(_STATE)
+        if config == "all-disabled" and may_be_wiped and any(device.profile for device in expected.devices):
+            return (
+                f"MIG Manager wiped the instances ({_CONFIG}=all-disabled, {state}): enabled, it does so on a node"
+                " without that label. Disable it (`pulumi up --refresh` with migManager.enabled=false), then `kubectl"
+                f" label node {expected.name} {_CONFIG}-`, then reboot the node: it makes mode and instances again."
+            )
+        if state in ("pending", "rebooting", "failed"):
+            words = "failed at" if state == "failed" else f"is stuck ({state}) at"
+            return (
+                f"MIG Manager {words} {_CONFIG}={config}: `kubectl logs -n {self.operator_namespace} -l"
+                " app=nvidia-mig-manager` tells why; deleted (`kubectl delete pod`), it begins anew and starts paused"
+                " clients again."
+            )
+        return ""
+
+    def _instances(self, expected: ExpectedNode, labels: Labels, listing: Listing) -> str:
+        """What is wrong with the instances of this machine itself."""
+        wanted = Counter(device.profile for device in expected.devices if device.profile)
+        seen = Counter(profile for profile, _ in listing.mig_devices)
+        if not wanted or seen == wanted:
+            return ""
+        words = f"The GPU itself has {counted(seen) if seen else 'no MIG device'}"
+        if "Disabled" in self._smi("--query-gpu=mig.mode.current,mig.mode.pending", "--format=csv,noheader"):
+            return f"{words} and its MIG mode is off, or will be: reboot the node, which sets the mode first thing."
+        if _CONFIG in labels:
+            says = f"MIG Manager says {labels.get(_STATE)} for {_CONFIG}={labels[_CONFIG]}"
+            restart = f"`kubectl delete pod -n {self.operator_namespace} -l app=nvidia-mig-manager`"
+            return f"{words}, although {says}: {restart} makes it look again."
+        return (
+            f"{words}: something removed them, or they were never made. "
+            "`sudo systemctl restart mig-k8s-instances` there makes them again; its journal tells more."
+        )
+
+    def _device_plugin(self, name: str, labels: Labels, *, seen_here: bool) -> str:
+        daemon = ("-A", "-l", "app=nvidia-device-plugin-daemonset")
+        plugin = self.kubectl.get("pods", *daemon, f"--field-selector=spec.nodeName={name}")
+        if not plugin:
+            return (
+                f"No device plugin pod is on the node: `kubectl get clusterpolicy,pods -n {self.operator_namespace}`"
+                " tells how far the operator is; it needs the label feature.node.kubernetes.io/pci-10de.present or"
+                " nvidia.com/gpu.present."
+            )
+        if trouble := [words for pod in plugin if (words := pod_trouble.trouble(pod))]:
+            return f"The device plugin does not run ({'; '.join(trouble)}): its log has the reason."
+        proof = "MIG Manager's success is no proof. " if labels.get(_STATE) == "success" else ""
+        restart = f"`kubectl delete pod -n {self.operator_namespace} -l app=nvidia-device-plugin-daemonset`"
+        looked = f"{proof}The device plugin runs but looked at the GPU before the change: restart it ({restart})."
+        return looked if seen_here else f"{looked} If `nvidia-smi -L` there lacks instances: `pulumi up`, or reboot it."
+
+    def _smi(self, *arguments: str) -> str:
+        """What nvidia-smi of this machine says, which complains on standard output too."""
+        return self.machine.run("nvidia-smi", *arguments, seconds=60).stdout
+
+
+def _paused_clients(name: str, labels: Labels) -> str:
+    paused = sorted(key for key, value in labels.items() if value == "paused-for-mig-change")
+    if not paused:
+        return ""
+    by_hand = f"`kubectl label --overwrite node {name} LABEL=true`"
+    return (
+        f"GPU clients are paused ({', '.join(paused)}): `sudo mig-k8s start-clients` there, or {by_hand}, starts them."
+    )
