@@ -37,7 +37,7 @@ class NoVerdictError(MachineError):
 
 
 def add_parser(subparsers: "Subparsers") -> None:
-    """The subcommand and its options; `work` is what does it."""
+    """The subcommand and its options; `run` is what does it: (machine, arguments) -> exit code."""
     parser = subparsers.add_parser(
         "verify",
         help="prove from inside pods that the cluster offers the GPU devices that are expected",
@@ -47,11 +47,10 @@ def add_parser(subparsers: "Subparsers") -> None:
     )
     parser.add_argument("--again", action="store_true", help="take the expectations of the last time")
     parser.add_argument("--json", action="store_true", help="print the report as JSON also when a check failed")
-    parser.set_defaults(work=work)
+    parser.set_defaults(run=_run)
 
 
-def work(machine: ThisMachine, options: argparse.Namespace) -> int:
-    """Run the subcommand with these options. Raises MachineError."""
+def _run(machine: ThisMachine, options: argparse.Namespace) -> int:
     if options.again or sys.stdin.isatty():
         return verify(machine, recall(machine), as_json=options.json)
     expected = understood(sys.stdin.read())

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from machine.documents.expectations import ExpectedNode
+from machine.gpu.nvidia_smi import NvidiaSmi, listed_gpus
+from machine.host.errors import GpuError
 from machine.host.this_machine import ThisMachine
+from machine.kubernetes.gpu_clients import PAUSED
 from machine.kubernetes.kubectl import Kubectl
+from machine.kubernetes.mig_manager import APP, CONFIG, STATE
 from machine.verification import pod_trouble
-from machine.verification.listing import Listing
 from machine.verification.node_checks import counted
 
-_CONFIG = "nvidia.com/mig.config"
-_STATE = "nvidia.com/mig.config.state"
+_DEVICE_PLUGIN = "nvidia-device-plugin-daemonset"
 _MISMATCH = "Driver/library version mismatch"
 Labels = Mapping[str, str]
 
@@ -29,54 +31,61 @@ class Diagnosis:
     def remedy(self, expected: ExpectedNode, node: Mapping[str, Any]) -> str:
         """The likeliest reason and the way out. `node` is the node's object. Raises RefusedError, AwayError."""
         labels: Labels = node["metadata"].get("labels", {})
-        listed = self._smi("-L") if expected.name == self.machine.node_name() else None
-        if listed is not None and _MISMATCH in listed:
-            return f"The driver's packages were upgraded under the loaded module ({_MISMATCH}): reboot it."
-        instances = "" if listed is None else self._instances(expected, labels, Listing.of(listed))
+        is_here = expected.name == self.machine.node_name()
+        instances = ""
+        if is_here and expected.devices:
+            try:
+                listed = NvidiaSmi(self.machine).say("-L")
+                if _MISMATCH in listed:
+                    return f"The driver's packages were upgraded under the loaded module ({_MISMATCH}): reboot it."
+                instances = self._instances(expected, labels, listed)
+            except GpuError as error:
+                return f"{error}."
         return (
-            self._mig_manager(expected, labels, may_be_wiped=listed is None or instances != "")
+            self._mig_manager(expected, labels, may_be_wiped=not is_here or instances != "")
             or _paused_clients(expected.name, labels)
             or instances
-            or self._device_plugin(expected.name, labels, seen_here=listed is not None)
+            or self._device_plugin(expected.name, labels, is_here=is_here)
         )
 
     def _mig_manager(self, expected: ExpectedNode, labels: Labels, *, may_be_wiped: bool) -> str:
-        config, state = labels.get(_CONFIG), labels.get(_STATE)
+        config, state = labels.get(CONFIG), labels.get(STATE)
         if config == "all-disabled" and may_be_wiped and any(device.profile for device in expected.devices):
             return (
-                f"MIG Manager wiped the instances ({_CONFIG}=all-disabled, {state}): enabled, it does so on a node"
+                f"MIG Manager wiped the instances ({CONFIG}=all-disabled, {state}): enabled, it does so on a node"
                 " without that label. Disable it (`pulumi up --refresh` with migManager.enabled=false), then `kubectl"
-                f" label node {expected.name} {_CONFIG}-`, then reboot the node: it makes mode and instances again."
+                f" label node {expected.name} {CONFIG}-`, then reboot the node: it makes mode and instances again."
             )
         if state in ("pending", "rebooting", "failed"):
             words = "failed at" if state == "failed" else f"is stuck ({state}) at"
             return (
-                f"MIG Manager {words} {_CONFIG}={config}: `kubectl logs -n {self.operator_namespace} -l"
-                " app=nvidia-mig-manager` tells why; deleted (`kubectl delete pod`), it begins anew and starts paused"
+                f"MIG Manager {words} {CONFIG}={config}: `kubectl logs -n {self.operator_namespace} -l"
+                f" app={APP}` tells why; deleted (`kubectl delete pod`), it begins anew and starts paused"
                 " clients again."
             )
         return ""
 
-    def _instances(self, expected: ExpectedNode, labels: Labels, listing: Listing) -> str:
+    def _instances(self, expected: ExpectedNode, labels: Labels, listed: str) -> str:
         """What is wrong with the instances of this machine itself."""
         wanted = Counter(device.profile for device in expected.devices if device.profile)
-        seen = Counter(profile for profile, _ in listing.mig_devices)
+        seen = Counter(device.profile for gpu in listed_gpus(listed) for device in gpu.devices)
         if not wanted or seen == wanted:
             return ""
         words = f"The GPU itself has {counted(seen) if seen else 'no MIG device'}"
-        if "Disabled" in self._smi("--query-gpu=mig.mode.current,mig.mode.pending", "--format=csv,noheader"):
+        modes = NvidiaSmi(self.machine).modes().values()
+        if any("Disabled" in (mode.current, mode.pending) for mode in modes):
             return f"{words} and its MIG mode is off, or will be: reboot the node, which sets the mode first thing."
-        if _CONFIG in labels:
-            says = f"MIG Manager says {labels.get(_STATE)} for {_CONFIG}={labels[_CONFIG]}"
-            restart = f"`kubectl delete pod -n {self.operator_namespace} -l app=nvidia-mig-manager`"
+        if CONFIG in labels:
+            says = f"MIG Manager says {labels.get(STATE)} for {CONFIG}={labels[CONFIG]}"
+            restart = f"`kubectl delete pod -n {self.operator_namespace} -l app={APP}`"
             return f"{words}, although {says}: {restart} makes it look again."
         return (
             f"{words}: something removed them, or they were never made. "
             "`sudo systemctl restart mig-k8s-instances` there makes them again; its journal tells more."
         )
 
-    def _device_plugin(self, name: str, labels: Labels, *, seen_here: bool) -> str:
-        daemon = ("-A", "-l", "app=nvidia-device-plugin-daemonset")
+    def _device_plugin(self, name: str, labels: Labels, *, is_here: bool) -> str:
+        daemon = ("-A", "-l", f"app={_DEVICE_PLUGIN}")
         plugin = self.kubectl.get("pods", *daemon, f"--field-selector=spec.nodeName={name}")
         if not plugin:
             return (
@@ -86,18 +95,14 @@ class Diagnosis:
             )
         if trouble := [words for pod in plugin if (words := pod_trouble.trouble(pod))]:
             return f"The device plugin does not run ({'; '.join(trouble)}): its log has the reason."
-        proof = "MIG Manager's success is no proof. " if labels.get(_STATE) == "success" else ""
-        restart = f"`kubectl delete pod -n {self.operator_namespace} -l app=nvidia-device-plugin-daemonset`"
+        proof = "MIG Manager's success is no proof. " if labels.get(STATE) == "success" else ""
+        restart = f"`kubectl delete pod -n {self.operator_namespace} -l app={_DEVICE_PLUGIN}`"
         looked = f"{proof}The device plugin runs but looked at the GPU before the change: restart it ({restart})."
-        return looked if seen_here else f"{looked} If `nvidia-smi -L` there lacks instances: `pulumi up`, or reboot it."
-
-    def _smi(self, *arguments: str) -> str:
-        """What nvidia-smi of this machine says, which complains on standard output too."""
-        return self.machine.run("nvidia-smi", *arguments, seconds=60).stdout
+        return looked if is_here else f"{looked} If `nvidia-smi -L` there lacks instances: `pulumi up`, or reboot it."
 
 
 def _paused_clients(name: str, labels: Labels) -> str:
-    paused = sorted(key for key, value in labels.items() if value == "paused-for-mig-change")
+    paused = sorted(key for key, value in labels.items() if value == PAUSED)
     if not paused:
         return ""
     by_hand = f"`kubectl label --overwrite node {name} LABEL=true`"

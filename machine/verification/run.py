@@ -1,18 +1,18 @@
 """One run of the verification: nodes first, then the devices, within its time; and nothing is left afterwards."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from machine.documents.expectations import Expectations
 from machine.documents.verification_report import Check, SeenDevice, VerificationReport
-from machine.host.errors import NodeError
+from machine.gpu.nvidia_smi import NvidiaSmi
+from machine.host.errors import GpuError, NodeError
 from machine.host.signals import Interrupted, ignored
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes.kubectl import Kubectl
 from machine.verification import devices
 from machine.verification.diagnosis import Diagnosis
-from machine.verification.listing import Listing
 from machine.verification.node_checks import ALLOCATABLE, node_checks
 from machine.verification.pod_namespace import DELETE_SECONDS, PodNamespace
 from machine.verification.pods import pods_of
@@ -111,8 +111,10 @@ class Verification:
         seen = [device for device in self._devices if device.node == here]
         if here is None or not seen:
             return []
-        listed = self._machine.run("nvidia-smi", "-L", seconds=60).stdout
-        return [devices.of_this_machine(here, Listing.of(listed), seen)]
+        try:
+            return [devices.of_this_machine(here, seen, NvidiaSmi(self._machine).listed())]
+        except GpuError as error:
+            return [devices.unlisted(here, str(error))]
 
     def _clean_up(self) -> None:
         """Delete what was made, once. That it cannot be deleted is a failed check."""

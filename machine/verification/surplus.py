@@ -1,4 +1,4 @@
-"""The proof that there are no more devices than expected: while all are held, one pod more of each kind stays Pending."""
+"""The proof that there are no more devices than expected: while all are held, a pod more of each kind stays Pending."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
