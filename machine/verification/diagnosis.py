@@ -105,7 +105,5 @@ def _paused_clients(name: str, labels: Labels) -> str:
     paused = sorted(key for key, value in labels.items() if value == PAUSED)
     if not paused:
         return ""
-    by_hand = f"`kubectl label --overwrite node {name} LABEL=true`"
-    return (
-        f"GPU clients are paused ({', '.join(paused)}): `sudo mig-k8s start-clients` there, or {by_hand}, starts them."
-    )
+    way_out = f"`sudo mig-k8s start-clients` there, or `kubectl label --overwrite node {name} LABEL=true`"
+    return f"GPU clients are paused ({', '.join(paused)}): {way_out}, starts them again."
