@@ -5,7 +5,6 @@ SPEC is a JSON file: {"folder": …, "environment": {…}} is the machine (see A
 run of that program ("*": of any), just before or just after it.
 """
 
-import argparse
 import json
 import os
 import signal
@@ -18,13 +17,10 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]  # it is run isolated
 
 from a_machine import AMachine  # noqa: E402
+from calls import command_line  # noqa: E402
 
-from machine.gpu import commands as gpu_commands  # noqa: E402
-from machine.host.console import say  # noqa: E402
-from machine.host.errors import MachineError  # noqa: E402
 from machine.host.program import Ended  # noqa: E402
-from machine.host.signals import Interrupted, raise_on_signals  # noqa: E402
-from machine.kubernetes import commands as kubernetes_commands  # noqa: E402
+from machine.host.signals import raise_on_signals  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -52,20 +48,8 @@ def main() -> int:
     spec = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     machine = MortalMachine.below(Path(spec["folder"]), **spec["environment"])
     machine.deadly.update(spec.get("deadly", {}))
-    parser = argparse.ArgumentParser()
-    subparsers = parser.add_subparsers(required=True)
-    gpu_commands.add_parser(subparsers)
-    kubernetes_commands.add_parser(subparsers)
-    arguments = parser.parse_args(sys.argv[2:])
     raise_on_signals()
-    try:
-        return int(arguments.run(machine, arguments))
-    except MachineError as error:
-        say(f"mig-k8s: {error}")
-        return error.exit_code
-    except Interrupted as signalled:
-        say(f"mig-k8s: ended by {signalled}")
-        return 1
+    return command_line(machine, sys.argv[2:])
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from kubernetes_request import ApiError, Request
 
 from machine.host.program import Ended
 
-
 Hook = Callable[[tuple[str, ...]], "Ended | None"]
 
 DAEMONS = {
@@ -37,7 +36,7 @@ NEW: Objects = {
 }
 """`budgets`: pod -> names of the disruption budgets that forbid its eviction. `owned`: pods that their owner makes
 again under the same name. `stuck`: pods that never end. `statuses`, `logs`: what becomes of a pod of that name.
-`away`: the API server does not answer. Every other resource, such as `configmaps`, exists once it has a list in `resources`."""
+`away`: the API server does not answer. Every other resource, such as `configmaps`, exists once it has a list."""
 
 
 class KubernetesApi:
