@@ -20,7 +20,7 @@ def write(machine: ThisMachine) -> None:
         reloaded = machine.systemctl("daemon-reload", seconds=120)
         if not reloaded.succeeded:
             raise MachineError(f"systemd cannot read its units again: {reloaded.stderr.strip()}")
-    # After the units, which lead to the current release by themselves: those of a machine that was made before there were
+    # After the units, which lead to the current release by themselves: the units of a machine from before there were
     # releases need the programs of that time.
     for name in COMMANDS:
         text = (machine.release / "entry-points" / name).read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
 """The source of a module as a machine gets it: without what only people read, with the same line numbers.
 
-It is a quarter of the user-data, which Azure limits. A traceback from a machine still points at the checkout's lines, and
-an edited comment is no new release.
+It is a quarter of the user-data, which Azure limits. A traceback from a machine still points at the checkout's lines,
+and an edited comment is no new release.
 """
 
 import ast

@@ -70,7 +70,7 @@ class Receiver(ThisMachine):
         made.put("etc/mig-k8s/desired.json", json.dumps(DESIRED))
         return made
 
-    def run(self, *command: str, seconds: float = 120, stdin: str = "") -> Ended:
+    def run(self, *command: str, seconds: float = 120, stdin: str = "") -> Ended:  # noqa: ARG002 - as ThisMachine's
         assert command[0] == "systemctl", command
         self.calls.append(" ".join(command))
         return Ended(command, 0, "", "")

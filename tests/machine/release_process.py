@@ -1,4 +1,4 @@
-"""The Python of a machine of the tests: `release_process.py ROOT -I -B RELEASE WORD…` runs RELEASE's own code on ROOT."""
+"""The Python of a machine of the tests: `release_process.py ROOT -I -B RELEASE WORD…` runs RELEASE's code on ROOT."""
 
 import sys
 from pathlib import Path

@@ -59,7 +59,7 @@ class StagedSystemd(Systemd):
 
 @dataclasses.dataclass(frozen=True)
 class StagedMachine(AMachine):
-    """Stages, by default, succeed at once. Programs on its PATH take the place of those that are answered in process."""
+    """Stages succeed at once, by default. Programs on its PATH take the place of those that are answered in process."""
 
     systemd: StagedSystemd = dataclasses.field(init=False)
 

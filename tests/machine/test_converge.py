@@ -39,7 +39,7 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch) -> FillDisk:
     def fill(name: str, when: Callable[[], bool] = lambda: True) -> None:
         def full(handle: int) -> None:
             # A file is written beside its place, as .NAME.RANDOM.
-            if Path(os.readlink(f"/proc/self/fd/{handle}")).name.startswith(f".{name}.") and when():
+            if Path(f"/proc/self/fd/{handle}").readlink().name.startswith(f".{name}.") and when():
                 os.write(os.open("/dev/full", os.O_WRONLY), b"x")
             real(handle)
 

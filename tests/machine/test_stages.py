@@ -11,8 +11,8 @@ import typing
 from pathlib import Path
 
 import pytest
-from packages_on_machine import install, installed, offer, packages
 from a_machine import AMachine
+from packages_on_machine import install, installed, offer, packages
 from staged import STAGES
 
 from machine.documents.desired_state import Apt, DesiredState, Driver, Mig, Rke2, Toolkit
