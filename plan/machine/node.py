@@ -1,7 +1,6 @@
 """A machine of the cluster, decided: what is bought, what it becomes, what its GPUs are."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,7 +65,7 @@ class NodePlan:
     mode: tuple[bool, ...]
     """Wanted MIG mode by GPU index."""
     layout: Layout | None
-    """What `mig-apply` makes; None when there is no GPU or MIG Manager makes the instances."""
+    """What `mig-k8s apply` makes; None when there is no GPU or MIG Manager makes the instances."""
     gpu_layout: Layout | None
     """The same layout whoever makes it; None without a GPU."""
     is_first_server: bool
@@ -90,11 +89,10 @@ class NodePlan:
 
 
 def layout_json(node: NodePlan) -> str:
-    """The input of `mig-apply` on this machine: the layout, and what becomes of pods that hold what must go.
+    """The input of `mig-k8s apply` on this machine: the layout, and what becomes of pods that hold what must go.
 
     It is an error to ask for it where `node.layout` is None.
     """
     if node.layout is None:
-        raise ValueError(f"{node.name} has no layout for mig-apply")
-    wanted = {**node.layout.document(), "onChange": node.settings.mig.on_change}
-    return json.dumps(wanted, indent=2) + "\n"
+        raise ValueError(f"{node.name} has no layout of the host's")
+    return node.layout.for_machine(node.settings.mig.on_change).to_json()
