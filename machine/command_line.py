@@ -12,11 +12,14 @@ from machine.converge.run import converge
 from machine.converge.verdict import status
 from machine.documents.configuration import Configuration
 from machine.documents.form import DocumentError
+from machine.gpu import commands as gpu_commands
 from machine.host.console import say
 from machine.host.errors import MachineError
 from machine.host.signals import Interrupted
 from machine.host.this_machine import ThisMachine
+from machine.kubernetes import commands as kubernetes_commands
 from machine.release.install import install
+from machine.verification import command as verification_command
 
 Run = Callable[[ThisMachine, argparse.Namespace], int]
 
@@ -55,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     add("converge", "run the stages that are left to do, as the service does", lambda machine, _: converge(machine))
     add("resume", "go on where the last run ended, as after a reboot, following", lambda machine, _: resume(machine))
     add("ready", "follow until all is done, then print the result", lambda machine, _: ready(machine))
+    gpu_commands.add_parser(subparsers)
+    kubernetes_commands.add_parser(subparsers)
+    verification_command.add_parser(subparsers)
     installing = add(
         "install",
         "make the release that this program belongs to the current one",

@@ -43,7 +43,11 @@ def resume(machine: ThisMachine) -> int:
 
 def ready(machine: ThisMachine) -> int:
     """Follow on standard error until all is done; the result on standard output."""
-    result = follow(machine, lambda text: say(text.rstrip("\n")))
+
+    def show(text: str) -> None:
+        say(text.rstrip("\n"))
+
+    result = follow(machine, show)
     if records.is_rebooting(result, machine.boot_id()):
         say("the machine is about to reboot; run `pulumi up` again, it goes on when the machine is back")
         return GOING_DOWN

@@ -1,13 +1,15 @@
-"""The manifest of a release: every file of it with its digest, so that a machine can tell a whole one."""
+"""The manifest of a release: what identifies all of its files together, so that a machine can tell a whole one."""
 
 import hashlib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from machine.documents.form import Document, Form
+from machine.documents.form import Document
 
-NAME = "manifest.json"
-"""The manifest's own file; it lists all others."""
+FILE = "manifest.json"
+"""The manifest's own file in a release; all others count."""
 HOME = "/usr/local/lib/mig-k8s"
 """Where a machine's releases lie."""
 BORN = f"{HOME}/incoming.cloud-init"
@@ -15,27 +17,24 @@ BORN = f"{HOME}/incoming.cloud-init"
 
 
 @dataclass(frozen=True)
-class ReleaseFile(Form):
-    """A file: SHA-256 of its content, and whether it can be run."""
-
-    digest: str
-    runnable: bool
-
-
-@dataclass(frozen=True)
 class Manifest(Document):
-    """All files of a release by their path in it, such as `machine/host/clock.py`."""
+    """`digest` is `files_digest` of the release's files."""
 
     NAME: ClassVar[str] = "the release's manifest"
 
-    files: dict[str, ReleaseFile]
+    digest: str
 
     def __post_init__(self) -> None:
-        for path in self.files:
-            if path.startswith("/") or ".." in path.split("/"):
-                raise ValueError(f"{path!r} does not lie in the release")
+        if not re.fullmatch("[0-9a-f]{64}", self.digest):
+            raise ValueError("its digest is no SHA-256")
 
     @property
     def release(self) -> str:
-        """The release's name: the beginning of the SHA-256 of its manifest. Equal names, equal files."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+        """The release's name, and that of its folder on a machine. Equal names, equal files."""
+        return self.digest[:16]
+
+
+def files_digest(files: Iterable[tuple[str, bool, bytes]]) -> str:
+    """SHA-256 over path in the release, whether it can be run, and content of each file, in the order of the paths."""
+    lines = [f"{hashlib.sha256(content).hexdigest()} {int(runnable)} {path}\n" for path, runnable, content in files]
+    return hashlib.sha256("".join(sorted(lines, key=lambda line: line.split(" ", 2)[2])).encode()).hexdigest()

@@ -4,19 +4,17 @@ It runs out of the folder into which it was delivered. Whenever it is killed, th
 one, whole; what is left over goes with the next delivery.
 """
 
-import contextlib
 import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from machine.documents import manifest
 from machine.host import lock
 from machine.host.console import say
 from machine.host.errors import MAKE_ROOM, DiskError, MachineError
 from machine.host.this_machine import ThisMachine
 from machine.release import storage, units
-from machine.release.check import check, damage, read_manifest
+from machine.release.check import check, files_of, is_whole, read_manifest
 
 _OTHER_DELIVERY_SECONDS = 300
 
@@ -63,23 +61,23 @@ def _place(machine: ThisMachine) -> Path:
         release.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         machine.release.rename(release)
         storage.sync_folder(release.parent)
-        return release.resolve()
-    for name in damage(release, wanted):
-        _repair(machine.release / name, release / name)
-    with contextlib.suppress(FileNotFoundError):
-        os.replace(machine.release / manifest.NAME, release / manifest.NAME)  # noqa: PTH105
-    _sync(release)
+    elif not is_whole(release):
+        _repair(machine.release, release)
     return release.resolve()
 
 
-def _repair(source: Path, target: Path) -> None:
-    if not source.exists():  # it is no file of this release
-        target.unlink()
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.is_dir() and not target.is_symlink():
-        shutil.rmtree(target)
-    source.replace(target)
+def _repair(whole: Path, damaged: Path) -> None:
+    """Have the files of the same release again, one by one: what is sound in it is never missing."""
+    wanted = files_of(whole)
+    for path in set(files_of(damaged)) - set(wanted):
+        (damaged / path).unlink()
+    for path in wanted:
+        target = damaged / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        (whole / path).replace(target)
+    _sync(damaged)
 
 
 def _sync(folder: Path) -> None:

@@ -2,16 +2,15 @@
 
 import base64
 import gzip
-import hashlib
 import io
 import re
 import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from machine.documents import manifest
-from machine.documents.manifest import Manifest, ReleaseFile
+from machine.documents.manifest import FILE, HOME, Manifest, files_digest
 from plan.machine.source import for_machines
 
 _REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -24,20 +23,23 @@ PYTHON = "/usr/bin/python3"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Release:
-    """Files by their path in the release, with the manifest that says which may be run."""
+    """Files by their path in the release, its manifest among them."""
 
     contents: dict[str, str]
-    manifest: Manifest
+    name: str
+    """Equal names, equal files."""
 
-    @property
-    def name(self) -> str:
-        """Equal names, equal files."""
-        return self.manifest.release
+    @classmethod
+    def of(cls, files: Mapping[str, str]) -> "Release":
+        """A release of these files."""
+        digest = files_digest((path, is_runnable(path), text.encode()) for path, text in files.items())
+        manifest = Manifest(digest)
+        return cls(contents={**files, FILE: manifest.to_json()}, name=manifest.release)
 
-    def mode(self, path: str) -> int:
-        """The permissions of a file."""
-        file = self.manifest.files.get(path)
-        return 0o755 if file is not None and file.runnable else 0o644
+
+def is_runnable(path: str) -> bool:
+    """Whether a file of a release can be run by itself."""
+    return _FOLDERS.get(path.partition("/")[0], False)
 
 
 def release() -> Release:
@@ -47,16 +49,9 @@ def release() -> Release:
 
 @cache
 def _release(repository: Path) -> Release:
-    contents = {
-        path: for_machines(text) if path.endswith(".py") else text
-        for path, text in ((path, source.read_text(encoding="utf-8")) for path, source in _sources(repository))
-    }
-    files = {
-        path: ReleaseFile(hashlib.sha256(content.encode()).hexdigest(), _FOLDERS.get(path.partition("/")[0], False))
-        for path, content in sorted(contents.items())
-    }
-    wanted = Manifest(files)
-    return Release(contents={**contents, manifest.NAME: wanted.to_json()}, manifest=wanted)
+    return Release.of(
+        {path: for_machines(path, source.read_text(encoding="utf-8")) for path, source in _sources(repository)}
+    )
 
 
 def _sources(repository: Path) -> list[tuple[str, Path]]:
@@ -87,13 +82,13 @@ def delivery(sent: Release) -> str:
         for path, content in sent.contents.items():
             data = content.encode()
             entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(data), sent.mode(path)
+            entry.size, entry.mode = len(data), 0o755 if is_runnable(path) else 0o644
             archive.addfile(entry, io.BytesIO(data))
     # No time in it: an unchanged release is an unchanged command.
     return base64.encodebytes(gzip.compress(packed.getvalue(), mtime=0)).decode()
 
 
-def delivery_command(*, home: str = manifest.HOME, python: str = PYTHON) -> str:
+def delivery_command(*, home: str = HOME, python: str = PYTHON) -> str:
     """What receives a release on a machine and has it install itself. It needs nothing of what is there already.
 
     A shell of its own: standard input must not be read before tar reads it.

@@ -12,7 +12,7 @@ from machine.documents.configuration import RKE2_CONFIG_PATH
 from machine.documents.manifest import BORN
 from plan.machine.configuration import configuration
 from plan.machine.node import NodePlan
-from plan.machine.release import PYTHON, release
+from plan.machine.release import PYTHON, is_runnable, release
 from plan.problems import Problem, Problems
 from plan.yaml_text import yaml_text
 
@@ -69,14 +69,16 @@ def _release_packed() -> tuple[bytes, "zlib._Compress"]:
     A thousand machines do not pack it a thousand times. No time stands in it: unchanged files, unchanged user-data.
     """
     sent = release()
-    files = [_file(f"{BORN}/{path}", f"{sent.mode(path):04o}", text) for path, text in sent.contents.items()]
-    packer = zlib.compressobj(level=9, wbits=_GZIP)
+    files = [
+        _file(f"{BORN}/{path}", "0755" if is_runnable(path) else None, text) for path, text in sent.contents.items()
+    ]
+    packer = zlib.compressobj(level=9, wbits=_GZIP, memLevel=9)
     return packer.compress(f"#cloud-config\n{yaml_text({_FILES: files})}".encode()), packer
 
 
-def _file(path: str, mode: str, content: str) -> dict[str, str]:
-    """An entry of write_files. Directories on the way are cloud-init's business."""
-    return {"path": path, "permissions": mode, "owner": "root:root", "content": content}
+def _file(path: str, mode: str | None, content: str) -> dict[str, str]:
+    """An entry of write_files. cloud-init's own: 0644, owned by root, and the directories on the way."""
+    return {"path": path, **({"permissions": mode} if mode else {}), "content": content}
 
 
 def _too_large(node: NodePlan, size: int) -> Problem:

@@ -1,7 +1,6 @@
 """Releases for the tests: written into folders, changed ones, and machines that run one."""
 
 import dataclasses
-import hashlib
 import json
 import os
 import subprocess
@@ -10,37 +9,25 @@ from pathlib import Path
 
 from a_machine import DESIRED, FIRST_BOOT
 
-from machine.documents import manifest
-from machine.documents.manifest import Manifest, ReleaseFile
+from machine.documents.manifest import FILE, HOME
 from machine.host.program import Ended
 from machine.host.this_machine import ThisMachine
 from machine.release import storage
-from machine.release.check import damage, read_manifest
+from machine.release.check import is_whole, read_manifest
 from machine.release.install import install
-from plan.machine.release import Release, delivery_command, release
+from plan.machine.release import Release, delivery_command, is_runnable, release
 
 
 def changed(path: str, content: str, of: Release | None = None) -> Release:
     """The release of this checkout with another content of one file, and a manifest that says so."""
-    before = of or release()
-    digest = hashlib.sha256(content.encode()).hexdigest()
-    runnable = path in before.manifest.files and before.manifest.files[path].runnable
-    wanted = Manifest({**before.manifest.files, path: ReleaseFile(digest, runnable)})
-    contents = {**before.contents, path: content, manifest.NAME: wanted.to_json()}
-    return Release(contents=contents, manifest=wanted)
+    files = {name: text for name, text in (of or release()).contents.items() if name != FILE}
+    return Release.of({**files, path: content})
 
 
 def small() -> Release:
     """A release of few files, for tests in which another one's code runs."""
-    before = release()
-    kept = {
-        path: file
-        for path, file in before.manifest.files.items()
-        if path.startswith(("units/", "entry-points/", "machine/__init__", "stages/apt"))
-    }
-    wanted = Manifest(kept)
-    contents = {**{path: before.contents[path] for path in kept}, manifest.NAME: wanted.to_json()}
-    return Release(contents=contents, manifest=wanted)
+    kept = ("units/", "entry-points/", "machine/__init__", "stages/apt")
+    return Release.of({path: text for path, text in release().contents.items() if path.startswith(kept)})
 
 
 def write(sent: Release, folder: Path) -> Path:
@@ -48,7 +35,7 @@ def write(sent: Release, folder: Path) -> Path:
     for path, content in sent.contents.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(content, encoding="utf-8")
-        (folder / path).chmod(sent.mode(path))
+        (folder / path).chmod(0o755 if is_runnable(path) else 0o644)
     return folder
 
 
@@ -83,7 +70,7 @@ class Receiver(ThisMachine):
 
     @property
     def home(self) -> Path:
-        return self.path(manifest.HOME)
+        return self.path(HOME)
 
     def of(self, folder: Path) -> "Receiver":
         """The same machine, with the code in this folder running."""
@@ -98,9 +85,8 @@ class Receiver(ThisMachine):
         folder = storage.current(self)
         if folder is None:
             return None
-        wanted = read_manifest(folder)
-        assert damage(folder, wanted) == []
-        assert wanted.release == folder.name
+        assert is_whole(folder)
+        assert read_manifest(folder).release == folder.name
         return folder.name
 
     def entries(self) -> list[str]:
