@@ -4,8 +4,9 @@ import contextlib
 import fcntl
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 from a_live_node import RUNNING, LiveNode
@@ -118,20 +119,30 @@ def test_killed_before_the_clients_run_again_it_has_noted_what_is_paused(killed:
     killed.check_everything_runs()
 
 
-def test_a_second_command_waits_for_the_first(killed: Killed) -> None:
-    """The lock ends with its holder, however it ends."""
+@pytest.fixture
+def held_lock(killed: Killed) -> Iterator[TextIO]:
+    """Another command changes the GPUs."""
     killed.begin()
     path = killed.machine.path("/run/mig-k8s/mig-apply")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as holder:
         fcntl.flock(holder, fcntl.LOCK_EX)
-        killed.machine.clock.at(600, lambda: fcntl.flock(holder, fcntl.LOCK_UN))
-        ended = killed.apply()
+        yield holder
+
+
+def test_a_second_command_waits_for_the_first(killed: Killed, held_lock: TextIO) -> None:
+    killed.machine.clock.at(600, lambda: fcntl.flock(held_lock, fcntl.LOCK_UN))
+    ended = killed.apply()
     assert ended.status == 0
     assert "another command changes the GPUs of this machine: waiting for its end\n" in ended.stderr
-    killed.begin()
-    with path.open("a") as holder:
-        fcntl.flock(holder, fcntl.LOCK_EX)
-        stuck = killed.apply()
+    assert killed.is_changed()
+
+
+@pytest.mark.parametrize("words", [("apply",), ("apply", "--dry-run"), ("modes",), ("boot",), ("start-clients",)])
+def test_a_command_that_does_not_end_is_not_waited_for_for_ever(
+    killed: Killed, held_lock: TextIO, words: tuple[str, ...]
+) -> None:
+    assert not held_lock.closed
+    stuck = call(killed.machine, *words, stdin=layout(FOUR_STAY))
     assert (stuck.status, killed.is_as_before()) == (1, True)
     assert "another command has been changing the GPUs of this machine for 30 minutes" in stuck.stderr

@@ -13,6 +13,8 @@ from kubernetes_api import node, pod
 
 from machine.documents.layout import GpuLayout, Layout, OnChange
 from machine.documents.mig_manager_layout import MigManagerLayout
+from machine.gpu.comparison import compared
+from machine.gpu.nvidia_smi import NvidiaSmi
 from machine.host.program import Ended
 
 CONFIG, STATE = "nvidia.com/mig.config", "nvidia.com/mig.config.state"
@@ -290,17 +292,21 @@ def test_the_same_label_is_taken_off_first_because_only_a_change_counts(live: Li
     ]
 
 
-@pytest.mark.parametrize("mode", ["Enabled, Disabled", "Disabled, Disabled"])
-def test_a_success_with_the_devices_but_another_mode_is_not_believed(
-    live: LiveNode, manager: MigManager, mode: str
-) -> None:
-    manager.config = "new"
-    live.api.label(**{CONFIG: "new", STATE: "success"})
+def test_a_success_with_the_devices_but_another_mode_is_not_believed(live: LiveNode) -> None:
+    assert compared(NvidiaSmi(live.machine), Layout((SEVEN,))).is_right
     listed = live.gpus.smi("-L")
-    said = {"-L": listed}
-    modes = f"0, {live.gpus.uuids[0]}, {mode}"
-    live.machine.answers["nvidia-smi"] = lambda command, _: Ended(command, 0, said.get(command[1], modes), "")
-    assert label(live, SEVEN).status == 1
+    for mode in ("Enabled, Disabled", "Disabled, Disabled"):
+        said = {True: listed, False: f"0, {live.gpus.uuids[0]}, {mode}"}
+        live.machine.answers["nvidia-smi"] = lambda command, _, said=said: Ended(
+            command, 0, said[command[1] == "-L"], ""
+        )
+        assert not compared(NvidiaSmi(live.machine), Layout((SEVEN,))).is_right
+
+
+def test_a_gpu_that_does_not_answer_is_neither_right_nor_to_be_emptied(live: LiveNode) -> None:
+    live.gpus.faults(off_the_bus=[0])
+    seen = compared(NvidiaSmi(live.machine), Layout((SEVEN,)))
+    assert (seen.is_right, seen.to_be_emptied, seen.with_another_mode) == (False, [], [])
 
 
 def test_without_kubernetes_there_is_nobody_to_tell(a_machine: AMachine) -> None:
