@@ -1,4 +1,4 @@
-"""A machine's way to another layout where MIG Manager makes it: GPUs are freed first, the node is labelled at the end."""
+"""A machine's way to another layout of MIG Manager's: GPUs are freed first, the node is labelled at the end."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from pulumi_command import remote
 
 from components.machine_command import Access, machine_command
 from components.node_release import NodeRelease
-from plan import GpuOperatorPlan, NodePlan, StackPlan, mig_manager_layout
+from plan import GpuOperatorPlan, NodePlan, StackPlan, mig_manager_layout, wanted_layout
 
 _FREE_SECONDS = 1200
 """It may wait 300 s each for paused GPU clients to end and for drained pods, besides the change itself."""
@@ -39,7 +39,8 @@ class FreeGpus(pulumi.ComponentResource):
             "/usr/local/sbin/mig-k8s free",
             access=args.access,
             timeout_seconds=_FREE_SECONDS,
-            stdin=mig_manager_layout(args.plan, args.operator).to_json(),
+            # Nothing of other machines' layouts: they are no reason to look at this one.
+            stdin=wanted_layout(args.plan).to_json(),
             logging=remote.Logging.STDERR,
             parent=self,
             after=args.after,

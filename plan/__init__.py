@@ -2,7 +2,7 @@
 but to read the files of machine/ and cloud-init/, which go to the machines as they are."""
 
 from plan.cluster.gpu_operator import GpuOperatorPlan
-from plan.cluster.mig_manager_layout import mig_manager_layout
+from plan.cluster.mig_manager_layout import mig_manager_layout, wanted_layout
 from plan.machine.configuration import configuration
 from plan.machine.node import NodePlan, VmPlan, layout_json
 from plan.machine.release import Release, delivery, delivery_command, release
@@ -34,4 +34,5 @@ __all__ = [
     "read_settings",
     "release",
     "user_data",
+    "wanted_layout",
 ]

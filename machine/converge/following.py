@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from machine.converge import progress, records
-from machine.converge.reboot import FOLLOWERS
 from machine.converge.stages import stages
 from machine.documents.result import Result
 from machine.host import lock
@@ -19,7 +18,7 @@ _LOOK_SECONDS = 0.3
 
 def follow(machine: ThisMachine, show: Callable[[str], None]) -> Result:
     """Start what is left to do, show progress, and return the result when all is done, failed, or a reboot is near."""
-    with lock.shared(machine.path(FOLLOWERS)):
+    with lock.shared(machine.path(lock.FOLLOWERS)):
         # A second start: the run that was under way may have begun before the desired state was written.
         for _ in range(2):
             boot_id = machine.boot_id()

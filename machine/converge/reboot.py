@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from machine.host import files, lock
 from machine.host.this_machine import ThisMachine
 
-FOLLOWERS = "/run/mig-k8s/followers"
-"""Held together by everybody who must hear of a reboot before it comes."""
 NOLOGIN = "/run/nologin"
 _NOTICE = "mig-k8s: this machine reboots for its GPU and is back in a few minutes.\n"
 
@@ -39,7 +37,7 @@ def open_logins(machine: ThisMachine) -> None:
 
 def reboot(machine: ThisMachine, patience: Patience) -> str:
     """Go down as soon as nobody follows. Returns only if the machine did not, with what systemd said."""
-    with lock.held(machine.path(FOLLOWERS), machine.clock, seconds=patience.followers):
+    with lock.held(machine.path(lock.FOLLOWERS), machine.clock, seconds=patience.followers):
         pass
     machine.clock.sleep(patience.goodbye)
     ended = machine.systemctl("reboot", seconds=60)

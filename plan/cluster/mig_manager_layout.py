@@ -1,13 +1,19 @@
 """What a machine is told of a layout that MIG Manager makes there."""
 
+from machine.documents.layout import Layout
 from machine.documents.mig_manager_layout import MigManagerLayout
 from plan.cluster.gpu_operator import GpuOperatorPlan
 from plan.cluster.mig_manager import layout_name, manager_layout
 from plan.machine.node import NodePlan
 
 
+def wanted_layout(node: NodePlan) -> Layout:
+    """The layout itself, for which the machine's GPUs are freed. It is an error to ask for it as below."""
+    return manager_layout(node).for_machine(node.settings.mig.on_change)
+
+
 def mig_manager_layout(node: NodePlan, operator: GpuOperatorPlan) -> MigManagerLayout:
-    """What a machine is told before its GPUs are freed for MIG Manager, and when MIG Manager is to make the layout.
+    """What a machine is told when MIG Manager is to make the layout.
 
     It is an error to ask for it where MIG Manager has no say.
     """
@@ -19,5 +25,5 @@ def mig_manager_layout(node: NodePlan, operator: GpuOperatorPlan) -> MigManagerL
         namespace=operator.namespace,
         seconds=operator.timeout_seconds,
         node=node.name,
-        layout=manager_layout(node).for_machine(node.settings.mig.on_change),
+        layout=wanted_layout(node),
     )

@@ -6,6 +6,8 @@ and an edited comment is no new release.
 
 import ast
 import re
+import sys
+from collections.abc import Iterator
 
 _HERE_DOCUMENT = re.compile(r"(?<!<)<<-?'?([A-Z]+)'?")
 
@@ -31,20 +33,35 @@ def _shell(text: str) -> str:
 
 
 def _python(text: str) -> str:
-    """Docstrings and lines that are comments become empty; everything that Python sees stays in its line."""
+    """Docstrings and comments go; everything that Python sees stays in its line."""
     lines = [line.encode() for line in text.split("\n")]  # ast counts columns in bytes
-    in_text: set[int] = set()
+    texts: dict[int, list[tuple[int, int]]] = {}
+    docstrings: list[tuple[ast.Expr, bytes]] = []
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, (ast.Constant, ast.JoinedStr)) and node.end_lineno is not None:
-            in_text.update(range(node.lineno, node.end_lineno))  # lines of it after its first
+        if isinstance(node, (ast.Constant, ast.JoinedStr)):
+            for number, span in _spans(node):
+                texts.setdefault(number, []).append(span)
         body = getattr(node, "body", None)
-        for statement in body if isinstance(body, list) else ():
-            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-                _empty(lines, statement, b"" if len(body) > 1 else b"...")
-    return "\n".join(
-        "" if line.lstrip().startswith(b"#") and number not in in_text else line.decode()
-        for number, line in enumerate(lines)
-    )
+        if isinstance(body, list):
+            found = [each for each in body if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)]
+            docstrings.extend((each, b"" if len(body) > 1 else b"...") for each in found)
+    for number, line in enumerate(lines, 1):
+        for sign in re.finditer(b"#", line):
+            if not any(start <= sign.start() < end for start, end in texts.get(number, ())):
+                lines[number - 1] = line[: sign.start()].rstrip()
+                break
+    for statement, instead in docstrings:
+        _empty(lines, statement, instead)
+    return b"\n".join(lines).decode()
+
+
+def _spans(node: ast.expr) -> Iterator[tuple[int, tuple[int, int]]]:
+    """The columns that a text takes in each of its lines."""
+    last = node.end_lineno or node.lineno
+    for number in range(node.lineno, last + 1):
+        start = node.col_offset if number == node.lineno else 0
+        end = node.end_col_offset if number == last and node.end_col_offset is not None else sys.maxsize
+        yield number, (start, end)
 
 
 def _empty(lines: list[bytes], docstring: ast.Expr, instead: bytes) -> None:

@@ -4,6 +4,8 @@ Azure cannot change it on a living machine, so everything in it can also be chan
 configuration.
 """
 
+import base64
+import hashlib
 import zlib
 from functools import cache
 
@@ -21,22 +23,19 @@ LIMIT_BYTES = 65_535
 _FILES = "write_files"
 _GZIP = 31
 """zlib's word for the largest window and gzip's header."""
+_RELEASE_BYTES = 47_000
+"""More than the release takes of it, gzipped."""
+_KEYS_BYTES = 2_000
+"""More than the machine's keys take, and what it runs."""
 _SAMPLE_ADDRESS = "255.255.255.255"
-_SAMPLE_KEY_BYTES = 399
-"""An OpenSSH ed25519 private key without comment; the real one is a secret and never comes here."""
+_SAMPLE_KEY = base64.b64encode(b"".join(hashlib.sha256(bytes([number])).digest() for number in range(10))).decode()[
+    :399
+]
+"""As long as an OpenSSH ed25519 private key without comment, and as hard to pack; the real one never comes here."""
 
 
 def user_data(node: NodePlan, *, public_address: str, host_private_key: str, host_public_key: str) -> bytes:
     """A complete `#cloud-config` document, gzipped, which cloud-init unpacks. Raises Problems when Azure refuses it."""
-    wanted = configuration(node, public_address=public_address)
-    ours = yaml_text(
-        {
-            _FILES: [
-                _file(desired_state.PATH, "0600", wanted.desired_state.to_json()),
-                _file(RKE2_CONFIG_PATH, "0600", wanted.rke2_config),
-            ]
-        }
-    ).removeprefix(f"{_FILES}:\n")  # the list goes on
     rest = {
         "ssh_deletekeys": True,
         # Where keys are given, cloud-init makes none of its own.
@@ -50,16 +49,34 @@ def user_data(node: NodePlan, *, public_address: str, host_private_key: str, hos
     }
     begun, packer = _release_packed()
     packer = packer.copy()
-    packed = begun + packer.compress((ours + yaml_text(rest)).encode()) + packer.flush()
+    packed = (
+        begun + packer.compress((_own(node, public_address=public_address) + yaml_text(rest)).encode()) + packer.flush()
+    )
     if len(packed) > LIMIT_BYTES:
         raise Problems([_too_large(node, len(packed))])
     return packed
 
 
+def refuse_too_large(node: NodePlan) -> None:
+    """Raises Problems where Azure would refuse the machine's user-data, packing it only where that is in doubt."""
+    if len(_own(node, public_address=_SAMPLE_ADDRESS).encode()) > LIMIT_BYTES - _RELEASE_BYTES - _KEYS_BYTES:
+        user_data_bytes(node)
+
+
 def user_data_bytes(node: NodePlan) -> int:
     """The size of the machine's user-data, with keys and address of the usual length. Raises Problems as above."""
-    key = "k" * _SAMPLE_KEY_BYTES
-    return len(user_data(node, public_address=_SAMPLE_ADDRESS, host_private_key=key, host_public_key=key[:80]))
+    address, private, public = _SAMPLE_ADDRESS, _SAMPLE_KEY, _SAMPLE_KEY[-80:]
+    return len(user_data(node, public_address=address, host_private_key=private, host_public_key=public))
+
+
+def _own(node: NodePlan, *, public_address: str) -> str:
+    """The files that only this machine has, as the end of a list."""
+    wanted = configuration(node, public_address=public_address)
+    files = [
+        _file(desired_state.PATH, "0600", wanted.desired_state.to_json()),
+        _file(RKE2_CONFIG_PATH, "0600", wanted.rke2_config),
+    ]
+    return yaml_text({_FILES: files}).removeprefix(f"{_FILES}:\n")
 
 
 @cache

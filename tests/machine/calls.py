@@ -1,6 +1,5 @@
 """Calls of this package's command line, in the process of the tests or, for what is killed on the way, in another."""
 
-import argparse
 import contextlib
 import io
 import json
@@ -12,13 +11,9 @@ from typing import Any
 
 from a_machine import AMachine
 
+from machine.command_line import main
 from machine.documents.gpu_report import GpuReport
-from machine.gpu import commands as gpu_commands
-from machine.host.console import say
-from machine.host.errors import MachineError
-from machine.host.signals import Interrupted
 from machine.host.this_machine import ThisMachine
-from machine.kubernetes import commands as kubernetes_commands
 
 DRIVER = Path(__file__).resolve().parent / "driver.py"
 
@@ -38,19 +33,8 @@ class Called:
 
 def command_line(machine: ThisMachine, words: list[str]) -> int:
     """What `mig-k8s WORDS` does on a machine. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="mig-k8s")
-    subparsers = parser.add_subparsers(required=True)
-    gpu_commands.add_parser(subparsers)
-    kubernetes_commands.add_parser(subparsers)
     try:
-        arguments = parser.parse_args(words)
-        return int(arguments.run(machine, arguments))
-    except MachineError as error:
-        say(f"mig-k8s: {error}")
-        return error.exit_code
-    except Interrupted as signalled:
-        say(f"mig-k8s: ended by {signalled}")
-        return 1
+        return main(words, machine)
     except SystemExit as ended:
         return int(ended.code or 0)
 

@@ -80,7 +80,7 @@ def manager(live: LiveNode) -> MigManager:
 
 
 def free(live: LiveNode, *gpus: GpuLayout, on_change: OnChange = "refuse") -> Called:
-    return call(live.machine, "free", stdin=document(*gpus, on_change=on_change))
+    return call(live.machine, "free", stdin=Layout(gpus, on_change).to_json())
 
 
 def label(live: LiveNode, *gpus: GpuLayout) -> Called:
@@ -146,7 +146,7 @@ def test_of_several_gpus_only_those_with_another_layout_are_freed(gpus: Callable
     two.enable()
     second = GpuLayout(1, mode=True, instances=SEVEN.instances)
     call(two.machine, "apply", stdin=layout(TUTORIAL, second))
-    assert call(two.machine, "free", stdin=document(SEVEN, second)).status == 0
+    assert call(two.machine, "free", stdin=layout(SEVEN, second)).status == 0
     assert (two.places(0), two.places(1)) == ([], [f"19:{start}" for start in range(7)])
 
 
@@ -169,10 +169,10 @@ def test_a_mode_that_changes_is_left_to_the_machine_but_mig_manager_changes_noth
 
 def test_a_machine_that_is_just_being_made_has_nothing_to_free(a_machine: AMachine) -> None:
     """No driver, no Kubernetes."""
-    ended = call(a_machine, "free", stdin=document(TUTORIAL))
+    ended = call(a_machine, "free", stdin=layout(TUTORIAL))
     assert (ended.status, ended.stderr) == (0, "")
     a_machine.program("nvidia-smi", "echo NVIDIA-SMI has failed because it could not talk to the driver.; exit 9")
-    ended = call(a_machine, "free", stdin=document(TUTORIAL))
+    ended = call(a_machine, "free", stdin=layout(TUTORIAL))
     assert (ended.status, ended.stderr) == (0, "")
     assert a_machine.api.calls() == []
 
@@ -326,9 +326,9 @@ def test_an_api_that_does_not_answer_is_named(live: LiveNode, manager: MigManage
 
 
 def test_a_text_that_is_no_document_is_wrong_usage(a_machine: AMachine) -> None:
-    for verb in ("free", "label"):
+    for verb, name in (("free", "the layout"), ("label", "the layout for MIG Manager")):
         ended = call(a_machine, verb, stdin="{}")
-        assert (ended.status, ended.stderr) == (2, "mig-k8s: the layout for MIG Manager has no version\n")
+        assert (ended.status, ended.stderr) == (2, f"mig-k8s: {name} has no version\n")
 
 
 @pytest.mark.parametrize("verb", ["free", "label"])
@@ -345,7 +345,7 @@ def test_a_machine_that_wants_to_reboot_waits_for_its_followers(live: LiveNode, 
                 free_for_reboot.append(False)
 
     live.api.before("get nodes", try_to_reboot)
-    assert call(live.machine, verb, stdin=document(TUTORIAL)).status == 0
+    assert call(live.machine, verb, stdin=layout(TUTORIAL) if verb == "free" else document(TUTORIAL)).status == 0
     assert set(free_for_reboot) == {False}
     try_to_reboot(())
     assert free_for_reboot[-1] is True

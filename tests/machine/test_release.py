@@ -81,7 +81,7 @@ def test_cut_off_at_any_byte_the_old_release_runs_and_the_next_delivery_cleans_u
     """Over the real command: a shell, base64 and tar, fed with the beginning of the release."""
     sent = delivery(NEW)
     steps = {len(sent) * step // 24 for step in range(24)}
-    # And where a part is whole and the next is not: the end of gzip; what fills base64 up to four characters is no part.
+    # And where a part is whole and the next is not, as at the end of gzip. What only fills base64 up is no part.
     whole = len(sent.rstrip("=\n"))
     for length in sorted(steps | {1, 2, 3, 4, 76, 77, 78} | set(range(whole - 16, whole))):
         ended = machine.deliver(sent[:length])
