@@ -7,8 +7,9 @@ from components.cluster import Cluster, ClusterArgs
 from components.gpu_operator import GpuOperator, GpuOperatorArgs
 from components.machine import Machine, MachineArgs
 from components.mig_instances import MigInstances, MigInstancesArgs
-from components.mig_manager import handovers, withdrawals
+from components.mig_manager import freed, labelled
 from components.network import Network, NetworkArgs
+from components.node_release import NodeRelease, NodeReleaseArgs
 from components.node_software import NodeSoftware, NodeSoftwareArgs
 from components.verification import Verification, VerificationArgs
 from plan import Problems, plan_stack, read_settings
@@ -27,12 +28,20 @@ machines = {node.name: Machine(node.name, MachineArgs(plan=node, network=network
 access = {name: machine.access for name, machine in machines.items()}
 
 first = stack.nodes[0].name
-withdrawn = withdrawals(stack, access)
+releases = {name: NodeRelease(name, NodeReleaseArgs(access=each)) for name, each in access.items()}
+free = freed(stack, access, releases)
 token, digest_key = config.secret("rke2Token"), keys.host_private
 software: dict[str, NodeSoftware] = {}
 for node in stack.nodes:  # the first server forms the cluster, so every other machine waits for it
-    formed = [*withdrawn[node.name], *([software[first].ready] if software else [])]
-    args = NodeSoftwareArgs(plan=node, access=access[node.name], token=token, digest_key=digest_key, after=formed)
+    after = [*free[node.name], *([software[first].ready] if software else [])]
+    args = NodeSoftwareArgs(
+        plan=node,
+        access=access[node.name],
+        release=releases[node.name],
+        token=token,
+        digest_key=digest_key,
+        after=after,
+    )
     software[node.name] = NodeSoftware(node.name, args)
 instances = [
     MigInstances(node.name, MigInstancesArgs(plan=node, access=access[node.name], after=[software[node.name].ready]))
@@ -44,7 +53,7 @@ cluster = Cluster("cluster", ClusterArgs(access=access[first], software=software
 everything: list[pulumi.Resource] = [*(each.ready for each in software.values()), *(each.made for each in instances)]
 in_cluster = pulumi.ResourceOptions(providers=[cluster.provider])
 operator = GpuOperator("gpu-operator", GpuOperatorArgs(plan=stack.gpu_operator, after=everything), in_cluster)
-everything += [operator, *handovers(stack, access, after=[operator])]
+everything += [operator, *labelled(stack, access, after=[operator])]
 triggers = [operator.release_digest, *(each.state for each in software.values())]
 verification = stack.verification and Verification(
     "verification",

@@ -35,8 +35,9 @@ class MachineArgs:
 class Machine(pulumi.ComponentResource):
     """One virtual machine with a static private and a static public address.
 
-    Its custom data is a birth certificate: ignored once the machine lives. A changed `vm.rebuild` replaces the virtual
-    machine, the old one first, since name and interface cannot be shared; its addresses stay, its `vm_id` does not.
+    Its custom data is read at its first boot and ignored once the machine lives. A changed `vm.rebuild` replaces the
+    virtual machine, the old one first, since name and interface cannot be shared; its addresses stay, its `vm_id` does
+    not.
     """
 
     access: Access
@@ -144,7 +145,7 @@ def _custom_data(plan: NodePlan, public_address: str, *, host_private: str, host
         )
     except Problems as problems:
         raise pulumi.RunError(str(problems)) from None
-    return base64.b64encode(document.encode()).decode()
+    return base64.b64encode(document).decode()
 
 
 def _os_profile(plan: NodePlan, custom_data: pulumi.Input[str]) -> azure.compute.OSProfileArgs:

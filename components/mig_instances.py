@@ -10,7 +10,7 @@ from components.machine_command import Access, machine_command
 from plan import NodePlan, layout_json
 
 _TIMEOUT_SECONDS = 1200
-"""mig-apply may wait 300 s each for paused GPU clients to end and for drained pods, besides the change itself."""
+"""It may wait 300 s each for paused GPU clients to end and for drained pods, besides the change itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +28,13 @@ class MigInstances(pulumi.ComponentResource):
     """GPU and compute instances as the layout says; what can stay, stays. Nothing is removed on destroy."""
 
     made: remote.Command
-    """Done when the GPUs are as the layout says. Its stdout is mig-apply's report, JSON."""
+    """Done when the GPUs are as the layout says. Its stdout is the report of the GPUs, JSON."""
 
     def __init__(self, name: str, args: MigInstancesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mig-k8s:index:MigInstances", name, None, opts)
         self.made = machine_command(
             f"{name}-mig",
-            "/usr/local/sbin/mig-apply --layout -",
+            "/usr/local/sbin/mig-k8s apply",
             access=args.access,
             timeout_seconds=_TIMEOUT_SECONDS,
             stdin=layout_json(args.plan),

@@ -1,6 +1,5 @@
 """Driver, container toolkit, MIG mode and RKE2 on a machine: everything its converge path brings about."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,8 +9,8 @@ from pulumi_command import remote
 from components.dialling import REBOOTING
 from components.identity import digest, keyed_digest
 from components.machine_command import Access, SecretInput, machine_command
-from plan import NodePlan, bundle
-from plan.machine.rke2 import TOKEN_PATH
+from components.node_release import NodeRelease
+from plan import NodePlan, configuration
 
 _TIMEOUT_SECONDS = 3600
 
@@ -22,12 +21,13 @@ class NodeSoftwareArgs:
 
     plan: NodePlan
     access: Access
+    release: NodeRelease
     token: pulumi.Input[str] | None
     """What machines join the cluster with. Secret. None: no other machine is there."""
     digest_key: pulumi.Input[str]
     """What the token's digest is made with. Secret."""
     after: Sequence[pulumi.Resource]
-    """What must be ready first: the first server, for every machine that joins it."""
+    """What must be ready first besides: the first server, for every machine that joins it; the GPUs, to be free."""
 
 
 class NodeSoftware(pulumi.ComponentResource):
@@ -39,30 +39,33 @@ class NodeSoftware(pulumi.ComponentResource):
     """
 
     ready: remote.Command
-    """Done when the machine's node is Ready. Its stdout is the machine's result file, JSON."""
+    """Done when the machine's node is Ready. Its stdout is the machine's result, JSON."""
     state: pulumi.Output[str]
-    """Changes with any file of ours on the machine, and when the machine is rebuilt."""
+    """Changes with the machine's release or configuration, and when the machine is rebuilt."""
 
     def __init__(self, name: str, args: NodeSoftwareArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mig-k8s:index:NodeSoftware", name, None, opts)
-        files = _files(args)
-        self.state = pulumi.Output.concat(files.identity, " on ", args.access.vm_id)
+        wanted = _configuration(args)
+        # A new release may bring the machine to the same state by other stages.
+        triggers: list[pulumi.Input[str]] = [args.release.name, wanted.identity]
+        self.state = pulumi.Output.concat(args.release.name, " ", wanted.identity, " on ", args.access.vm_id)
         converge = machine_command(
             f"{name}-converge",
             "/usr/local/sbin/mig-k8s update",
             access=args.access,
             timeout_seconds=_TIMEOUT_SECONDS,
-            stdin=files,
+            stdin=wanted,
+            triggers=[args.release.name],
             logging=remote.Logging.STDOUT,
             parent=self,
-            after=args.after,
+            after=[args.release.delivered, *args.after],
         )
         resume = machine_command(
             f"{name}-resume",
             "/usr/local/sbin/mig-k8s resume",
             access=args.access,
             timeout_seconds=_TIMEOUT_SECONDS,
-            triggers=[files.identity],
+            triggers=triggers,
             dialling=REBOOTING,
             logging=remote.Logging.STDOUT,
             parent=self,
@@ -73,7 +76,7 @@ class NodeSoftware(pulumi.ComponentResource):
             "/usr/local/sbin/mig-k8s ready",
             access=args.access,
             timeout_seconds=_TIMEOUT_SECONDS,
-            triggers=[files.identity],
+            triggers=triggers,
             dialling=REBOOTING,
             logging=remote.Logging.STDERR,
             parent=self,
@@ -82,19 +85,15 @@ class NodeSoftware(pulumi.ComponentResource):
         self.register_outputs({"state": self.state})
 
 
-def _files(args: NodeSoftwareArgs) -> SecretInput:
-    """The machine's bundle, with the token as one more file where there is one."""
-    public = args.access.address.apply(lambda address: bundle(args.plan, public_address=address))
+def _configuration(args: NodeSoftwareArgs) -> SecretInput:
+    """The machine's configuration, with the token where there is one."""
+    public = args.access.address.apply(lambda address: configuration(args.plan, public_address=address).to_json())
     if args.token is None or not args.plan.has_token:
         return SecretInput(text=public, identity=digest(public))
     token = pulumi.Output.from_input(args.token).apply(str.strip)
-    return SecretInput(
-        text=pulumi.Output.all(public, token).apply(lambda known: _with_token(known[0], known[1])),
-        identity=pulumi.Output.concat(digest(public), " ", keyed_digest(token, key=args.digest_key)),
+    text = pulumi.Output.all(args.access.address, token).apply(
+        lambda known: configuration(args.plan, public_address=known[0], token=known[1]).to_json()
     )
-
-
-def _with_token(public_bundle: str, token: str) -> str:
-    document = json.loads(public_bundle)
-    document["files"].append({"path": TOKEN_PATH, "mode": "0600", "content": f"{token}\n"})
-    return json.dumps(document)
+    return SecretInput(
+        text=text, identity=pulumi.Output.concat(digest(public), " ", keyed_digest(token, key=args.digest_key))
+    )

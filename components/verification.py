@@ -29,7 +29,7 @@ class VerificationArgs:
 
 
 class Verification(pulumi.ComponentResource):
-    """One run of `mig-verify`. Its failure is the failure of the whole `up`."""
+    """One run of `mig-k8s verify`. Its failure is the failure of the whole `up`."""
 
     report: pulumi.Output[dict[str, Any]]
     """Checks with what was expected and seen, and the devices that the pods saw."""
@@ -38,7 +38,7 @@ class Verification(pulumi.ComponentResource):
         super().__init__("mig-k8s:index:Verification", name, None, opts)
         run = machine_command(
             f"{name}-run",
-            "/usr/local/sbin/mig-verify",
+            "/usr/local/sbin/mig-k8s verify",
             access=args.access,
             timeout_seconds=args.plan.timeout_seconds + _GRACE_SECONDS,
             stdin=args.plan.expectations_json,

@@ -1,9 +1,11 @@
 """Pure decisions: from the text of a stack file to everything that will be made. Never imports pulumi, never does I/O
-but to read the static files of cloud-init/."""
+but to read the files of machine/ and cloud-init/, which go to the machines as they are."""
 
 from plan.cluster.gpu_operator import GpuOperatorPlan
-from plan.machine.files import MachineFile, bundle, machine_files
+from plan.cluster.mig_manager_layout import mig_manager_layout, wanted_layout
+from plan.machine.configuration import configuration
 from plan.machine.node import NodePlan, VmPlan, layout_json
+from plan.machine.release import Release, delivery, delivery_command, release
 from plan.machine.user_data import user_data
 from plan.problems import Problem, Problems
 from plan.reading import read_settings
@@ -13,20 +15,24 @@ from plan.stack_file.values.ssh_keys import public_half
 
 __all__ = [
     "GpuOperatorPlan",
-    "MachineFile",
     "NetworkPlan",
     "NodePlan",
     "Problem",
     "Problems",
+    "Release",
     "Settings",
     "StackPlan",
     "VerificationPlan",
     "VmPlan",
-    "bundle",
+    "configuration",
+    "delivery",
+    "delivery_command",
     "layout_json",
-    "machine_files",
+    "mig_manager_layout",
     "plan_stack",
     "public_half",
     "read_settings",
+    "release",
     "user_data",
+    "wanted_layout",
 ]

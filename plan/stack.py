@@ -10,7 +10,7 @@ from plan.gpu.layout import GpuLayout, Layout
 from plan.gpu.nearest import refusal, written
 from plan.gpu.placement import best_placement
 from plan.machine.node import AutoShutdownPlan, ImagePlan, NodePlan, SpotPlan, VmPlan
-from plan.machine.user_data import user_data_bytes
+from plan.machine.user_data import refuse_too_large
 from plan.problems import Problems
 from plan.stack_file.node_pool import NodePool
 from plan.stack_file.settings import Settings
@@ -57,7 +57,7 @@ def plan_stack(settings: Settings) -> StackPlan:
     network = settings.network
     nodes = _nodes(settings)
     for node in {node.pool: node for node in nodes}.values():  # the machines of a pool differ by a few bytes
-        user_data_bytes(node)
+        refuse_too_large(node)
     return StackPlan(
         location=settings.location,
         tags=dict(settings.vm.tags),

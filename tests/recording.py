@@ -143,7 +143,7 @@ class Cloud(mocks.Mocks):
 def _stdout(command: str) -> str:
     if "rke2.yaml" in command:
         return LOCAL_KUBECONFIG
-    return json.dumps(VERIFICATION_REPORT) if "mig-verify" in command else ""
+    return json.dumps(VERIFICATION_REPORT) if "mig-k8s verify" in command else ""
 
 
 class RecordingMonitor(mocks.MockMonitor):

@@ -37,7 +37,7 @@ class Expectations(Document):
     Operator's, which remedies name."""
 
     RETIRED: ClassVar[frozenset[str]] = frozenset({"strategy"})
-    NAME: ClassVar[str] = "the expectations"
+    NAME: ClassVar[str] = "the document of expectations"
 
     image: str
     timeout_seconds: float

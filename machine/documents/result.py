@@ -1,6 +1,6 @@
 """The result: how far a machine is on its way to the desired state, stage by stage. Times are UTC."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from machine.documents.form import Document, Form
@@ -54,4 +54,8 @@ class Result(Document):
     boot_id: str = ""
     state: Literal["starting", "running", "done", "failed", "reboot"] = "starting"
     stages: tuple[StageResult, ...] = ()
-    reboots: dict[str, Reboot] | None = None
+    reboots: dict[str, Reboot] = field(default_factory=dict)
+
+    def of(self, stage: str) -> StageResult | None:
+        """What became of the stage of this name; None before it has run."""
+        return next((each for each in self.stages if each.name == stage), None)

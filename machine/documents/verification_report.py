@@ -17,6 +17,12 @@ class Check(Form):
     remedy: str
     passed: bool
 
+    @classmethod
+    def of(cls, name: str, node: str, expected: str, seen: str, remedy: str = "") -> "Check":
+        """A check that passed if what was seen is what was expected; only one that failed has a remedy."""
+        passed = seen == expected
+        return cls(name, node, expected, seen, "" if passed else remedy, passed)
+
 
 @dataclass(frozen=True)
 class SeenDevice(Form):

@@ -5,10 +5,13 @@ import re
 import sys
 
 
-def say(text: str) -> None:
-    """A line for people. That nobody listens any more (a cut SSH session) is no reason to stop."""
-    with contextlib.suppress(BrokenPipeError):
+def say(text: str) -> bool:
+    """A line for people. That nobody listens any more (a cut SSH session) raises nothing; it is the answer."""
+    try:
         print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        return False
+    return True
 
 
 def report(text: str) -> None:

@@ -24,4 +24,4 @@ class GpuError(MachineError):
 
 
 class NodeError(MachineError):
-    """Kubernetes refuses, does not answer, or somebody is in the way."""
+    """Kubernetes refuses or does not answer, or somebody who holds a device is in the way."""

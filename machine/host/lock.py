@@ -8,6 +8,8 @@ from pathlib import Path
 from machine.host.clock import Clock
 
 PAUSE_SECONDS = 0.2
+FOLLOWERS = "/run/mig-k8s/followers"
+"""Held together by all who must hear of a reboot before it comes, such as whoever waits over SSH."""
 
 
 @contextlib.contextmanager

@@ -27,6 +27,8 @@ class ThisMachine:
     root: Path = Path("/")
     environment: Mapping[str, str] = field(default_factory=lambda: ENVIRONMENT)
     clock: Clock = field(default_factory=Clock)
+    release: Path = field(default=Path(__file__).resolve().parents[2], kw_only=True)
+    """The release of mig-k8s whose code runs: its stages and units, whatever has become the current one since."""
 
     def path(self, absolute: str) -> Path:
         """Where a file of the machine lies: `/etc/hosts` below its root."""

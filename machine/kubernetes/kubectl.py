@@ -24,13 +24,19 @@ _AWAY = re.compile(
 )
 """What kubectl says when nobody answers, or somebody who is not ready; an answer of the API names a reason."""
 
+_LOG = re.compile(r"^[IWEF]\d{4} .*\n?", re.MULTILINE)
+"""A line of kubectl's own log, which `-v=8` adds."""
+
 
 class RefusedError(NodeError):
-    """The API server answered, and the answer is no. `reason` is its own word, such as NotFound or Forbidden."""
+    """The API server answered, and the answer is no.
 
-    def __init__(self, text: str, reason: str) -> None:
+    `reason` is its own word, such as NotFound or Forbidden; `said` all that kubectl said, its log included.
+    """
+
+    def __init__(self, text: str, reason: str, said: str) -> None:
         super().__init__(text)
-        self.reason = reason
+        self.reason, self.said = reason, said
 
 
 class AwayError(NodeError):
@@ -72,14 +78,15 @@ class Kubectl:
         ended = self._run(*arguments, stdin=stdin, seconds=seconds)
         if ended.succeeded:
             return ended.stdout
-        words = f"kubectl {' '.join(arguments[:3])}: {one_line(ended.stderr or ended.stdout)}"
+        said = _LOG.sub("", ended.stderr) or ended.stdout
+        words = f"kubectl {' '.join(arguments[:3])}: {one_line(said)}"
         if reason := re.search(r"Error from server \((\w+)\)", ended.stderr):
             if reason[1] not in ("ServiceUnavailable", "InternalError", "Timeout", "ServerTimeout"):
-                raise RefusedError(words, reason[1])
+                raise RefusedError(words, reason[1], ended.stderr)
             raise AwayError(words)
-        if _AWAY.search(ended.stderr):
+        if _AWAY.search(said):
             raise AwayError(words)
-        raise RefusedError(words, "")
+        raise RefusedError(words, "", ended.stderr)
 
     def _run(self, *arguments: str, stdin: str, seconds: float) -> Ended:
         timeout = f"--request-timeout={_REQUEST_SECONDS}s"

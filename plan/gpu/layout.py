@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from machine.documents import layout as document
+from machine.documents.layout import OnChange, Place
 from plan.gpu.catalogue import GpuModel, Profile
 
 
@@ -41,8 +43,16 @@ class Layout:
         """The profile of an instance of this layout."""
         return next(profile for profile in self.model.profiles if profile.name == instance.profile)
 
+    def for_machine(self, on_change: OnChange) -> document.Layout:
+        """What the machine reads: profiles by name, because it resolves ids on its own GPU."""
+        gpus = tuple(
+            document.GpuLayout(gpu.index, gpu.mode, tuple(Place(each.profile, each.start) for each in gpu.instances))
+            for gpu in self.gpus
+        )
+        return document.Layout(gpus, on_change)
+
     def document(self) -> dict[str, Any]:
-        """What `mig-apply` reads: profiles by name, because the machine resolves ids on its own GPU."""
+        """The stack's output `layout`: the same without what a change does about pods."""
         gpus = [
             {
                 "index": gpu.index,

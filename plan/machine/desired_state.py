@@ -1,40 +1,32 @@
-"""desired.json: what a machine shall be, for its converge path."""
+"""The desired state of a machine, out of its plan."""
 
-import json
-from typing import Any
-
+from machine.documents.desired_state import Apt, DesiredState, Driver, Mig, Node, Rke2, Toolkit
 from plan.machine.node import NodePlan
 
 
-def desired_json(node: NodePlan) -> str:
-    """The content of /etc/mig-k8s/desired.json. Nothing in it depends on the cloud or is secret."""
-    driver = node.driver and {
-        "source": node.driver.source,
-        "branch": node.driver.branch,
-        "openKernelModules": node.driver.open_kernel_modules,
-    }
-    toolkit = node.toolkit and {"version": node.toolkit.version, "apt": node.sources.toolkit_apt}
-    desired: dict[str, Any] = {
-        "version": 1,
-        "node": {"name": node.name, "role": node.role},
-        "apt": {"ubuntu": node.sources.ubuntu_apt},
-        "driver": driver,
-        "toolkit": toolkit,
-        "mig": _mig(node),
-        "rke2": {
-            "version": node.rke2.version,
-            "install": node.sources.rke2_install,
-            "artifacts": node.sources.rke2_artifacts,
-            "sha256": node.rke2.sha256,
-            "role": node.role,
-            "token": node.has_token,
-            "cis": node.rke2.cis,
-        },
-    }
-    return json.dumps(desired, indent=2) + "\n"
+def desired_state(node: NodePlan) -> DesiredState:
+    """What the machine shall be. Nothing in it depends on the cloud or is secret."""
+    driver, rke2, sources = node.driver, node.rke2, node.sources
+    return DesiredState(
+        node=Node(node.name),
+        apt=Apt(sources.ubuntu_apt),
+        driver=driver and Driver(driver.source, driver.branch, driver.open_kernel_modules),
+        toolkit=node.toolkit and Toolkit(node.toolkit.version, sources.toolkit_apt),
+        mig=_mig(node),
+        rke2=Rke2(
+            version=rke2.version,
+            install=sources.rke2_install,
+            artifacts=sources.rke2_artifacts,
+            sha256=rke2.sha256,
+            role=node.role,
+            token=node.has_token,
+            cis=rke2.cis,
+            gpu=node.layout is not None,
+        ),
+    )
 
 
-def _mig(node: NodePlan) -> dict[str, Any] | None:
+def _mig(node: NodePlan) -> Mig | None:
     """The modes of the GPUs; None where the host has nothing to do with them.
 
     MIG mode is the machine's also where MIG Manager makes the instances: an A100 needs a reboot for it, which here
@@ -42,4 +34,4 @@ def _mig(node: NodePlan) -> dict[str, Any] | None:
     """
     if node.layout is None or (node.mig_owner == "operator" and not any(node.layout.modes)):
         return None
-    return {"mode": list(node.layout.modes), "onChange": node.on_change}
+    return Mig(node.layout.modes, node.on_change)

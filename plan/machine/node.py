@@ -1,7 +1,6 @@
 """A machine of the cluster, decided: what is bought, what it becomes, what its GPUs are."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import Literal
 
@@ -70,7 +69,7 @@ class NodePlan:
     layout: Layout | None
     """What its GPUs shall be; None without a GPU."""
     mig_owner: Literal["host", "operator"] | None
-    """Who makes the instances of the layout: `mig-apply` or MIG Manager; None without a GPU."""
+    """Who makes the instances of the layout: the host or MIG Manager; None without a GPU."""
     on_change: Literal["refuse", "drain"]
     """What becomes of pods that hold what a change of the layout removes."""
     driver: Driver | None
@@ -99,11 +98,10 @@ class NodePlan:
 
 
 def layout_json(node: NodePlan) -> str:
-    """The input of `mig-apply` on this machine: the layout, and what becomes of pods that hold what must go.
+    """The input of `mig-k8s apply` on this machine: the layout, and what becomes of pods that hold what must go.
 
     It is an error to ask for it where the host does not make the instances.
     """
     if node.layout is None or node.mig_owner != "host":
-        raise ValueError(f"{node.name} has no layout for mig-apply")
-    wanted = {**node.layout.document(), "onChange": node.on_change}
-    return json.dumps(wanted, indent=2) + "\n"
+        raise ValueError(f"{node.name} has no layout of the host's")
+    return node.layout.for_machine(node.on_change).to_json()

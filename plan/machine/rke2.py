@@ -2,9 +2,8 @@
 
 from typing import Any
 
+from machine.documents.configuration import RKE2_TOKEN_PATH
 from plan.machine.node import NodePlan
-
-TOKEN_PATH = "/etc/rancher/rke2/token"  # noqa: S105 - where the token lies, not the token
 
 MANAGED_KEYS = {
     "node-name": "Use name of the pool.",
@@ -50,7 +49,7 @@ def config(node: NodePlan, *, public_address: str) -> dict[str, Any]:
     if node.server_url is not None:
         content["server"] = node.server_url
     if node.has_token:
-        content["token-file"] = TOKEN_PATH
+        content["token-file"] = RKE2_TOKEN_PATH
     if labels:
         content["node-label"] = [f"{key}={value}" for key, value in labels.items()]
     if node.taints:

@@ -1,75 +1,108 @@
-"""The cloud-init user-data of a machine: its birth certificate.
+"""The cloud-init user-data of a machine: all that it needs to come up by itself.
 
-Azure cannot change it on a living machine, so everything in it can also be changed over SSH (`machine_files.bundle`).
+Azure cannot change it on a living machine, so everything in it can also be changed over SSH: by a release, and by the
+configuration.
 """
 
 import base64
-import gzip
+import hashlib
+import zlib
 from functools import cache
-from typing import Any
 
-from plan.machine.files import BROUGHT_LATER, UNITS, MachineFile, machine_files
+from machine.documents import desired_state
+from machine.documents.configuration import RKE2_CONFIG_PATH
+from machine.documents.manifest import BORN
+from plan.machine.configuration import configuration
 from plan.machine.node import NodePlan
+from plan.machine.release import PYTHON, is_runnable, release
 from plan.problems import Problem, Problems
 from plan.yaml_text import yaml_text
 
 LIMIT_BYTES = 65_535
 """Azure's limit for custom data, before its base64 encoding."""
-_PLAIN_BYTES = 2_048
-"""Files up to this size stay readable; larger ones are packed, and readable in cloud-init/."""
+_FILES = "write_files"
+_GZIP = 31
+"""zlib's word for the largest window and gzip's header."""
+_RELEASE_BYTES = 47_000
+"""More than the release takes of it, gzipped."""
+_KEYS_BYTES = 2_000
+"""More than the machine's keys take, and what it runs."""
 _SAMPLE_ADDRESS = "255.255.255.255"
-_SAMPLE_KEY_BYTES = 399
-"""An OpenSSH ed25519 private key without comment; the real one is a secret and never comes here."""
+_SAMPLE_KEY = base64.b64encode(b"".join(hashlib.sha256(bytes([number])).digest() for number in range(10))).decode()[
+    :399
+]
+"""As long as an OpenSSH ed25519 private key without comment, and as hard to pack; the real one never comes here."""
 
 
-def user_data(node: NodePlan, *, public_address: str, host_private_key: str, host_public_key: str) -> str:
-    """A complete `#cloud-config` document. Raises Problems when it is larger than Azure takes."""
-    files = machine_files(node, public_address=public_address)
-    document = {
+def user_data(node: NodePlan, *, public_address: str, host_private_key: str, host_public_key: str) -> bytes:
+    """A complete `#cloud-config` document, gzipped, which cloud-init unpacks. Raises Problems when Azure refuses it."""
+    rest = {
         "ssh_deletekeys": True,
         # Where keys are given, cloud-init makes none of its own.
         "ssh_keys": {"ed25519_private": host_private_key.strip() + "\n", "ed25519_public": host_public_key.strip()},
-        "write_files": [_written(file) for file in files if file.path not in BROUGHT_LATER],
         "runcmd": [
-            ["systemctl", "daemon-reload"],
-            ["systemctl", "enable", *UNITS],
+            # What came over SSH in the meantime is newer and stays.
+            [PYTHON, "-I", "-B", BORN, "install", "--if-none"],
             # cloud-init does not wait: converge outlives it and may reboot the machine.
             ["systemctl", "start", "--no-block", "mig-k8s-converge.service"],
         ],
     }
-    text = "#cloud-config\n" + yaml_text(document)
-    size = len(text.encode())
-    if size > LIMIT_BYTES:
-        raise Problems([_too_large(node, size)])
-    return text
+    begun, packer = _release_packed()
+    packer = packer.copy()
+    packed = (
+        begun + packer.compress((_own(node, public_address=public_address) + yaml_text(rest)).encode()) + packer.flush()
+    )
+    if len(packed) > LIMIT_BYTES:
+        raise Problems([_too_large(node, len(packed))])
+    return packed
+
+
+def refuse_too_large(node: NodePlan) -> None:
+    """Raises Problems where Azure would refuse the machine's user-data, packing it only where that is in doubt."""
+    if len(_own(node, public_address=_SAMPLE_ADDRESS).encode()) > LIMIT_BYTES - _RELEASE_BYTES - _KEYS_BYTES:
+        user_data_bytes(node)
 
 
 def user_data_bytes(node: NodePlan) -> int:
     """The size of the machine's user-data, with keys and address of the usual length. Raises Problems as above."""
-    key = "k" * _SAMPLE_KEY_BYTES
-    return len(user_data(node, public_address=_SAMPLE_ADDRESS, host_private_key=key, host_public_key=key[:80]).encode())
+    address, private, public = _SAMPLE_ADDRESS, _SAMPLE_KEY, _SAMPLE_KEY[-80:]
+    return len(user_data(node, public_address=address, host_private_key=private, host_public_key=public))
 
 
-def _written(file: MachineFile) -> dict[str, Any]:
-    """An entry of write_files. Directories on the way are cloud-init's business."""
-    entry = {"path": file.path, "permissions": file.mode, "owner": "root:root"}
-    if len(file.content.encode()) <= _PLAIN_BYTES:
-        return entry | {"content": file.content}
-    return entry | {"encoding": "gz+b64", "content": _packed(file.content)}
+def _own(node: NodePlan, *, public_address: str) -> str:
+    """The files that only this machine has, as the end of a list."""
+    wanted = configuration(node, public_address=public_address)
+    files = [
+        _file(desired_state.PATH, "0600", wanted.desired_state.to_json()),
+        _file(RKE2_CONFIG_PATH, "0600", wanted.rke2_config),
+    ]
+    return yaml_text({_FILES: files}).removeprefix(f"{_FILES}:\n")
 
 
 @cache
-def _packed(content: str) -> str:
-    """Kept: most files are the same on every machine."""
-    # mtime 0: the same file is the same text on every run.
-    return base64.b64encode(gzip.compress(content.encode(), mtime=0)).decode()
+def _release_packed() -> tuple[bytes, "zlib._Compress"]:
+    """The beginning of the document, which is the same on every machine, and what packs the rest of it.
+
+    A thousand machines do not pack it a thousand times. No time stands in it: unchanged files, unchanged user-data.
+    """
+    sent = release()
+    files = [
+        _file(f"{BORN}/{path}", "0755" if is_runnable(path) else None, text) for path, text in sent.contents.items()
+    ]
+    packer = zlib.compressobj(level=9, wbits=_GZIP, memLevel=9)
+    return packer.compress(f"#cloud-config\n{yaml_text({_FILES: files})}".encode()), packer
+
+
+def _file(path: str, mode: str | None, content: str) -> dict[str, str]:
+    """An entry of write_files. cloud-init's own: 0644, owned by root, and the directories on the way."""
+    return {"path": path, **({"permissions": mode} if mode else {}), "content": content}
 
 
 def _too_large(node: NodePlan, size: int) -> Problem:
     return Problem(
         path="mig-k8s:rke2.config",
         value="",
-        what=f"the user-data of {node.name} is {size} bytes",
+        what=f"the user-data of {node.name} is {size} bytes, gzipped",
         allowed=f"Azure takes at most {LIMIT_BYTES} bytes",
         remedy="Shorten rke2.config, rke2.tlsSans, nodeLabels and nodeTaints: only they can make it this large.",
     )

@@ -37,6 +37,10 @@ def faults(document: bytes) -> list[str]:
 
 
 def documents(graph: Graph) -> list[bytes]:
+    return [gzip.decompress(packed) for packed in packed_documents(graph)]
+
+
+def packed_documents(graph: Graph) -> list[bytes]:
     return [base64.b64decode(vm.plain("osProfile", "customData")) for vm in graph.of("VirtualMachine")]
 
 
@@ -56,19 +60,17 @@ def test_servers_and_agents_of_a_cluster_have_one_too(program: Program) -> None:
 
 @pytest.mark.parametrize("path", STACKS)
 def test_azure_takes_its_size(program: Program, path: str) -> None:
-    for document in documents(program(path)):
+    for document in packed_documents(program(path)):
         assert len(document) <= 65_535
         assert len(base64.b64encode(document)) <= 87_380
 
 
-def test_packed_files_unpack_to_the_scripts_of_the_repository(program: Program) -> None:
+def test_the_units_and_entry_points_are_those_of_the_repository(program: Program) -> None:
     (document,) = documents(program())
-    files = {entry["path"]: entry for entry in yaml.safe_load(document)["write_files"]}
-    entry = files["/usr/local/sbin/mig-apply"]
-    content = entry["content"]
-    if entry.get("encoding") == "gz+b64":
-        content = gzip.decompress(base64.b64decode(content)).decode()
-    assert content == (REPOSITORY / "cloud-init/sbin/mig-apply").read_text(encoding="utf-8")
+    born = "/usr/local/lib/mig-k8s/incoming.cloud-init/"
+    files = {entry["path"].removeprefix(born): entry["content"] for entry in yaml.safe_load(document)["write_files"]}
+    for path in sorted((REPOSITORY / "cloud-init/units").iterdir()):
+        assert files[f"units/{path.name}"] == path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The virtual machine and what belongs to it in Azure."""
 
 import base64
+import gzip
 
 import yaml
 
@@ -20,14 +21,14 @@ def test_the_addresses_of_a_machine_never_change(program: Program) -> None:
     assert configuration["subnet"] == {"id": "/ids/network-subnet"}
 
 
-def test_custom_data_is_a_secret_birth_certificate_that_no_later_change_touches(program: Program) -> None:
+def test_custom_data_is_a_secret_that_no_later_change_touches(program: Program) -> None:
     vm = program().one(f"{NAME}-vm")
     assert list(vm.request.ignoreChanges) == ["osProfile.customData"]
-    document = yaml.safe_load(base64.b64decode(vm.plain("osProfile", "customData")))
+    document = yaml.safe_load(gzip.decompress(base64.b64decode(vm.plain("osProfile", "customData"))))
     assert document["ssh_keys"]["ed25519_private"] == HOST_PRIVATE_KEY
     assert document["ssh_keys"]["ed25519_public"] == HOST_PUBLIC_KEY
     paths = [entry["path"] for entry in document["write_files"]]
-    assert "/usr/local/sbin/mig-k8s" in paths
+    assert "/usr/local/lib/mig-k8s/incoming.cloud-init/__main__.py" in paths
     assert "/etc/mig-k8s/desired.json" in paths
 
 

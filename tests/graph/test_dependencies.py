@@ -11,6 +11,7 @@ def test_one_machine_goes_through_its_stations_in_order(program: Program) -> Non
     graph = program()
     stations = [
         f"{NAME}-vm",
+        f"{NAME}-release",
         f"{NAME}-converge",
         f"{NAME}-resume",
         f"{NAME}-ready",
@@ -23,15 +24,16 @@ def test_one_machine_goes_through_its_stations_in_order(program: Program) -> Non
         assert not graph.waits_for(graph.one(earlier), graph.one(later))
 
 
-def test_mig_manager_has_no_say_while_a_machine_changes(program: Program) -> None:
+def test_mig_manager_changes_nothing_while_a_machine_changes(program: Program) -> None:
     graph = program(mig={"strategy": "mixed", "owner": "operator"})
     stations = [
         f"{NAME}-vm",
-        f"{NAME}-withdraw",
+        f"{NAME}-release",
+        f"{NAME}-free",
         f"{NAME}-converge",
         f"{NAME}-ready",
         "gpu-operator-release",
-        f"{NAME}-hand-over",
+        f"{NAME}-label",
         "verification-run",
     ]
     for earlier, later in itertools.pairwise(stations):
@@ -50,6 +52,7 @@ def test_machines_join_when_the_first_server_is_ready_and_not_one_after_the_othe
     for name in ("gpu-0", "gpu-1"):
         assert graph.waits_for(graph.one(f"{name}-converge"), graph.one("server-ready"))
         assert not graph.waits_for(graph.one(f"{name}-vm"), graph.one("server-ready")), "machines boot side by side"
+        assert not graph.waits_for(graph.one(f"{name}-release"), graph.one("server-vm")), "a release needs nobody"
     assert not graph.waits_for(graph.one("gpu-1-converge"), graph.one("gpu-0-ready"))
     assert not graph.waits_for(graph.one("server-converge"), graph.one("gpu-0-vm"))
 

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from stacks import CLUSTER, HOST_PUBLIC_KEY, REPOSITORY, RKE2_TOKEN, Program
+from plan import Release, delivery, delivery_command, release
+from stacks import CLUSTER, HOST_PUBLIC_KEY, RKE2_TOKEN, Program
 
 NAME = "mlops-k8s-master"
 VM_ID = "vm_id of mlops-k8s-master-vm"
@@ -14,18 +15,19 @@ OPERATOR = {"strategy": "mixed", "owner": "operator"}
 
 def test_a_machine_gets_these_commands_each_with_a_bound_of_its_own(program: Program) -> None:
     assert {each.name: each.plain("create") for each in program().commands()} == {
+        f"{NAME}-release": "sudo timeout -k 10 600 " + delivery_command(),
         f"{NAME}-converge": "sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s update",
         f"{NAME}-resume": "sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s resume",
         f"{NAME}-ready": "sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s ready",
-        f"{NAME}-mig": "sudo timeout -k 10 1200 /usr/local/sbin/mig-apply --layout -",
+        f"{NAME}-mig": "sudo timeout -k 10 1200 /usr/local/sbin/mig-k8s apply",
         "cluster-kubeconfig": "sudo timeout -k 10 60 cat /etc/rancher/rke2/rke2.yaml",
-        "verification-run": "sudo timeout -k 10 1500 /usr/local/sbin/mig-verify",
+        "verification-run": "sudo timeout -k 10 1500 /usr/local/sbin/mig-k8s verify",
     }
 
 
 def test_every_command_is_retained_has_no_delete_and_sends_no_variables(program: Program) -> None:
     commands = program(nodePools=CLUSTER, mig={"strategy": "single"}).commands()
-    assert len(commands) == 3 * 3 + 2 + 2
+    assert len(commands) == 4 * 3 + 2 + 2
     for command in commands:
         assert command.stays, command.name
         assert "delete" not in command.inputs, command.name
@@ -38,7 +40,7 @@ def test_every_command_is_retained_has_no_delete_and_sends_no_variables(program:
 def test_a_rebuilt_machine_gets_every_one_of_its_commands_again(program: Program) -> None:
     graph = program(nodePools=CLUSTER, mig={"strategy": "single"})
     for command in graph.commands():
-        machine = re.sub(r"-(converge|resume|ready|mig)$", "", command.name)
+        machine = re.sub(r"-(release|converge|resume|ready|mig)$", "", command.name)
         machine = "server" if machine in ("cluster-kubeconfig", "verification-run") else machine
         assert f"vm_id of {machine}-vm" in command.plain("triggers"), command.name
 
@@ -46,6 +48,7 @@ def test_a_rebuilt_machine_gets_every_one_of_its_commands_again(program: Program
 def test_progress_is_shown_and_documents_are_not(program: Program) -> None:
     shown = {each.name: each.plain("logging") for each in program().commands()}
     assert shown == {
+        f"{NAME}-release": "stderr",
         f"{NAME}-converge": "stdout",
         f"{NAME}-resume": "stdout",
         f"{NAME}-ready": "stderr",
@@ -105,7 +108,7 @@ def test_changed_values_of_the_operator_are_proven_again(program: Program) -> No
     assert before.one("verification-run").plain("triggers") != after.one("verification-run").plain("triggers")
 
 
-def test_mig_apply_reads_the_layout_with_its_placements(program: Program) -> None:
+def test_a_machine_is_given_its_layout_with_its_placements(program: Program) -> None:
     layout = json.loads(program().one(f"{NAME}-mig").plain("stdin"))
     (gpu,) = layout["gpus"]
     assert gpu["mode"] is True
@@ -113,27 +116,55 @@ def test_mig_apply_reads_the_layout_with_its_placements(program: Program) -> Non
     assert all(isinstance(instance["start"], int) for instance in gpu["instances"])
 
 
-def test_where_the_operator_owns_mig_a_machine_is_freed_and_handed_over_instead(program: Program) -> None:
+def test_where_the_operator_owns_mig_a_machine_is_freed_and_labelled_instead(program: Program) -> None:
     graph = program(mig=OPERATOR)
     commands = {each.name: each for each in graph.commands()}
-    assert set(commands) - {each.name for each in program().commands()} == {f"{NAME}-withdraw", f"{NAME}-hand-over"}
+    assert set(commands) - {each.name for each in program().commands()} == {f"{NAME}-free", f"{NAME}-label"}
     assert f"{NAME}-mig" not in commands
-    withdraw, hand_over = commands[f"{NAME}-withdraw"], commands[f"{NAME}-hand-over"]
-    assert withdraw.plain("create").startswith("sudo timeout -k 10 1200 python3 - withdraw '{")
-    assert hand_over.plain("create").startswith("sudo timeout -k 10 3000 python3 - hand-over '{")
-    script = (REPOSITORY / "cloud-init/remote/mig_owner.py").read_text(encoding="utf-8")
-    for command in (withdraw, hand_over):
-        assert command.plain("stdin") == script
+    free, label = commands[f"{NAME}-free"], commands[f"{NAME}-label"]
+    assert free.plain("create") == "sudo timeout -k 10 1200 /usr/local/sbin/mig-k8s free"
+    assert label.plain("create") == "sudo timeout -k 10 3000 /usr/local/sbin/mig-k8s label"
+    for command in (free, label):
         assert command.plain("logging") == "stderr"
         assert command.plain("connection", "host") == "198.51.100.10"
         assert command.stays
         assert "delete" not in command.inputs
         assert VM_ID in command.plain("triggers")
-    (wish,) = re.findall(r"'({.*})'", hand_over.plain("create"))
     release = graph.one("gpu-operator-release").plain("values", "migManager")
     assert release["enabled"] is True
-    assert json.loads(wish)["configMap"] == release["config"]["name"]
-    assert json.loads(wish)["config"] in release["config"]["data"]["config.yaml"]
+    told = json.loads(label.plain("stdin"))
+    assert told["configMap"] == release["config"]["name"]
+    assert told["config"] in release["config"]["data"]["config.yaml"]
+    assert told["layout"] == {key: each for key, each in json.loads(free.plain("stdin")).items() if key != "version"}
+
+
+def test_no_command_line_holds_data_and_no_standard_input_a_script(program: Program) -> None:
+    for mig in ({"strategy": "mixed"}, OPERATOR):
+        for command in program(mig=mig).commands():
+            assert '{"' not in command.plain("create"), command.name
+            if "stdin" in command.inputs and not command.name.endswith("-release"):
+                assert json.loads(command.plain("stdin"))["version"] == 1, command.name
+
+
+def test_a_release_is_delivered_again_only_when_it_or_the_machine_changes(program: Program) -> None:
+    before = program().one(f"{NAME}-release")
+    assert before.plain("stdin") == delivery(release())
+    for after in (program(rke2={"tlsSans": ["k8s.example.com"]}), program(mig=OPERATOR)):
+        assert after.one(f"{NAME}-release").plain("triggers") == before.plain("triggers")
+
+
+def test_a_machine_with_another_release_is_brought_to_its_state_and_proven_again(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its stages may do the same in another way."""
+    before = program()
+    files = {path: text for path, text in release().contents.items() if path != "manifest.json"}
+    newer = Release.of({**files, "stages/apt": "#!/bin/sh\n"})
+    monkeypatch.setattr("plan.machine.release._release", lambda _: newer)
+    after = program()
+    changed = {each.name for each in after.commands() if before.one(each.name).inputs != each.inputs}
+    names = {f"{NAME}-{step}" for step in ("release", "converge", "resume", "ready")}
+    assert changed == names | {"cluster-kubeconfig", "verification-run"}
 
 
 def test_where_the_operator_owns_mig_a_changed_layout_restarts_nothing_on_the_machine(program: Program) -> None:
@@ -141,7 +172,7 @@ def test_where_the_operator_owns_mig_a_changed_layout_restarts_nothing_on_the_ma
     pool = {"name": NAME, "vmSize": "Standard_NC24ads_A100_v4"}
     before = program(mig=OPERATOR)
     after = program(mig=OPERATOR, nodePools=[pool | {"migDevices": {"3g.40gb": 2}}])
-    for name in (f"{NAME}-withdraw", f"{NAME}-hand-over", "verification-run"):
+    for name in (f"{NAME}-free", f"{NAME}-label", "verification-run"):
         assert before.one(name).plain("triggers") != after.one(name).plain("triggers"), name
     for name in (f"{NAME}-converge", f"{NAME}-ready", "cluster-kubeconfig"):
         assert before.one(name).plain("triggers") == after.one(name).plain("triggers"), name
@@ -153,21 +184,14 @@ def test_another_pools_layout_is_no_reason_to_free_a_machine(program: Program) -
         program(mig=OPERATOR, nodePools=[server, {"name": "gpu", "role": "agent", "migDevices": devices}])
         for devices in ({"7g.80gb": 1}, {"1g.10gb": 1})
     )
-    for name in ("gpu-withdraw", "gpu-hand-over"):
+    for name in ("gpu-free", "gpu-label"):
         assert before.one(name).plain("triggers") != after.one(name).plain("triggers"), name
-        own = name.replace("gpu", NAME)
-        assert before.one(own).plain("triggers") == after.one(own).plain("triggers"), own
+    assert before.one(f"{NAME}-free").inputs == after.one(f"{NAME}-free").inputs
 
 
-@pytest.mark.parametrize(("pools", "pushed"), [(None, False), (CLUSTER, True)], ids=["alone", "cluster"])
-def test_the_token_is_pushed_as_a_file_to_machines_that_are_not_alone(
-    program: Program, pools: object, *, pushed: bool
-) -> None:
+@pytest.mark.parametrize(("pools", "pushed"), [(None, False), (CLUSTER, True)], ids=["one machine", "cluster"])
+def test_the_token_goes_to_machines_that_share_it(program: Program, pools: object, *, pushed: bool) -> None:
     graph = program("examples/single.yaml", **({"nodePools": pools} if pools else {}))
     for command in graph.commands():
         if command.name.endswith("-converge"):
-            files = {file["path"]: file for file in json.loads(command.plain("stdin"))["files"]}
-            token = files.get("/etc/rancher/rke2/token")
-            assert token == (
-                {"path": "/etc/rancher/rke2/token", "mode": "0600", "content": f"{RKE2_TOKEN}\n"} if pushed else None
-            )
+            assert json.loads(command.plain("stdin"))["rke2Token"] == (f"{RKE2_TOKEN}\n" if pushed else None)

@@ -1,6 +1,7 @@
 """Secrets stay secret, wherever they go."""
 
 import base64
+import gzip
 import json
 
 from recording import LOCAL_KUBECONFIG
@@ -28,7 +29,7 @@ def _decoded(inputs: object) -> object:
     """Inputs with their custom data decoded, so that a key within is seen."""
     if isinstance(inputs, dict):
         return {
-            key: base64.b64decode(item).decode() if key == "customData" and item else _decoded(item)
+            key: gzip.decompress(base64.b64decode(item)).decode() if key == "customData" and item else _decoded(item)
             for key, item in inputs.items()
         }
     return [_decoded(item) for item in inputs] if isinstance(inputs, list) else inputs

@@ -59,7 +59,7 @@ def test_in_the_preview_of_a_living_stack_too(program: Program, path: str) -> No
 def test_adding_a_machine_to_a_living_stack_leaves_the_triggers_of_the_others_known(program: Program) -> None:
     graph = program(preview=True, unmade=("gpu-1", "verification-"), **CLUSTER_OF_THREE)
     assert (secret_triggers(graph), lost(graph)) == ([], {})
-    of_new = {"gpu-1-converge", "gpu-1-resume", "gpu-1-ready", "gpu-1-mig"}
+    of_new = {"gpu-1-release", "gpu-1-converge", "gpu-1-resume", "gpu-1-ready", "gpu-1-mig"}
     assert unknown_triggers(graph) == of_new | {"verification-run"}
 
 

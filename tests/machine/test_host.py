@@ -184,6 +184,7 @@ def test_whoever_listens_no_more_stops_nobody(monkeypatch: pytest.MonkeyPatch) -
             raise BrokenPipeError
 
     monkeypatch.setattr(sys, "stdout", Gone())
+    assert say("words") is True
     monkeypatch.setattr(sys, "stderr", Gone())
-    say("words")
+    assert say("words") is False
     report("words\n")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from fake_gpu import FakeGpu
-from gpu_on_machine import Gpus
 from scripted_machine import STAGES, SYSTEMCTL, Machine
 
 from sandbox.tools import toolchain
@@ -61,15 +60,3 @@ def gpu(tmp_path: Path, gpu_program: Path) -> FakeGpu:
 def gpu_program() -> Path:
     """The sandbox's GPU program, to be called by names such as nvidia-smi and load-driver. Built at its first use."""
     return toolchain.gpu()
-
-
-@pytest.fixture
-def gpus(tmp_path: Path, gpu_program: Path) -> Callable[..., Gpus]:
-    """Makes a machine with these GPU models, MIG mode off, and no Kubernetes."""
-
-    def make(*models: str) -> Gpus:
-        machine = Machine(tmp_path)
-        machine.program("systemctl", "echo inactive; exit 3")
-        return Gpus(machine, gpu_program, models)
-
-    return make

@@ -1,9 +1,11 @@
 """What lands on a machine: RKE2's configuration, the desired state, the files, the user-data and the layout."""
 
+import ast
 import base64
 import gzip
-import importlib
+import io
 import json
+import tarfile
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -13,10 +15,24 @@ import pytest
 import yaml
 from minimal_stack import minimal
 
-from plan import NodePlan, Problems, StackPlan, bundle, layout_json, machine_files, plan_stack, read_settings, user_data
+from plan import (
+    NodePlan,
+    Problems,
+    StackPlan,
+    configuration,
+    delivery,
+    delivery_command,
+    layout_json,
+    plan_stack,
+    read_settings,
+    release,
+    user_data,
+)
+from plan.machine.source import for_machines
 
 Planned = Callable[..., StackPlan]
 _ADDRESS = "20.1.2.3"
+_REPOSITORY = Path(__file__).resolve().parents[2]
 _POOLS = [
     {"name": "server", "count": 3, "vmSize": "Standard_D4s_v5"},
     {
@@ -29,18 +45,26 @@ _POOLS = [
 ]
 
 
-def _file(node: NodePlan, path: str) -> str:
-    (found,) = [file for file in machine_files(node, public_address=_ADDRESS) if file.path == path]
-    return found.content
-
-
-def _rke2(node: NodePlan) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(_file(node, "/etc/rancher/rke2/config.yaml"))
+def _desired(node: NodePlan) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(configuration(node, public_address=_ADDRESS).desired_state.to_json())
     return content
 
 
-def _user_data(node: NodePlan) -> str:
+def _rke2_text(node: NodePlan) -> str:
+    return configuration(node, public_address=_ADDRESS).rke2_config
+
+
+def _rke2(node: NodePlan) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(_rke2_text(node))
+    return content
+
+
+def _packed(node: NodePlan) -> bytes:
     return user_data(node, public_address=_ADDRESS, host_private_key="PRIVATE\n", host_public_key="ssh-ed25519 AAAA")
+
+
+def _user_data(node: NodePlan) -> str:
+    return gzip.decompress(_packed(node)).decode()
 
 
 def test_a_lone_server_needs_neither_token_nor_server_address(planned: Planned) -> None:
@@ -58,9 +82,7 @@ def test_a_lone_server_needs_neither_token_nor_server_address(planned: Planned) 
 
 def test_the_kubeconfig_mode_is_text_for_every_yaml_reader(planned: Planned) -> None:
     """Unquoted, YAML 1.1 reads 0600 as 384."""
-    assert 'write-kubeconfig-mode: "0600"' in _file(planned().nodes[0], "/etc/rancher/rke2/config.yaml").replace(
-        "'", '"'
-    )
+    assert 'write-kubeconfig-mode: "0600"' in _rke2_text(planned().nodes[0]).replace("'", '"')
 
 
 def test_further_servers_and_agents_join_the_first(planned: Planned) -> None:
@@ -99,9 +121,9 @@ def test_mig_manager_finds_its_label_at_registration(planned: Planned) -> None:
 
 def test_the_desired_state_of_the_default_machine(planned: Planned) -> None:
     """Every key, literally."""
-    assert json.loads(_file(planned().nodes[0], "/etc/mig-k8s/desired.json")) == {
+    assert _desired(planned().nodes[0]) == {
         "version": 1,
-        "node": {"name": "mlops-k8s-master", "role": "server"},
+        "node": {"name": "mlops-k8s-master"},
         "apt": {"ubuntu": None},
         "driver": {"source": "ubuntu", "branch": 580, "openKernelModules": False},
         "toolkit": {"version": "1.20.0-1", "apt": "https://nvidia.github.io/libnvidia-container"},
@@ -114,6 +136,7 @@ def test_the_desired_state_of_the_default_machine(planned: Planned) -> None:
             "role": "server",
             "token": False,
             "cis": False,
+            "gpu": True,
         },
     }
 
@@ -121,27 +144,27 @@ def test_the_desired_state_of_the_default_machine(planned: Planned) -> None:
 def test_a_machine_without_gpu_gets_no_driver_toolkit_or_mig(planned: Planned) -> None:
     """And a token, because it has company."""
     server = planned(nodePools=_POOLS).nodes[0]
-    desired = json.loads(_file(server, "/etc/mig-k8s/desired.json"))
+    desired = _desired(server)
     assert (desired["driver"], desired["toolkit"], desired["mig"]) == (None, None, None)
-    assert desired["rke2"]["token"] is True
+    assert (desired["rke2"]["token"], desired["rke2"]["gpu"]) == (True, False)
     assert (server.layout, server.mig_owner) == (None, None)
 
 
 def test_a_machine_of_mig_managers_gets_its_mode_from_the_host_and_its_instances_not(planned: Planned) -> None:
     """MIG Manager's reboot for the mode would cut the verification off; its config wants the same mode."""
     node = planned(mig={"owner": "operator"}).nodes[0]
-    assert json.loads(_file(node, "/etc/mig-k8s/desired.json"))["mig"] == {"mode": [True], "onChange": "refuse"}
+    assert _desired(node)["mig"] == {"mode": [True], "onChange": "refuse"}
     assert node.mig_owner == "operator"
     with pytest.raises(ValueError, match="mlops-k8s-master has no layout"):
         layout_json(node)
     off = planned(mig={"owner": "operator", "strategy": "none"}, nodePools=[{}]).nodes[0]
-    assert json.loads(_file(off, "/etc/mig-k8s/desired.json"))["mig"] is None
+    assert _desired(off)["mig"] is None
 
 
 def test_a_host_turns_the_mode_off_where_no_layout_wants_it(planned: Planned) -> None:
     """Also on a GPU that somebody else turned it on for."""
     node = planned(mig={"strategy": "none"}, nodePools=[{}]).nodes[0]
-    assert json.loads(_file(node, "/etc/mig-k8s/desired.json"))["mig"] == {"mode": [False], "onChange": "refuse"}
+    assert _desired(node)["mig"] == {"mode": [False], "onChange": "refuse"}
 
 
 def test_two_machines_share_a_token(planned: Planned) -> None:
@@ -160,7 +183,7 @@ def test_mirrors_reach_the_desired_state(planned: Planned) -> None:
         "rke2Artifacts": "https://m.example.org/rke2",
     }
     stack = planned(sources=sources, rke2={"sha256": "a" * 64})
-    desired = json.loads(_file(stack.nodes[0], "/etc/mig-k8s/desired.json"))
+    desired = _desired(stack.nodes[0])
     assert desired["apt"] == {"ubuntu": "https://m.example.org/ubuntu"}
     assert desired["toolkit"]["apt"] == "https://m.example.org/nvidia#0123456789ABCDEF0123456789ABCDEF01234567"
     assert desired["rke2"]["install"] == "https://m.example.org/install.sh"
@@ -205,7 +228,7 @@ def test_what_becomes_of_pods_in_the_way_reaches_the_machine_for_a_new_layout_an
     """mig.onChange: mig-apply reads it from the layout, the mig-mode stage from the desired state."""
     node = planned(mig={"onChange": on_change}).nodes[0]
     assert json.loads(layout_json(node))["onChange"] == on_change
-    assert json.loads(_file(node, "/etc/mig-k8s/desired.json"))["mig"] == {"mode": [True], "onChange": on_change}
+    assert _desired(node)["mig"] == {"mode": [True], "onChange": on_change}
 
 
 def test_every_gpu_has_its_own_layout(planned: Planned) -> None:
@@ -217,42 +240,123 @@ def test_every_gpu_has_its_own_layout(planned: Planned) -> None:
     assert layout.modes == (True, False, False, True)
 
 
-def test_these_files_land_on_a_machine_with_these_modes(planned: Planned) -> None:
-    """Secrets and configuration for root only, programs executable."""
-    files = machine_files(planned().nodes[0], public_address=_ADDRESS)
-    assert {file.path: file.mode for file in files} == {
-        "/usr/local/sbin/mig-k8s": "0755",
-        "/usr/local/sbin/mig-apply": "0755",
-        "/usr/local/sbin/mig-verify": "0755",
-        "/usr/local/lib/mig-k8s/stages/apt": "0755",
-        "/usr/local/lib/mig-k8s/stages/driver": "0755",
-        "/usr/local/lib/mig-k8s/stages/toolkit": "0755",
-        "/usr/local/lib/mig-k8s/stages/mig-mode": "0755",
-        "/usr/local/lib/mig-k8s/stages/rke2": "0755",
-        "/etc/systemd/system/mig-k8s-converge.service": "0644",
-        "/etc/systemd/system/mig-k8s-instances.service": "0644",
-        "/etc/mig-k8s/desired.json": "0600",
-        "/etc/rancher/rke2/config.yaml": "0600",
-    }
+def test_the_configuration_holds_a_token_only_where_machines_share_one(planned: Planned) -> None:
+    """As a line of its own, however it was given."""
+    single, server = planned().nodes[0], planned(nodePools=_POOLS).nodes[0]
+    assert configuration(single, public_address=_ADDRESS, token="secret").rke2_token is None
+    assert configuration(server, public_address=_ADDRESS, token=" secret\n").rke2_token == "secret\n"
+    assert configuration(server, public_address=_ADDRESS).rke2_token is None
 
 
-def test_the_bundle_holds_the_files_of_the_birth_certificate_and_the_verification(planned: Planned) -> None:
-    """One converge path: what cloud-init writes is what SSH pushes. mig-verify is run over SSH only, so it comes so."""
+def test_user_data_holds_the_whole_release_and_the_configuration_in_plain_files(planned: Planned) -> None:
+    """One way: what cloud-init writes is what SSH delivers."""
     node = planned().nodes[0]
-    pushed = json.loads(bundle(node, public_address=_ADDRESS))
-    assert pushed["version"] == 1
-    born = yaml.safe_load(_user_data(node))["write_files"]
-    kept = [file for file in pushed["files"] if file["path"] != "/usr/local/sbin/mig-verify"]
-    assert len(kept) == len(pushed["files"]) - 1
-    assert [(file["path"], file["mode"], file["content"]) for file in kept] == [
-        (file["path"], file["permissions"], _unpacked(file)) for file in born
+    files = {file["path"]: file for file in yaml.safe_load(_user_data(node))["write_files"]}
+    born = "/usr/local/lib/mig-k8s/incoming.cloud-init/"
+    assert {path.removeprefix(born): file["content"] for path, file in files.items() if path.startswith(born)} == (
+        release().contents
+    )
+    others = {path: (file["permissions"], file["content"]) for path, file in files.items() if born not in path}
+    wanted = configuration(node, public_address=_ADDRESS)
+    assert others == {
+        "/etc/mig-k8s/desired.json": ("0600", wanted.desired_state.to_json()),
+        "/etc/rancher/rke2/config.yaml": ("0600", wanted.rke2_config),
+    }
+    assert not any("encoding" in file or "owner" in file for file in files.values())
+    runnable = [path.removeprefix(born) for path, file in files.items() if file.get("permissions") == "0755"]
+    assert runnable == [
+        *(f"stages/{name}" for name in ("apt", "driver", "mig-mode", "rke2", "toolkit")),
+        *(f"entry-points/{name}" for name in ("mig-apply", "mig-k8s", "mig-verify")),
     ]
 
 
-def _unpacked(file: dict[str, str]) -> str:
-    if file.get("encoding") == "gz+b64":
-        return gzip.decompress(base64.b64decode(file["content"])).decode()
-    return file["content"]
+def test_the_release_holds_what_the_machine_runs(planned: Planned) -> None:
+    """And nothing of this checkout besides."""
+    assert planned
+    folders = {path.partition("/")[0] for path in release().contents}
+    assert folders == {"__main__.py", "machine", "stages", "library", "units", "entry-points", "manifest.json"}
+    assert not any("__pycache__" in path or path.startswith("machine/__main__") for path in release().contents)
+    assert {path for path in release().contents if path.startswith("units/")} == {
+        "units/mig-k8s-converge.service",
+        "units/mig-k8s-instances.service",
+    }
+    assert "from machine.command_line import main" in release().contents["__main__.py"]
+
+
+def test_a_release_is_delivered_as_the_same_text_every_time_and_unpacks_to_its_files() -> None:
+    """base64 of a tar.gz in lines, without a time."""
+    text = delivery(release())
+    assert text == delivery(release())
+    assert max(map(len, text.splitlines())) == 76
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(text))) as archive:
+        members = archive.getmembers()
+        contents = {member.name: archive.extractfile(member).read().decode() for member in members}  # type: ignore[union-attr]
+    assert contents == release().contents
+    assert {(member.mtime, member.uid, member.gid) for member in members} == {(0, 0, 0)}
+    modes = {member.name: member.mode for member in members}
+    assert (modes["stages/rke2"], modes["entry-points/mig-k8s"]) == (0o755, 0o755)
+    assert (modes["library/stage.sh"], modes["__main__.py"], modes["manifest.json"]) == (0o644, 0o644, 0o644)
+
+
+def test_what_receives_a_release_is_one_command_that_needs_nothing_of_what_is_there() -> None:
+    """No data in it."""
+    assert delivery_command() == (
+        'sh -c \'d=/usr/local/lib/mig-k8s/incoming.$$; rm -rf "$d"; mkdir -p "$d" && base64 -d | tar -xzf - -C "$d"'
+        ' || { rm -rf "$d"; echo "the release did not arrive whole; run it again" >&2; exit 1; };'
+        ' exec /usr/bin/python3 -I -B "$d" install\''
+    )
+
+
+def test_programs_go_to_a_machine_without_comments_and_with_their_line_numbers() -> None:
+    """Whatever Python sees is there; a text that looks like a comment is no comment."""
+    python = '''"""What
+it does."""
+
+# why
+NAME = """
+# a text
+"""
+
+
+class Empty(Exception):
+    """Nothing else."""
+
+
+class Full:
+    """Two."""
+
+    field: int = 1  # why
+    other: str = '#'  # why
+    """What it is."""
+'''
+    assert for_machines("machine/a.py", python).split("\n") == [
+        "", "", "", "", 'NAME = """', "# a text", '"""', "", "", "class Empty(Exception):", "    ...", "", "",
+        "class Full:", "", "", "    field: int = 1", "    other: str = '#'", "", "",
+    ]  # fmt: skip
+    shell = "#!/bin/sh\n# why\ncat <<'END'\n# a text\nEND\n  # why\nread x <<<END\n# why\n"
+    assert for_machines("stages/a", shell) == "#!/bin/sh\n\ncat <<'END'\n# a text\nEND\n\nread x <<<END\n\n"
+    assert for_machines("units/a.service", "# kept\n") == "# kept\n"
+
+
+@pytest.mark.parametrize("path", [path for path in release().contents if path.endswith(".py")])
+def test_a_module_on_a_machine_is_the_module_of_the_checkout(path: str) -> None:
+    """The same program in the same lines, but for docstrings."""
+    source = (_REPOSITORY / ("machine/__main__.py" if path == "__main__.py" else path)).read_text(encoding="utf-8")
+    on_machine = release().contents[path]
+    assert len(on_machine.splitlines()) <= len(source.splitlines())
+    assert _program(on_machine) == _program(source)
+
+
+def _program(text: str) -> str:
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [  # type: ignore[attr-defined]
+                each for each in body if not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
+            ]
+    return ast.dump(tree, include_attributes=False) + str(
+        [node.lineno for node in ast.walk(tree) if isinstance(node, ast.stmt)]
+    )
 
 
 def test_user_data_is_a_cloud_config_with_the_pinned_host_key(planned: Planned) -> None:
@@ -263,8 +367,7 @@ def test_user_data_is_a_cloud_config_with_the_pinned_host_key(planned: Planned) 
     assert document["ssh_deletekeys"] is True
     assert document["ssh_keys"] == {"ed25519_private": "PRIVATE\n", "ed25519_public": "ssh-ed25519 AAAA"}
     assert document["runcmd"] == [
-        ["systemctl", "daemon-reload"],
-        ["systemctl", "enable", "mig-k8s-converge.service", "mig-k8s-instances.service"],
+        ["/usr/bin/python3", "-I", "-B", "/usr/local/lib/mig-k8s/incoming.cloud-init", "install", "--if-none"],
         ["systemctl", "start", "--no-block", "mig-k8s-converge.service"],
     ]
 
@@ -272,24 +375,19 @@ def test_user_data_is_a_cloud_config_with_the_pinned_host_key(planned: Planned) 
 def test_permissions_in_user_data_are_text(planned: Planned) -> None:
     """cloud-init refuses the number that YAML 1.1 makes of 0600."""
     for file in yaml.safe_load(_user_data(planned().nodes[0]))["write_files"]:
-        assert file["permissions"] in ("0600", "0644", "0755")
-        assert file["owner"] == "root:root"
+        assert file.get("permissions") in (None, "0600", "0755")
 
 
-def test_user_data_is_the_same_text_every_time(planned: Planned) -> None:
-    """No time, no randomness: it is a birth certificate."""
+def test_user_data_is_the_same_every_time(planned: Planned) -> None:
+    """Gzip with neither time nor name."""
     node = planned().nodes[0]
-    assert _user_data(node) == _user_data(node)
-    packed = [file for file in yaml.safe_load(_user_data(node))["write_files"] if "encoding" in file]
-    assert packed
-    for file in packed:
-        time_of_packing = base64.b64decode(file["content"])[4:8]
-        assert time_of_packing == bytes(4)
+    assert _packed(node) == _packed(node)
+    assert _packed(node)[:8] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00"
 
 
 def test_user_data_too_large_for_azure_is_refused_with_its_size() -> None:
     """65,535 bytes, and what of it the author can shorten."""
-    sections = minimal(rke2={"config": {f"key-{number}": sha256(b"%d" % number).hexdigest() for number in range(999)}})
+    sections = minimal(rke2={"config": {f"key-{number}": sha256(b"%d" % number).hexdigest() for number in range(1999)}})
     settings = read_settings(sections, location="westeurope", secrets={"sshHostKey", "sshPrivateKey"})
     with pytest.raises(Problems) as caught:
         _user_data(plan_stack(settings).nodes[0])
@@ -299,15 +397,8 @@ def test_user_data_too_large_for_azure_is_refused_with_its_size() -> None:
     assert problem.allowed == "Azure takes at most 65535 bytes"
 
 
-def test_an_incomplete_checkout_is_said_to_be_one(
-    planned: Planned, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Which files are missing, before anything is made."""
-    module = importlib.import_module("plan.machine.files")
-    monkeypatch.setattr(module, "_REPOSITORY", tmp_path)
-    module._static_files.cache_clear()
-    try:
-        with pytest.raises(FileNotFoundError, match="this checkout lacks cloud-init/sbin/mig-k8s, "):
-            machine_files(planned().nodes[0], public_address=_ADDRESS)
-    finally:
-        module._static_files.cache_clear()
+def test_an_incomplete_checkout_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is missing, before anything is made."""
+    monkeypatch.setattr("plan.machine.release._REPOSITORY", tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"this checkout lacks machine/__main__.py, cloud-init/stages, "):
+        release()

@@ -1,22 +1,14 @@
-"""MIG Manager's configuration, and the names and commands by which a machine is handed to it."""
+"""MIG Manager's configuration, its names, and what a machine is told of it."""
 
 import json
-import shlex
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
 
-from plan import StackPlan
-from plan.cluster.mig_manager import (
-    config_map_name,
-    hand_over_command,
-    layout_name,
-    mig_parted_config,
-    owner_script,
-    withdraw_command,
-)
+from plan import StackPlan, mig_manager_layout, wanted_layout
+from plan.cluster.mig_manager import config_map_name, layout_name, mig_parted_config
 
 Planned = Callable[..., StackPlan]
 _OPERATOR = {"strategy": "mixed", "owner": "operator"}
@@ -26,13 +18,6 @@ _NAME = "mlops-k8s-master"
 def _name(planned: Planned, **pool: object) -> str:
     mig = {"strategy": "none"} if not (pool.get("migDevices") or pool.get("gpus")) else {}
     return layout_name(planned(mig=_OPERATOR | mig, nodePools=[{"name": _NAME, **pool}]).nodes[0])
-
-
-def _wish(command: str, verb: str) -> Any:  # noqa: ANN401 - what JSON holds
-    words = shlex.split(command)
-    assert words[:3] == ["python3", "-", verb]
-    assert len(words) == 4
-    return json.loads(words[3])
 
 
 def test_every_pool_has_an_entry_for_its_registration_and_one_for_this_layout(planned: Planned) -> None:
@@ -121,30 +106,37 @@ def test_another_configuration_is_another_config_map(planned: Planned) -> None:
 
 
 def test_a_machine_is_told_what_to_free_and_what_to_wait_for(planned: Planned) -> None:
-    stack = planned(mig={**_OPERATOR, "onChange": "drain"}, nodePools=[{"migDevices": {"2g.20gb": 3, "1g.10gb": 1}}])
+    stack = planned(
+        mig={**_OPERATOR, "onChange": "drain"},
+        nodePools=[{"migDevices": {"2g.20gb": 3, "1g.10gb": 1}}],
+        gpuOperator={"namespace": "nvidia"},
+    )
     (node,) = stack.nodes
-    wish = {
+    instances = [
+        {"profile": "2g.20gb", "start": 0},
+        {"profile": "2g.20gb", "start": 2},
+        {"profile": "2g.20gb", "start": 4},
+        {"profile": "1g.10gb", "start": 6},
+    ]
+    layout = {"gpus": [{"index": 0, "mode": True, "instances": instances}], "onChange": "drain"}
+    assert json.loads(wanted_layout(node).to_json()) == {"version": 1, **layout}
+    assert json.loads(mig_manager_layout(node, stack.gpu_operator).to_json()) == {
+        "version": 1,
         "node": "mlops-k8s-master",
         "config": layout_name(node),
-        "onChange": "drain",
-        "gpus": [{"index": 0, "mode": True, "profiles": {"2g.20gb": 3, "1g.10gb": 1}}],
-    }
-    assert _wish(withdraw_command(node), "withdraw") == wish
-    assert _wish(hand_over_command(node, config_map="map", seconds=1800), "hand-over") == {
-        **wish,
-        "configMap": "map",
+        "configMap": stack.gpu_operator.mig_config_map,
+        "namespace": "nvidia",
         "seconds": 1800,
+        "layout": layout,
     }
 
 
-def test_where_the_host_owns_mig_there_is_nothing_to_hand_over(planned: Planned) -> None:
-    (node,) = planned().nodes
+def test_where_the_host_owns_mig_there_is_nothing_to_tell(planned: Planned) -> None:
+    stack = planned()
+    (node,) = stack.nodes
     assert node.mig_config is None
-    for ask in (layout_name, withdraw_command):
+    for ask in (layout_name, wanted_layout):
         with pytest.raises(ValueError, match="MIG Manager does not make the instances of mlops-k8s-master"):
             ask(node)
-
-
-def test_the_script_is_read_by_a_python_that_is_on_every_machine() -> None:
-    compile(owner_script(), "mig_owner.py", "exec")
-    assert owner_script().startswith("#!/usr/bin/env python3\n")
+    with pytest.raises(ValueError, match="the GPU Operator's release has no MIG Manager"):
+        mig_manager_layout(node, stack.gpu_operator)

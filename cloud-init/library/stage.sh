@@ -1,0 +1,31 @@
+# shellcheck shell=bash
+# What every stage shares: where the machine's files lie, how it reports, how it writes a file.
+root=${MIG_K8S_ROOT:-/}
+root=${root%/}
+
+# Reports go to standard output (3 from here on), everything that tools print to standard error. The words of a report
+# are those that machine/converge/script.py reads.
+open_reports() { exec 3>&1 1>&2; }
+progress() { printf 'progress %s\n' "$*" >&3; }
+finish() { printf '%s\n' "$*" >&3; exit 0; }
+fail() { printf 'failed %s\n' "$*" >&3; exit 1; }
+
+# write_file PATH MODE: standard input becomes the file, in one step. `written` tells whether it was not so before.
+# Never call it in a condition: bash would no longer stop at the first error in it.
+write_file() {
+  local path=$1 mode=$2
+  mkdir -p "$(dirname "$path")"
+  cat >"$path.new"
+  chmod "$mode" "$path.new"
+  written=no
+  if ! cmp -s "$path.new" "$path"; then
+    written=yes
+  fi
+  mv -f "$path.new" "$path"
+}
+
+# The release that this file belongs to. A stage never calls the current one, which may be newer than itself.
+release=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+mig_k8s() { # SECONDS SUBCOMMAND…
+  timeout -k 10 "$1" "$root/usr/bin/python3" -I -B "$release" "${@:2}"
+}

@@ -1,0 +1,57 @@
+"""The commands that bring a machine to its desired state, as they are called over SSH."""
+
+from machine.converge import records
+from machine.converge.following import follow
+from machine.converge.verdict import verdict
+from machine.documents import desired_state
+from machine.documents.configuration import RKE2_CONFIG_PATH, RKE2_TOKEN_PATH, Configuration
+from machine.host import files
+from machine.host.console import report, say
+from machine.host.this_machine import ThisMachine
+from machine.release import units
+
+GOING_DOWN = 75
+"""Exit code of `ready` when the machine is about to reboot."""
+
+
+def update(machine: ThisMachine, configuration: Configuration) -> int:
+    """Write what the stack decides, then go on as `resume`. Raises DiskError; a file is then as it was."""
+    wanted = {
+        # The desired state last: it is what makes the others be looked at.
+        RKE2_TOKEN_PATH: configuration.rke2_token,
+        RKE2_CONFIG_PATH: configuration.rke2_config,
+        desired_state.PATH: configuration.desired_state.to_json(),
+    }
+    written = sum(
+        files.write_if_changed(machine.path(path), content, 0o600)
+        for path, content in wanted.items()
+        if content is not None
+    )
+    report(f"{'files':<10} {written} written\n")
+    return resume(machine)
+
+
+def resume(machine: ThisMachine) -> int:
+    """Bring the machine to what its files say, following on standard output; 0 also before a reboot."""
+    units.enable(machine)
+    result = follow(machine, report)
+    if records.is_rebooting(result, machine.boot_id()):
+        report(f"{'reboot':<10} the machine reboots now\n")
+        return 0
+    return verdict(machine, result)
+
+
+def ready(machine: ThisMachine) -> int:
+    """Follow on standard error until all is done; the result on standard output."""
+
+    def show(text: str) -> None:
+        say(text.rstrip("\n"))
+
+    result = follow(machine, show)
+    if records.is_rebooting(result, machine.boot_id()):
+        say("the machine is about to reboot; run `pulumi up` again, it goes on when the machine is back")
+        return GOING_DOWN
+    status = verdict(machine, result)
+    if status == 0:
+        report(result.to_json())
+    return status

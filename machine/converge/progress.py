@@ -1,0 +1,27 @@
+"""The progress of a run, a line at a time: for those who follow it, and for the journal."""
+
+import contextlib
+
+from machine.host import files
+from machine.host.console import plain, say
+from machine.host.this_machine import ThisMachine
+
+PATH = "/run/mig-k8s/progress"
+
+
+def begin(machine: ThisMachine) -> None:
+    """Begin anew: nothing has been said of this run. Raises DiskError."""
+    files.write(machine.path(PATH), "", 0o644)
+
+
+def forget(machine: ThisMachine) -> None:
+    """What the last run said is not taken for what the next one says."""
+    machine.path(PATH).unlink(missing_ok=True)
+
+
+def tell(machine: ThisMachine, stage: str, text: str, seconds: float) -> None:
+    """One line: which stage, what, after how many seconds."""
+    line = f"{stage:<10} {plain(text)}  {seconds:.0f} s"
+    with contextlib.suppress(OSError), machine.path(PATH).open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    say(line)

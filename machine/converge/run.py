@@ -1,0 +1,156 @@
+"""One run over the stages that are left to do."""
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from machine.converge import progress, records, script
+from machine.converge.reboot import Patience, close_logins, open_logins, reboot
+from machine.converge.stages import Stage, stages
+from machine.documents.result import SETTLED, Outcome, Reboot, Result, StageResult, Work
+from machine.host import lock
+from machine.host.errors import DiskError, MachineError
+from machine.host.this_machine import ThisMachine
+from machine.release import storage
+
+LOCK = "/run/mig-k8s/converge"
+TROUBLE = "/run/mig-k8s/trouble"
+"""Why the last run could not even keep its records; in memory, for a full disk cannot tell that it is full."""
+_OTHER_RUN_SECONDS = 3 * 3600
+"""How long another run may take: the sum of what its stages may."""
+
+
+def converge(machine: ThisMachine, patience: Patience = Patience()) -> int:  # noqa: B008 - frozen
+    """Run the stages that are left, one run at a time; the exit code. Does not return when the machine reboots."""
+    with lock.held(machine.path(LOCK), machine.clock, seconds=_OTHER_RUN_SECONDS) as free:
+        if not free:
+            raise MachineError(f"another run of mig-k8s did not end within {_OTHER_RUN_SECONDS} s")
+        trouble = machine.path(TROUBLE)
+        trouble.unlink(missing_ok=True)
+        try:
+            return _Run(machine, patience).run()
+        except DiskError as error:
+            with contextlib.suppress(OSError):
+                trouble.write_text(str(error), encoding="utf-8")
+            raise
+
+
+@dataclass
+class _Run:
+    machine: ThisMachine
+    patience: Patience
+    boot_id: str = field(init=False)
+    result: Result = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.boot_id = self.machine.boot_id()
+        self.result = replace(records.read(self.machine), boot_id=self.boot_id)
+
+    def run(self) -> int:
+        open_logins(self.machine)
+        progress.begin(self.machine)
+        wanted = stages(self.machine)
+        kept = [record for record in map(self.result.of, [stage.name for stage in wanted]) if record is not None]
+        self._keep(replace(self.result, state="running", stages=tuple(kept)))
+        for stage in wanted:
+            if not records.left(self.result, [stage], self.boot_id):
+                continue
+            self._let_look_again(later for later in wanted if stage.name in later.looks_at)
+            self._run_stage(stage)
+            if self._outcome(stage.name) == "reboot":
+                self._reboot(stage)
+        failed = any(record.outcome not in SETTLED for record in self.result.stages)
+        self._keep(replace(self.result, state="failed" if failed else "done"))
+        if not failed:
+            storage.remove_other_releases(self.machine)  # this one has worked
+        return int(failed)
+
+    def _keep(self, result: Result) -> None:
+        self.result = result
+        records.write(self.machine, result)
+
+    def _outcome(self, stage: str | None) -> Outcome | None:
+        record = None if stage is None else self.result.of(stage)
+        return None if record is None else record.outcome
+
+    def _let_look_again(self, later: Iterable[Stage]) -> None:
+        """Before the stage runs that they build on, so that it also holds when it, or we, are killed."""
+        for stage in later:
+            if record := self.result.of(stage.name):
+                self.result = records.with_stage(self.result, replace(record, inputs=""))
+
+    def _run_stage(self, stage: Stage) -> None:
+        # Inputs are taken before the run: a file that changes while it runs makes the stage run again.
+        clock, before = self.machine.clock, self.result.of(stage.name)
+        begun = clock.monotonic()
+        worked = before.worked if before else None
+        record = StageResult(stage.name, stage.inputs(), clock.utc(), None, "running", "", self.boot_id, worked=worked)
+        try:
+            self._keep(records.with_stage(self.result, record))
+            outcome, reason = self._look(stage, begun)
+            if outcome == "skipped" and stage.variables is not None:
+                record = replace(record, inputs="")  # and so it is left to do
+            if outcome == "reboot":
+                outcome, reason = self._once(stage, reason)
+            elif outcome in SETTLED:
+                rest = {name: each for name, each in self.result.reboots.items() if name != stage.name}
+                self.result = replace(self.result, reboots=rest)
+            record = _ended(record, outcome, reason, clock.utc(), clock.monotonic() - begun)
+            self.result = records.with_stage(self.result, record)
+            if outcome != "reboot":  # that is written when logins are closed
+                self._keep(self.result)
+        except DiskError as error:
+            raise DiskError(f"{stage.name} failed: {error}") from error
+        progress.tell(self.machine, stage.name, f"{outcome}: {reason}", record.seconds)
+
+    def _look(self, stage: Stage, begun: float) -> tuple[Outcome, str]:
+        """Run the stage's script, unless there is nothing to do or what it needs is missing."""
+        if stage.variables is None:
+            return "skipped", stage.reason
+        needed = self._outcome(stage.needs)
+        if needed is not None and needed not in SETTLED:
+            return "skipped", f"not tried, because {stage.needs} failed"
+
+        def told(text: str) -> None:
+            progress.tell(self.machine, stage.name, text, self.machine.clock.monotonic() - begun)
+
+        return script.run(self.machine, stage, told)
+
+    def _once(self, stage: Stage, reason: str) -> tuple[Outcome, str]:
+        """A reboot for the same wanted state that has been tried is not tried again."""
+        attempt = self.result.reboots.get(stage.name)
+        if attempt is not None and attempt.wanted == stage.wanted() and attempt.boot_id != self.boot_id:
+            return "failed", (
+                f"{reason}; the machine was rebooted for this once, it did not help and is not repeated. When the cause"
+                " is gone: `sudo reboot`, then `pulumi up`"
+            )
+        attempts = {**self.result.reboots, stage.name: Reboot(stage.wanted(), self.boot_id)}
+        self.result = replace(self.result, reboots=attempts)
+        return "reboot", reason
+
+    def _reboot(self, stage: Stage) -> None:
+        """Go on after the next boot. Returns only if the machine did not go down; the stage has failed then."""
+        # Logins close before anybody is told, so that whoever leaves now can only come back after the reboot.
+        close_logins(self.machine)
+        try:
+            self._keep(replace(self.result, state="reboot"))
+        except DiskError:
+            open_logins(self.machine)
+            raise
+        why = reboot(self.machine, self.patience)
+        open_logins(self.machine)
+        record = self.result.of(stage.name)
+        assert record is not None  # noqa: S101 - it asked for the reboot
+        reason = f"{record.reason}, but the machine did not reboot: {why}"
+        record = _ended(record, "failed", reason, self.machine.clock.utc(), record.seconds)
+        self._keep(replace(records.with_stage(self.result, record), state="running"))
+        progress.tell(self.machine, stage.name, f"failed: {reason}", 0)
+
+
+def _ended(record: StageResult, outcome: Outcome, reason: str, now: str, seconds: float) -> StageResult:
+    """The record of a stage whose run is over."""
+    record = replace(record, outcome=outcome, reason=reason, ended=now, seconds=round(seconds, 1))
+    if outcome in ("done", "reboot"):
+        work = Work(record.started, now, record.seconds, outcome, record.boot_id)
+        record = replace(record, worked=work)
+    return record

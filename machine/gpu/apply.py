@@ -1,0 +1,46 @@
+"""Making the GPUs match a layout, and remembering it for the machine's boots."""
+
+from machine.documents.gpu_report import GpuReport
+from machine.documents.layout import Layout
+from machine.gpu import remembered, report, services
+from machine.gpu.all_gpus import AllGpus, exclusive
+from machine.gpu.nvidia_smi import NvidiaSmi
+from machine.host import console
+from machine.host.console import say
+from machine.host.errors import DiskError
+
+
+def apply(smi: NvidiaSmi, layout: Layout, *, drain: bool = False, dry_run: bool = False, json: bool = False) -> int:
+    """Do it and tell, `dry_run`: only tell. Returns the exit code.
+
+    The report goes to standard output when it succeeds, with `json` also when it does not.
+    """
+    gpus = AllGpus(smi, drain=drain or layout.on_change == "drain")
+    if dry_run:
+        with exclusive(smi.machine):
+            made = gpus.plan(layout.gpus)
+        report.tell(made)
+        is_good = report.is_good(made)
+    else:
+        made, is_good = make(gpus, layout)
+    if is_good or json:
+        console.report(made.to_json())
+    return 0 if is_good else 1
+
+
+def make(gpus: AllGpus, layout: Layout) -> tuple[GpuReport, bool]:
+    """Do it, tell people, and remember the layout; whether all of that went well."""
+    machine = gpus.smi.machine
+    with exclusive(machine):
+        made = gpus.make(layout.gpus)
+        if made.changed:
+            services.refresh_cdi(machine)
+        report.tell(made)
+        if not report.is_good(made):
+            return made, False
+        try:
+            remembered.remember(machine, layout)
+        except DiskError as error:
+            say(f"the GPUs have the layout, but no boot will make it again: {error}")
+            return made, False
+    return made, True

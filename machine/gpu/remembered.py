@@ -1,0 +1,28 @@
+"""The layout that this machine made last, kept for its boots: no GPU keeps its instances over one."""
+
+from machine.documents.form import DocumentError
+from machine.documents.layout import PATH, Layout
+from machine.host import files
+from machine.host.errors import UsageError
+from machine.host.this_machine import ThisMachine
+
+
+def remember(machine: ThisMachine, layout: Layout) -> None:
+    """Keep a layout that the GPUs have. Raises DiskError."""
+    files.write(machine.path(PATH), layout.to_json(), 0o644)
+
+
+def recall(machine: ThisMachine) -> Layout | None:
+    """The layout of the last time; None if there was none. Raises UsageError when it is not understood."""
+    path = machine.path(PATH)
+    try:
+        return Layout.from_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError, DocumentError) as error:
+        raise UsageError(f"{path}: {error}. `pulumi up` writes it again") from error
+
+
+def forget(machine: ThisMachine) -> None:
+    """From now on somebody else makes the instances."""
+    machine.path(PATH).unlink(missing_ok=True)

@@ -1,0 +1,35 @@
+"""Services of the machine itself, outside of Kubernetes, that hold GPUs or list their devices."""
+
+from machine.host.console import one_line, say
+from machine.host.errors import NodeError
+from machine.host.this_machine import ThisMachine
+
+HOLDERS = ("nvidia-dcgm.service", "dcgm.service", "dcgm-exporter.service", "nvsm.service", "nvsm-core.service")
+"""Services that hold GPUs, of NVIDIA's documented packages. nvidia-persistenced is in nobody's way."""
+CDI_REFRESH = "nvidia-cdi-refresh.service"
+
+
+def stop(machine: ThisMachine, services: list[str]) -> None:
+    """Stop services that hold GPUs. Raises NodeError."""
+    if not services:
+        return
+    say(f"stops {', '.join(services)}")
+    stopped = machine.systemctl("stop", *services)
+    if not stopped.succeeded:
+        raise NodeError(f"{', '.join(services)} cannot be stopped: {one_line(stopped.stderr)}")
+
+
+def start(machine: ThisMachine, services: list[str]) -> None:
+    """Start services again. One that does not start is told; it is no reason to leave others stopped."""
+    if not services:
+        return
+    started = machine.systemctl("start", *services)
+    if not started.succeeded:
+        say(f"{', '.join(services)} cannot be started again: {one_line(started.stderr)}")
+
+
+def refresh_cdi(machine: ThisMachine) -> None:
+    """Let the container toolkit list the devices anew: its list does not follow MIG changes by itself."""
+    has_unit = machine.systemctl("cat", CDI_REFRESH).succeeded
+    if has_unit and not machine.systemctl("restart", CDI_REFRESH).succeeded:
+        say(f"{CDI_REFRESH} does not restart; CDI devices may be those of the old layout")

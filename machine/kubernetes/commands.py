@@ -1,0 +1,74 @@
+"""The subcommands around a layout that MIG Manager makes: free before the change, label after it."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, TypeVar
+
+from machine.documents.form import Document, DocumentError
+from machine.documents.layout import GpuLayout, Layout
+from machine.documents.mig_manager_layout import MigManagerLayout
+from machine.gpu import apply
+from machine.gpu.all_gpus import AllGpus
+from machine.gpu.comparison import compared
+from machine.gpu.nvidia_smi import NoNvidiaSmiError, NvidiaSmi
+from machine.host import lock
+from machine.host.console import say
+from machine.host.errors import GpuError, NodeError, UsageError
+from machine.kubernetes import mig_manager
+from machine.kubernetes.kubectl import Kubectl
+from machine.kubernetes.node import Node
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name
+
+
+_Read = TypeVar("_Read", bound=Document)
+
+
+def add_parser(subparsers: "Subparsers") -> None:
+    """Add the subcommands. Each sets `run`: (machine, arguments) -> exit code; it may raise MachineError."""
+    words = "free GPUs for another layout of MIG Manager's, which then changes nothing until it is told of it"
+    parser = subparsers.add_parser("free", help=words)
+    parser.set_defaults(run=lambda machine, _: free(NvidiaSmi(machine), _read(Layout)))
+    parser = subparsers.add_parser("label", help="let MIG Manager make a layout, and wait until the GPUs have it")
+    parser.set_defaults(run=lambda machine, _: label(NvidiaSmi(machine), _read(MigManagerLayout)))
+
+
+def free(smi: NvidiaSmi, layout: Layout) -> int:
+    """Free GPUs before anything of the machine changes: instances that the new layout does not have go, with the same
+    care for pods as in `apply`. Nothing to do on a machine that is just being made. Returns 0. Raises MachineError.
+    """
+    with lock.shared(smi.machine.path(lock.FOLLOWERS)):
+        try:
+            seen = compared(smi, layout)
+        except NoNvidiaSmiError:
+            return 0
+        emptied = Layout(tuple(GpuLayout(index, mode=True) for index in seen.to_be_emptied))
+        if emptied.gpus:
+            say(f"freeing GPU {', '.join(str(gpu.index) for gpu in emptied.gpus)} for its new layout")
+            _, is_empty = apply.make(AllGpus(smi, drain=layout.on_change == "drain"), emptied)
+            if not is_empty:
+                name = smi.machine.node_name() or "this machine"
+                raise GpuError(f"{name} keeps its layout, because its GPUs could not be freed: see above")
+        # A machine that reboots for its mode must not meet a MIG Manager that wants the old one back.
+        kubectl = Kubectl.here(smi.machine)
+        if kubectl and (emptied.gpus or seen.with_another_mode):
+            mig_manager.unlabel(Node(kubectl, smi.machine.desired_state().node.name))
+    return 0
+
+
+def label(smi: NvidiaSmi, wanted: MigManagerLayout) -> int:
+    """Let MIG Manager make the layout, once the GPU Operator's release holds it. Returns 0. Raises MachineError."""
+    with lock.shared(smi.machine.path(lock.FOLLOWERS)):
+        kubectl = Kubectl.here(smi.machine)
+        if kubectl is None:
+            raise NodeError(f"there is no Kubernetes on {wanted.node}: `sudo mig-k8s status` there tells why")
+        mig_manager.label(smi, Node(kubectl, wanted.node), wanted)
+    return 0
+
+
+def _read(form: type[_Read]) -> _Read:
+    try:
+        return form.from_json(sys.stdin.read())
+    except (UnicodeDecodeError, DocumentError) as error:
+        raise UsageError(str(error)) from error

@@ -1,0 +1,131 @@
+"""One run of the verification: nodes first, then the devices, within its time; and nothing is left afterwards."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from machine.documents.expectations import Expectations
+from machine.documents.verification_report import Check, SeenDevice, VerificationReport
+from machine.gpu.nvidia_smi import NvidiaSmi
+from machine.host.errors import GpuError, NodeError
+from machine.host.signals import Interrupted, ignored
+from machine.host.this_machine import ThisMachine
+from machine.kubernetes.kubectl import Kubectl
+from machine.verification import devices
+from machine.verification.diagnosis import Diagnosis
+from machine.verification.node_checks import ALLOCATABLE, node_checks
+from machine.verification.pod_namespace import DELETE_SECONDS, PodNamespace
+from machine.verification.pods import pods_of
+from machine.verification.polling import Polling
+from machine.verification.progress import Progress
+from machine.verification.proof_by_pods import ProofByPods
+from machine.verification.surplus import Surplus
+
+_LEAST_POD_SECONDS = 60
+
+
+class Verification:
+    """One run against the expectations."""
+
+    def __init__(self, machine: ThisMachine, kubectl: Kubectl, expected: Expectations) -> None:
+        self._machine, self._kubectl, self._expected = machine, kubectl, expected
+        self._progress = Progress(machine.clock)
+        self._polling = Polling(machine.clock, self._progress)
+        self._deadline = machine.clock.monotonic() + expected.timeout_seconds
+        # What polls outlasts an API server that is away by looking again, and is heard of meanwhile.
+        self._looking = replace(kubectl, away_seconds=0)
+        self._namespace = PodNamespace(self._looking, expected.namespace)
+        self._is_made = False
+        self._checks: list[Check] = []
+        self._devices: tuple[SeenDevice, ...] = ()
+
+    def run(self) -> VerificationReport:
+        """Prove everything. Raises RefusedError, AwayError and Interrupted, after cleaning up."""
+        started = self._machine.clock.utc()
+        try:
+            try:
+                if self._nodes():
+                    self._prove_devices()
+            finally:
+                self._clean_up()
+        except Interrupted:
+            self._clean_up()  # the signal may have come on the way to the first one; now no other can
+            raise
+        passed = bool(self._checks) and all(check.passed for check in self._checks)
+        seconds = round(self._progress.seconds, 1)
+        return VerificationReport(passed, started, seconds, tuple(self._checks), self._devices)
+
+    def _nodes(self) -> bool:
+        """Wait until every node is as expected; whether they are."""
+        here, boot_id = self._machine.node_name(), self._machine.boot_id()
+        seen: dict[str, Mapping[str, Any]] = {}
+
+        def are_right() -> bool:
+            seen.clear()
+            seen.update({node["metadata"]["name"]: node for node in self._looking.get("nodes")})
+            self._checks = [
+                check
+                for node in self._expected.nodes
+                for check in node_checks(
+                    node,
+                    seen.get(node.name),
+                    boot_id if node.name == here else None,
+                    self._expected.operator_namespace,
+                )
+            ]
+            failed = [check for check in self._checks if not check.passed]
+            words = "; ".join(f"{check.node}: {check.name} is {check.seen}" for check in failed)
+            self._progress.tell(words or "all nodes show what is expected")
+            return not failed
+
+        if self._polling.until(are_right, self._deadline):
+            return True
+        diagnosis = Diagnosis(self._machine, self._kubectl, self._expected.operator_namespace)
+        expected = {node.name: node for node in self._expected.nodes}
+        self._checks = [
+            replace(check, remedy=diagnosis.remedy(expected[check.node], seen[check.node]))
+            if check.name == ALLOCATABLE and not check.passed
+            else check
+            for check in self._checks
+        ]
+        return False
+
+    def _prove_devices(self) -> None:
+        """Every device by a pod; then what can be said of all of them together."""
+        pods = list(pods_of(self._expected.nodes))
+        if not pods:
+            return
+        self._is_made = True
+        self._namespace.make()
+        left = self._deadline - self._machine.clock.monotonic()
+        seconds = int(max(left, _LEAST_POD_SECONDS)) + DELETE_SECONDS
+        proof = ProofByPods(self._namespace, self._polling, self._expected.image, seconds).prove(pods, self._deadline)
+        self._devices = proof.devices
+        self._checks += [*proof.checks, devices.distinct(len(pods), proof.devices)]
+        if proof.complete:
+            self._checks += self._of_this_machine()
+            self._checks += Surplus(self._namespace, self._polling, self._expected.image, seconds).checks(pods)
+
+    def _of_this_machine(self) -> list[Check]:
+        here = self._machine.node_name()
+        seen = [device for device in self._devices if device.node == here]
+        if here is None or not seen:
+            return []
+        try:
+            return [devices.of_this_machine(here, seen, NvidiaSmi(self._machine).listed())]
+        except GpuError as error:
+            return [devices.unlisted(here, str(error))]
+
+    def _clean_up(self) -> None:
+        """Delete what was made, once. That it cannot be deleted is a failed check."""
+        with ignored():
+            if not self._is_made:
+                return
+            self._is_made = False
+            try:
+                self._namespace.delete_pods()
+                self._namespace.delete()
+            except NodeError as error:
+                remedy = f"`kubectl delete namespace {self._namespace.name}` by hand: its pods hold devices."
+                self._checks.append(Check.of("clean up", "", "the namespace is deleted", str(error), remedy))
+                self._progress.note(f"{error}: {remedy}")

@@ -1,0 +1,148 @@
+"""An API server that answers kubectl in process. Its objects lie in a folder, so that several processes share them.
+
+What it refuses is in kubernetes_request, what happens by itself between two requests in kubernetes_controllers.
+"""
+
+import copy
+import fcntl
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from kubernetes_controllers import Objects
+from kubernetes_request import ApiError, Request
+
+from machine.host.program import Ended
+
+Hook = Callable[[tuple[str, ...]], "Ended | None"]
+
+DAEMONS = {
+    "nvidia.com/gpu.deploy.device-plugin": "nvidia-device-plugin-daemonset",
+    "nvidia.com/gpu.deploy.gpu-feature-discovery": "gpu-feature-discovery",
+    "nvidia.com/gpu.deploy.dcgm-exporter": "nvidia-dcgm-exporter",
+}
+"""The GPU Operator's: deploy label of the node -> `app` label of the pod."""
+NEW: Objects = {
+    "resources": {"nodes": [], "pods": [], "namespaces": []},
+    "daemons": DAEMONS,
+    "budgets": {},
+    "owned": [],
+    "stuck": [],
+    "statuses": {},
+    "logs": {},
+    "stuck_namespaces": [],
+    "away": False,
+}
+"""`budgets`: pod -> names of the disruption budgets that forbid its eviction. `owned`: pods that their owner makes
+again under the same name. `stuck`: pods that never end. `statuses`, `logs`: what becomes of a pod of that name.
+`away`: the API server does not answer. Every other resource, such as `configmaps`, exists once it has a list."""
+
+
+class KubernetesApi:
+    """The API server. `answer` is what kubectl ends with; hooks run before an answer or are one."""
+
+    def __init__(self, folder: Path, node_name: str) -> None:
+        self.folder, self.node_name = folder, node_name
+        self.hooks: list[tuple[re.Pattern[str], Hook]] = []
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "objects.json").exists():
+            self.save(copy.deepcopy(NEW))
+
+    # ---- what tests say and ask
+
+    def objects(self) -> Objects:
+        return dict(json.loads((self.folder / "objects.json").read_text(encoding="utf-8")))
+
+    def save(self, objects: Objects) -> None:
+        draft = self.folder / "objects.new"
+        draft.write_text(json.dumps(objects), encoding="utf-8")
+        draft.replace(self.folder / "objects.json")
+
+    def change(self, **objects: object) -> None:
+        """Replace lists of resources (`nodes=…, pods=…`) or facts (`budgets=…`)."""
+        now = self.objects()
+        for key, value in objects.items():
+            (now if key in NEW and key != "resources" else now["resources"])[key] = value
+        self.save(now)
+
+    def listed(self, resource: str) -> list[Objects]:
+        return list(self.objects()["resources"].get(resource, []))
+
+    def labels(self, node: str | None = None) -> dict[str, str]:
+        """The labels of a node, of this machine's own if none is named."""
+        (found,) = [n for n in self.listed("nodes") if n["metadata"]["name"] == (node or self.node_name)]
+        return dict(found["metadata"].get("labels", {}))
+
+    def label(self, **changes: str | None) -> None:
+        """Somebody else labels this machine's node; None removes a label."""
+        objects = self.objects()
+        (node,) = [n for n in objects["resources"]["nodes"] if n["metadata"]["name"] == self.node_name]
+        for key, value in changes.items():
+            if value is None:
+                node["metadata"]["labels"].pop(key, None)
+            else:
+                node["metadata"]["labels"][key] = value
+        self.save(objects)
+
+    def before(self, pattern: str, hook: Hook) -> None:
+        """Call `hook` with kubectl's words before each answer to words that match; its answer, if any, is taken."""
+        self.hooks.append((re.compile(pattern), hook))
+
+    def calls(self, beginning: str = "") -> list[str]:
+        path = self.folder / "calls"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return [line for line in lines if line.startswith(beginning)]
+
+    def forget_calls(self) -> None:
+        (self.folder / "calls").unlink(missing_ok=True)
+
+    # ---- kubectl
+
+    def answer(self, command: tuple[str, ...], stdin: str) -> Ended:
+        """What `kubectl --kubeconfig … --request-timeout=… WORDS` ends with."""
+        assert command[1] == "--kubeconfig", command
+        assert command[3].startswith("--request-timeout="), command
+        words = command[4:]
+        with (self.folder / "calls").open("a", encoding="utf-8") as calls:
+            calls.write(f"kubectl {' '.join(words)}\n")
+        if not Path(command[2]).exists():
+            return Ended(command, 1, "", f'error: error loading config file "{command[2]}": no such file or directory')
+        for pattern, hook in self.hooks:
+            if pattern.search(" ".join(words)) and (ended := hook(words)) is not None:
+                return ended
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            before, objects = self.objects(), self.objects()
+            if objects["away"]:
+                said = (
+                    "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?"
+                )
+                return Ended(command, 1, "", said)
+            identity = self.node_name if command[2].endswith("kubelet.kubeconfig") else None
+            request = Request(objects, words, stdin, identity)
+            try:
+                said = request.answer()
+            except ApiError as error:
+                details = error.details if "-v=8" in words else ""
+                return Ended(command, 1, "", f"{details}{error}\n")
+            if objects != before:
+                self.save(objects)
+            return Ended(command, 0, said, "")
+
+
+def node(
+    name: str, boot_id: str, allocatable: dict[str, str], labels: dict[str, str], *, ready: str = "True"
+) -> Objects:
+    """A node, as `kubectl get nodes` has it."""
+    conditions = [{"type": "Ready", "status": ready, "message": "kubelet is posting ready status"}]
+    return {
+        "metadata": {"name": name, "labels": labels},
+        "status": {"allocatable": allocatable, "conditions": conditions, "nodeInfo": {"bootID": boot_id}},
+    }
+
+
+def pod(name: str, node_name: str, uid: str, phase: str = "Running", **meta: object) -> Objects:
+    """A pod of namespace `work`."""
+    metadata = {"name": name, "namespace": "work", "uid": uid, **meta}
+    return {"metadata": metadata, "spec": {"nodeName": node_name}, "status": {"phase": phase}}

@@ -1,0 +1,226 @@
+"""One request to the API server of these tests, refused as the real one refuses it.
+
+A kubelet's own kubeconfig reads only its node and that node's pods (NodeAuthorizer, NodeRestriction), an eviction obeys
+disruption budgets, dry run and preconditions, nothing is made twice or in a namespace that is not there.
+"""
+
+import json
+import re
+
+from kubernetes_controllers import Objects, end, run_controllers
+
+PLURALS = {"node": "nodes", "pod": "pods", "namespace": "namespaces", "ns": "namespaces", "po": "pods", "no": "nodes"}
+
+
+class ApiError(Exception):
+    """An answer with an error status: its reason and message."""
+
+    def __init__(self, reason: str, message: str, details: str = "") -> None:
+        super().__init__(f"Error from server ({reason}): {message}" if reason else message)
+        self.details = details
+
+
+class Request:
+    """One request. `identity` is the node whose kubelet asks, None for an administrator."""
+
+    def __init__(self, objects: Objects, words: tuple[str, ...], stdin: str, identity: str | None) -> None:
+        self.facts, self.words, self.stdin, self.identity = objects, words, stdin, identity
+        self.resources: dict[str, list[Objects]] = objects["resources"]
+
+    def answer(self) -> str:
+        """Standard output. Raises ApiError."""
+        run_controllers(self.facts)
+        verbs = {"get": self._get, "label": self._label, "create": self._create, "logs": self._logs}
+        verbs |= {"delete": self._delete}
+        if self.words[0] not in verbs:
+            raise NotImplementedError(f"kubectl {' '.join(self.words)}")
+        said = verbs[self.words[0]]()
+        run_controllers(self.facts)
+        return said
+
+    def option(self, *names: str) -> str | None:
+        for index, word in enumerate(self.words):
+            for name in names:
+                if word == name:
+                    return self.words[index + 1]
+                if word.startswith(f"{name}="):
+                    return word.partition("=")[2]
+        return None
+
+    def positional(self) -> list[str]:
+        """The words that are neither options nor their values, after the verb."""
+        found, skip = [], False
+        for word in self.words[1:]:
+            if skip:
+                skip = False
+            elif word in ("-n", "--namespace", "-l", "--selector", "--field-selector", "-o", "-f", "--raw"):
+                skip = True
+            elif not word.startswith("-") or word == "-":
+                found.append(word)
+        return found
+
+    def named(self, resource: str, name: str) -> Objects:
+        namespace = self.option("-n", "--namespace")
+        for item in self.resources.get(resource, []):
+            if item["metadata"]["name"] == name and namespace in (None, item["metadata"].get("namespace", namespace)):
+                return item
+        raise ApiError("NotFound", f'{resource} "{name}" not found')
+
+    def _forbid(self, what: str, why: str) -> None:
+        raise ApiError("Forbidden", f'{what} is forbidden: User "system:node:{self.identity}" cannot do that: {why}')
+
+    # ---- reading
+
+    def _get(self) -> str:
+        kinds, *names = self.positional()
+        resource = PLURALS.get(kinds, kinds)
+        if resource not in self.resources:
+            raise ApiError("", f'error: the server doesn\'t have a resource type "{kinds}"')
+        fields = dict(re.findall(r"([\w.]+)=([\w.-]+)", self.option("--field-selector") or ""))
+        if self.identity:
+            own_node = resource == "nodes" and self.identity in (fields.get("metadata.name"), *names)
+            own_pods = resource == "pods" and (names or fields.get("spec.nodeName") == self.identity)
+            if not (own_node or own_pods):
+                self._forbid(resource, "a node reads its own Node object and, with spec.nodeName, its own pods")
+        if names:
+            return json.dumps(self.named(resource, names[0]))
+        found = [item for item in self.resources[resource] if self._is_meant(item)]
+        if resource == "pods":
+            for item in found:  # the kubelet goes on while one looks
+                item.setdefault("looks", 0)
+                item["looks"] += 1
+        shown = [{key: value for key, value in item.items() if key != "looks"} for item in found]
+        return json.dumps({"apiVersion": "v1", "kind": "List", "items": shown})
+
+    def _is_meant(self, item: Objects) -> bool:
+        namespace = self.option("-n", "--namespace")
+        labels = item["metadata"].get("labels", {})
+        for term in filter(None, (self.option("-l", "--selector") or "").split(",")):
+            key, equal, value = term.partition("=")
+            if (equal and labels.get(key) != value.lstrip("=")) or key not in labels:
+                return False
+        for term in filter(None, (self.option("--field-selector") or "").split(",")):
+            found = re.fullmatch(r"([\w.]+?)(!=|==?)([\w.-]*)", term)
+            assert found, f"field selector {term}"
+            field: object = item
+            for key in found[1].split("."):
+                field = field.get(key, "") if isinstance(field, dict) else ""
+            if (field == found[3]) != (found[2] != "!="):
+                return False
+        return namespace in (None, item["metadata"].get("namespace"))
+
+    def _logs(self) -> str:
+        if self.identity:
+            self._forbid("pods/log", "a node reads no logs")
+        name = self.positional()[0]
+        pod = self.named("pods", name)
+        if pod["status"].get("phase") == "Pending":
+            raise ApiError("BadRequest", f'container "device" in pod "{name}" is waiting to start: ContainerCreating')
+        return str(self.facts["logs"].get(name, ""))
+
+    # ---- changing
+
+    def _label(self) -> str:
+        _, name, *changes = self.positional()
+        if self.identity not in (None, name):
+            self._forbid(f'nodes "{name}"', f'node "{self.identity}" is not allowed to modify node "{name}"')
+        labels = self.named("nodes", name)["metadata"].setdefault("labels", {})
+        for change in changes:
+            key, equal, value = change.partition("=")
+            if self.identity and "node-restriction.kubernetes.io/" in key:
+                self._forbid(f'nodes "{name}"', f"is not allowed to modify labels: {key.rstrip('-')}")
+            if not equal:
+                labels.pop(key.removesuffix("-"), None)
+            elif key in labels and labels[key] != value and "--overwrite" not in self.words:
+                raise ApiError("", f"error: '{key}' already has a value ({labels[key]}), and --overwrite is false")
+            else:
+                labels[key] = value
+        return f"node/{name} labeled\n"
+
+    def _create(self) -> str:
+        body = json.loads(self.stdin)
+        if "--raw" in self.words:
+            return self._evict(body)
+        if self.identity:
+            self._forbid("namespaces", "a node creates no objects")
+        for item in body.get("items", [body]):
+            resource, meta = f"{item['kind'].lower()}s", item["metadata"]
+            if resource != "namespaces":
+                meta["namespace"] = meta.get("namespace") or self.option("-n", "--namespace") or "default"
+                if all(n["metadata"]["name"] != meta["namespace"] for n in self.resources["namespaces"]):
+                    raise ApiError("NotFound", f'namespaces "{meta["namespace"]}" not found')
+            same = [(i["metadata"]["name"], i["metadata"].get("namespace")) for i in self.resources[resource]]
+            if (meta["name"], meta.get("namespace")) in same:
+                raise ApiError("AlreadyExists", f'{resource} "{meta["name"]}" already exists')
+            item["status"] = {"phase": "Pending"} if resource == "pods" else {"phase": "Active"}
+            meta.setdefault("uid", f"uid-{meta['name']}")
+            self.resources[resource].append(item)
+        return ""
+
+    def _evict(self, eviction: Objects) -> str:
+        assert (eviction["apiVersion"], eviction["kind"]) == ("policy/v1", "Eviction"), eviction
+        namespace, name = eviction["metadata"]["namespace"], eviction["metadata"]["name"]
+        options = eviction["deleteOptions"]
+        assert self.option("--raw") == f"/api/v1/namespaces/{namespace}/pods/{name}/eviction", self.words
+        there = [
+            p
+            for p in self.resources["pods"]
+            if (p["metadata"]["namespace"], p["metadata"]["name"]) == (namespace, name)
+        ]
+        if not there:
+            raise ApiError("NotFound", f'pods "{name}" not found')
+        (pod,) = there
+        if self.identity not in (None, pod["spec"].get("nodeName")):
+            self._forbid(f'pods "{name}"', f"node {self.identity} can only evict pods with spec.nodeName set to itself")
+        wanted = options.get("preconditions", {}).get("uid", pod["metadata"]["uid"])
+        if wanted != pod["metadata"]["uid"]:
+            words = (
+                f"the UID in the precondition ({wanted}) does not match the UID in record ({pod['metadata']['uid']})"
+            )
+            raise ApiError("Conflict", f'Operation cannot be fulfilled on Pod "{name}": Precondition failed: {words}')
+        self._obey_budgets(pod)
+        if options.get("dryRun") != ["All"]:
+            end(self.facts, pod, options.get("gracePeriodSeconds", 30))
+        return '{"kind":"Status","status":"Success"}\n'
+
+    def _obey_budgets(self, pod: Objects) -> None:
+        budgets = self.facts["budgets"].get(pod["metadata"]["name"], [])
+        if "deletionTimestamp" in pod["metadata"] or pod["status"].get("phase") in ("Succeeded", "Failed", "Pending"):
+            return
+        if len(budgets) > 1:
+            words = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+            raise ApiError("InternalError", f"Internal error occurred: {words}")
+        if budgets:
+            # The log that -v=8 adds, and the error as it stands without.
+            cause = f"The disruption budget {budgets[0]} needs 1 healthy pods and has 1 currently"
+            body = {"message": "Cannot evict pod", "details": {"causes": [{"message": cause}]}}
+            details = f"I1123 round_trippers.go:632 Response Body: {json.dumps(body)}\n"
+            said = "Cannot evict pod as it would violate the pod's disruption budget."
+            raise ApiError("TooManyRequests", said, details)
+
+    def _delete(self) -> str:
+        kind, *names = self.positional()
+        resource = PLURALS.get(kind, kind)
+        if self.identity and resource != "pods":
+            self._forbid(resource, "a node deletes its own pods only")
+        if not names:
+            assert "--all" in self.words or self.option("-l", "--selector"), self.words
+            names = [item["metadata"]["name"] for item in self.resources[resource] if self._is_meant(item)]
+        for name in names:
+            try:
+                item = self.named(resource, name)
+            except ApiError:
+                if "--ignore-not-found" not in self.words:
+                    raise
+                continue
+            if resource == "pods":
+                end(self.facts, item, item["spec"].get("terminationGracePeriodSeconds", 30))
+            elif name in self.facts["stuck_namespaces"]:
+                raise ApiError("", f"error: timed out waiting for the condition on namespaces/{name}")
+            else:
+                self.resources[resource].remove(item)
+                inside = [
+                    p for p in self.resources["pods"] if resource == "namespaces" and p["metadata"]["namespace"] == name
+                ]
+                self.resources["pods"] = [pod for pod in self.resources["pods"] if pod not in inside]
+        return ""

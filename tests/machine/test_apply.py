@@ -1,0 +1,375 @@
+"""`apply` against the sandbox's nvidia-smi, whose own state tells what really happened."""
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from a_machine import AMachine
+from calls import Called, call, call_process
+from gpus import SEVEN, TUTORIAL, Gpus, gpu_layout, layout
+
+from machine.documents.layout import GpuLayout, Layout
+from machine.gpu import apply as applying
+from machine.gpu.nvidia_smi import NvidiaSmi
+
+Make = Callable[..., Gpus]
+FOUR_STAY = gpu_layout("3g.40gb:4", *(f"1g.10gb:{start}" for start in range(4)))
+
+
+def apply(gpus: Gpus, *wanted: GpuLayout, options: tuple[str, ...] = ()) -> Called:
+    return call(gpus.machine, "apply", "--json", *options, stdin=layout(*wanted))
+
+
+@pytest.fixture
+def a100(gpus: Make) -> Gpus:
+    """An A100 with MIG mode on and no instances."""
+    made = gpus("A100-80GB")
+    made.enable()
+    return made
+
+
+def test_the_tutorials_layout_is_made_with_explicit_placements_and_read_back(a100: Gpus) -> None:
+    ended = call_process(a100.machine, "apply", stdin=layout(TUTORIAL))
+    assert ended.status == 0, ended.stderr
+    assert a100.places() == ["14:0", "19:2", "9:4"]
+    (gpu,) = ended.report.gpus
+    assert gpu.commands == ("nvidia-smi mig -i 0 -cgi 9:4,14:0,19:2 -C",)
+    assert [(i.profile, i.start) for i in gpu.instances] == [("2g.20gb", 0), ("1g.10gb", 2), ("3g.40gb", 4)]
+    uuids = [uuid for instance in gpu.instances for uuid in instance.uuids]
+    assert len(set(uuids)) == 3
+    assert set(uuids) == set(a100.uuids_of_devices())
+    assert (ended.report.applied, ended.report.changed, gpu.outcome, gpu.mode) == (True, True, "changed", True)
+    assert "GPU 0  changed\n       makes 3g.40gb at 4, 2g.20gb at 0, 1g.10gb at 2\n" in ended.stderr
+
+
+def test_a_second_run_does_nothing(a100: Gpus) -> None:
+    apply(a100, TUTORIAL)
+    before = a100.state()
+    ended = apply(a100, TUTORIAL)
+    assert (ended.status, ended.report.changed, ended.report.gpus[0].commands) == (0, False, ())
+    assert a100.state() == before
+
+
+def test_from_seven_small_ones_to_3g_and_four_the_four_stay(a100: Gpus) -> None:
+    apply(a100, SEVEN)
+    before = {instance["start"]: instance for instance in a100.state()}
+    ended = apply(a100, FOUR_STAY)
+    assert ended.status == 0
+    assert a100.places() == ["19:0", "19:1", "19:2", "19:3", "9:4"]
+    assert [instance for instance in a100.state() if instance["start"] < 4] == [before[start] for start in range(4)]
+    (gpu,) = ended.report.gpus
+    assert gpu.kept == ("1g.10gb at 0", "1g.10gb at 1", "1g.10gb at 2", "1g.10gb at 3")
+    assert gpu.removed == ("1g.10gb at 4", "1g.10gb at 5", "1g.10gb at 6")
+    assert gpu.created == ("3g.40gb at 4",)
+
+
+def test_no_instances_is_a_layout_too(a100: Gpus) -> None:
+    apply(a100, SEVEN)
+    assert apply(a100, gpu_layout()).status == 0
+    assert a100.places() == []
+    assert apply(a100, gpu_layout()).report.changed is False
+
+
+def test_foreign_instances_are_removed_and_incomplete_ones_completed(a100: Gpus) -> None:
+    a100.smi("mig", "-cgi", "14:4", "-C")  # somebody else's
+    a100.smi("mig", "-cgi", "9:0")  # without compute instance
+    ended = apply(a100, gpu_layout("3g.40gb:0", "1g.10gb:6"))
+    assert ended.status == 0
+    assert a100.places() == ["9:0", "19:6"]
+    assert ended.report.gpus[0].removed == ("2g.20gb at 4",)
+
+
+def test_several_small_compute_instances_become_one_of_full_size(a100: Gpus) -> None:
+    a100.smi("mig", "-cgi", "9:0")
+    a100.smi("mig", "-gi", str(a100.state()[0]["id"]), "-cci", "0,0")
+    assert a100.places() == ["9:0-"]
+    assert apply(a100, gpu_layout("3g.40gb:0")).status == 0
+    assert a100.places() == ["9:0"]
+    assert a100.state()[0]["compute"][0]["profile"] == 2  # 3c, the full size
+
+
+def test_ids_are_those_of_the_gpu_not_of_another_model(gpus: Make) -> None:
+    a30 = gpus("A30-24GB")
+    a30.enable()
+    ended = apply(a30, gpu_layout("2g.12gb:0", "1g.6gb:2", "1g.6gb:3"))
+    assert ended.status == 0, ended.stderr
+    assert ended.report.gpus[0].commands == ("nvidia-smi mig -i 0 -cgi 5:0,14:2,14:3 -C",)
+    assert a30.places() == ["5:0", "14:2", "14:3"]
+
+
+def test_gpus_of_one_machine_may_differ(gpus: Make) -> None:
+    two = gpus("A100-80GB", "A100-80GB")
+    two.enable()
+    assert apply(two, TUTORIAL, GpuLayout(1, mode=True, instances=SEVEN.instances)).status == 0
+    assert two.places(0) == ["14:0", "19:2", "9:4"]
+    assert two.places(1) == [f"19:{start}" for start in range(7)]
+
+
+def test_an_h100_takes_mig_mode_at_once(gpus: Make) -> None:
+    h100 = gpus("H100-80GB")
+    ended = apply(h100, TUTORIAL)
+    assert ended.status == 0, ended.stderr
+    assert ended.report.gpus[0].commands[0] == "nvidia-smi -i 0 -mig 1"
+    assert h100.mode() == ["Enabled, Enabled"]
+    assert h100.places() == ["14:0", "19:2", "9:4"]
+
+
+def test_an_a100_with_mode_off_is_refused_and_left_as_it_was(gpus: Make) -> None:
+    a100 = gpus("A100-80GB")
+    ended = apply(a100, TUTORIAL)
+    assert ended.status == 1
+    assert "needs a reboot" in ended.report.gpus[0].reason
+    assert ended.report.gpus[0].restored is True
+    assert a100.mode() == ["Disabled, Disabled"]
+
+
+# ---- its standard output
+
+
+def test_a_success_prints_the_report_and_a_failure_words_only_unless_it_is_asked_for(a100: Gpus) -> None:
+    good = call(a100.machine, "apply", stdin=layout(TUTORIAL))
+    assert (good.status, good.report.applied) == (0, True)
+    bad = call(a100.machine, "apply", stdin=layout(gpu_layout("3g.41gb:0")))
+    assert (bad.status, bad.stdout) == (1, "")
+    assert bad.stderr.startswith("GPU 0  failed: the layout does not fit GPU 0: no profile 3g.41gb; this GPU has ")
+    asked = apply(a100, gpu_layout("3g.41gb:0"))
+    assert (asked.status, asked.report.applied, asked.report.gpus[0].outcome) == (1, False, "failed")
+
+
+def test_a_layout_may_come_from_a_file(a100: Gpus) -> None:
+    path = a100.machine.write("etc/wanted.json", layout(TUTORIAL))
+    assert call(a100.machine, "apply", "--layout", str(path)).status == 0
+    assert a100.places() == ["14:0", "19:2", "9:4"]
+    missing = call(a100.machine, "apply", "--layout", f"{path}.not")
+    assert (missing.status, missing.stdout) == (2, "")
+    assert "No such file or directory" in missing.stderr
+
+
+# ---- layouts that are none
+
+
+@pytest.mark.parametrize(
+    ("instances", "said"),
+    [
+        (("3g.41gb:0",), "no profile 3g.41gb; this GPU has 1g.10gb"),
+        (("3g.40gb:1",), "no place for 3g.40gb at 1; 3g.40gb starts at 0, 4"),
+        (("3g.40gb:0", "1g.10gb:2"), "two instances want memory slice 2"),
+        (("1g.10gb+me:0", "1g.10gb+me:1"), "2 × 1g.10gb+me, at most 1 fit"),
+        (("3g.41gb:0", "3g.40gb:1"), "; no place for 3g.40gb at 1"),
+    ],
+)
+def test_a_layout_that_does_not_fit_is_refused_before_anything_is_touched(
+    a100: Gpus, instances: tuple[str, ...], said: str
+) -> None:
+    apply(a100, SEVEN)
+    before = a100.state()
+    ended = apply(a100, gpu_layout(*instances))
+    assert ended.status == 1
+    assert said in ended.report.gpus[0].reason
+    assert said in ended.stderr
+    assert a100.state() == before
+
+
+def test_a_gpu_that_cannot_take_its_part_keeps_the_others_from_being_touched(gpus: Make) -> None:
+    two = gpus("A100-80GB", "A100-80GB")
+    two.enable()
+    ended = apply(two, TUTORIAL, gpu_layout("3g.41gb:0", index=1))
+    assert ended.status == 1
+    assert [gpu.outcome for gpu in ended.report.gpus] == ["refused", "failed"]
+    assert (two.places(0), two.places(1)) == ([], [])
+
+
+PLACE = {"profile": "1g.10gb", "start": 0}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the layout is no JSON"),
+        ('{"gpus":[]}', "the layout has no version"),
+        ('{"version":2,"gpus":[]}', "the layout has version 2, this release of mig-k8s understands 1"),
+        (
+            json.dumps({"version": 1, "gpus": [{"index": 0, "mode": False, "instances": [PLACE]}]}),
+            "GPU 0 has instances without MIG mode",
+        ),
+        (layout(TUTORIAL)[:-4], "the layout is no JSON"),
+        (json.dumps({"version": 1, "gpus": 2 * [{"index": 0, "mode": True, "instances": []}]}), "a GPU is named twice"),
+    ],
+)
+def test_a_text_that_is_no_layout_is_told_without_a_traceback(a100: Gpus, text: str, said: str) -> None:
+    ended = call(a100.machine, "apply", stdin=text)
+    assert (ended.status, ended.stdout) == (2, "")
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+# ---- faults
+
+
+def test_a_creation_that_fails_half_way_gives_back_what_was_there(a100: Gpus) -> None:
+    apply(a100, SEVEN)
+    before = a100.places()
+    a100.faults(cgi_fails_at=2)  # the 3g is made, the 2g is not
+    ended = apply(a100, TUTORIAL)
+    assert ended.status == 1
+    assert a100.places() == before
+    assert ended.report.gpus[0].restored is True
+    assert "nvidia-smi said:" in ended.report.gpus[0].reason
+    assert "has what it had before" in ended.stderr
+    a100.faults()
+    assert apply(a100, TUTORIAL).status == 0
+
+
+def test_success_that_was_only_claimed_is_not_believed(a100: Gpus) -> None:
+    a100.faults(cgi_claims_success=True)
+    ended = apply(a100, TUTORIAL)
+    assert ended.status == 1
+    words = "it shows no instances afterwards; nvidia-smi said: Successfully created"
+    assert ended.report.gpus[0].reason.startswith(words)
+    assert not a100.machine.path("/etc/mig-k8s/layout.json").exists()
+
+
+def test_a_gpu_that_cannot_be_given_back_what_it_had_says_so(a100: Gpus) -> None:
+    apply(a100, SEVEN)
+    a100.faults(cgi_claims_success=True)
+    ended = apply(a100, TUTORIAL)
+    assert (ended.status, ended.report.gpus[0].restored) == (1, False)
+    assert "COULD NOT be given back what it had" in ended.stderr
+
+
+def test_a_busy_instance_stays_with_everything_else_and_is_named(a100: Gpus) -> None:
+    busy = apply(a100, SEVEN).report.gpus[0].instances[5]
+    before = a100.state()
+    a100.faults(busy=busy.uuids)
+    ended = apply(a100, TUTORIAL)
+    assert ended.status == 1
+    assert f"{busy.profile} at {busy.start} cannot be removed" in ended.report.gpus[0].reason
+    assert "In use by another client" in ended.report.gpus[0].reason
+    assert ended.report.gpus[0].restored is True
+    assert [(i["id"], i["start"]) for i in a100.state()] == [(i["id"], i["start"]) for i in before]
+
+
+def test_a_busy_instance_that_can_stay_is_in_nobodys_way(a100: Gpus) -> None:
+    report = apply(a100, SEVEN).report
+    a100.faults(busy=report.gpus[0].instances[0].uuids)
+    assert apply(a100, FOUR_STAY).status == 0
+
+
+def test_an_nvidia_smi_that_hangs_ends_with_a_sentence(a100: Gpus, capsys: pytest.CaptureFixture[str]) -> None:
+    a100.faults(hang="-lgip")
+    assert applying.apply(NvidiaSmi(a100.machine, seconds=0.5), Layout((TUTORIAL,))) == 1
+    assert "GPU 0  failed: `nvidia-smi mig -i 0 -lgipp` did not answer within 0 s; see dmesg" in capsys.readouterr().err
+
+
+def test_a_gpu_that_fell_off_the_bus_is_named(gpus: Make) -> None:
+    two = gpus("A100-80GB", "A100-80GB")
+    two.enable()
+    two.faults(off_the_bus=[1])
+    ended = apply(two, TUTORIAL, GpuLayout(1, mode=True, instances=SEVEN.instances))
+    assert ended.status == 1
+    assert ended.report.gpus[1].reason.startswith("GPU 1 does not tell its MIG mode: Unable to determine the device")
+
+
+def test_a_machine_without_the_drivers_module_says_so(a100: Gpus) -> None:
+    a100.unload()
+    ended = apply(a100, TUTORIAL)
+    assert ended.status == 1
+    assert "couldn't communicate with the NVIDIA driver" in ended.report.gpus[0].reason
+
+
+def test_a_machine_without_nvidia_smi_says_what_installs_it(a_machine: AMachine) -> None:
+    ended = call(a_machine, "apply", stdin=layout(TUTORIAL))
+    assert ended.status == 1
+    assert "GPU 0  failed: there is no nvidia-smi: the driver stage installs it" in ended.stderr
+
+
+def test_the_container_toolkit_lists_the_devices_anew_after_a_change_only(a100: Gpus) -> None:
+    a100.machine.systemd.set(known=["nvidia-cdi-refresh.service"])
+    restart = "systemctl restart nvidia-cdi-refresh.service"
+    apply(a100, TUTORIAL)
+    assert a100.machine.systemd.calls("systemctl restart") == [restart]
+    apply(a100, TUTORIAL)
+    assert a100.machine.systemd.calls("systemctl restart") == [restart]
+    a100.machine.systemd.set(broken=["nvidia-cdi-refresh.service"])
+    ended = apply(a100, SEVEN)
+    assert ended.status == 0
+    assert "nvidia-cdi-refresh.service does not restart; CDI devices may be those of the old layout" in ended.stderr
+
+
+# ---- dry run
+
+
+def test_a_dry_run_prints_exactly_what_would_be_done_and_changes_nothing(a100: Gpus) -> None:
+    apply(a100, SEVEN)
+    before, remembered = a100.state(), a100.machine.read("etc/mig-k8s/layout.json")
+    ended = call(a100.machine, "apply", "--dry-run", stdin=layout(TUTORIAL))
+    assert ended.status == 0
+    assert a100.state() == before
+    assert a100.machine.read("etc/mig-k8s/layout.json") == remembered
+    planned = ended.report.gpus[0].commands
+    assert all(f"       {command}\n" in ended.stderr for command in planned)
+    assert (ended.report.gpus[0].outcome, ended.report.applied) == ("planned", False)
+    assert apply(a100, TUTORIAL).report.gpus[0].commands == planned
+    assert call(a100.machine, "apply", "--dry-run", stdin=layout(TUTORIAL)).report.gpus[0].outcome == "unchanged"
+
+
+def test_a_dry_run_works_with_mig_mode_off_and_leaves_it_off(gpus: Make) -> None:
+    h100 = gpus("H100-80GB")
+    ended = apply(h100, TUTORIAL, options=("--dry-run",))
+    assert ended.status == 0
+    commands = ("nvidia-smi -i 0 -mig 1", "nvidia-smi mig -i 0 -cgi 9:4,14:0,19:2 -C")
+    assert ended.report.gpus[0].commands == commands
+    assert h100.mode() == ["Disabled, Disabled"]
+    assert not h100.machine.path("/etc/mig-k8s/layout.json").exists()
+
+
+def test_a_dry_run_of_a_layout_that_does_not_fit_fails(a100: Gpus) -> None:
+    ended = call(a100.machine, "apply", "--dry-run", stdin=layout(gpu_layout("3g.40gb:1")))
+    assert (ended.status, ended.stdout) == (1, "")
+
+
+# ---- a full disk
+
+
+def fill_disk(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """From now on there is no room for the content of a file of this name."""
+    fsync = os.fsync
+
+    def full(handle: int) -> None:
+        if f".{name}." in str(Path(f"/proc/self/fd/{handle}").readlink()):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+
+
+def test_a_layout_that_cannot_be_remembered_is_made_reported_and_fails(
+    a100: Gpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply(a100, SEVEN)
+    before = a100.machine.read("etc/mig-k8s/layout.json")
+    fill_disk(monkeypatch, "layout.json")
+    ended = apply(a100, TUTORIAL)
+    assert (ended.status, ended.report.gpus[0].outcome) == (1, "changed")
+    assert a100.places() == ["14:0", "19:2", "9:4"]
+    assert (
+        f"the GPUs have the layout, but no boot will make it again: cannot write {a100.machine.root}/etc/mig-k8s/"
+        "layout.json: No space left on device. Make room on the machine (`df -h`, "
+    ) in ended.stderr
+    assert a100.machine.read("etc/mig-k8s/layout.json") == before
+    assert sorted(path.name for path in a100.machine.path("/etc/mig-k8s").iterdir()) == ["desired.json", "layout.json"]
+
+
+def test_without_room_for_a_note_of_what_is_paused_nothing_is_touched(
+    a100: Gpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply(a100, SEVEN)
+    before = a100.state()
+    fill_disk(monkeypatch, "paused")
+    ended = apply(a100, TUTORIAL)
+    assert (ended.status, ended.report.gpus[0].outcome) == (1, "refused")
+    assert "No space left on device" in ended.report.gpus[0].reason
+    assert a100.state() == before

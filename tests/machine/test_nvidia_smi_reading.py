@@ -1,0 +1,128 @@
+"""How nvidia-smi's answers are read: a warning beside an answer makes no healthy GPU unreadable."""
+
+from collections.abc import Callable
+
+import pytest
+from a_machine import AMachine
+from calls import call
+from gpus import SEVEN, TUTORIAL, Gpus, layout
+
+from machine.gpu.nvidia_smi import ListedDevice, ListedGpu, MigMode, NoNvidiaSmiError, NvidiaSmi, listed_gpus
+from machine.host.errors import GpuError
+
+WARNING = "WARNING: infoROM is corrupted at gpu 0001:00:00.0"
+# The tutorial's listing.
+LISTED = """\
+GPU 0: NVIDIA A100 80GB PCIe (UUID: GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b)
+  MIG 3g.40gb     Device  0: (UUID: MIG-40ed9496-24f9-5b8b-95ca-648bfea46a9c)
+  MIG 2g.20gb     Device  1: (UUID: MIG-46602d72-bafb-513e-a79c-03cd078519b4)
+  MIG 1g.10gb     Device  2: (UUID: MIG-ab3c9061-ac9b-5f7c-801a-8d35188a6422)
+"""
+
+
+def test_the_tutorials_listing_is_read() -> None:
+    assert listed_gpus(LISTED) == (
+        ListedGpu(
+            0,
+            "GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b",
+            (
+                ListedDevice("3g.40gb", 0, "MIG-40ed9496-24f9-5b8b-95ca-648bfea46a9c"),
+                ListedDevice("2g.20gb", 1, "MIG-46602d72-bafb-513e-a79c-03cd078519b4"),
+                ListedDevice("1g.10gb", 2, "MIG-ab3c9061-ac9b-5f7c-801a-8d35188a6422"),
+            ),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "No devices found.\n",
+        "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n",
+        "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 580.173\n",
+        "  MIG 3g.40gb     Device  0: (UUID: MIG-40ed9496-24f9-5b8b-95ca-648bfea46a9c)\n",
+    ],
+)
+def test_what_is_no_listing_lists_no_gpu(text: str) -> None:
+    assert listed_gpus(text) == ()
+
+
+def test_devices_belong_to_the_gpu_above_them() -> None:
+    second = LISTED.replace("GPU 0", "GPU 1").replace("9f0cc172", "aaaaaaaa").replace("MIG-", "MIG-b")
+    first, other = listed_gpus(f"{LISTED}{WARNING}\n{second}")
+    assert (first.index, other.index) == (0, 1)
+    assert [device.uuid[:6] for gpu in (first, other) for device in gpu.devices] == [
+        "MIG-40", "MIG-46", "MIG-ab", "MIG-b4", "MIG-b4", "MIG-ba",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("where", ["before, on stdout", "behind, on stdout", "on stderr"])
+def test_a_warning_beside_every_answer_changes_nothing(gpus: Callable[..., Gpus], where: str) -> None:
+    made = gpus("H100-80GB")
+    real = (made.machine.programs / "nvidia-smi").readlink()
+    call_real = f'(exec -a nvidia-smi {real} "$@")'
+    bodies = {
+        "before, on stdout": f"echo '{WARNING}'; {call_real}",
+        "behind, on stdout": f"{call_real}; echo '{WARNING}'; exit 14",
+        "on stderr": f"echo '{WARNING}' >&2; {call_real}",
+    }
+    made.machine.program("nvidia-smi", bodies[where])
+    assert call(made.machine, "modes").stdout == "done GPU 0 Enabled\n"
+    for wanted in (SEVEN, TUTORIAL):
+        ended = call(made.machine, "apply", stdin=layout(wanted))
+        assert ended.status == 0, ended.stderr
+        assert all(len(instance.uuids) == 1 for instance in ended.report.gpus[0].instances)
+    assert made.places() == ["14:0", "19:2", "9:4"]
+    assert NvidiaSmi(made.machine).modes() == {0: MigMode(made.uuids[0], "Enabled", "Enabled")}
+
+
+@pytest.fixture
+def says(a_machine: AMachine) -> Callable[[str], NvidiaSmi]:
+    """An nvidia-smi that says this, whatever it is asked."""
+
+    def make(text: str) -> NvidiaSmi:
+        a_machine.program("nvidia-smi", f"cat <<'END'\n{text}\nEND")
+        return NvidiaSmi(a_machine)
+
+    return make
+
+
+def test_a_gpu_without_mig_is_told_apart_from_one_that_does_not_answer(says: Callable[[str], NvidiaSmi]) -> None:
+    t4 = says("0, GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b, [N/A], [N/A]")
+    ended = call(t4.machine, "apply", stdin=layout(TUTORIAL))
+    assert "GPU 0  failed: GPU 0 has no MIG mode ([N/A]): it cannot be divided" in ended.stderr
+    with pytest.raises(GpuError, match=r"GPU 0 does not tell its MIG mode: a / b\. See `lspci -d 10de:` and dmesg"):
+        says("a\nb").mode(0)
+
+
+def test_the_answer_of_another_gpu_is_not_taken_for_ones_own(says: Callable[[str], NvidiaSmi]) -> None:
+    other = says("1, GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b, Enabled, Enabled")
+    with pytest.raises(GpuError, match="GPU 0 does not tell its MIG mode"):
+        other.mode(0)
+
+
+@pytest.mark.parametrize("option", ["-lgi", "-lci", "-lgip"])
+def test_an_answer_that_is_no_table_is_told_and_not_taken_for_none(
+    says: Callable[[str], NvidiaSmi], option: str
+) -> None:
+    lost = says("Unable to determine the device handle for GPU0: GPU is lost.")
+    with pytest.raises(GpuError, match=f"`nvidia-smi mig -i 0 {option}` says: Unable to determine"):
+        lost.table(0, option)
+    assert says(f"{WARNING}\nNo MIG-enabled devices found.").table(0, option) == []
+
+
+def test_placements_are_read_whatever_the_width_of_the_columns(says: Callable[[str], NvidiaSmi]) -> None:
+    text = "GPU  0 Profile ID 19 Placements: {0,1,2,3,4,5,6}:1\nGPU  0 Profile ID  0 Placement : {0}:8"
+    assert says(text).placements(0) == {19: ((0, 1, 2, 3, 4, 5, 6), 1), 0: ((0,), 8)}
+    with pytest.raises(GpuError, match="GPU 0 lists no placements: nonsense"):
+        says("nonsense").placements(0)
+
+
+def test_a_hang_and_a_missing_program_are_errors_of_their_own(a_machine: AMachine) -> None:
+    with pytest.raises(NoNvidiaSmiError, match="there is no nvidia-smi: the driver stage installs it"):
+        NvidiaSmi(a_machine).listed()
+    a_machine.program("nvidia-smi", "exec sleep 30")
+    with pytest.raises(GpuError, match=r"`nvidia-smi -L` did not answer within 1 s; see dmesg for Xid") as hang:
+        NvidiaSmi(a_machine, seconds=0.6).listed()
+    assert not isinstance(hang.value, NoNvidiaSmiError)

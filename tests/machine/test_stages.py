@@ -1,0 +1,641 @@
+"""The install stages, each run as mig-k8s runs it, with stubs of the programs they call."""
+
+import dataclasses
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+import pytest
+from a_machine import AMachine
+from packages_on_machine import install, installed, offer, packages
+from staged import STAGES
+
+from machine.documents.desired_state import Apt, DesiredState, Driver, Mig, Rke2, Toolkit
+
+CLOUD_INIT = Path(__file__).resolve().parents[2] / "cloud-init"
+KERNEL = "6.8.0-1064-azure"
+MODULES = f"linux-modules-nvidia-580-server-{KERNEL}"
+DRIVER = {"DRIVER_SOURCE": "ubuntu", "DRIVER_BRANCH": "580", "DRIVER_OPEN_KERNEL_MODULES": "0"}
+VERSION = "580.159.04"
+UBUNTU_VERSION = "580.159.04-0ubuntu0.24.04.1"
+
+NVIDIA_SMI = """
+    cat "$STATE/loaded" 2>/dev/null && exit
+    echo "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
+    exit 9
+"""
+
+
+@pytest.fixture
+def real_stages(tmp_path: Path) -> AMachine:
+    """A machine for the real stages, with no programs of its own yet."""
+    made = AMachine.below(tmp_path)
+    made.write("etc/rancher/rke2/config.yaml", "cni: calico\n", 0o600)
+    return made
+
+
+def run(machine: AMachine, stage: str, **environment: str) -> tuple[int, str, subprocess.CompletedProcess[str]]:
+    """Exit code, last report line, and the whole."""
+    given = {**machine.environment, "MIG_K8S_ROOT": str(machine.root), **environment}
+    ended = subprocess.run(
+        [str(CLOUD_INIT / "stages" / stage)], env=given, capture_output=True, text=True, timeout=60, check=False
+    )
+    lines = ended.stdout.splitlines()
+    assert all(line.split(" ")[0] in ("progress", "done", "unchanged", "reboot", "failed") for line in lines), lines
+    return ended.returncode, lines[-1] if lines else "", ended
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_stage_stops_at_errors_and_can_be_sourced(name: str) -> None:
+    text = (CLOUD_INIT / "stages" / name).read_text(encoding="utf-8")
+    assert "\nset -euo pipefail\n" in text
+    sourced = subprocess.run(
+        ["bash", "-c", f'source "{CLOUD_INIT}/stages/{name}"; declare -F main'],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert sourced.stdout == "main\n"
+
+
+def test_every_stage_reads_all_of_its_section_and_nothing_else() -> None:
+    """No field without a reader, no variable that nobody sets."""
+    hints = typing.get_type_hints(DesiredState)
+    for stage, section in {"apt": Apt, "driver": Driver, "toolkit": Toolkit, "mig-mode": Mig, "rke2": Rke2}.items():
+        name = {"mig-mode": "mig"}.get(stage, stage)
+        assert section in (hints[name], *typing.get_args(hints[name]))
+        fields = {f"{name}_{field.name}".upper() for field in dataclasses.fields(section)}
+        text = (CLOUD_INIT / "stages" / stage).read_text(encoding="utf-8")
+        assert set(re.findall(rf"\b{name.upper()}_[A-Z0-9_]+\b", text)) == fields, stage
+
+
+def test_the_scripts_are_shellcheck_clean() -> None:
+    scripts = [str(CLOUD_INIT / "stages" / name) for name in STAGES]
+    # requirements-dev.txt puts it beside the interpreter.
+    program = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    assert program, "shellcheck is missing: install requirements-dev.txt"
+    command = [program, "--external-sources", "--source-path", str(CLOUD_INIT.parent), "--severity", "style"]
+    ended = subprocess.run([*command, *scripts], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
+# ---- apt
+
+
+def test_apt_waits_for_locks_and_leaves_nvidia_packages_to_us(real_stages: AMachine) -> None:
+    packages(real_stages)
+    code, last, _ = run(real_stages, "apt", APT_UBUNTU="")
+    assert (code, last.split(" ")[0]) == (0, "done")
+    settings = real_stages.read("etc/apt/apt.conf.d/99-mig-k8s")
+    assert 'DPkg::Lock::Timeout "600";' in settings
+    assert 'Unattended-Upgrade::Package-Blacklist { "nvidia-"; "libnvidia-"; "linux-modules-nvidia-";' in settings
+    assert real_stages.mode_of("etc/apt/apt.conf.d/99-mig-k8s") == "0o644"
+    assert run(real_stages, "apt", APT_UBUNTU="")[1] == "unchanged apt is set"
+
+
+def test_a_recoverable_error_of_cloud_init_is_none_and_a_crash_is_told(real_stages: AMachine) -> None:
+    packages(real_stages)
+    _, _, ended = run(real_stages, "apt", APT_UBUNTU="", CLOUD_INIT_STATUS="2")
+    assert "cloud-init ended" not in ended.stdout
+    code, _, ended = run(real_stages, "apt", APT_UBUNTU="", CLOUD_INIT_STATUS="1")
+    assert code == 0
+    assert "progress cloud-init ended with 1" in ended.stdout
+
+
+def test_a_mirror_takes_the_place_of_the_images_sources_and_gives_it_back(real_stages: AMachine) -> None:
+    packages(real_stages)
+    real_stages.write("etc/os-release", "NAME=Ubuntu\nVERSION_CODENAME=noble\n")
+    real_stages.write("etc/apt/sources.list.d/ubuntu.sources", "the image's\n")
+    run(real_stages, "apt", APT_UBUNTU="https://mirror.example/ubuntu")
+    mirror = real_stages.read("etc/apt/sources.list.d/mig-k8s-ubuntu.sources")
+    assert "URIs: https://mirror.example/ubuntu\nSuites: noble noble-updates noble-security\n" in mirror
+    assert not (real_stages.root / "etc/apt/sources.list.d/ubuntu.sources").exists()
+    assert run(real_stages, "apt", APT_UBUNTU="https://mirror.example/ubuntu")[1] == "unchanged apt is set"
+    run(real_stages, "apt", APT_UBUNTU="")
+    assert real_stages.read("etc/apt/sources.list.d/ubuntu.sources") == "the image's\n"
+    assert not (real_stages.root / "etc/apt/sources.list.d/mig-k8s-ubuntu.sources").exists()
+
+
+def test_a_full_disk_fails_the_stage_and_leaves_the_old_file(real_stages: AMachine) -> None:
+    packages(real_stages)
+    real_stages.write("etc/apt/apt.conf.d/99-mig-k8s", "old\n")
+    real_stages.program("cat", "echo 'cat: write error: No space left on device' >&2; exit 1")
+    code, _, ended = run(real_stages, "apt", APT_UBUNTU="")
+    assert code != 0
+    assert "No space left on device" in ended.stderr
+    assert real_stages.read("etc/apt/apt.conf.d/99-mig-k8s") == "old\n"
+
+
+# ---- driver
+
+
+@pytest.fixture
+def gpu_machine(real_stages: AMachine) -> AMachine:
+    """A machine whose archive has the 580 driver for its kernel, and a GPU that works once the module is loaded."""
+    packages(real_stages, nvidia_headless_no_dkms_580_server=UBUNTU_VERSION, nvidia_utils_580_server=UBUNTU_VERSION)
+    offer(real_stages, MODULES, "6.8.0-1064.73+1")
+    real_stages.program("uname", f"echo {KERNEL}")
+    real_stages.program("modprobe", f'echo {VERSION} >"$STATE/loaded"')
+    real_stages.program("modinfo", "echo Canonical Ltd. Kernel Module Signing")
+    real_stages.program("mokutil", "echo SecureBoot enabled")
+    real_stages.program("nvidia-smi", NVIDIA_SMI)
+    return real_stages
+
+
+def test_the_driver_is_installed_by_exact_version_held_and_loaded(gpu_machine: AMachine) -> None:
+    code, last, ended = run(gpu_machine, "driver", **DRIVER)
+    assert (code, last) == (0, "done nvidia 580.159.04"), ended.stderr
+    assert installed(gpu_machine) == {
+        MODULES: "6.8.0-1064.73+1",
+        "nvidia-headless-no-dkms-580-server": UBUNTU_VERSION,
+        "nvidia-utils-580-server": UBUNTU_VERSION,
+    }
+    (hold,) = gpu_machine.calls("apt-mark hold")
+    assert set(hold.split()[2:]) == set(installed(gpu_machine))
+    assert gpu_machine.read("etc/modules-load.d/mig-k8s-nvidia.conf") == "nvidia\n"
+
+
+def test_an_installed_driver_that_works_is_left_alone(gpu_machine: AMachine) -> None:
+    run(gpu_machine, "driver", **DRIVER)
+    gpu_machine.forget_calls()
+    assert run(gpu_machine, "driver", **DRIVER)[1] == "unchanged nvidia 580.159.04"
+    assert gpu_machine.calls("apt-get") == []
+    assert gpu_machine.calls("modprobe") == []
+
+
+def test_a_kernel_without_module_package_gets_the_metapackage_and_one_reboot(gpu_machine: AMachine) -> None:
+    (gpu_machine.state / "archive" / MODULES).unlink()
+    offer(gpu_machine, "linux-modules-nvidia-580-server-azure", "6.8.0-1070.80")
+    gpu_machine.program("modprobe", "echo 'modprobe: FATAL: Module nvidia not found' >&2; exit 1")
+    gpu_machine.program("modinfo", "exit 1")
+    gpu_machine.program("mokutil", "echo SecureBoot disabled")
+    gpu_machine.write("lib/modules/6.8.0-1070-azure/kernel/nvidia-580srv/nvidia.ko", "")
+    code, last, _ = run(gpu_machine, "driver", **DRIVER)
+    assert (code, last) == (0, "reboot the driver's modules are for a newer kernel than 6.8.0-1064-azure")
+    assert "linux-modules-nvidia-580-server-azure" in installed(gpu_machine)
+
+
+def test_open_kernel_modules_have_their_own_packages(gpu_machine: AMachine) -> None:
+    offer(gpu_machine, f"linux-modules-nvidia-580-server-open-{KERNEL}", "1")
+    offer(gpu_machine, "nvidia-headless-no-dkms-580-server-open", "2")
+    run(gpu_machine, "driver", **{**DRIVER, "DRIVER_OPEN_KERNEL_MODULES": "1"})
+    assert sorted(installed(gpu_machine)) == [
+        f"linux-modules-nvidia-580-server-open-{KERNEL}",
+        "nvidia-headless-no-dkms-580-server-open",
+        "nvidia-utils-580-server",
+    ]
+
+
+def test_a_branch_that_ubuntu_does_not_have_is_named(gpu_machine: AMachine) -> None:
+    code, last, _ = run(gpu_machine, "driver", **{**DRIVER, "DRIVER_BRANCH": "515"})
+    assert code == 1
+    assert last.startswith(
+        "failed apt knows no linux-modules-nvidia-515-server-azure nvidia-headless-no-dkms-515-server"
+    )
+
+
+def test_a_package_list_that_cannot_be_read_is_retried_and_then_told(gpu_machine: AMachine) -> None:
+    (gpu_machine.state / "apt-update-fails").touch()
+    code, last, ended = run(gpu_machine, "driver", **DRIVER)
+    assert code == 1
+    assert last.startswith("failed apt cannot read its package lists")
+    assert len(gpu_machine.calls("apt-get update")) == 5
+    assert "progress apt-get update failed (100), try 2 of 5 in 15 s" in ended.stdout
+
+
+def test_a_module_that_does_not_load_fails_with_what_modprobe_said(gpu_machine: AMachine) -> None:
+    gpu_machine.program("modprobe", "echo \"modprobe: ERROR: could not insert 'nvidia': No such device\" >&2; exit 1")
+    code, last, _ = run(gpu_machine, "driver", **DRIVER)
+    assert code == 1
+    assert "could not insert 'nvidia': No such device" in last
+
+
+def test_an_unsigned_module_under_secure_boot_is_refused_before_it_is_loaded(gpu_machine: AMachine) -> None:
+    gpu_machine.program("modinfo", "")
+    code, last, _ = run(gpu_machine, "driver", **DRIVER)
+    assert code == 1
+    assert last.startswith("failed Secure Boot is on and the nvidia module is not signed")
+    assert gpu_machine.calls("modprobe") == []
+
+
+def test_an_unsigned_module_without_secure_boot_is_fine(gpu_machine: AMachine) -> None:
+    gpu_machine.program("modinfo", "")
+    gpu_machine.program("mokutil", "echo SecureBoot disabled")
+    assert run(gpu_machine, "driver", **DRIVER)[1] == "done nvidia 580.159.04"
+
+
+def test_a_kernel_that_runs_another_driver_version_asks_for_a_reboot(gpu_machine: AMachine) -> None:
+    gpu_machine.program("nvidia-smi", 'echo "Failed to initialize NVML: Driver/library version mismatch"; exit 18')
+    code, last, _ = run(gpu_machine, "driver", **DRIVER)
+    assert (code, last) == (0, "reboot the kernel runs another driver version than the one installed")
+
+
+def test_an_nvidia_smi_that_hangs_is_ended_and_told(gpu_machine: AMachine) -> None:
+    gpu_machine.program(
+        "timeout", 'case "$*" in *nvidia-smi*) exit 124;; esac; shift; [ "$1" = 10 -o "$1" = 5 ] && shift 2; "$@"'
+    )
+    code, last, _ = run(gpu_machine, "driver", **DRIVER)
+    assert code == 1
+    assert "nvidia-smi said nothing within 120 s" in last
+
+
+def test_an_image_that_brings_the_driver_is_only_looked_at(gpu_machine: AMachine) -> None:
+    assert (
+        run(gpu_machine, "driver", **{**DRIVER, "DRIVER_SOURCE": "image"})[1]
+        == "unchanged the image's nvidia 580.159.04"
+    )
+    assert gpu_machine.calls("apt-get") == []
+    gpu_machine.program("modprobe", "exit 1")
+    (gpu_machine.state / "loaded").unlink()
+    code, last, _ = run(gpu_machine, "driver", **{**DRIVER, "DRIVER_SOURCE": "image"})
+    assert code == 1
+    assert last.startswith("failed driver.source is image, but the image's driver does not work: NVIDIA-SMI has failed")
+
+
+def test_apt_that_finds_no_room_is_not_asked_again(gpu_machine: AMachine) -> None:
+    words = "E: You don't have enough free space in /var/cache/apt/archives/."
+    gpu_machine.program("apt-get", f'case "$*" in *install*) echo "{words}"; exit 100; esac')
+    code, last, _ = run(gpu_machine, "driver", **DRIVER)
+    assert code == 1
+    assert last.endswith(": E: You don't have enough free space in /var/cache/apt/archives/. The next run tries again.")
+    assert len(gpu_machine.calls("apt-get install")) == 1
+
+
+def test_who_holds_dpkgs_lock_is_told(gpu_machine: AMachine) -> None:
+    lock = gpu_machine.root / "var/lib/dpkg/lock-frontend"
+    gpu_machine.program("lslocks", f"echo unattended-upgr 812 {lock}; echo cron 3 /run/crond.pid")
+    code, _, ended = run(gpu_machine, "driver", **DRIVER)
+    assert code == 0
+    assert "progress waiting for unattended-upgr (process 812), which holds dpkg's lock; at most 10 min" in ended.stdout
+
+
+# ---- toolkit
+
+TOOLKIT_PACKAGES = (
+    "nvidia-container-toolkit", "nvidia-container-toolkit-base", "libnvidia-container-tools", "libnvidia-container1",
+)  # fmt: skip
+CURL = """
+    while [ $# -gt 0 ]; do [ "$1" != --output ] || out=$2; url=$1; shift; done
+    file=$STATE/web/${url#https://}
+    [ -f "$file" ] || { echo "curl: (22) The requested URL returned error: 404" >&2; exit 22; }
+    cp "$file" "$out"
+"""
+
+
+def web(machine: AMachine, address: str, content: bytes) -> None:
+    path = machine.state / "web" / address
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+@pytest.fixture(scope="session")
+def signing_key(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes]:
+    """Fingerprint and armored public half of a new key."""
+    home = tmp_path_factory.mktemp("gnupg")
+    home.chmod(0o700)
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet"]
+    subprocess.run([*gpg, "--passphrase", "", "--quick-generate-key", "mirror", "ed25519", "sign"], check=True)
+    listed = subprocess.run([*gpg, "--list-keys", "--with-colons"], check=True, capture_output=True, text=True).stdout
+    (fingerprint,) = [line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr")]
+    armored = subprocess.run([*gpg, "--armor", "--export"], check=True, capture_output=True).stdout
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
+    return fingerprint, armored
+
+
+@pytest.fixture
+def toolkit_machine(real_stages: AMachine, signing_key: tuple[str, bytes]) -> AMachine:
+    packages(real_stages)
+    for name in TOOLKIT_PACKAGES:
+        offer(real_stages, name, "1.20.0-1")
+    real_stages.program("curl", CURL)
+    web(real_stages, "mirror.example/toolkit/gpgkey", signing_key[1])
+    return real_stages
+
+
+def toolkit(fingerprint: str) -> dict[str, str]:
+    return {"TOOLKIT_VERSION": "1.20.0-1", "TOOLKIT_APT": f"https://mirror.example/toolkit{fingerprint}"}
+
+
+def test_the_toolkit_is_installed_by_exact_version_from_a_repository_with_the_named_key(
+    toolkit_machine: AMachine, signing_key: tuple[str, bytes]
+) -> None:
+    code, last, ended = run(toolkit_machine, "toolkit", **toolkit(f"#{signing_key[0].lower()}"))
+    assert (code, last) == (0, "done nvidia-container-toolkit 1.20.0-1 from https://mirror.example/toolkit"), (
+        ended.stderr
+    )
+    assert installed(toolkit_machine) == dict.fromkeys(TOOLKIT_PACKAGES, "1.20.0-1")
+    assert toolkit_machine.read("etc/apt/sources.list.d/nvidia-container-toolkit.list") == (
+        "deb [signed-by=/usr/share/keyrings/nvidia-container-toolkit-keyring.gpg] "
+        "https://mirror.example/toolkit/stable/deb/amd64 /\n"
+    )
+    assert toolkit_machine.mode_of("usr/share/keyrings/nvidia-container-toolkit-keyring.gpg") == "0o644"
+    assert toolkit_machine.calls("apt-mark hold") == [f"apt-mark hold {' '.join(TOOLKIT_PACKAGES)}"]
+    toolkit_machine.forget_calls()
+    assert (
+        run(toolkit_machine, "toolkit", **toolkit(f"#{signing_key[0]}"))[1]
+        == "unchanged nvidia-container-toolkit 1.20.0-1"
+    )
+    assert toolkit_machine.calls("curl") + toolkit_machine.calls("apt-get") == []
+
+
+@pytest.mark.parametrize("fingerprint", ["", "#C95B321B61E88C1809C4F759DDCAE044F796ECB0"])
+def test_a_key_with_another_fingerprint_is_refused_and_nothing_installed(
+    toolkit_machine: AMachine, signing_key: tuple[str, bytes], fingerprint: str
+) -> None:
+    code, last, _ = run(toolkit_machine, "toolkit", **toolkit(fingerprint))
+    assert code == 1
+    assert last.startswith(
+        f"failed the key at https://mirror.example/toolkit/gpgkey is {signing_key[0]}, expected "
+        "C95B321B61E88C1809C4F759DDCAE044F796ECB0."
+    )
+    assert installed(toolkit_machine) == {}
+    assert not (toolkit_machine.root / "usr/share/keyrings/nvidia-container-toolkit-keyring.gpg").exists()
+
+
+def test_a_further_key_in_the_same_file_is_not_trusted(
+    toolkit_machine: AMachine, signing_key: tuple[str, bytes], tmp_path: Path
+) -> None:
+    home = tmp_path / "stranger"
+    home.mkdir(mode=0o700)
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet"]
+    subprocess.run([*gpg, "--passphrase", "", "--quick-generate-key", "stranger", "ed25519", "sign"], check=True)
+    stranger = subprocess.run([*gpg, "--armor", "--export"], check=True, capture_output=True).stdout
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
+    web(toolkit_machine, "mirror.example/toolkit/gpgkey", signing_key[1] + stranger)
+    assert run(toolkit_machine, "toolkit", **toolkit(f"#{signing_key[0]}"))[0] == 0
+    keyring = toolkit_machine.root / "usr/share/keyrings/nvidia-container-toolkit-keyring.gpg"
+    command = ["gpg", "--homedir", str(home), "--show-keys", "--with-colons", str(keyring)]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert [line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr")] == [signing_key[0]]
+
+
+def test_a_version_that_the_repository_does_not_have_is_told_with_those_it_has(
+    toolkit_machine: AMachine, signing_key: tuple[str, bytes]
+) -> None:
+    code, last, _ = run(toolkit_machine, "toolkit", **{**toolkit(f"#{signing_key[0]}"), "TOOLKIT_VERSION": "9.9.9-1"})
+    assert code == 1
+    assert last == (
+        "failed apt cannot install version 9.9.9-1: E: Version not found. https://mirror.example/toolkit has: 1.20.0-1"
+    )
+
+
+def test_a_toolkit_of_another_version_is_replaced(toolkit_machine: AMachine, signing_key: tuple[str, bytes]) -> None:
+    for name in TOOLKIT_PACKAGES:
+        install(toolkit_machine, name, "1.19.1-1")
+    assert run(toolkit_machine, "toolkit", **toolkit(f"#{signing_key[0]}"))[0] == 0
+    assert installed(toolkit_machine) == dict.fromkeys(TOOLKIT_PACKAGES, "1.20.0-1")
+
+
+# ---- mig-mode
+
+MODES = """
+    echo "$*" >>"$STATE/asked"
+    echo "GPU 0: looking" >&2
+    cat "$STATE/says"
+    exit $(cat "$STATE/status")
+"""
+
+
+@pytest.fixture
+def mode_machine(real_stages: AMachine) -> AMachine:
+    """A machine whose Python is a program that says what `modes` of the release would."""
+    real_stages.write("usr/bin/python3", f"#!/bin/bash\n{MODES}", 0o755)
+    (real_stages.state / "status").write_text("0", encoding="ascii")
+    return real_stages
+
+
+@pytest.mark.parametrize(
+    ("says", "status"),
+    [
+        ("done MIG mode of GPU 0 is on", 0),
+        ("unchanged MIG mode of GPU 0 is on", 0),
+        ("reboot MIG mode of GPU 0 changes only with a reboot", 0),
+        ("failed pod default/trainer holds GPU 0", 1),
+    ],
+)
+def test_the_mode_is_changed_by_the_release_that_the_stage_belongs_to(
+    mode_machine: AMachine, says: str, status: int
+) -> None:
+    (mode_machine.state / "says").write_text(says + "\n", encoding="utf-8")
+    (mode_machine.state / "status").write_text(str(status), encoding="ascii")
+    code, last, ended = run(mode_machine, "mig-mode", MIG_MODE="1", MIG_ON_CHANGE="refuse")
+    assert (code, last) == (status, says)
+    assert ended.stdout.splitlines()[0] == "progress GPU 0: looking"
+    assert (mode_machine.state / "asked").read_text(encoding="utf-8") == f"-I -B {CLOUD_INIT} modes\n"
+
+
+# ---- rke2
+
+INSTALL_RKE2 = """
+for name in rke2.linux-amd64.tar.gz sha256sum-amd64.txt; do [ -f "$INSTALL_RKE2_ARTIFACT_PATH/$name" ] || exit 7; done
+echo "install $INSTALL_RKE2_VERSION $INSTALL_RKE2_TYPE $INSTALL_RKE2_METHOD" >>"$STATE/calls"
+mkdir -p "$MIG_K8S_ROOT/usr/local/bin" "$MIG_K8S_ROOT/usr/local/share/rke2"
+echo "vm.panic_on_oom=0" >"$MIG_K8S_ROOT/usr/local/share/rke2/rke2-cis-sysctl.conf"
+printf '#!/bin/sh\\necho "rke2 version %s (abcdef)"\\n' "$INSTALL_RKE2_VERSION" >"$MIG_K8S_ROOT/usr/local/bin/rke2"
+chmod 755 "$MIG_K8S_ROOT/usr/local/bin/rke2"
+"""
+RKE2_SYSTEMCTL = """
+    case "$1" in
+      start|restart) [ -f "$STATE/broken" ] && exit 1; touch "$STATE/up" ;;
+      is-active) [ -f "$STATE/up" ] && echo active || { echo activating; exit 3; } ;;
+    esac
+"""
+TARBALL = b"the tarball"
+TARBALL_SHA256 = hashlib.sha256(TARBALL).hexdigest()
+RKE2 = {
+    "RKE2_VERSION": "v1.35.7+rke2r1", "RKE2_INSTALL": "https://mirror.example/rke2/install.sh",
+    "RKE2_ARTIFACTS": "https://mirror.example/rke2/v1.35.7+rke2r1", "RKE2_SHA256": "", "RKE2_ROLE": "server",
+    "RKE2_TOKEN": "0", "RKE2_CIS": "0", "RKE2_GPU": "1",
+}  # fmt: skip
+
+
+@pytest.fixture
+def rke2_machine(real_stages: AMachine) -> AMachine:
+    packages(real_stages)
+    for name in ("sysctl", "useradd", "journalctl"):
+        real_stages.program(name, "")
+    real_stages.program("getent", "exit 2")
+    real_stages.program("systemctl", RKE2_SYSTEMCTL)
+    real_stages.program("curl", CURL)
+    web(real_stages, "mirror.example/rke2/install.sh", INSTALL_RKE2.encode())
+    release(real_stages, "mirror.example/rke2/v1.35.7+rke2r1")
+    return real_stages
+
+
+def release(machine: AMachine, address: str) -> None:
+    web(machine, f"{address}/rke2.linux-amd64.tar.gz", TARBALL)
+    web(machine, f"{address}/sha256sum-amd64.txt", f"{TARBALL_SHA256}  rke2.linux-amd64.tar.gz\n".encode())
+
+
+def test_rke2_is_installed_by_version_started_and_waited_for(rke2_machine: AMachine) -> None:
+    code, last, ended = run(rke2_machine, "rke2", **RKE2)
+    assert (code, last) == (0, "done RKE2 v1.35.7+rke2r1 server is ready"), ended.stderr
+    assert rke2_machine.calls("install") == ["install v1.35.7+rke2r1 server tar"]
+    assert rke2_machine.calls("systemctl enable") == ["systemctl enable rke2-server.service"]
+    assert rke2_machine.calls("systemctl start") == ["systemctl start rke2-server.service"]
+    assert not (rke2_machine.root / "var/lib/mig-k8s/rke2").exists()  # the tarball does not stay on the disk
+
+
+def test_an_rke2_that_runs_as_wanted_is_neither_downloaded_nor_restarted(rke2_machine: AMachine) -> None:
+    run(rke2_machine, "rke2", **RKE2)
+    rke2_machine.forget_calls()
+    assert run(rke2_machine, "rke2", **RKE2)[1] == "unchanged RKE2 v1.35.7+rke2r1 server is ready"
+    assert rke2_machine.calls("curl") + rke2_machine.calls("systemctl restart") == []
+
+
+def test_without_a_mirror_the_releases_own_files_are_taken(rke2_machine: AMachine) -> None:
+    release(rke2_machine, "github.com/rancher/rke2/releases/download/v1.35.7%2Brke2r1")
+    assert run(rke2_machine, "rke2", **{**RKE2, "RKE2_ARTIFACTS": ""})[0] == 0
+
+
+def test_a_tarball_with_another_checksum_is_not_installed(rke2_machine: AMachine) -> None:
+    web(rke2_machine, "mirror.example/rke2/v1.35.7+rke2r1/rke2.linux-amd64.tar.gz", b"damaged")
+    code, last, _ = run(rke2_machine, "rke2", **RKE2)
+    assert code == 1
+    assert "has checksum" in last
+    assert "nothing was installed." in last
+    assert rke2_machine.calls("install") == []
+
+
+def test_the_checksum_of_the_stack_file_wins_over_the_releases_own(rke2_machine: AMachine) -> None:
+    code, last, _ = run(rke2_machine, "rke2", **{**RKE2, "RKE2_SHA256": "0" * 64})
+    assert code == 1
+    assert f"has checksum {TARBALL_SHA256}" in last
+    assert "0" * 64 in last
+    web(rke2_machine, "mirror.example/rke2/v1.35.7+rke2r1/sha256sum-amd64.txt", b"0000  rke2.linux-amd64.tar.gz\n")
+    assert run(rke2_machine, "rke2", **{**RKE2, "RKE2_SHA256": TARBALL_SHA256})[0] == 0
+
+
+def test_a_version_that_does_not_exist_is_named(rke2_machine: AMachine) -> None:
+    code, last, _ = run(
+        rke2_machine, "rke2", **{**RKE2, "RKE2_ARTIFACTS": "https://mirror.example/rke2/v1.99.0+rke2r1"}
+    )
+    assert code == 1
+    assert last == (
+        "failed cannot download https://mirror.example/rke2/v1.99.0+rke2r1/rke2.linux-amd64.tar.gz: "
+        "curl: (22) The requested URL returned error: 404. Does version v1.35.7+rke2r1 exist, is the way out open, "
+        "is there room? The next run tries again."
+    )
+
+
+def test_a_disk_that_is_full_is_named_and_not_written_to_again(rke2_machine: AMachine) -> None:
+    rke2_machine.program("curl", 'echo "curl: (23) Failure writing output to destination" >&2; exit 23')
+    rke2_machine.program("df", "echo Avail Mounted on; echo 1.2M /")
+    code, last, _ = run(rke2_machine, "rke2", **RKE2)
+    assert code == 1
+    assert last == (
+        "failed cannot download https://mirror.example/rke2/install.sh: curl: (23) Failure writing output to "
+        "destination (1.2M left on /). Is the way out open?"
+    )
+    assert len(rke2_machine.calls("curl")) == 1
+
+
+def test_a_changed_configuration_restarts_rke2_once(rke2_machine: AMachine) -> None:
+    run(rke2_machine, "rke2", **RKE2)
+    rke2_machine.write("etc/rancher/rke2/config.yaml", "cni: canal\n", 0o600)
+    assert run(rke2_machine, "rke2", **RKE2)[1] == "done RKE2 v1.35.7+rke2r1 server is ready"
+    assert rke2_machine.calls("systemctl restart") == ["systemctl restart rke2-server.service"]
+    run(rke2_machine, "rke2", **RKE2)
+    assert len(rke2_machine.calls("systemctl restart")) == 1
+
+
+def test_another_version_is_installed_over_a_running_one_and_restarted(rke2_machine: AMachine) -> None:
+    run(rke2_machine, "rke2", **RKE2)
+    release(rke2_machine, "mirror.example/rke2/v1.35.8+rke2r1")
+    newer = {"RKE2_VERSION": "v1.35.8+rke2r1", "RKE2_ARTIFACTS": "https://mirror.example/rke2/v1.35.8+rke2r1"}
+    assert run(rke2_machine, "rke2", **{**RKE2, **newer})[1] == "done RKE2 v1.35.8+rke2r1 server is ready"
+    assert rke2_machine.calls("systemctl restart") == ["systemctl restart rke2-server.service"]
+
+
+CONTAINERD = "var/lib/rancher/rke2/agent/etc/containerd/config.toml"
+
+
+def test_an_rke2_that_started_before_the_toolkit_is_restarted(rke2_machine: AMachine) -> None:
+    run(rke2_machine, "rke2", **RKE2)
+    rke2_machine.write("usr/bin/nvidia-container-runtime", "", 0o755)
+    path = rke2_machine.write(CONTAINERD, "[plugins]\n")
+    rke2_machine.program(
+        "systemctl", RKE2_SYSTEMCTL.replace("start|restart)", f'restart) echo nvidia >"{path}";; start)')
+    )
+    _, last, ended = run(rke2_machine, "rke2", **RKE2)
+    assert last == "done RKE2 v1.35.7+rke2r1 server is ready"
+    assert ended.stdout.splitlines()[0] == (
+        "progress restarting rke2-server.service: it started before the toolkit, its containerd has no nvidia runtime"
+    )
+    assert rke2_machine.calls("systemctl restart") == ["systemctl restart rke2-server.service"]
+    assert run(rke2_machine, "rke2", **RKE2)[1] == "unchanged RKE2 v1.35.7+rke2r1 server is ready"
+
+
+def test_a_containerd_without_nvidia_runtime_after_the_restart_is_a_failure(rke2_machine: AMachine) -> None:
+    rke2_machine.write("usr/bin/nvidia-container-runtime", "", 0o755)
+    rke2_machine.write(CONTAINERD, "[plugins]\n")
+    code, last, _ = run(rke2_machine, "rke2", **RKE2)
+    assert code == 1
+    assert "its containerd has no nvidia runtime" in last
+    assert run(rke2_machine, "rke2", **{**RKE2, "RKE2_GPU": "0"})[0] == 0
+
+
+def test_an_rke2_that_does_not_become_ready_fails_with_its_state(rke2_machine: AMachine) -> None:
+    (rke2_machine.state / "broken").touch()
+    code, last, _ = run(rke2_machine, "rke2", **RKE2)
+    assert code == 1
+    assert last == (
+        "failed rke2-server.service is activating after systemctl start (status 1, limit 1200 s); "
+        "journalctl -u rke2-server.service tells why"
+    )
+
+
+def test_a_token_that_comes_over_ssh_is_waited_for(rke2_machine: AMachine) -> None:
+    rke2_machine.program("sleep", 'echo secret >"$MIG_K8S_ROOT/etc/rancher/rke2/token"')
+    code, _, ended = run(rke2_machine, "rke2", **{**RKE2, "RKE2_TOKEN": "1", "RKE2_ROLE": "agent"})
+    assert code == 0
+    assert "progress waiting for the token, which comes over SSH" in ended.stdout
+    assert "secret" not in ended.stdout + ended.stderr
+    assert rke2_machine.calls("systemctl start") == ["systemctl start rke2-agent.service"]
+
+
+def test_a_machine_that_is_replaced_has_the_node_password_of_the_one_before(rke2_machine: AMachine) -> None:
+    rke2_machine.program("hostname", "echo gpu-1")
+    rke2_machine.write("etc/rancher/rke2/token", "secret\n", 0o600)
+    _, _, ended = run(rke2_machine, "rke2", **{**RKE2, "RKE2_TOKEN": "1"})
+    password = rke2_machine.root / "etc/rancher/node/password"
+    assert password.stat().st_mode & 0o777 == 0o600
+    # echo -e 'gpu-1\nsecret' | sha256sum
+    assert password.read_text() == "a1afc29c2103b6c39234eb9d0d1daea02d4a6823c31351cc97e755bc112d2052\n"
+    assert password.read_text().strip() not in ended.stdout + ended.stderr
+
+
+def test_a_node_password_that_is_there_and_a_machine_without_others_are_left_to_rke2(rke2_machine: AMachine) -> None:
+    password = rke2_machine.root / "etc/rancher/node/password"
+    run(rke2_machine, "rke2", **RKE2)
+    assert not password.exists()
+    rke2_machine.write("etc/rancher/rke2/token", "secret\n", 0o600)
+    rke2_machine.write("etc/rancher/node/password", "made by RKE2\n", 0o600)
+    run(rke2_machine, "rke2", **{**RKE2, "RKE2_TOKEN": "1"})
+    assert password.read_text() == "made by RKE2\n"
+
+
+def test_the_cis_profile_has_its_user_and_kernel_settings_before_the_first_start(rke2_machine: AMachine) -> None:
+    assert run(rke2_machine, "rke2", **{**RKE2, "RKE2_CIS": "1"})[0] == 0
+    order = [
+        call.split()[0] for call in rke2_machine.calls() if call.startswith(("useradd", "sysctl", "systemctl start"))
+    ]
+    assert order == ["sysctl", "useradd", "sysctl", "systemctl"]
+    assert rke2_machine.read("etc/sysctl.d/60-rke2-cis.conf") == "vm.panic_on_oom=0\n"
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_gpu_clients_that_a_killed_change_left_paused_are_started_again_by_this_release(
+    rke2_machine: AMachine, status: int
+) -> None:
+    rke2_machine.write("var/lib/mig-k8s/paused", "{}")
+    rke2_machine.write("usr/bin/python3", f'#!/bin/sh\necho "$*" >>"$STATE/asked"; exit {status}\n', 0o755)
+    code, last, ended = run(rke2_machine, "rke2", **RKE2)
+    assert (code, last) == (0, "done RKE2 v1.35.7+rke2r1 server is ready")
+    assert (rke2_machine.state / "asked").read_text(encoding="utf-8") == f"-I -B {CLOUD_INIT} start-clients\n"
+    assert ("progress paused GPU clients cannot be started again yet" in ended.stdout) == (status == 1)
