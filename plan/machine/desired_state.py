@@ -6,12 +6,12 @@ from plan.machine.node import NodePlan
 
 def desired_state(node: NodePlan) -> DesiredState:
     """What the machine shall be. Nothing in it depends on the cloud or is secret."""
-    driver, rke2, sources = node.driver, node.rke2, node.sources
+    driver, toolkit, rke2, sources = node.driver, node.toolkit, node.rke2, node.sources
     return DesiredState(
         node=Node(node.name),
         apt=Apt(sources.ubuntu_apt),
-        driver=driver and Driver(driver.source, driver.branch, driver.open_kernel_modules),
-        toolkit=node.toolkit and Toolkit(node.toolkit.version, sources.toolkit_apt),
+        driver=None if driver is None else Driver(driver.source, driver.branch, driver.open_kernel_modules),
+        toolkit=None if toolkit is None else Toolkit(toolkit.version, sources.toolkit_apt),
         mig=_mig(node),
         rke2=Rke2(
             version=rke2.version,
