@@ -6,35 +6,13 @@ The table is how device plugin and GPU Feature Discovery v0.20 behave per strate
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from machine.documents.expectations import ExpectedDevice, ExpectedNode
 from plan.catalogue import Profile
 from plan.layout import Layout
 from plan.node import NodePlan
 
 WHOLE_GPU = "nvidia.com/gpu"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExpectedDevice:
-    """A device that one pod must get: a MIG device of `profile`, or a whole GPU (None)."""
-
-    pod: str
-    resource: str
-    profile: str | None
-    compute: bool
-    """Whether CUDA can run on it: a GPU in MIG mode without instances is visible but computes nothing."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExpectedNode:
-    """What the API server must say of one node."""
-
-    name: str
-    allocatable: dict[str, int]
-    absent: tuple[str, ...]
-    labels: dict[str, str]
-    devices: tuple[ExpectedDevice, ...]
 
 
 def expected_nodes(nodes: Iterable[NodePlan], strategy: str) -> tuple[ExpectedNode, ...]:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+from machine.documents.expectations import ExpectedNode
 from plan.catalogue import vm_sizes
-from plan.expectations import ExpectedNode, expected_nodes
+from plan.expectations import expected_nodes
 from plan.layout import GpuLayout, Layout
 from plan.mig_manager import mig_parted_config
 from plan.node import NodePlan

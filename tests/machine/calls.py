@@ -19,6 +19,7 @@ from machine.host.errors import MachineError
 from machine.host.signals import Interrupted
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes import commands as kubernetes_commands
+from machine.verification import command as verification_command
 
 DRIVER = Path(__file__).resolve().parent / "driver.py"
 
@@ -42,6 +43,7 @@ def command_line(machine: ThisMachine, words: list[str]) -> int:
     subparsers = parser.add_subparsers(required=True)
     gpu_commands.add_parser(subparsers)
     kubernetes_commands.add_parser(subparsers)
+    verification_command.add_parser(subparsers)
     try:
         arguments = parser.parse_args(words)
         return int(arguments.run(machine, arguments))
