@@ -7,7 +7,7 @@ from machine.documents.gpu_report import GpuOutcome, SeenInstance
 from machine.documents.layout import GpuLayout
 from machine.gpu import change as changes
 from machine.gpu.change import difference
-from machine.gpu.instances import Shape, read_gpu
+from machine.gpu.instances import Gpu, Shape, read_gpu, read_mode, with_uuids
 from machine.gpu.nvidia_smi import NvidiaSmi
 from machine.gpu.profiles import check_places, read_profiles
 from machine.host import signals
@@ -25,7 +25,7 @@ class Device:
         reboot.
         """
         self.smi, self.index, self.mode, self.only_mode = smi, layout.index, layout.mode, only_mode
-        self.before = read_gpu(smi, self.index)
+        self.before = with_uuids(smi, self.index, read_gpu(smi, self.index))
         keeps = only_mode and self.mode
         self.wanted: Shape = self.before.shape() if keeps else dict.fromkeys(layout.instances)
         # A GPU that keeps what it has, or has nothing, need not tell its profiles.
@@ -78,7 +78,7 @@ class Device:
             if self.before.current:
                 self._set_mode(mode=True)
             self._reach(self.before.shape())
-            if read_gpu(self.smi, self.index).pending != self.before.pending:
+            if read_mode(self.smi, self.index)[1] != self.before.pending:
                 self._run(changes.mode_command(self.index, mode=self.before.pending))
             after = read_gpu(self.smi, self.index)
             is_restored = after.shape() == self.before.shape() and after.pending == self.before.pending
@@ -95,7 +95,7 @@ class Device:
     def read_back(self) -> None:
         """Read the GPU a last time, for the report."""
         try:
-            gpu = read_gpu(self.smi, self.index)
+            gpu = with_uuids(self.smi, self.index, read_gpu(self.smi, self.index))
         except GpuError as error:
             self.fail(str(error))
             return
@@ -115,16 +115,15 @@ class Device:
         self._said.append(one_line(self.smi.say(*command)))
 
     def _set_mode(self, *, mode: bool) -> None:
-        gpu = read_gpu(self.smi, self.index)
-        if (gpu.current, gpu.pending) == (mode, mode):
+        if read_mode(self.smi, self.index) == (mode, mode):
             return
         word = "on" if mode else "off"
         say(f"turns MIG mode of GPU {self.index} {word}")
         self._run(changes.mode_command(self.index, mode=mode))
-        gpu = read_gpu(self.smi, self.index)
-        if gpu.pending != mode:
+        current, pending = read_mode(self.smi, self.index)
+        if pending != mode:
             raise GpuError(f"MIG mode does not turn {word}; nvidia-smi said: {self._said[-1]}")
-        if gpu.current == mode:
+        if current == mode:
             return
         if not self.only_mode:
             raise GpuError(f"MIG mode {word} needs a reboot here: `pulumi up` does it, a change of the layout never")
@@ -132,32 +131,42 @@ class Device:
 
     def _reach(self, wanted: Shape) -> None:
         """Bring the instances to a shape. Raises GpuError when they are not there afterwards."""
-        change = difference(read_gpu(self.smi, self.index), wanted, self.profiles)
+        gpu = read_gpu(self.smi, self.index)
+        change = difference(gpu, wanted, self.profiles)
         if change.is_empty:
             return
         said = len(self._said)
-        for command in changes.removal(self.index, change):
-            self._run(command)
-        left = {instance.id for instance in read_gpu(self.smi, self.index).instances}
-        if stuck := [str(instance.place) for instance in change.remove if instance.id in left]:
-            words = "; ".join(self._said[said:])
-            raise GpuError(f"{', '.join(stuck)} cannot be removed; nvidia-smi said: {words}")
-        self._create(wanted)
-        seen = read_gpu(self.smi, self.index)
-        if seen.shape() != wanted or len(seen.instances) != len(wanted):
-            there = [
-                f"{i.place}{'' if i.computes is None else ' without its compute instance'}" for i in seen.instances
-            ]
+        if commands := changes.removal(self.index, change):
+            for command in commands:
+                self._run(command)
+            gpu = read_gpu(self.smi, self.index)
+            left = {instance.id for instance in gpu.instances}
+            if stuck := [str(instance.place) for instance in change.remove if instance.id in left]:
+                words = "; ".join(self._said[said:])
+                raise GpuError(f"{', '.join(stuck)} cannot be removed; nvidia-smi said: {words}")
+        if self._create(gpu, wanted):
+            gpu = read_gpu(self.smi, self.index)
+        if self._complete(gpu, wanted):
+            gpu = read_gpu(self.smi, self.index)
+        if gpu.shape() != wanted or len(gpu.instances) != len(wanted):
+            there = [f"{i.place}{'' if i.computes is None else ' without its compute instance'}" for i in gpu.instances]
             words = "; ".join(self._said[said:])
             raise GpuError(f"it shows {', '.join(there) or 'no instances'} afterwards; nvidia-smi said: {words}")
 
-    def _create(self, wanted: Shape) -> None:
-        """Make what is missing. Other compute instances than full ones are only made again, for somebody else."""
-        missing = difference(read_gpu(self.smi, self.index), wanted, self.profiles).create
+    def _create(self, gpu: Gpu, wanted: Shape) -> bool:
+        """Make the GPU instances that are missing; whether there was anything to do."""
+        missing = difference(gpu, wanted, self.profiles).create
         for full in (True, False):
             if places := [place for place in missing if (wanted[place] is None) == full]:
                 self._run(changes.creation(self.index, places, self.profiles, full=full))
-        for instance in read_gpu(self.smi, self.index).instances:
-            computes = wanted.get(instance.place, ())
-            if instance.computes == () and computes != ():
-                self._run(changes.compute_creation(self.index, instance, computes))
+        return bool(missing)
+
+    def _complete(self, gpu: Gpu, wanted: Shape) -> bool:
+        """Make the compute instances of those that have none; whether there was anything to do.
+
+        Others than those of full size are only made again, for somebody else.
+        """
+        empty = [i for i in gpu.instances if i.computes == () and wanted.get(i.place, ()) != ()]
+        for instance in empty:
+            self._run(changes.compute_creation(self.index, instance, wanted[instance.place]))
+        return bool(empty)

@@ -1,9 +1,9 @@
 """The state of a GPU: its MIG mode and its GPU instances with their compute instances, as it tells them itself."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from machine.documents.layout import Place
-from machine.gpu.nvidia_smi import NvidiaSmi
+from machine.gpu.nvidia_smi import MigMode, NvidiaSmi
 from machine.host.errors import GpuError
 
 Shape = dict[Place, "tuple[int, ...] | None"]
@@ -18,7 +18,7 @@ class Instance:
     place: Place
     computes: tuple[int, ...] | None
     uuids: tuple[str, ...] = field(default=(), compare=False)
-    """Of its MIG devices."""
+    """Of its MIG devices, where they were asked for."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,30 @@ class Gpu:
         return {instance.place: instance.computes for instance in self.instances}
 
 
+def read_mode(smi: NvidiaSmi, index: int) -> tuple[bool, bool]:
+    """MIG mode of a GPU, current and pending. Raises GpuError when it does not tell, or cannot be divided."""
+    return _switches(index, smi.mode(index))
+
+
 def read_gpu(smi: NvidiaSmi, index: int) -> Gpu:
-    """The state of a GPU. Raises GpuError when it does not tell."""
+    """The state of a GPU, without UUIDs of its devices. Raises GpuError when it does not tell."""
     mode = smi.mode(index)
+    current, pending = _switches(index, mode)
+    return Gpu(mode.uuid, current, pending, _read_instances(smi, index) if current else ())
+
+
+def with_uuids(smi: NvidiaSmi, index: int, gpu: Gpu) -> Gpu:
+    """The same state with the UUIDs of the MIG devices, which takes two more questions. Raises GpuError."""
+    if not gpu.instances:
+        return gpu
+    uuids = _read_uuids(smi, index)
+    return replace(gpu, instances=tuple(replace(i, uuids=uuids.get(i.id, ())) for i in gpu.instances))
+
+
+def _switches(index: int, mode: MigMode) -> tuple[bool, bool]:
     if {mode.current, mode.pending} - {"Enabled", "Disabled"}:
         raise GpuError(f"GPU {index} has no MIG mode ({mode.current}): it cannot be divided")
-    is_on = mode.current == "Enabled"
-    return Gpu(mode.uuid, is_on, mode.pending == "Enabled", _read_instances(smi, index) if is_on else ())
+    return mode.current == "Enabled", mode.pending == "Enabled"
 
 
 def _read_instances(smi: NvidiaSmi, index: int) -> tuple[Instance, ...]:
@@ -49,7 +66,6 @@ def _read_instances(smi: NvidiaSmi, index: int) -> tuple[Instance, ...]:
     computes: dict[int, list[tuple[str, int]]] = {}
     for _, instance, _, name, number, *_ in smi.table(index, "-lci"):
         computes.setdefault(int(instance), []).append((name, int(number)))
-    uuids = _read_uuids(smi, index) if computes else {}
     instances = []
     for _, _, name, _, number, placement in smi.table(index, "-lgi"):
         inside = computes.get(int(number), [])
@@ -57,14 +73,14 @@ def _read_instances(smi: NvidiaSmi, index: int) -> tuple[Instance, ...]:
         is_full = [compute for compute, _ in inside] == [name]
         place = Place(name, int(placement.split(":")[0]))
         shape = None if is_full else tuple(sorted(number for _, number in inside))
-        instances.append(Instance(int(number), place, shape, tuple(uuids.get(int(number), ()))))
+        instances.append(Instance(int(number), place, shape))
     return tuple(sorted(instances, key=lambda instance: (instance.place.start, instance.id)))
 
 
-def _read_uuids(smi: NvidiaSmi, index: int) -> dict[int, list[str]]:
+def _read_uuids(smi: NvidiaSmi, index: int) -> dict[int, tuple[str, ...]]:
     """GPU instance id -> UUIDs of its MIG devices: one listing has the UUIDs, another says which device is which."""
     devices = {device.number: device.uuid for gpu in smi.listed() if gpu.index == index for device in gpu.devices}
     return {
-        instance: [devices[number] for number in numbers if number in devices]
+        instance: tuple(devices[number] for number in numbers if number in devices)
         for instance, numbers in smi.device_numbers(index).items()
     }

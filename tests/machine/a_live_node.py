@@ -14,6 +14,29 @@ RUNNING = dict.fromkeys(DAEMONS, "true")
 CHECKPOINT = "var/lib/kubelet/device-plugins/kubelet_internal_checkpoint"
 
 
+_SEVEN: dict[str, tuple[str, str, str, list[str]]] = {}
+"""By the GPUs' hardware: their state and InfoROM with seven devices, the remembered layout, the devices' UUIDs."""
+
+
+def _make_seven(gpus: Gpus) -> list[str]:
+    """Seven devices on the first GPU, as `apply` makes them; what it leaves behind is kept for the next test."""
+    hardware = (gpus.hardware / "gpus.json").read_text(encoding="utf-8")
+    files = [
+        gpus.volatile / "state.json",
+        gpus.hardware / "inforom.json",
+        gpus.machine.path("/etc/mig-k8s/layout.json"),
+    ]
+    if hardware not in _SEVEN:
+        gpus.enable()
+        report = call(gpus.machine, "apply", stdin=layout(SEVEN)).report
+        uuids = [instance.uuids[0] for instance in report.gpus[0].instances]
+        state, inforom, remembered = (path.read_text(encoding="utf-8") for path in files)
+        _SEVEN[hardware] = state, inforom, remembered, uuids
+    for path, text in zip(files, _SEVEN[hardware], strict=False):
+        path.write_text(text, encoding="utf-8")
+    return list(_SEVEN[hardware][3])
+
+
 class LiveNode:
     """An A100 with seven devices, or undivided GPUs, on a node with the GPU Operator."""
 
@@ -23,9 +46,7 @@ class LiveNode:
         self.api: KubernetesApi = self.machine.api
         self.uuids = gpus.uuids
         if divided:
-            gpus.enable()
-            report = call(self.machine, "apply", stdin=layout(SEVEN)).report
-            self.uuids = [instance.uuids[0] for instance in report.gpus[0].instances]
+            self.uuids = _make_seven(gpus)
         self.machine.join(role)
         self.api.change(nodes=[node(NAME, FIRST_BOOT, {}, {**RUNNING, "other": "true"})])
         self.mark = self.machine.path("/var/lib/mig-k8s/paused")

@@ -3,7 +3,6 @@
 `AMachine` is the ThisMachine that the code under test gets. What it runs is really run, but kubectl and systemctl.
 """
 
-import dataclasses
 import json
 import os
 import stat
@@ -11,7 +10,7 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from kubernetes_api import KubernetesApi
 
@@ -133,12 +132,13 @@ class AMachine(ThisMachine):
     """Programs that are answered in process, by their name; a program of the test's own takes its place."""
 
     @classmethod
-    def below(cls, folder: Path, **environment: str) -> "AMachine":
+    def below(cls, folder: Path, **environment: str) -> Self:
         """A machine that has booted and been told what to be; without GPUs and without Kubernetes."""
         for name in ("root", "programs", "state"):
             (folder / name).mkdir(exist_ok=True)
         path = f"{folder / 'programs'}:{os.environ['PATH']}"
-        made = cls(folder / "root", {"PATH": path, "STATE": str(folder / "state"), **environment}, FakeClock(), folder)
+        variables = {"PATH": path, "STATE": str(folder / "state"), **environment}
+        made = cls(root=folder / "root", environment=variables, folder=folder)
         if not made.path("/proc/sys/kernel/random/boot_id").exists():
             made.boot(FIRST_BOOT)
             made.desire()
@@ -210,7 +210,3 @@ class AMachine(ThisMachine):
         kubeconfig = {"server": "etc/rancher/rke2/rke2.yaml", "agent": "var/lib/rancher/rke2/agent/kubelet.kubeconfig"}
         self.write(kubeconfig[role], "apiVersion: v1\n", 0o600)
         self.systemd.set(active=[*self.systemd.active, f"rke2-{role}.service"])
-
-    def again(self) -> "AMachine":
-        """The same machine as another process sees it."""
-        return dataclasses.replace(self, clock=FakeClock())

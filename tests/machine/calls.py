@@ -69,9 +69,9 @@ def call(machine: ThisMachine, *words: str, stdin: str = "") -> Called:
     return Called(status, out.getvalue(), errors.getvalue())
 
 
-def call_process(machine: AMachine, *words: str, stdin: str = "", deadly: dict[str, Any] | None = None) -> Called:
-    """Call it in a process of its own, which is hit by a signal at a certain run of a program; see driver.py."""
-    spec = {"folder": str(machine.folder), "environment": machine.environment, "deadly": deadly or {}}
+def call_process(machine: AMachine, *words: str, stdin: str = "", fate: dict[str, Any] | None = None) -> Called:
+    """Call it in a process of its own, which may get a signal at a certain run of a program: see MortalMachine."""
+    spec = {"folder": str(machine.folder), "environment": machine.environment, "fate": fate or {}}
     path = machine.state / "driver.json"
     path.write_text(json.dumps(spec), encoding="utf-8")
     command = [sys.executable, "-I", str(DRIVER), str(path), *words]

@@ -31,7 +31,13 @@ class Gpus:
         self.hardware.mkdir()
         for name in ("nvidia-smi", "load-driver"):
             (machine.programs / name).symlink_to(program)
-        machine.environment.update(GPU_HARDWARE=str(self.hardware), GPU_VOLATILE=str(self.volatile), GPU_PRIVILEGED="1")
+        machine.environment.update(
+            GPU_HARDWARE=str(self.hardware),
+            GPU_VOLATILE=str(self.volatile),
+            GPU_PRIVILEGED="1",
+            GOMAXPROCS="1",  # it is started thousands of times, for milliseconds
+            GOGC="off",
+        )
         self.uuids = [f"GPU-{index}0000000-0000-0000-0000-000000000000" for index, _ in enumerate(models)]
         cards = [
             {"index": index, "model": model, "uuid": self.uuids[index], "pci_bus_id": f"0000000{index + 1}:00:00.0"}

@@ -113,7 +113,7 @@ class KubernetesApi:
                 return ended
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            objects = self.objects()
+            before, objects = self.objects(), self.objects()
             if objects["away"]:
                 said = (
                     "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?"
@@ -126,7 +126,8 @@ class KubernetesApi:
             except ApiError as error:
                 details = error.details if "-v=8" in words else ""
                 return Ended(command, 1, "", f"{details}{error}\n")
-            self.save(objects)
+            if objects != before:
+                self.save(objects)
             return Ended(command, 0, said, "")
 
 

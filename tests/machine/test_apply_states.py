@@ -1,24 +1,19 @@
-"""mig-apply from any state to any layout, with faults, foreign instances and reboots in between.
+"""`apply` from any state to any layout, with faults, kills, foreign instances and reboots in between.
 
-The truth is the state the sandbox's GPU keeps for itself, not what mig-apply reports.
+The truth is the state the sandbox's GPU keeps for itself, not what `apply` reports.
 """
 
-import argparse
 import contextlib
-import io
-import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import pytest
-from gpu_on_machine import PROFILE_NAMES, Gpus, layout, layout_json
+from calls import Called, call
+from gpus import PROFILE_NAMES, Gpus, gpu_layout, layout
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
-from script_in_process import loaded
-from scripted_machine import Machine
+from mortal_machine import MortalMachine, PowerCut
 
 # NVIDIA's table for GPUs with eight memory slices: profile, memory slices, compute slices, starts, at most.
 TABLE = (
@@ -61,30 +56,19 @@ class Applying(RuleBasedStateMachine):
         super().__init__()
         self.stack = contextlib.ExitStack()
         folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
-        self.machine = Machine(folder)
-        self.machine.program("systemctl", "echo inactive; exit 3")
+        self.machine = MortalMachine.below(folder)
         self.remembered: list[str] | None = None
-        self.patch = self.stack.enter_context(pytest.MonkeyPatch.context())
 
     @initialize(model=st.sampled_from(["A100-80GB", "H100-80GB"]))
     def plug(self, model: str) -> None:
         self.gpus = Gpus(self.machine, self.program, (model,))
-        for name, value in self.machine.environment.items():
-            self.patch.setitem(os.environ, name, value)
-        self.script = loaded(self.machine.root / "usr/local/sbin/mig-apply")
         self.gpus.enable()
 
     def teardown(self) -> None:
         self.stack.close()
 
-    def run(self, *, boot: bool = False, wanted: list[str] | None = None) -> tuple[int, dict[str, Any]]:
-        path = self.machine.root / "wanted.json"
-        path.write_text(layout_json(layout(*(wanted or []))), encoding="utf-8")
-        arguments = argparse.Namespace(boot=boot, layout=str(path), modes=None, dry_run=False, drain=False)
-        out = io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-            code = self.script.run(arguments)
-        return code, json.loads(out.getvalue())
+    def apply(self, wanted: list[str]) -> Called:
+        return call(self.machine, "apply", "--json", stdin=layout(gpu_layout(*wanted)))
 
     def identities(self) -> dict[str, tuple[int, tuple[tuple[int, int], ...]]]:
         """Place -> GPU instance id and compute instances: what a MIG device's UUID hangs on."""
@@ -103,8 +87,8 @@ class Applying(RuleBasedStateMachine):
     @rule(wanted=LAYOUTS)
     def a_layout_is_reached_and_what_can_stay_stays(self, wanted: list[str]) -> None:
         before = self.identities()
-        code, report = self.run(wanted=wanted)
-        assert code == 0, report
+        ended = self.apply(wanted)
+        assert ended.status == 0, ended.stderr
         after = self.identities()
         assert sorted(after) == sorted(wanted)
         for place, (number, computes) in after.items():
@@ -112,32 +96,32 @@ class Applying(RuleBasedStateMachine):
             if place in before:
                 assert before[place][0] == number
         self.remembered = wanted
-        code, report = self.run(wanted=wanted)
-        assert (code, report["changed"], report["gpus"][0]["commands"]) == (0, False, [])
+        again = self.apply(wanted)
+        assert (again.status, again.report.changed, again.report.gpus[0].commands) == (0, False, ())
         assert self.identities() == after
 
     @rule(wanted=LAYOUTS, k=st.integers(min_value=1, max_value=4))
     def a_creation_fails_and_the_gpu_is_as_it_was_or_right(self, wanted: list[str], k: int) -> None:
         before = self.identities()
         self.gpus.faults(cgi_fails_at=k)
-        code, _ = self.run(wanted=wanted)
+        status = self.apply(wanted).status
         self.gpus.faults()
-        self.judge(code, before, wanted)
+        self.judge(status, before, wanted)
 
     @rule(wanted=LAYOUTS, which=st.integers(min_value=0, max_value=6))
     def a_device_is_busy_and_the_gpu_is_as_it_was_or_right(self, wanted: list[str], which: int) -> None:
         before = self.identities()
-        uuids = [line.split("UUID: ")[1].rstrip(")") for line in self.gpus.smi("-L").splitlines() if "MIG-" in line]
+        uuids = self.gpus.uuids_of_devices()
         if not uuids:
             return
         self.gpus.faults(busy=[uuids[which % len(uuids)]])
-        code, _ = self.run(wanted=wanted)
+        status = self.apply(wanted).status
         self.gpus.faults()
-        self.judge(code, before, wanted)
+        self.judge(status, before, wanted)
 
-    def judge(self, code: int, before: dict[str, Any], wanted: list[str]) -> None:
+    def judge(self, status: int, before: dict[str, Any], wanted: list[str]) -> None:
         after = self.identities()
-        if code == 0:
+        if status == 0:
             assert sorted(after) == sorted(wanted)
             self.remembered = wanted
             return
@@ -150,8 +134,29 @@ class Applying(RuleBasedStateMachine):
     @rule(wanted=LAYOUTS, wrong=st.sampled_from(["3g.40gb:1", "9g.90gb:0", "7g.80gb:4"]))
     def a_layout_that_does_not_fit_touches_nothing(self, wanted: list[str], wrong: str) -> None:
         before = self.identities()
-        assert self.run(wanted=[*wanted, wrong])[0] == 1
+        assert self.apply([*wanted, wrong]).status == 1
         assert self.identities() == before
+
+    @rule(wanted=LAYOUTS, at=st.integers(min_value=1, max_value=25), when=st.sampled_from(["before", "after"]))
+    def it_is_killed_anywhere_and_the_next_run_goes_on(self, wanted: list[str], at: int, when: str) -> None:
+        self.machine.doom("power cut", at=at, when=when)
+        with contextlib.suppress(PowerCut):
+            if self.apply(wanted).status == 0:
+                self.remembered = wanted
+        self.machine.revive()
+        self.a_layout_is_reached_and_what_can_stay_stays(wanted)
+
+    @rule(wanted=LAYOUTS, at=st.integers(min_value=1, max_value=25), when=st.sampled_from(["before", "after"]))
+    def it_is_interrupted_anywhere_and_the_gpu_is_as_it_was_or_right(
+        self, wanted: list[str], at: int, when: str
+    ) -> None:
+        before = self.identities()
+        self.machine.doom("interrupted", at=at, when=when, matching="nvidia-smi")
+        status = self.apply(wanted).status
+        self.machine.revive()
+        if status != 0 and sorted(self.identities()) == sorted(wanted):
+            return  # it was interrupted behind the change, before it was remembered
+        self.judge(status, before, wanted)
 
     @rule(place=st.sampled_from(PLACES), inside=st.sampled_from(["-C", "", "0"]))
     def somebody_makes_an_instance(self, place: tuple[str, int, int, int, int], inside: str) -> None:
@@ -171,7 +176,7 @@ class Applying(RuleBasedStateMachine):
     def a_reboot_ends_with_the_remembered_layout(self) -> None:
         self.gpus.reboot()
         assert self.gpus.places() == []
-        assert self.run(boot=True)[0] == 0
+        assert call(self.machine, "boot").status == 0
         if self.remembered is None:
             self.gpus.enable()
         assert sorted(self.identities()) == sorted(self.remembered or [])

@@ -20,15 +20,9 @@ def live(gpus: Callable[..., Gpus]) -> LiveNode:
 
 
 def kill_before_start(live: LiveNode) -> None:
-    """A run that changes the GPU and is killed before it starts the clients again: at the last call of kubectl."""
-    calls = len(live.api.calls())
-    rehearsal = call_process(live.machine, "apply", stdin=layout(FOUR_STAY))
-    assert rehearsal.status == 0, rehearsal.stderr
-    last = len(live.api.calls()) - calls
-    assert live.api.calls()[-1].endswith("=true")
-    assert call_process(live.machine, "apply", stdin=layout(SEVEN)).status == 0
-    deadly = {"program": "kubectl", "at": last, "when": "before", "signal": "SIGKILL"}
-    assert call_process(live.machine, "apply", stdin=layout(FOUR_STAY), deadly=deadly).status == -9
+    """A run that changes the GPU and is killed before it starts the clients again."""
+    fate = {"matching": "kubectl .*device-plugin=true", "at": 1, "when": "before", "what": "SIGKILL"}
+    assert call_process(live.machine, "apply", stdin=layout(FOUR_STAY), fate=fate).status == -9
     assert live.gpus.places()[-1] == "9:4"
     assert set(live.api.labels().values()) == {"true", "paused-for-mig-change"}
 
@@ -197,8 +191,8 @@ def test_a_service_that_does_not_start_again_is_told(live: LiveNode) -> None:
 
 def test_services_that_a_killed_run_left_stopped_run_again_after_the_next(live: LiveNode) -> None:
     live.machine.systemd.set(active=[SERVER, DCGM])
-    deadly = {"program": "nvidia-smi", "at": 25, "when": "after", "signal": "SIGKILL"}
-    assert call_process(live.machine, "apply", stdin=layout(FOUR_STAY), deadly=deadly).status == -9
+    fate = {"matching": "nvidia-smi .*-cgi", "at": 1, "when": "after", "what": "SIGKILL"}
+    assert call_process(live.machine, "apply", stdin=layout(FOUR_STAY), fate=fate).status == -9
     assert live.machine.systemd.active == [SERVER]
     assert call(live.machine, "start-clients").status == 0
     assert live.machine.systemd.active == [SERVER, DCGM]
