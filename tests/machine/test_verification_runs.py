@@ -8,11 +8,13 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from a_machine import AMachine
-from calls import call, command_line
+from calls import call, call_process, command_line
 from kubernetes_api import Hook
+from mortal_machine import MortalMachine, PowerCut
 from verified_cluster import (
     NAMESPACE,
     POD_2G,
@@ -160,6 +162,39 @@ def test_a_second_signal_does_not_end_the_clean_up(machine: AMachine, pattern: s
 def test_a_first_signal_during_the_clean_up_does_not_end_it(machine: AMachine) -> None:
     at(machine, 1, "^delete pods", signals(signal.SIGTERM))
     assert called(machine).status == 0
+    assert left(machine) == []
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("what", ["interrupted", "power cut"])
+def test_whichever_program_it_ends_at_the_next_run_finds_everything_in_order(
+    tmp_path: Path, what: str, when: str
+) -> None:
+    """Interrupted, it leaves nothing; killed, the next run deletes what it left."""
+    machine = MortalMachine.below(tmp_path)
+    as_it_should_be(machine)
+    assert called(machine).status == 0
+    runs = len(machine.api.calls()) + len(machine.calls("nvidia-smi"))
+    assert runs == 14
+    for at in range(1, runs + 1):
+        machine.doom(what, at=at, when=when)
+        with contextlib.suppress(PowerCut):
+            assert called(machine).status in (0, 1)
+            assert left(machine) == [], at
+        machine.revive()
+        ended = called(machine)
+        assert ended.status == 0, (at, ended.stderr)
+        assert left(machine) == []
+
+
+def test_as_a_process_of_its_own_it_ends_by_a_signal_and_leaves_nothing(machine: AMachine) -> None:
+    ended = call_process(machine, "verify", stdin=expectations())
+    assert ended.status == 0
+    assert VerificationReport.from_json(ended.stdout).passed is True
+    fate = {"what": "SIGTERM", "matching": "kubectl .* logs ", "at": 1, "when": "before"}
+    ended = call_process(machine, "verify", stdin=expectations(), fate=fate)
+    assert (ended.status, ended.stdout) == (1, "")
+    assert "verify: ended by SIGTERM before it was done; what it made is deleted\n" in ended.stderr
     assert left(machine) == []
 
 
@@ -355,6 +390,7 @@ def test_an_unknown_option_is_refused(machine: AMachine) -> None:
         ('{"version": 3}', "has version 3, this release of mig-k8s understands 1"),
         ('{"version": 1, "image": "i"}', "the document of expectations: timeoutSeconds is missing"),
         (expectations(later=1), "this release of mig-k8s does not know later"),
+        (expectations(timeoutSeconds="soon"), "timeoutSeconds: a number is expected"),
     ],
 )
 def test_expectations_that_are_none_are_told_without_a_traceback(machine: AMachine, text: str, said: str) -> None:
