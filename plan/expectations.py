@@ -24,7 +24,7 @@ def expected_nodes(nodes: Iterable[NodePlan], strategy: str) -> tuple[ExpectedNo
 def _expected(node: NodePlan, strategy: str, numbers: Counter[str]) -> ExpectedNode:
     layout = node.gpu_layout
     if layout is None:
-        return ExpectedNode(name=node.name, allocatable={}, absent=(WHOLE_GPU,), labels={}, devices=())
+        return ExpectedNode(name=node.name, allocatable={}, labels={}, devices=())
     devices = []
     for resource, profile, compute in _advertised(layout, strategy):
         kind = "gpu" if profile is None else re.sub("[.+]", "-", profile)
@@ -35,11 +35,9 @@ def _expected(node: NodePlan, strategy: str, numbers: Counter[str]) -> ExpectedN
         )
         numbers[kind] += 1
     allocatable = dict(Counter(device.resource for device in devices))
-    known = {WHOLE_GPU, *(profile.resource for profile in layout.model.profiles)}
     return ExpectedNode(
         name=node.name,
         allocatable=allocatable,
-        absent=tuple(sorted(known - set(allocatable))),
         labels=_labels(node, layout, strategy),
         devices=tuple(devices),
     )

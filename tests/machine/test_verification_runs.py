@@ -346,6 +346,7 @@ def test_at_a_terminal_it_runs_again_without_waiting_for_input(
 def test_expectations_that_an_older_release_remembered_are_understood(machine: AMachine) -> None:
     older = json.loads(expectations())
     del older["operatorNamespace"]
+    older["nodes"][0]["absent"] = ["nvidia.com/gpu"]
     machine.write(REMEMBERED, json.dumps({**older, "strategy": "mixed"}), 0o600)
     shows(machine, labels={})
     ended = call(machine, "verify", "--again")

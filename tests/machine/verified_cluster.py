@@ -38,7 +38,6 @@ def expectations(**changes: object) -> str:
     wanted = {
         "name": NAME,
         "allocatable": {name: int(count) for name, count in ALLOCATABLE.items()},
-        "absent": ["nvidia.com/gpu", "nvidia.com/mig-7g.80gb"],
         "labels": LABELS,
         "devices": devices,
     }

@@ -25,7 +25,6 @@ def test_mixed_offers_every_profile_as_its_own_resource(planned: Planned) -> Non
         "nvidia.com/mig-2g.20gb": 1,
         "nvidia.com/mig-1g.10gb": 1,
     }
-    assert "nvidia.com/gpu" in node.absent
     assert node.labels == {
         "nvidia.com/mig.capable": "true",
         "nvidia.com/mig.strategy": "mixed",
@@ -53,7 +52,6 @@ def test_single_offers_seven_sevenths_as_gpus(planned: Planned) -> None:
     """The tutorial's single stack, which is also the default."""
     (node,) = _nodes(planned())
     assert node.allocatable == {"nvidia.com/gpu": 7}
-    assert "nvidia.com/mig-1g.10gb" in node.absent
     assert node.labels == {
         "nvidia.com/mig.capable": "true",
         "nvidia.com/mig.strategy": "single",
@@ -128,7 +126,7 @@ def test_a_machine_without_gpu_must_be_there_and_offer_none(planned: Planned) ->
     """Ready, and nothing of NVIDIA's."""
     pools = [{"name": "server", "vmSize": "Standard_D4s_v5"}, {"name": "gpu", "role": "agent"}]
     server, _ = _nodes(planned(nodePools=pools))
-    assert server == ExpectedNode(name="server", allocatable={}, absent=("nvidia.com/gpu",), labels={}, devices=())
+    assert server == ExpectedNode(name="server", allocatable={}, labels={}, devices=())
 
 
 @pytest.mark.parametrize("size", ["Standard_NC40ads_H100_v5", "Standard_ND96asr_v4"])
@@ -157,7 +155,7 @@ def test_the_verification_says_image_namespaces_and_time(planned: Planned) -> No
         "namespace": "mig-k8s-verify",
         "operatorNamespace": "gpu-things",
     }
-    assert set(node) == {"name", "allocatable", "absent", "labels", "devices"}
+    assert set(node) == {"name", "allocatable", "labels", "devices"}
     assert node["devices"] == [
         {"pod": "mig-single-gpu-0", "resource": "nvidia.com/gpu", "profile": None, "compute": True}
     ]
