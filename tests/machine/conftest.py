@@ -1,13 +1,24 @@
 """Fixtures of the tests of what runs on a machine."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from a_machine import AMachine
 from gpus import Gpus
 
+from machine.host.signals import SIGNALS
 from sandbox import toolchain
+
+
+@pytest.fixture(autouse=True)
+def signal_handlers() -> Iterator[None]:
+    """A command that runs in the process of the tests takes its signals; afterwards they are the tests' again."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
