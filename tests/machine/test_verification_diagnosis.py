@@ -237,7 +237,8 @@ def test_a_plugin_that_does_not_exist_is_recognised(machine: AMachine) -> None:
     )
 
 
-def test_a_plugin_that_crashes_is_recognised(machine: AMachine) -> None:
+@pytest.mark.parametrize("containers", ["containerStatuses", "initContainerStatuses"])
+def test_a_plugin_that_crashes_is_recognised(machine: AMachine, containers: str) -> None:
     shows(machine, allocatable={})
     waiting = {"reason": "CrashLoopBackOff", "message": "back-off 5m0s"}
     plugin = {
@@ -247,7 +248,7 @@ def test_a_plugin_that_crashes_is_recognised(machine: AMachine) -> None:
             "labels": {"app": "nvidia-device-plugin-daemonset"},
         },
         "spec": {"nodeName": NAME},
-        "status": {"phase": "Running", "containerStatuses": [{"state": {"waiting": waiting}}]},
+        "status": {"phase": "Running", containers: [{"state": {"waiting": waiting}}]},
     }
     machine.api.change(pods=[plugin])
     assert remedy(machine) == (
