@@ -131,10 +131,12 @@ def test_a_success_with_the_devices_but_another_mode_is_not_believed(live: LiveN
     assert compared(NvidiaSmi(live.machine), Layout((SEVEN,))).is_right
     listed = live.gpus.smi("-L")
     for mode in ("Enabled, Disabled", "Disabled, Disabled"):
-        said = {True: listed, False: f"0, {live.gpus.uuids[0]}, {mode}"}
-        live.machine.answers["nvidia-smi"] = lambda command, _, said=said: Ended(
-            command, 0, said[command[1] == "-L"], ""
-        )
+        queried = f"0, {live.gpus.uuids[0]}, {mode}"
+
+        def answer(words: tuple[str, ...], _stdin: str, queried: str = queried) -> Ended:
+            return Ended(words, 0, listed if words[1] == "-L" else queried, "")
+
+        live.machine.answers["nvidia-smi"] = answer
         assert not compared(NvidiaSmi(live.machine), Layout((SEVEN,))).is_right
 
 
