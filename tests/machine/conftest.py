@@ -37,3 +37,11 @@ def gpu_program() -> Path:
 def gpus(a_machine: AMachine, gpu_program: Path) -> Callable[..., Gpus]:
     """Makes the machine one with these GPU models, MIG mode off, and no Kubernetes."""
     return lambda *models: Gpus(a_machine, gpu_program, models)
+
+
+@pytest.fixture
+def a100(gpus: Callable[..., Gpus]) -> Gpus:
+    """An A100 with MIG mode on and no instances."""
+    made = gpus("A100-80GB")
+    made.enable()
+    return made
