@@ -65,6 +65,7 @@ def test_a_pod_that_tells_late_is_waited_for_until_the_time_is_over(machine: AMa
     becomes(machine, POD_2G, NOT_YET)
     machine.clock.at(50, lambda: machine.api.change(statuses={}))
     assert verified(machine, seconds=60)[0] == 0
+    assert len(machine.api.calls("kubectl logs")) == 3  # each once: the others' are not read again meanwhile
     becomes(machine, POD_2G, NOT_YET)
     code, report, _ = verified(machine, seconds=40)
     assert code == 1
