@@ -5,6 +5,7 @@ import io
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,9 @@ from verified_cluster import (
 )
 
 from machine.documents.verification_report import VerificationReport
+from machine.host import signals as signals_of_the_host
 from machine.host.signals import SIGNALS
+from machine.verification import run
 
 
 @pytest.fixture
@@ -115,6 +118,26 @@ def test_a_second_signal_does_not_end_the_clean_up(machine: AMachine, pattern: s
     at(machine, 2 if "namespace" in pattern else 1, pattern, signals(signal.SIGTERM))
     ended = called(machine)
     assert "ended by SIGHUP before it was done; what it made is deleted" in ended.stderr
+    assert left(machine) == []
+
+
+def test_a_signal_on_the_way_to_the_clean_up_does_not_keep_it_from_being_done(
+    machine: AMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered: list[int] = []
+
+    @contextlib.contextmanager
+    def ignored() -> Iterator[None]:
+        entered.append(1)
+        if len(entered) == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        with signals_of_the_host.ignored():
+            yield
+
+    monkeypatch.setattr(run, "ignored", ignored)
+    ended = called(machine)
+    assert ended.status == 1
+    assert "ended by SIGTERM before it was done; what it made is deleted" in ended.stderr
     assert left(machine) == []
 
 
