@@ -56,7 +56,7 @@ lint:
 	@$(run) mypy
 
 quick:
-	@$(pytest) -n 4 --dist loadfile tests/unit tests/scripts tests/graph tests/contracts
+	@$(pytest) -n 4 --dist loadfile tests/unit tests/machine tests/scripts tests/graph tests/contracts
 
 engine: ## the real Pulumi CLI against the stand-ins, without machines; no root
 	@$(run) sandbox build engine

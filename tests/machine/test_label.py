@@ -64,6 +64,15 @@ def test_an_old_success_is_not_taken_for_the_new_one(live: LiveNode, manager: Mi
     assert ended.stderr.count("waiting for MIG Manager, up to ") >= 25
 
 
+def test_devices_that_are_there_before_mig_manager_has_ended_are_not_the_end(
+    live: LiveNode, manager: MigManager
+) -> None:
+    """It still starts the GPU clients that it paused."""
+    manager.states = ["pending", "pending", "pending", "success"]
+    assert label(live, SEVEN).status == 0
+    assert mig_labels(live) == {CONFIG: "new", STATE: "success"}
+
+
 def test_a_failure_is_told_with_the_way_out(live: LiveNode, manager: MigManager) -> None:
     manager.states = ["failed"]
     ended = label(live, TUTORIAL)

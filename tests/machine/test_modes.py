@@ -103,6 +103,17 @@ def test_a_busy_instance_keeps_mig_mode_on_and_is_told(gpus: Make) -> None:
     assert "In use by another client" in ended.stdout
 
 
+def test_a_mode_that_the_driver_refuses_asks_for_no_reboot(gpus: Make) -> None:
+    a100 = gpus("A100-80GB")
+    a100.machine.environment.update(GPU_PRIVILEGED="0")
+    ended = modes(a100, True)
+    assert ended.status == 1
+    assert ended.stdout.startswith(
+        "failed GPU 0: MIG mode does not turn on; nvidia-smi said: Unable to enable MIG Mode"
+    )
+    assert "Insufficient Permissions" in ended.stdout
+
+
 def test_a_gpu_that_is_missing_is_named(gpus: Make) -> None:
     ended = modes(gpus("H100-80GB"), True, True)
     assert ended.status == 1
