@@ -8,9 +8,8 @@ from pathlib import Path
 
 import paramiko
 import pytest
-from ssh_server import SshServer, new_key, ssh_server
-
 from sandbox.environment import STACK, Environment
+from ssh_server import SshServer, new_key, ssh_server
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
 CHECKOUT = Path(__file__).resolve().parents[2]

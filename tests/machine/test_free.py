@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from a_live_node import RUNNING, LiveNode
 from a_machine import FIRST_BOOT, NAME, AMachine
-from a_mig_manager import CONFIG, STATE, document, mig_labels, owned_node
+from a_mig_manager import CONFIG, STATE, mig_labels, owned_node
 from calls import Called, call
 from gpus import SEVEN, TUTORIAL, Gpus, gpu_layout, layout
 from kubernetes_api import node

@@ -175,9 +175,9 @@ def test_an_api_that_does_not_answer_is_named(live: LiveNode, manager: MigManage
 
 
 def test_a_text_that_is_no_document_is_wrong_usage(a_machine: AMachine) -> None:
-    for verb in ("free", "label"):
+    for verb, name in (("free", "the layout"), ("label", "the layout for MIG Manager")):
         ended = call(a_machine, verb, stdin="{}")
-        assert (ended.status, ended.stderr) == (2, "mig-k8s: the layout for MIG Manager has no version\n")
+        assert (ended.status, ended.stderr) == (2, f"mig-k8s: {name} has no version\n")
 
 
 @pytest.mark.parametrize("verb", ["free", "label"])
@@ -194,7 +194,7 @@ def test_a_machine_that_wants_to_reboot_waits_for_its_followers(live: LiveNode, 
                 free_for_reboot.append(False)
 
     live.api.before("get nodes", try_to_reboot)
-    assert call(live.machine, verb, stdin=document(TUTORIAL)).status == 0
+    assert call(live.machine, verb, stdin=layout(TUTORIAL) if verb == "free" else document(TUTORIAL)).status == 0
     assert set(free_for_reboot) == {False}
     try_to_reboot(())
     assert free_for_reboot[-1] is True
