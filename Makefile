@@ -15,7 +15,7 @@ export LOCATION ADMIN_CIDRS SSH_KEY
 # A module, in the virtual environment of these requirements, made at the first use.
 run = venv=$$($(PYTHON) -m sandbox.virtualenv) && PATH="$$venv/bin:$$PATH" "$$venv/bin/python" -m
 pytest = $(run) pytest -o cache_dir=$(cache)/pytest
-tiers = format, lint, types, unit, scripts, graph, contracts, engine
+tiers = format, lint, types, unit, machine, scripts, graph, contracts, engine
 scripts = $(shell grep -rlE '^\#!/(usr/)?bin/(env )?(ba|da)?sh' cloud-init sandbox .ci --include='*' 2>/dev/null)
 
 .PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick engine test bench new-stack
@@ -45,7 +45,7 @@ sandbox-status: ## what runs
 sandbox-clean: ## sandbox-down for every sandbox there is, those of killed tests too
 	@$(run) sandbox clean
 
-check: ## format, lint, types, unit, scripts, graph, contracts; no root
+check: ## format, lint, types, unit, machine, scripts, graph, contracts; no root
 	@$(PYTHON) -m sandbox.virtualenv >/dev/null
 	@$(MAKE) --no-print-directory --jobs 2 lint quick
 
@@ -56,7 +56,7 @@ lint:
 	@$(run) mypy
 
 quick:
-	@$(pytest) -n 4 --dist loadfile tests/unit tests/scripts tests/graph tests/contracts
+	@$(pytest) -n 4 --dist loadfile tests/unit tests/machine tests/scripts tests/graph tests/contracts
 
 engine: ## the real Pulumi CLI against the stand-ins, without machines; no root
 	@$(run) sandbox build engine

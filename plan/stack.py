@@ -1,9 +1,9 @@
 """The plan of a whole stack, from its settings."""
 
 import ipaddress
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
+from machine.documents.expectations import Expectations
 from plan.cluster.expectations import expected_nodes
 from plan.cluster.gpu_operator import GpuOperatorPlan, gpu_operator_plan
 from plan.gpu.layout import GpuLayout, Layout
@@ -145,12 +145,11 @@ def _pool_layout(pool: NodePool, pool_index: int) -> Layout | None:
 
 def _verification(settings: Settings, nodes: tuple[NodePlan, ...]) -> VerificationPlan:
     timeout = settings.verify.timeout_minutes * 60
-    expectations = {
-        "version": 1,
-        "strategy": settings.mig.strategy,
-        "image": settings.verify.image,
-        "timeoutSeconds": timeout,
-        "namespace": VERIFY_NAMESPACE,
-        "nodes": [asdict(node) for node in expected_nodes(nodes, settings.mig.strategy)],
-    }
-    return VerificationPlan(expectations_json=json.dumps(expectations, indent=2) + "\n", timeout_seconds=timeout)
+    expectations = Expectations(
+        image=settings.verify.image,
+        timeout_seconds=timeout,
+        namespace=VERIFY_NAMESPACE,
+        nodes=expected_nodes(nodes, settings.mig.strategy),
+        operator_namespace=settings.gpu_operator.namespace,
+    )
+    return VerificationPlan(expectations_json=expectations.to_json(), timeout_seconds=timeout)

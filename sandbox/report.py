@@ -1,10 +1,12 @@
 """What people are told when a sandbox is up, or did not get up: the verification's report, and how to look around."""
 
+import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from machine.documents.verification_report import VerificationReport
 from sandbox.engine.environment import Environment
 from sandbox.host import access
 from sandbox.instance import Sandbox
@@ -15,7 +17,9 @@ from scripts.verify import first_server
 def verification(outputs: Mapping[str, Any]) -> str:
     """The verdict of the stack's verification."""
     report = outputs.get("verification")
-    return summary(report) if report else "verification: switched off in this stack (verify.enabled)"
+    if not report:
+        return "verification: switched off in this stack (verify.enabled)"
+    return summary(VerificationReport.from_json(json.dumps(report)))
 
 
 def how_to_go_on(environment: Environment) -> str:

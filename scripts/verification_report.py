@@ -2,54 +2,50 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
 from xml.etree import ElementTree as ET
+
+from machine.documents.verification_report import VerificationReport
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no way to write, such as the colours in a log."""
 
 
-def summary(report: Mapping[str, Any]) -> str:
+def summary(report: VerificationReport) -> str:
     """The verdict, every failed check with the way out, and what pods saw where all is well."""
-    checks = report["checks"]
-    failed = [check for check in checks if not check["passed"]]
-    verdict = "passed" if report["passed"] else "FAILED"
-    lines = [
-        f"verification: {verdict}, {len(checks) - len(failed)} of {len(checks)} checks in {report['seconds']:.0f} s"
-    ]
+    checks = report.checks
+    failed = [check for check in checks if not check.passed]
+    verdict = "passed" if report.passed else "FAILED"
+    lines = [f"verification: {verdict}, {len(checks) - len(failed)} of {len(checks)} checks in {report.seconds:.0f} s"]
     for check in failed:
-        lines.append(f"  FAILED {check['node'] or 'cluster'}: {check['name']}")
-        lines.append(
-            f"    expected  {check['expected']}\n    seen      {check['seen']}\n    do        {check['remedy']}"
-        )
-    if report["passed"]:
+        lines.append(f"  FAILED {check.node or 'cluster'}: {check.name}")
+        lines.append(f"    expected  {check.expected}\n    seen      {check.seen}\n    do        {check.remedy}")
+    if report.passed:
         seen: dict[str, Counter[str]] = {}
-        for device in report["devices"]:
-            seen.setdefault(device["node"], Counter())[device["profile"] or "whole GPU"] += 1
+        for device in report.devices:
+            seen.setdefault(device.node, Counter())[device.profile or "whole GPU"] += 1
         for node, profiles in seen.items():
             devices = ", ".join(f"{count} × {profile}" for profile, count in profiles.items())
             lines.append(f"  {node}: {devices}, each seen by a pod of its own")
     return "\n".join(lines)
 
 
-def junit(report: Mapping[str, Any]) -> bytes:
+def junit(report: VerificationReport) -> bytes:
     """One test case per check, in the form that Jenkins, GitLab, GitHub's and Azure's collectors share (junit-10.xsd).
 
     Checks have no times of their own; that of the suite is the whole run's. `timestamp` is UTC, as JUnit writes it.
     """
-    checks = report["checks"]
-    failures = sum(not check["passed"] for check in checks)
+    checks = report.checks
+    failures = sum(not check.passed for check in checks)
     counts = {"tests": str(len(checks)), "failures": str(failures), "errors": "0"}
-    whole = {**counts, "time": f"{report['seconds']:.1f}"}
+    whole = {**counts, "time": f"{report.seconds:.1f}"}
     root = ET.Element("testsuites", {"name": "mig-k8s", **whole})
-    about = {"name": "verification", "timestamp": report["started"].removesuffix("Z"), "skipped": "0"}
+    about = {"name": "verification", "timestamp": report.started.removesuffix("Z"), "skipped": "0"}
     suite = ET.SubElement(root, "testsuite", {**about, **whole})
     for check in checks:
-        case = ET.SubElement(suite, "testcase", classname=check["node"] or "cluster", name=_xml(check["name"]))
-        if not check["passed"]:
-            words = f"expected: {check['expected']}\nseen: {check['seen']}\ndo: {check['remedy']}"
-            message = _xml(f"expected {check['expected']}, seen {check['seen']}")
+        case = ET.SubElement(suite, "testcase", classname=check.node or "cluster", name=_xml(check.name))
+        if not check.passed:
+            words = f"expected: {check.expected}\nseen: {check.seen}\ndo: {check.remedy}"
+            message = _xml(f"expected {check.expected}, seen {check.seen}")
             ET.SubElement(case, "failure", type="verification", message=message).text = _xml(words)
     ET.indent(root)
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)

@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from machine.documents.form import DocumentError
+from machine.documents.verification_report import VerificationReport
 from plan import Problems, read_settings
 from plan.stack_file.document import read_stack_file
 from scripts.verification_report import junit, summary
@@ -48,7 +50,7 @@ def main(arguments: list[str]) -> int:
         return 130
 
 
-def conclude(report: dict[str, Any], xml: Path | None) -> int:
+def conclude(report: VerificationReport, xml: Path | None) -> int:
     """Print the summary, write the report as JUnit XML if wanted; the exit status. Raises VerifyError."""
     print(summary(report))
     if xml is not None:
@@ -56,26 +58,27 @@ def conclude(report: dict[str, Any], xml: Path | None) -> int:
             xml.write_bytes(junit(report))
         except OSError as error:
             raise VerifyError(f"cannot write {xml}: {error.strerror}") from None
-    return 0 if report["passed"] else 1
+    return 0 if report.passed else 1
 
 
-def again(ssh: Sequence[str]) -> dict[str, Any]:
+def again(ssh: Sequence[str]) -> VerificationReport:
     """The report of a run on the machine that `ssh`, a command without its remote half, leads to.
 
     Progress goes to standard error. Raises VerifyError.
     """
-    done = subprocess.run(
-        [*ssh, "sudo mig-verify --again"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False
-    )
+    command = [*ssh, "sudo mig-verify --again --json"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode == 255:
         raise VerifyError(
             f"`{shlex.join(ssh)}` does not get in, see above. Is the machine on, your address in adminCidrs, your key "
             "the one of ssh.publicKey (SSH_KEY=FILE names one)?"
         )
     if done.returncode not in (0, 1) or not done.stdout:
-        raise VerifyError(f"mig-verify ended with status {done.returncode} and without a report; see above")
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
+        raise VerifyError(
+            f"mig-verify ended with status {done.returncode} and without a report; see above. If it does not know "
+            "--json, the machine has an older release: `pulumi up` brings this one"
+        )
+    return _report(done.stdout, "the machine's report")
 
 
 def first_server(stack_file: Path) -> str:
@@ -88,7 +91,7 @@ def first_server(stack_file: Path) -> str:
     return settings.node_pools[0].machine_names[0]
 
 
-def _of_stack(name: str) -> dict[str, Any]:
+def _of_stack(name: str) -> VerificationReport:
     outputs = _outputs(name)
     server = first_server(CHECKOUT / f"Pulumi.{name}.yaml")
     if server not in outputs.get("ssh", {}):
@@ -129,17 +132,22 @@ def _outputs(name: str) -> dict[str, Any]:
     return outputs
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> VerificationReport:
     """A report as `pulumi stack output --json verification` or mig-verify printed it."""
     try:
-        report = json.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
     except OSError as error:
         raise VerifyError(f"{file}: {error.strerror}") from None
-    except ValueError as error:
-        raise VerifyError(f"{file} is not JSON: {error}") from None
-    if not isinstance(report, dict) or report.get("version") != 1 or "checks" not in report:
-        raise VerifyError(f"{file} holds no report of version 1: `pulumi stack output --json verification` prints one")
-    return report
+    except UnicodeDecodeError as error:
+        raise VerifyError(f"{file} is no text: {error.reason}") from None
+    return _report(text, f"{file} (`pulumi stack output --json verification` prints a report)")
+
+
+def _report(text: str, where: str) -> VerificationReport:
+    try:
+        return VerificationReport.from_json(text)
+    except DocumentError as error:
+        raise VerifyError(f"{where}: {error}") from None
 
 
 if __name__ == "__main__":

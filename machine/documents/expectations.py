@@ -22,11 +22,12 @@ class ExpectedDevice(Form):
 
 @dataclass(frozen=True)
 class ExpectedNode(Form):
-    """What the API server must say of one node: resources with their counts, those that must not be there, labels."""
+    """What the API server must say of one node: its resources of NVIDIA's with their counts, and no others; labels."""
+
+    RETIRED: ClassVar[frozenset[str]] = frozenset({"absent"})
 
     name: str
     allocatable: dict[str, int]
-    absent: tuple[str, ...]
     labels: dict[str, str]
     devices: tuple[ExpectedDevice, ...]
 

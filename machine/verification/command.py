@@ -53,7 +53,11 @@ def add_parser(subparsers: "Subparsers") -> None:
 def _run(machine: ThisMachine, options: argparse.Namespace) -> int:
     if options.again or sys.stdin.isatty():
         return verify(machine, recall(machine), as_json=options.json)
-    expected = understood(sys.stdin.read())
+    try:
+        text = sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"standard input is no text: {error}") from error
+    expected = understood(text)
     remember(machine, expected)
     return verify(machine, expected, as_json=options.json)
 

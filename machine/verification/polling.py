@@ -7,8 +7,6 @@ from machine.host.clock import Clock
 from machine.kubernetes.kubectl import AwayError
 from machine.verification.progress import Progress
 
-PAUSE_SECONDS = 1.0
-
 
 @dataclass(frozen=True)
 class Polling:
@@ -16,7 +14,7 @@ class Polling:
 
     clock: Clock
     progress: Progress
-    pause_seconds: float = PAUSE_SECONDS
+    pause_seconds: float = 1.0
 
     def until(self, is_done: Callable[[], bool], deadline: float) -> bool:
         """Look, at least once, until `is_done`; False when it is not by the deadline, a time of the clock's.

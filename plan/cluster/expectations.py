@@ -6,35 +6,13 @@ The table is how device plugin and GPU Feature Discovery v0.20 behave per strate
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from machine.documents.expectations import ExpectedDevice, ExpectedNode
 from plan.gpu.catalogue import Profile, vm_sizes
 from plan.gpu.layout import Layout
 from plan.machine.node import NodePlan
 
 WHOLE_GPU = "nvidia.com/gpu"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExpectedDevice:
-    """A device that one pod must get: a MIG device of `profile`, or a whole GPU (None)."""
-
-    pod: str
-    resource: str
-    profile: str | None
-    compute: bool
-    """Whether CUDA can run on it: a GPU in MIG mode without instances is visible but computes nothing."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExpectedNode:
-    """What the API server must say of one node."""
-
-    name: str
-    allocatable: dict[str, int]
-    absent: tuple[str, ...]
-    labels: dict[str, str]
-    devices: tuple[ExpectedDevice, ...]
 
 
 def expected_nodes(nodes: Iterable[NodePlan], strategy: str) -> tuple[ExpectedNode, ...]:
@@ -46,7 +24,7 @@ def expected_nodes(nodes: Iterable[NodePlan], strategy: str) -> tuple[ExpectedNo
 def _expected(node: NodePlan, strategy: str, numbers: Counter[str]) -> ExpectedNode:
     layout = node.layout
     if layout is None:
-        return ExpectedNode(name=node.name, allocatable={}, absent=(WHOLE_GPU,), labels={}, devices=())
+        return ExpectedNode(name=node.name, allocatable={}, labels={}, devices=())
     devices = []
     for resource, profile, compute in _advertised(layout, strategy):
         kind = "gpu" if profile is None else re.sub("[.+]", "-", profile)
@@ -57,11 +35,9 @@ def _expected(node: NodePlan, strategy: str, numbers: Counter[str]) -> ExpectedN
         )
         numbers[kind] += 1
     allocatable = dict(Counter(device.resource for device in devices))
-    known = {WHOLE_GPU, *(profile.resource for profile in layout.model.profiles)}
     return ExpectedNode(
         name=node.name,
         allocatable=allocatable,
-        absent=tuple(sorted(known - set(allocatable))),
         labels=_labels(node, layout, strategy),
         devices=tuple(devices),
     )

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from plan.cluster.expectations import ExpectedNode, expected_nodes
+from machine.documents.expectations import ExpectedNode
+from plan.cluster.expectations import expected_nodes
 from plan.cluster.mig_manager import mig_parted_config
 from plan.gpu.catalogue import vm_sizes
 from plan.gpu.layout import GpuLayout, Layout

@@ -59,7 +59,7 @@ def steps(
         if found := re.search(rf"^Cloud-init v\. .* {word} at (.*?\+0000)", cloud_init, re.MULTILINE):
             moment = parsedate_to_datetime(found[1])
             ends.append((name, birth, moment))
-    this_boot = [_utc(stage["started"]) for stage in result["stages"] if stage["boot_id"] == result["boot_id"]]
+    this_boot = [_utc(stage["started"]) for stage in result["stages"] if stage["bootId"] == result["bootId"]]
     for stage in result["stages"]:
         worked = stage["worked"]
         if worked is None:
@@ -67,7 +67,7 @@ def steps(
         began = _utc(worked["started"])
         ended = began + timedelta(seconds=worked["seconds"])
         ends.append((stage["name"], began, ended))
-        if worked["outcome"] == "reboot" and worked["boot_id"] != result["boot_id"]:
+        if worked["outcome"] == "reboot" and worked["bootId"] != result["bootId"]:
             ends.append(("reboot", ended, min(this_boot)))
     made = {resource["urn"].rpartition("::")[2]: resource for resource in resources}
     for resource, name in _OF_THE_ENGINE:

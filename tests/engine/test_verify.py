@@ -52,7 +52,7 @@ def verify(tmp_path: Path, server: SshServer, programs: Path, monkeypatch: pytes
     """Runs `python -m scripts.verify` in a checkout with a stack prod that is up, as its outputs have it."""
     checkout = tmp_path / "checkout"
     checkout.mkdir()
-    for name in ("plan", "scripts"):
+    for name in ("machine", "plan", "scripts"):
         shutil.copytree(CHECKOUT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(CHECKOUT / "Pulumi.yaml", checkout)
     (tmp_path / "state").mkdir()
@@ -107,7 +107,7 @@ def test_it_runs_on_the_first_server_and_prints_what_make_sandbox_prints(verify:
         "verification: passed, 1 of 1 checks in 10 s\n  mlops-k8s-master: 1 × 1g.10gb, each seen by a pod of its own\n"
     )
     assert "·  0 s: 7 pods\n" in done.stderr
-    assert (tmp_path / "calls").read_text() == "mig-verify --again\n"
+    assert (tmp_path / "calls").read_text() == "mig-verify --again --json\n"
     suites = ET.fromstring((tmp_path / "report.xml").read_bytes())  # noqa: S314 - our own
     assert (suites.get("tests"), suites.get("failures")) == ("1", "0")
 
@@ -140,8 +140,8 @@ def test_a_report_from_a_file_needs_no_machine(verify: Verify, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "is not JSON: "),
-        ('{"checks": []}', "holds no report of version 1: `pulumi stack output"),
+        ("", "(`pulumi stack output --json verification` prints a report): the verification's report is no JSON"),
+        ('{"checks": []}', "the verification's report has no version"),
         (None, "No such"),
     ],
 )

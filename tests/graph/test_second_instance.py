@@ -10,6 +10,7 @@ from components.gpu_operator import GpuOperator, GpuOperatorArgs
 from components.machine import Machine, MachineArgs, SshKeys
 from components.mig_instances import MigInstances, MigInstancesArgs
 from components.network import Network, NetworkArgs
+from components.node_release import NodeRelease, NodeReleaseArgs
 from components.node_software import NodeSoftware, NodeSoftwareArgs
 from components.verification import Verification, VerificationArgs
 from plan import StackPlan, plan_stack, read_settings
@@ -34,7 +35,10 @@ def one_of_each(name: str, plan: StackPlan) -> None:
     )
     network = Network(name, NetworkArgs(stack=plan, resource_group_name="group"))
     access = Machine(name, MachineArgs(plan=node, network=network, keys=keys)).access
-    args = NodeSoftwareArgs(plan=node, access=access, token=None, digest_key=keys.host_private, after=[])
+    release = NodeRelease(name, NodeReleaseArgs(access=access))
+    args = NodeSoftwareArgs(
+        plan=node, access=access, release=release, token=None, digest_key=keys.host_private, after=[]
+    )
     software = NodeSoftware(name, args)
     MigInstances(name, MigInstancesArgs(plan=node, access=access, after=[software.ready]))
     cluster = Cluster(name, ClusterArgs(access=access, software=software))
@@ -53,7 +57,7 @@ def both() -> Graph:
 def test_a_second_one_of_each_component_meets_the_first_nowhere(both: Graph) -> None:
     east = [each.urn for each in both.resources if "east" in each.name]
     west = [each.urn for each in both.resources if "west" in each.name]
-    assert len(east) == len(west) == 7 + 15
+    assert len(east) == len(west) == 8 + 16
     assert sorted(urn.replace("west", "east") for urn in west) == sorted(east)
 
 

@@ -14,7 +14,7 @@ RUNNING = dict.fromkeys(DAEMONS, "true")
 CHECKPOINT = "var/lib/kubelet/device-plugins/kubelet_internal_checkpoint"
 
 
-_SEVEN: dict[str, tuple[str, str, str, list[str]]] = {}
+_SEVEN: dict[str, tuple[list[str], list[str]]] = {}
 """By the GPUs' hardware: their state and InfoROM with seven devices, the remembered layout, the devices' UUIDs."""
 
 
@@ -30,11 +30,11 @@ def _make_seven(gpus: Gpus) -> list[str]:
         gpus.enable()
         report = call(gpus.machine, "apply", stdin=layout(SEVEN)).report
         uuids = [instance.uuids[0] for instance in report.gpus[0].instances]
-        state, inforom, remembered = (path.read_text(encoding="utf-8") for path in files)
-        _SEVEN[hardware] = state, inforom, remembered, uuids
-    for path, text in zip(files, _SEVEN[hardware], strict=False):
+        _SEVEN[hardware] = [path.read_text(encoding="utf-8") for path in files], uuids
+    texts, uuids = _SEVEN[hardware]
+    for path, text in zip(files, texts, strict=True):
         path.write_text(text, encoding="utf-8")
-    return list(_SEVEN[hardware][3])
+    return list(uuids)
 
 
 class LiveNode:

@@ -1,14 +1,25 @@
 """Fixtures of the tests of what runs on a machine."""
 
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from a_machine import AMachine
 from gpus import Gpus
 
+from machine.host.signals import SIGNALS
 from sandbox.tools import toolchain
+
+
+@pytest.fixture(autouse=True)
+def signal_handlers() -> Iterator[None]:
+    """A command that runs in the process of the tests takes its signals; afterwards they are the tests' again."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -41,3 +52,11 @@ def wait_until() -> Callable[[Callable[[], bool], str], None]:
             time.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture
+def a100(gpus: Callable[..., Gpus]) -> Gpus:
+    """An A100 with MIG mode on and no instances."""
+    made = gpus("A100-80GB")
+    made.enable()
+    return made

@@ -105,3 +105,5 @@ def layout(*gpus: GpuLayout, on_change: OnChange = "refuse") -> str:
 
 TUTORIAL = gpu_layout("3g.40gb:4", "2g.20gb:0", "1g.10gb:2")
 SEVEN = gpu_layout(*(f"1g.10gb:{start}" for start in range(7)))
+FOUR_STAY = gpu_layout("3g.40gb:4", *(f"1g.10gb:{start}" for start in range(4)))
+"""From SEVEN: the first four stay, a 3g.40gb takes the place of the others."""

@@ -7,11 +7,9 @@ import pytest
 from a_live_node import CHECKPOINT, RUNNING, LiveNode
 from a_machine import NAME
 from calls import call
-from gpus import SEVEN, TUTORIAL, Gpus, gpu_layout, layout
+from gpus import FOUR_STAY, SEVEN, TUTORIAL, Gpus, layout
 
 from machine.host.program import Ended
-
-FOUR_STAY = gpu_layout("3g.40gb:4", *(f"1g.10gb:{start}" for start in range(4)))
 
 
 @pytest.fixture

@@ -11,13 +11,12 @@ from typing import TextIO
 import pytest
 from a_live_node import RUNNING, LiveNode
 from calls import Called, call, call_process
-from gpus import SEVEN, TUTORIAL, Gpus, gpu_layout, layout
+from gpus import FOUR_STAY, SEVEN, TUTORIAL, Gpus, layout
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mortal_machine import MortalMachine, PowerCut
 
 DCGM = "nvidia-dcgm.service"
-FOUR_STAY = gpu_layout("3g.40gb:4", *(f"1g.10gb:{start}" for start in range(4)))
 
 
 @pytest.mark.parametrize("signal", ["SIGTERM", "SIGINT", "SIGHUP"])

@@ -17,13 +17,6 @@ def apply(gpus: Gpus, *wanted: GpuLayout) -> int:
     return call(gpus.machine, "apply", stdin=layout(*wanted)).status
 
 
-@pytest.fixture
-def a100(gpus: Make) -> Gpus:
-    made = gpus("A100-80GB")
-    made.enable()
-    return made
-
-
 @pytest.mark.parametrize("model", ["A100-80GB", "H100-80GB"])
 def test_every_boot_makes_the_same_instances_again(gpus: Make, model: str) -> None:
     gpu = gpus(model)

@@ -31,7 +31,7 @@ LAYOUT = """{
 }"""
 EXPECTATIONS = """{
   "version": 1, "image": "example.org/cuda:1", "timeoutSeconds": 600, "namespace": "mig-k8s-verify",
-  "nodes": [{"name": "mlops-k8s-master", "allocatable": {"nvidia.com/mig-3g.40gb": 1}, "absent": ["nvidia.com/gpu"],
+  "nodes": [{"name": "mlops-k8s-master", "allocatable": {"nvidia.com/mig-3g.40gb": 1},
              "labels": {"nvidia.com/mig.strategy": "mixed"},
              "devices": [{"pod": "mig-mixed-3g-40gb-0", "resource": "nvidia.com/mig-3g.40gb", "profile": "3g.40gb",
                           "compute": true}]}],

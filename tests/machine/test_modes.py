@@ -8,6 +8,10 @@ from a_machine import AMachine
 from calls import Called, call
 from gpus import TUTORIAL, Gpus, layout
 
+from machine.documents.layout import GpuLayout
+from machine.gpu.all_gpus import AllGpus
+from machine.gpu.nvidia_smi import NvidiaSmi
+
 Make = Callable[..., Gpus]
 LiveMake = Callable[..., LiveNode]
 
@@ -97,6 +101,17 @@ def test_a_busy_instance_keeps_mig_mode_on_and_is_told(gpus: Make) -> None:
     assert h100.mode() == ["Enabled, Enabled"]
     assert ended.stdout.startswith("failed GPU 0: 2g.20gb at 0 cannot be removed; nvidia-smi said: ")
     assert "In use by another client" in ended.stdout
+
+
+def test_a_mode_that_the_driver_refuses_asks_for_no_reboot(gpus: Make) -> None:
+    a100 = gpus("A100-80GB")
+    a100.machine.environment.update(GPU_PRIVILEGED="0")
+    ended = modes(a100, True)
+    assert ended.status == 1
+    assert ended.stdout.startswith(
+        "failed GPU 0: MIG mode does not turn on; nvidia-smi said: Unable to enable MIG Mode"
+    )
+    assert "Insufficient Permissions" in ended.stdout
 
 
 def test_a_gpu_that_is_missing_is_named(gpus: Make) -> None:
@@ -190,6 +205,19 @@ def test_a_mode_that_needs_a_reboot_is_taken_back_when_a_pod_on_another_gpu_woul
     assert "failed GPU 0: pods hold devices that must go: work/training (the machine must reboot)." in ended.stdout
     assert live.gpus.mode() == ["Disabled, Disabled"] * 2
     assert live.work() == ["training"]
+
+
+def test_instances_that_went_for_a_reboot_that_may_not_be_come_back(gpus: Make) -> None:
+    live = LiveNode(gpus("A100-80GB", "A100-80GB"))
+    live.uuids = live.gpus.uuids
+    live.hold(("training", 1))
+    before = live.gpus.places()
+    made = AllGpus(NvidiaSmi(live.machine), only_mode=True).make([GpuLayout(0, mode=False), GpuLayout(1, mode=True)])
+    assert (made.applied, made.changed) == (False, False)
+    first, second = made.gpus
+    assert (first.outcome, first.removed, first.restored, second.outcome) == ("refused", (), True, "unchanged")
+    assert live.gpus.places() == before
+    assert live.gpus.mode() == ["Enabled, Enabled"] * 2
 
 
 def test_a_reboot_that_may_not_be_does_not_spoil_what_another_gpu_did_without_one(undivided: LiveMake) -> None:

@@ -112,9 +112,23 @@ def test_an_answer_that_is_no_table_is_told_and_not_taken_for_none(
     assert says(f"{WARNING}\nNo MIG-enabled devices found.").table(0, option) == []
 
 
+def test_rows_of_another_gpu_are_not_taken_for_ones_own(says: Callable[[str], NvidiaSmi]) -> None:
+    smi = says(
+        "| GPU instances:                                      |\n"
+        "|   0  MIG 1g.10gb          19        7          0:1     |\n"
+        "|   1  MIG 3g.40gb           9        2          4:4     |\n"
+        "| MIG devices:                                                            |\n"
+        "|  0    7   0   0  |              12MiB /  9728MiB    | 14      0 |  1   0 |\n"
+        "|  1    2   0   0  |              12MiB / 40192MiB    | 42      0 |  3   0 |"
+    )
+    assert smi.table(0, "-lgi") == [["0", "MIG", "1g.10gb", "19", "7", "0:1"]]
+    assert smi.device_numbers(0) == {7: [0]}
+
+
 def test_placements_are_read_whatever_the_width_of_the_columns(says: Callable[[str], NvidiaSmi]) -> None:
     text = "GPU  0 Profile ID 19 Placements: {0,1,2,3,4,5,6}:1\nGPU  0 Profile ID  0 Placement : {0}:8"
-    assert says(text).placements(0) == {19: ((0, 1, 2, 3, 4, 5, 6), 1), 0: ((0,), 8)}
+    other = "GPU  1 Profile ID  9 Placements: {0,4}:4"
+    assert says(f"{text}\n{other}").placements(0) == {19: ((0, 1, 2, 3, 4, 5, 6), 1), 0: ((0,), 8)}
     with pytest.raises(GpuError, match="GPU 0 lists no placements: nonsense"):
         says("nonsense").placements(0)
 

@@ -6,10 +6,9 @@ import pytest
 from a_live_node import PAUSED, RUNNING, LiveNode
 from a_machine import FIRST_BOOT, NAME
 from calls import call, call_process
-from gpus import SEVEN, TUTORIAL, Gpus, gpu_layout, layout
+from gpus import FOUR_STAY, SEVEN, TUTORIAL, Gpus, layout
 from kubernetes_api import DAEMONS, node
 
-FOUR_STAY = gpu_layout("3g.40gb:4", *(f"1g.10gb:{start}" for start in range(4)))
 DCGM = "nvidia-dcgm.service"
 SERVER = "rke2-server.service"
 

@@ -253,7 +253,7 @@ def test_one_pod_more_is_enough_for_devices_of_a_kind(machine: AMachine) -> None
     """Seven instances of one profile are one resource."""
     shows(machine, allocatable={"nvidia.com/gpu": "3"})
     devices = [{"pod": PODS[profile], "resource": "nvidia.com/gpu", "profile": profile} for profile in UUIDS]
-    wanted = {"name": NAME, "allocatable": {"nvidia.com/gpu": 3}, "absent": [], "labels": {}, "devices": devices}
+    wanted = {"name": NAME, "allocatable": {"nvidia.com/gpu": 3}, "labels": {}, "devices": devices}
     code, report, said = verified(machine, nodes=[wanted])
     assert code == 0, said
     assert [check.name for check in report.checks if "more" in check.name] == ["one more nvidia.com/gpu"]
@@ -279,7 +279,7 @@ def test_an_image_without_the_sample_is_said_to_prove_less(machine: AMachine) ->
 def test_whole_gpus_are_counted_by_gpu_and_need_not_compute_in_mig_mode(machine: AMachine) -> None:
     shows(machine, allocatable={"nvidia.com/gpu": "1"})
     device = {"pod": "mig-none-gpu-0", "resource": "nvidia.com/gpu", "profile": None, "compute": False}
-    wanted = {"name": NAME, "allocatable": {"nvidia.com/gpu": 1}, "absent": [], "labels": {}, "devices": [device]}
+    wanted = {"name": NAME, "allocatable": {"nvidia.com/gpu": 1}, "labels": {}, "devices": [device]}
     says(machine, "mig-none-gpu-0", log(None, compute="failed"))
     code, report, _ = verified(machine, nodes=[wanted])
     assert code == 0
@@ -288,7 +288,7 @@ def test_whole_gpus_are_counted_by_gpu_and_need_not_compute_in_mig_mode(machine:
 
 def test_a_cluster_without_devices_gets_no_pods(machine: AMachine) -> None:
     shows(machine, allocatable={})
-    wanted = {"name": NAME, "allocatable": {}, "absent": ["nvidia.com/gpu"], "labels": {}, "devices": []}
+    wanted = {"name": NAME, "allocatable": {}, "labels": {}, "devices": []}
     ended = called(machine, nodes=[wanted])
     assert ended.status == 0
     assert {call.split()[1] for call in machine.api.calls()} == {"get"}

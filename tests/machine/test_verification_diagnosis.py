@@ -68,10 +68,21 @@ def test_an_absent_resource_that_lingers_at_zero_is_fine_and_one_that_does_not_i
 
 
 def test_a_resource_that_nobody_expects_is_told_and_one_of_sharing_is_not(machine: AMachine) -> None:
-    shows(machine, allocatable={**ALLOCATABLE, "nvidia.com/mig-1g.10gb.shared": "4", "hugepages-1Gi": "0"})
+    shows(
+        machine,
+        allocatable={
+            **ALLOCATABLE,
+            "nvidia.com/mig-1g.10gb.shared": "4",
+            "hugepages-1Gi": "0",
+            "cpu": "24",
+            "memory": "1Gi",
+        },
+    )
     assert verified(machine)[0] == 0
     shows(machine, allocatable={**ALLOCATABLE, "nvidia.com/mig-4g.40gb": "1"})
-    assert verified(machine, seconds=0)[0] == 1
+    _, report, _ = verified(machine, seconds=0)
+    (check,) = failed(report)
+    assert (check.name, check.seen[-25:]) == ("allocatable", "nvidia.com/mig-4g.40gb: 1")
 
 
 def test_a_wrong_label_and_a_missing_one_are_named(machine: AMachine) -> None:
@@ -120,11 +131,18 @@ def test_a_leftover_label_is_not_taken_for_a_wipe_where_the_instances_are_there(
     assert remedy(machine) == LOOKED_TOO_EARLY
 
 
+def test_a_wipe_of_another_machine_is_recognised_by_its_labels(machine: AMachine) -> None:
+    machine.desire(node={"name": "server"})
+    shows(machine, allocatable={"nvidia.com/gpu": "1"}, labels={**LABELS, "nvidia.com/mig.config": "all-disabled"})
+    assert remedy(machine).startswith("MIG Manager wiped the instances (nvidia.com/mig.config=all-disabled, None)")
+
+
 def test_a_leftover_label_is_not_taken_for_a_wipe_where_no_instance_is_expected(machine: AMachine) -> None:
+    machine.desire(node={"name": "server"})
     shows(machine, allocatable={}, labels={**LABELS, "nvidia.com/mig.config": "all-disabled"})
     device = {"pod": "mig-none-gpu-0", "resource": "nvidia.com/gpu", "profile": None, "compute": True}
-    wanted = {"name": NAME, "allocatable": {"nvidia.com/gpu": 1}, "absent": [], "labels": {}, "devices": [device]}
-    assert remedy(machine, nodes=[wanted]) == LOOKED_TOO_EARLY
+    wanted = {"name": NAME, "allocatable": {"nvidia.com/gpu": 1}, "labels": {}, "devices": [device]}
+    assert remedy(machine, nodes=[wanted]).startswith(LOOKED_TOO_EARLY)
 
 
 @pytest.mark.parametrize(("current", "pending"), [("Enabled", "Disabled"), ("Disabled", "Disabled")])
@@ -201,6 +219,13 @@ def test_a_machine_without_its_driver_is_recognised(machine: AMachine) -> None:
     assert remedy(machine) == ("there is no nvidia-smi: the driver stage installs it, see `sudo mig-k8s status`.")
 
 
+def test_a_machine_that_shall_have_no_gpu_is_not_blamed_for_having_no_driver(machine: AMachine) -> None:
+    (machine.programs / "nvidia-smi").unlink()
+    machine.environment["PATH"] = str(machine.programs)
+    shows(machine, allocatable={"nvidia.com/gpu": "1"})
+    assert remedy(machine, nodes=[{"name": NAME, "allocatable": {}, "labels": {}, "devices": []}]) == LOOKED_TOO_EARLY
+
+
 def test_a_plugin_that_does_not_exist_is_recognised(machine: AMachine) -> None:
     shows(machine, allocatable={})
     labels = {"app": "nvidia-device-plugin-daemonset"}
@@ -212,7 +237,8 @@ def test_a_plugin_that_does_not_exist_is_recognised(machine: AMachine) -> None:
     )
 
 
-def test_a_plugin_that_crashes_is_recognised(machine: AMachine) -> None:
+@pytest.mark.parametrize("containers", ["containerStatuses", "initContainerStatuses"])
+def test_a_plugin_that_crashes_is_recognised(machine: AMachine, containers: str) -> None:
     shows(machine, allocatable={})
     waiting = {"reason": "CrashLoopBackOff", "message": "back-off 5m0s"}
     plugin = {
@@ -222,7 +248,7 @@ def test_a_plugin_that_crashes_is_recognised(machine: AMachine) -> None:
             "labels": {"app": "nvidia-device-plugin-daemonset"},
         },
         "spec": {"nodeName": NAME},
-        "status": {"phase": "Running", "containerStatuses": [{"state": {"waiting": waiting}}]},
+        "status": {"phase": "Running", containers: [{"state": {"waiting": waiting}}]},
     }
     machine.api.change(pods=[plugin])
     assert remedy(machine) == (

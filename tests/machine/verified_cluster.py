@@ -5,9 +5,10 @@ from typing import Any
 
 from a_machine import FIRST_BOOT, NAME, AMachine
 from calls import Called, call
-from kubernetes_api import node
+from kubernetes_api import Hook, node
 
 from machine.documents.verification_report import Check, VerificationReport
+from machine.host.program import Ended
 
 ALLOCATABLE = {"nvidia.com/mig-3g.40gb": "1", "nvidia.com/mig-2g.20gb": "1", "nvidia.com/mig-1g.10gb": "1"}
 LABELS = {"nvidia.com/mig.strategy": "mixed", "nvidia.com/mig.capable": "true"}
@@ -24,7 +25,8 @@ IMAGE = "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04"
 NAMESPACE = "mig-k8s-verify"
 POD_3G, POD_2G, POD_1G = "mig-mixed-3g-40gb-0", "mig-mixed-2g-20gb-0", "mig-mixed-1g-10gb-0"
 PODS = {"3g.40gb": POD_3G, "2g.20gb": POD_2G, "1g.10gb": POD_1G}
-NEVER_STARTS = {"phase": "Pending", "conditions": []}
+NOT_YET = {"phase": "Pending", "conditions": []}
+"""A pod that nobody has decided about, for which there is no reason either."""
 
 
 def log(profile: str | None, uuid: str | None = None, compute: str = "passed") -> str:
@@ -38,7 +40,6 @@ def expectations(**changes: object) -> str:
     wanted = {
         "name": NAME,
         "allocatable": {name: int(count) for name, count in ALLOCATABLE.items()},
-        "absent": ["nvidia.com/gpu", "nvidia.com/mig-7g.80gb"],
         "labels": LABELS,
         "devices": devices,
     }
@@ -97,3 +98,14 @@ def left(machine: AMachine) -> list[str]:
     """What lies in the cluster that a verification made."""
     pods = [pod["metadata"]["name"] for pod in machine.api.listed("pods") if pod["metadata"]["namespace"] == NAMESPACE]
     return pods + [namespace["metadata"]["name"] for namespace in machine.api.listed("namespaces")]
+
+
+def at(machine: AMachine, nth: int, pattern: str, does: Hook) -> None:
+    """Let something happen at the nth call of kubectl that matches."""
+    seen: list[tuple[str, ...]] = []
+
+    def hook(words: tuple[str, ...]) -> Ended | None:
+        seen.append(words)
+        return does(words) if len(seen) == nth else None
+
+    machine.api.before(pattern, hook)

@@ -114,7 +114,7 @@ def verified(person: CommandLine, seconds: int) -> dict[str, Any]:
     resources = json.loads(person.run("pulumi", "stack", "export"))["deployment"]["resources"]
     (run,) = [each for each in resources if each["urn"].endswith("::verification-run")]
     expectations = {**json.loads(run["inputs"]["stdin"]), "timeoutSeconds": seconds}
-    said = person.ssh("sudo mig-verify", stdin=json.dumps(expectations), statuses=(0, 1))
+    said = person.ssh("sudo mig-verify --json", stdin=json.dumps(expectations), statuses=(0, 1))
     report: dict[str, Any] = json.loads(said)
     return report
 

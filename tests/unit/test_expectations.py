@@ -2,32 +2,30 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
+from machine.documents.expectations import Expectations, ExpectedDevice, ExpectedNode
 from plan import StackPlan
 
 Planned = Callable[..., StackPlan]
 _TUTORIAL = {"3g.40gb": 1, "2g.20gb": 1, "1g.10gb": 1}
 
 
-def _nodes(stack: StackPlan) -> list[dict[str, Any]]:
+def _nodes(stack: StackPlan) -> tuple[ExpectedNode, ...]:
     assert stack.verification is not None
-    expectations = json.loads(stack.verification.expectations_json)
-    return list(expectations["nodes"])
+    return Expectations.from_json(stack.verification.expectations_json).nodes
 
 
 def test_mixed_offers_every_profile_as_its_own_resource(planned: Planned) -> None:
     """The tutorial's last stack."""
     (node,) = _nodes(planned(mig={"strategy": "mixed"}, nodePools=[{"migDevices": _TUTORIAL}]))
-    assert node["allocatable"] == {
+    assert node.allocatable == {
         "nvidia.com/mig-3g.40gb": 1,
         "nvidia.com/mig-2g.20gb": 1,
         "nvidia.com/mig-1g.10gb": 1,
     }
-    assert "nvidia.com/gpu" in node["absent"]
-    assert node["labels"] == {
+    assert node.labels == {
         "nvidia.com/mig.capable": "true",
         "nvidia.com/mig.strategy": "mixed",
         "nvidia.com/gpu.count": "1",
@@ -43,34 +41,18 @@ def test_mixed_offers_every_profile_as_its_own_resource(planned: Planned) -> Non
         "nvidia.com/mig-3g.40gb.slices.ci": "3",
         "nvidia.com/mig-3g.40gb.slices.gi": "3",
     }
-    assert node["devices"] == [
-        {
-            "pod": "mig-mixed-3g-40gb-0",
-            "resource": "nvidia.com/mig-3g.40gb",
-            "profile": "3g.40gb",
-            "compute": True,
-        },
-        {
-            "pod": "mig-mixed-2g-20gb-0",
-            "resource": "nvidia.com/mig-2g.20gb",
-            "profile": "2g.20gb",
-            "compute": True,
-        },
-        {
-            "pod": "mig-mixed-1g-10gb-0",
-            "resource": "nvidia.com/mig-1g.10gb",
-            "profile": "1g.10gb",
-            "compute": True,
-        },
-    ]
+    assert node.devices == (
+        ExpectedDevice("mig-mixed-3g-40gb-0", "nvidia.com/mig-3g.40gb", "3g.40gb", compute=True),
+        ExpectedDevice("mig-mixed-2g-20gb-0", "nvidia.com/mig-2g.20gb", "2g.20gb", compute=True),
+        ExpectedDevice("mig-mixed-1g-10gb-0", "nvidia.com/mig-1g.10gb", "1g.10gb", compute=True),
+    )
 
 
 def test_single_offers_seven_sevenths_as_gpus(planned: Planned) -> None:
     """The tutorial's single stack, which is also the default."""
     (node,) = _nodes(planned())
-    assert node["allocatable"] == {"nvidia.com/gpu": 7}
-    assert "nvidia.com/mig-1g.10gb" in node["absent"]
-    assert node["labels"] == {
+    assert node.allocatable == {"nvidia.com/gpu": 7}
+    assert node.labels == {
         "nvidia.com/mig.capable": "true",
         "nvidia.com/mig.strategy": "single",
         "nvidia.com/gpu.count": "7",
@@ -79,63 +61,61 @@ def test_single_offers_seven_sevenths_as_gpus(planned: Planned) -> None:
         "nvidia.com/gpu.slices.ci": "1",
         "nvidia.com/gpu.slices.gi": "1",
     }
-    assert [device["pod"] for device in node["devices"]] == [f"mig-single-1g-10gb-{number}" for number in range(7)]
-    assert {device["resource"] for device in node["devices"]} == {"nvidia.com/gpu"}
+    assert [device.pod for device in node.devices] == [f"mig-single-1g-10gb-{number}" for number in range(7)]
+    assert {device.resource for device in node.devices} == {"nvidia.com/gpu"}
 
 
 def test_none_with_mig_off_offers_the_whole_gpu(planned: Planned) -> None:
     """The tutorial's first none test."""
     (node,) = _nodes(planned(mig={"strategy": "none"}, nodePools=[{}]))
-    assert node["allocatable"] == {"nvidia.com/gpu": 1}
-    assert node["labels"] == {
+    assert node.allocatable == {"nvidia.com/gpu": 1}
+    assert node.labels == {
         "nvidia.com/mig.capable": "true",
         "nvidia.com/gpu.count": "1",
         "nvidia.com/gpu.product": "NVIDIA-A100-80GB-PCIe",
         "nvidia.com/gpu.replicas": "1",
     }
-    assert node["devices"] == [
-        {"pod": "mig-none-gpu-0", "resource": "nvidia.com/gpu", "profile": None, "compute": True}
-    ]
+    assert node.devices == (ExpectedDevice("mig-none-gpu-0", "nvidia.com/gpu", None, compute=True),)
 
 
 def test_none_with_mig_on_offers_a_gpu_that_cannot_compute(planned: Planned) -> None:
     """The tutorial's second none test; replicas is 0 since device plugin 0.20."""
     (node,) = _nodes(planned(mig={"strategy": "none"}, nodePools=[{"migDevices": {}}]))
-    assert node["allocatable"] == {"nvidia.com/gpu": 1}
-    assert node["labels"]["nvidia.com/gpu.replicas"] == "0"
-    assert "nvidia.com/mig.strategy" not in node["labels"]
-    assert [device["compute"] for device in node["devices"]] == [False]
+    assert node.allocatable == {"nvidia.com/gpu": 1}
+    assert node.labels["nvidia.com/gpu.replicas"] == "0"
+    assert "nvidia.com/mig.strategy" not in node.labels
+    assert [device.compute for device in node.devices] == [False]
 
 
 def test_a_whole_gpu_keeps_the_strategys_label(planned: Planned) -> None:
     """MIG off under single: one GPU, and the label says single."""
     (node,) = _nodes(planned(nodePools=[{}]))
-    assert node["allocatable"] == {"nvidia.com/gpu": 1}
-    assert node["labels"]["nvidia.com/mig.strategy"] == "single"
+    assert node.allocatable == {"nvidia.com/gpu": 1}
+    assert node.labels["nvidia.com/mig.strategy"] == "single"
 
 
 def test_mixed_offers_gpus_and_devices_side_by_side(planned: Planned) -> None:
     """One GPU divided, one whole; counts of GPUs are not asserted then."""
     pool = {"vmSize": "Standard_NC48ads_A100_v4", "gpus": [{"devices": [1], "migDevices": {"3g.40gb": 2}}]}
     (node,) = _nodes(planned(mig={"strategy": "mixed"}, nodePools=[pool]))
-    assert node["allocatable"] == {"nvidia.com/gpu": 1, "nvidia.com/mig-3g.40gb": 2}
-    assert "nvidia.com/gpu.count" not in node["labels"]
-    assert node["labels"]["nvidia.com/mig-3g.40gb.count"] == "2"
+    assert node.allocatable == {"nvidia.com/gpu": 1, "nvidia.com/mig-3g.40gb": 2}
+    assert "nvidia.com/gpu.count" not in node.labels
+    assert node.labels["nvidia.com/mig-3g.40gb.count"] == "2"
 
 
 def test_media_extensions_are_spelt_with_a_dot_in_resources_and_a_hyphen_in_pod_names(planned: Planned) -> None:
     """`+` is legal in neither."""
     (node,) = _nodes(planned(mig={"strategy": "mixed"}, nodePools=[{"migDevices": {"1g.10gb+me": 1}}]))
-    assert node["allocatable"] == {"nvidia.com/mig-1g.10gb.me": 1}
-    assert node["labels"]["nvidia.com/mig-1g.10gb.me.count"] == "1"
-    assert node["devices"][0]["pod"] == "mig-mixed-1g-10gb-me-0"
-    assert node["devices"][0]["profile"] == "1g.10gb+me"
+    assert node.allocatable == {"nvidia.com/mig-1g.10gb.me": 1}
+    assert node.labels["nvidia.com/mig-1g.10gb.me.count"] == "1"
+    assert node.devices[0].pod == "mig-mixed-1g-10gb-me-0"
+    assert node.devices[0].profile == "1g.10gb+me"
 
 
 def test_pods_of_several_machines_have_names_of_their_own(planned: Planned) -> None:
     """They share one namespace."""
     nodes = _nodes(planned(nodePools=[{"count": 3, "migDevices": {"3g.40gb": 2}}]))
-    assert [[device["pod"] for device in node["devices"]] for node in nodes] == [
+    assert [[device.pod for device in node.devices] for node in nodes] == [
         ["mig-single-3g-40gb-0", "mig-single-3g-40gb-1"],
         ["mig-single-3g-40gb-2", "mig-single-3g-40gb-3"],
         ["mig-single-3g-40gb-4", "mig-single-3g-40gb-5"],
@@ -146,20 +126,14 @@ def test_a_machine_without_gpu_must_be_there_and_offer_none(planned: Planned) ->
     """Ready, and nothing of NVIDIA's."""
     pools = [{"name": "server", "vmSize": "Standard_D4s_v5"}, {"name": "gpu", "role": "agent"}]
     server, _ = _nodes(planned(nodePools=pools))
-    assert server == {
-        "name": "server",
-        "allocatable": {},
-        "absent": ["nvidia.com/gpu"],
-        "labels": {},
-        "devices": [],
-    }
+    assert server == ExpectedNode(name="server", allocatable={}, labels={}, devices=())
 
 
 @pytest.mark.parametrize("size", ["Standard_NC40ads_H100_v5", "Standard_ND96asr_v4"])
 def test_a_product_is_not_asserted_where_no_fact_gives_it(planned: Planned, size: str) -> None:
     """A guessed label would fail a right cluster."""
     (node,) = _nodes(planned(vm={"securityType": "Standard"}, mig={"strategy": "none"}, nodePools=[{"vmSize": size}]))
-    assert "nvidia.com/gpu.product" not in node["labels"]
+    assert "nvidia.com/gpu.product" not in node.labels
 
 
 def test_the_verification_can_be_left_out(planned: Planned) -> None:
@@ -167,17 +141,21 @@ def test_the_verification_can_be_left_out(planned: Planned) -> None:
     assert planned(verify={"enabled": False}).verification is None
 
 
-def test_the_verification_says_image_namespace_and_time(planned: Planned) -> None:
-    """In seconds."""
-    stack = planned(verify={"timeoutMinutes": 7})
+def test_the_verification_says_image_namespaces_and_time(planned: Planned) -> None:
+    """In seconds, as JSON: a machine may run a release that is older or newer than this checkout."""
+    stack = planned(verify={"timeoutMinutes": 7}, gpuOperator={"namespace": "gpu-things"}, nodePools=[{}])
     assert stack.verification is not None
     assert stack.verification.timeout_seconds == 420
     expectations = json.loads(stack.verification.expectations_json)
-    del expectations["nodes"]
+    (node,) = expectations.pop("nodes")
     assert expectations == {
         "version": 1,
-        "strategy": "single",
         "image": "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04",
         "timeoutSeconds": 420,
         "namespace": "mig-k8s-verify",
+        "operatorNamespace": "gpu-things",
     }
+    assert set(node) == {"name", "allocatable", "labels", "devices"}
+    assert node["devices"] == [
+        {"pod": "mig-single-gpu-0", "resource": "nvidia.com/gpu", "profile": None, "compute": True}
+    ]

@@ -1,31 +1,26 @@
 """What `make verify` prints and writes of a report."""
 
-from typing import Any
+import dataclasses
+from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
+from machine.documents.verification_report import Check, SeenDevice, VerificationReport
 from scripts.verification_report import junit, summary
 
-WIPED = {
-    "name": "allocatable",
-    "node": "mlops-k8s-master",
-    "expected": "nvidia.com/gpu: 7",
-    "seen": "no GPU resource",
-    "passed": False,
-    "remedy": "MIG Manager wiped the instances.",
-}
+WIPED = Check.of(
+    "allocatable", "mlops-k8s-master", "nvidia.com/gpu: 7", "no GPU resource", "MIG Manager wiped the instances."
+)
 
 
-def report(*checks: dict[str, Any], devices: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+def report(*checks: Check, devices: Sequence[SeenDevice] = ()) -> VerificationReport:
     """A report of these checks after one that passed."""
-    ready = {"name": "ready", "node": "mlops-k8s-master", "expected": "ready", "seen": "ready", "passed": True}
-    every = [ready | {"remedy": ""}, *checks]
-    passed = all(check["passed"] for check in every)
-    about = {"version": 1, "passed": passed, "started": "2026-11-23T20:15:42Z", "seconds": 12.34}
-    return {**about, "checks": every, "devices": devices or []}
+    every = (Check.of("ready", "mlops-k8s-master", "ready", "ready"), *checks)
+    passed = all(check.passed for check in every)
+    return VerificationReport(passed, "2026-11-23T20:15:42Z", 12.34, every, tuple(devices))
 
 
-def device(node: str, profile: str | None) -> dict[str, Any]:
-    return {"node": node, "pod": "mig", "profile": profile, "uuid": "MIG-0", "gpu": "GPU-0"}
+def device(node: str, profile: str | None) -> SeenDevice:
+    return SeenDevice(node, "mig", profile, "MIG-0", "GPU-0")
 
 
 def test_a_passed_report_is_a_line_and_one_for_each_node() -> None:
@@ -38,9 +33,8 @@ def test_a_passed_report_is_a_line_and_one_for_each_node() -> None:
 
 
 def test_a_failed_report_tells_every_failed_check_with_the_way_out_and_praises_nothing() -> None:
-    distinct = {"name": "devices are distinct", "node": "", "expected": "7 different devices", "passed": False}
-    checks = (WIPED, distinct | {"seen": "6 different devices", "remedy": "Is sharing on?"})
-    assert summary(report(*checks, devices=[device("mlops-k8s-master", "1g.10gb")])) == (
+    distinct = Check.of("devices are distinct", "", "7 different devices", "6 different devices", "Is sharing on?")
+    assert summary(report(WIPED, distinct, devices=[device("mlops-k8s-master", "1g.10gb")])) == (
         "verification: FAILED, 1 of 3 checks in 12 s\n"
         "  FAILED mlops-k8s-master: allocatable\n"
         "    expected  nvidia.com/gpu: 7\n"
@@ -72,7 +66,7 @@ def test_junit_has_a_case_for_each_check_with_the_node_as_its_class() -> None:
 
 
 def test_junit_stays_xml_whatever_a_log_held() -> None:
-    coloured = WIPED | {"seen": "\x1b[31m<no> & 'none'\x00", "node": ""}
+    coloured = dataclasses.replace(WIPED, seen="\x1b[31m<no> & 'none'\x00", node="")
     (case,) = ET.fromstring(junit(report(coloured))).findall("./testsuite/testcase[failure]")  # noqa: S314 - our own
     assert case.get("classname") == "cluster"
     assert "seen: �[31m<no> & 'none'�" in case.findtext("failure", "")

@@ -17,13 +17,13 @@ Cloud-init v. 22.4.2 finished at Mon, 23 Nov 2026 10:00:43 +0000. Datasource Dat
 
 def stage(name: str, boot: str, started: str, worked: tuple[str, float, str, str] | None) -> dict[str, Any]:
     """`worked`: started, seconds, outcome and boot of the run that did something. Times are minutes and seconds."""
-    names = ("started", "seconds", "outcome", "boot_id")
+    names = ("started", "seconds", "outcome", "bootId")
     record = None if worked is None else dict(zip(names, (f"2026-11-23T10:{worked[0]}Z", *worked[1:]), strict=True))
-    return {"name": name, "boot_id": boot, "started": f"2026-11-23T10:{started}Z", "worked": record}
+    return {"name": name, "bootId": boot, "started": f"2026-11-23T10:{started}Z", "worked": record}
 
 
 RESULT = {
-    "boot_id": "second",
+    "bootId": "second",
     "stages": [
         # It began when cloud-init had not ended, and waited for that.
         stage("apt", "second", "00:44", ("00:03", 3.0, "done", "first")),

@@ -1,0 +1,158 @@
+"""`mig-k8s verify`: what it prints, the expectations of the last time, and one run at a time."""
+
+import fcntl
+import json
+import os
+import sys
+
+import pytest
+from a_machine import AMachine
+from calls import call, command_line
+from verified_cluster import as_it_should_be, called, expectations, shows
+
+from machine.documents.expectations import Expectations
+from machine.documents.verification_report import VerificationReport
+
+REMEMBERED = "etc/mig-k8s/expectations.json"
+
+
+@pytest.fixture
+def machine(a_machine: AMachine) -> AMachine:
+    as_it_should_be(a_machine)
+    return a_machine
+
+
+def test_a_passed_report_is_json_on_standard_output(machine: AMachine) -> None:
+    ended = called(machine)
+    assert ended.status == 0
+    assert VerificationReport.from_json(ended.stdout).passed is True
+
+
+def test_a_failed_one_is_told_to_people_and_is_json_only_where_that_is_asked_for(machine: AMachine) -> None:
+    shows(machine, labels={"nvidia.com/mig.strategy": "single", "nvidia.com/mig.capable": "true"})
+    ended = called(machine, seconds=0)
+    assert (ended.status, ended.stdout) == (1, "")
+    assert ended.stderr.splitlines()[1:] == [
+        "FAILED labels on mlops-k8s-master",
+        "  expected: nvidia.com/mig.strategy=mixed",
+        "  seen:     nvidia.com/mig.strategy=single",
+        "  do:       GPU Feature Discovery sets them: `kubectl logs -n gpu-operator -l app=gpu-feature-discovery`.",
+        "2 of 3 checks passed in 0 s",
+    ]
+    asked = called(machine, "--json", seconds=0)
+    assert asked.status == 1
+    assert VerificationReport.from_json(asked.stdout).passed is False
+
+
+def test_it_runs_again_with_the_expectations_of_the_last_time(machine: AMachine) -> None:
+    called(machine)
+    assert machine.mode_of(REMEMBERED) == "0o600"
+    assert Expectations.from_json(machine.read(REMEMBERED)) == Expectations.from_json(expectations())
+    again = call(machine, "verify", "--again")
+    assert again.status == 0, again.stderr
+    assert len(json.loads(again.stdout)["devices"]) == 3
+    shows(machine, labels={"nvidia.com/mig.strategy": "single"})
+    called(machine, seconds=0)
+    broken = call(machine, "verify", "--again")
+    assert broken.status == 1
+    assert "expected: nvidia.com/mig.strategy=mixed" in broken.stderr
+
+
+def test_at_a_terminal_it_runs_again_without_waiting_for_input(
+    machine: AMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called(machine)
+    terminal, end = os.openpty()
+    with os.fdopen(terminal), os.fdopen(end) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert command_line(machine, ["verify"]) == 0
+
+
+def test_expectations_that_an_older_release_remembered_are_understood(machine: AMachine) -> None:
+    older = json.loads(expectations())
+    del older["operatorNamespace"]
+    older["nodes"][0]["absent"] = ["nvidia.com/gpu"]
+    machine.write(REMEMBERED, json.dumps({**older, "strategy": "mixed"}), 0o600)
+    shows(machine, labels={})
+    ended = call(machine, "verify", "--again")
+    assert ended.status == 1
+    assert "`kubectl logs -n gpu-operator -l app=gpu-feature-discovery`" in ended.stderr
+
+
+def test_without_a_last_time_it_says_where_expectations_come_from(machine: AMachine) -> None:
+    ended = call(machine, "verify", "--again")
+    assert ended.status == 2
+    assert ended.stderr == (
+        f"mig-k8s: {machine.root}/{REMEMBERED}: No such file or directory. "
+        "`pulumi up` leaves it on the first server when it verifies; it takes sudo\n"
+    )
+
+
+def test_expectations_that_are_cut_short_are_not_remembered(machine: AMachine) -> None:
+    called(machine)
+    before = machine.read(REMEMBERED)
+    assert call(machine, "verify", stdin=expectations(namespace="another")[:-40]).status == 2
+    assert machine.read(REMEMBERED) == before
+
+
+def test_expectations_that_cannot_be_remembered_are_verified_all_the_same(machine: AMachine) -> None:
+    machine.path("etc/mig-k8s/expectations.json").mkdir()
+    ended = called(machine)
+    assert ended.status == 0
+    assert "--again will not have these expectations: cannot write" in ended.stderr
+
+
+def test_an_unknown_option_is_refused(machine: AMachine) -> None:
+    ended = call(machine, "verify", "--agian", stdin=expectations())
+    assert ended.status == 2
+    assert "unrecognized arguments: --agian" in ended.stderr
+    assert machine.api.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the document of expectations is no JSON"),
+        ('{"version": 3}', "has version 3, this release of mig-k8s understands 1"),
+        ('{"version": 1, "image": "i"}', "the document of expectations: timeoutSeconds is missing"),
+        (expectations(later=1), "this release of mig-k8s does not know later"),
+        (expectations(timeoutSeconds="soon"), "timeoutSeconds: a number is expected"),
+    ],
+)
+def test_expectations_that_are_none_are_told_without_a_traceback(machine: AMachine, text: str, said: str) -> None:
+    ended = call(machine, "verify", stdin=text)
+    assert ended.status == 2
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_second_run_waits_for_the_first(machine: AMachine) -> None:
+    with machine.write("run/mig-verify.lock", "").open() as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        machine.clock.at(30, lambda: fcntl.flock(first, fcntl.LOCK_UN))
+        asked_at: list[float] = []
+        machine.api.before("", lambda _: asked_at.append(sum(machine.clock.slept)))
+        ended = called(machine)
+    assert ended.status == 0
+    assert asked_at[0] == pytest.approx(30)
+    assert ended.stderr.splitlines()[0] == "·  another verification runs here: waiting for its end"
+    assert ended.stderr.count("another verification") == 1
+
+
+def test_a_second_run_gives_up_when_the_first_does_not_end(machine: AMachine) -> None:
+    with machine.write("run/mig-verify.lock", "").open() as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        ended = called(machine)
+    assert ended.status == 2
+    assert ended.stderr.splitlines()[-1] == (
+        "mig-k8s: another verification runs here and does not end; "
+        f"`sudo fuser -k -TERM {machine.root}/run/mig-verify.lock` ends it"
+    )
+    assert 60 < sum(machine.clock.slept) < 62
+    assert machine.api.calls() == []
+
+
+def test_the_lock_is_free_again_after_a_run(machine: AMachine) -> None:
+    called(machine)
+    with machine.path("run/mig-verify.lock").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

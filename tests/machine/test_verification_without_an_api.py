@@ -1,0 +1,119 @@
+"""A verification whose API server is away, refuses, or cannot delete what was made."""
+
+import pytest
+from a_machine import AMachine
+from verified_cluster import (
+    NAMESPACE,
+    NOT_YET,
+    POD_2G,
+    as_it_should_be,
+    at,
+    becomes,
+    called,
+    failed,
+    left,
+    verified,
+    waits,
+)
+
+from machine.host.program import Ended
+
+REFUSED = "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?"
+
+
+@pytest.fixture
+def machine(a_machine: AMachine) -> AMachine:
+    as_it_should_be(a_machine)
+    return a_machine
+
+
+def test_an_api_that_never_answers_ends_with_its_words_and_without_a_verdict(machine: AMachine) -> None:
+    machine.api.change(away=True)
+    ended = called(machine, "--json", seconds=5)
+    assert (ended.status, ended.stdout) == (2, "")
+    assert ended.stderr.splitlines()[-1] == f"mig-k8s: kubectl get nodes -o: {REFUSED}"
+    assert ended.stderr.startswith(
+        "·  1 s: kubectl get nodes -o: The connection to the server 127.0.0.1:6443 was refused"
+    )
+
+
+def test_an_api_that_is_away_for_a_while_is_waited_for_with_a_heartbeat(machine: AMachine) -> None:
+    machine.api.change(away=True)
+    machine.clock.at(40, lambda: machine.api.change(away=False))
+    code, _, said = verified(machine)
+    assert code == 0
+    assert said.count("kubectl get nodes -o: The connection to the server") == 3
+
+
+def test_an_api_that_goes_away_while_pods_run_is_waited_for(machine: AMachine) -> None:
+    becomes(machine, POD_2G, NOT_YET)
+    machine.clock.at(10, lambda: machine.api.change(away=True))
+    machine.clock.at(40, lambda: machine.api.change(away=False, statuses={}))
+    code, _, said = verified(machine)
+    assert code == 0, said
+
+
+def test_pods_are_not_called_stuck_for_the_time_in_which_nothing_is_known_of_them(machine: AMachine) -> None:
+    becomes(machine, POD_2G, waits("ErrImagePull", "no such host"))
+    machine.clock.at(10, lambda: machine.api.change(away=True))
+    machine.clock.at(110, lambda: machine.api.change(away=False))
+    machine.clock.at(150, lambda: machine.api.change(statuses={}))
+    code, _, said = verified(machine, seconds=600)
+    assert code == 0, said
+
+
+def test_a_log_that_cannot_be_read_is_asked_for_again_and_told_if_it_never_can(machine: AMachine) -> None:
+    words = 'Error from server: Get "https://10.0.0.5:10250/containerLogs/": dial tcp 10.0.0.5:10250: i/o timeout'
+    machine.api.before(f"^logs .*{POD_2G}", lambda command: Ended(command, 1, "", words))
+    code, report, said = verified(machine, seconds=20)
+    assert code == 1
+    assert failed(report)[0].name == POD_2G
+    assert failed(report)[0].seen.startswith(
+        f"{POD_2G}: its log cannot be read: kubectl logs -n {NAMESPACE}: Error from"
+    )
+    assert said.count("i/o timeout") == 2  # once when it was seen first, once in the failed check
+
+
+def test_a_log_of_a_moment_too_early_is_no_trouble(machine: AMachine) -> None:
+    refusal = 'Error from server (BadRequest): container "device" in pod is waiting to start: ContainerCreating'
+    at(machine, 1, "^logs", lambda command: Ended(command, 1, "", refusal))
+    assert verified(machine)[0] == 0
+
+
+def test_a_refusal_is_told_at_once_and_cleaned_up_after(machine: AMachine) -> None:
+    refusal = "Error from server (Forbidden): pods is forbidden: exceeded quota"
+    at(machine, 2, "^create", lambda command: Ended(command, 1, "", refusal))
+    ended = called(machine, "--json")
+    assert (ended.status, ended.stdout) == (2, "")
+    assert ended.stderr.splitlines()[-1] == f"mig-k8s: kubectl create -n {NAMESPACE}: {refusal}"
+    assert left(machine) == []
+
+
+def test_a_machine_that_is_no_server_says_so(machine: AMachine) -> None:
+    machine.path("etc/rancher/rke2/rke2.yaml").unlink()
+    machine.join("agent")
+    ended = called(machine)
+    assert ended.status == 2
+    assert ended.stderr == (
+        f"mig-k8s: {machine.root}/etc/rancher/rke2/rke2.yaml is missing: "
+        "verification runs on a server, once RKE2 runs there\n"
+    )
+
+
+def test_a_namespace_that_cannot_be_deleted_is_a_failed_check(machine: AMachine) -> None:
+    at(machine, 1, "^delete pods", lambda _: machine.api.change(stuck_namespaces=[NAMESPACE]))
+    code, report, said = verified(machine)
+    assert code == 1
+    (check,) = failed(report)
+    assert (check.name, check.node, check.expected) == ("clean up", "", "the namespace is deleted")
+    assert "timed out waiting for the condition" in check.seen
+    assert check.remedy == f"`kubectl delete namespace {NAMESPACE}` by hand: its pods hold devices."
+    assert "FAILED clean up\n" in said
+
+
+def test_a_clean_up_that_fails_after_a_refusal_is_told_too(machine: AMachine) -> None:
+    at(machine, 2, "^create", lambda command: Ended(command, 1, "", "Error from server (Forbidden): no"))
+    at(machine, 1, "^delete pods", lambda command: Ended(command, 1, "", REFUSED))
+    ended = called(machine)
+    assert ended.status == 2
+    assert f"`kubectl delete namespace {NAMESPACE}` by hand: its pods hold devices." in ended.stderr
