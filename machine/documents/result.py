@@ -23,6 +23,14 @@ class Work(Form):
 
 
 @dataclass(frozen=True)
+class Reboot(Form):
+    """A reboot that a stage asked for: for which inputs, in which boot. The same one is not tried twice."""
+
+    wanted: str
+    boot_id: str
+
+
+@dataclass(frozen=True)
 class StageResult(Form):
     """What became of a stage. `inputs` is the digest of all that decided what it did; empty: it has to look again."""
 
@@ -35,14 +43,6 @@ class StageResult(Form):
     boot_id: str
     seconds: float = 0.0
     worked: Work | None = None
-
-
-@dataclass(frozen=True)
-class Reboot(Form):
-    """A reboot that a stage asked for: for which inputs, in which boot. The same one is not tried twice."""
-
-    wanted: str
-    boot_id: str
 
 
 @dataclass(frozen=True)
