@@ -13,20 +13,12 @@ SETTLED: tuple[Outcome, ...] = ("done", "unchanged", "skipped")
 
 @dataclass(frozen=True)
 class Work(Form):
-    """The last run of a stage that did something."""
+    """The last run of a stage that did something. Its times are those of that run."""
 
     started: str
     ended: str
     seconds: float
     outcome: Outcome
-    boot_id: str
-
-
-@dataclass(frozen=True)
-class Reboot(Form):
-    """A reboot that a stage asked for: for which inputs, in which boot. The same one is not tried twice."""
-
-    wanted: str
     boot_id: str
 
 
@@ -43,6 +35,16 @@ class StageResult(Form):
     boot_id: str
     seconds: float = 0.0
     worked: Work | None = None
+
+
+@dataclass(frozen=True)
+class Reboot(Form):
+    """A reboot that a stage asked for. The same one is not tried twice."""
+
+    wanted: str
+    """Digest of what was asked of the stage."""
+    boot_id: str
+    """The boot in which it asked."""
 
 
 @dataclass(frozen=True)
