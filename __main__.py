@@ -26,7 +26,6 @@ group = ResourceGroup(f"mig-k8s-{pulumi.get_stack()}", location=stack.location, 
 network = Network("network", NetworkArgs(stack=stack, resource_group_name=group.name))
 machines = {node.name: Machine(node.name, MachineArgs(plan=node, network=network, keys=keys)) for node in stack.nodes}
 access = {name: machine.access for name, machine in machines.items()}
-
 first = stack.nodes[0].name
 releases = {name: NodeRelease(name, NodeReleaseArgs(access=each)) for name, each in access.items()}
 free = freed(stack, access, releases)
@@ -34,21 +33,13 @@ token, digest_key = config.secret("rke2Token"), keys.host_private
 software: dict[str, NodeSoftware] = {}
 for node in stack.nodes:  # the first server forms the cluster, so every other machine waits for it
     after = [*free[node.name], *([software[first].ready] if software else [])]
-    args = NodeSoftwareArgs(
-        plan=node,
-        access=access[node.name],
-        release=releases[node.name],
-        token=token,
-        digest_key=digest_key,
-        after=after,
-    )
+    args = NodeSoftwareArgs(plan=node, release=releases[node.name], token=token, digest_key=digest_key, after=after)
     software[node.name] = NodeSoftware(node.name, args)
 instances = [
     MigInstances(node.name, MigInstancesArgs(plan=node, access=access[node.name], after=[software[node.name].ready]))
     for node in stack.nodes
     if node.mig_owner == "host"
 ]
-
 cluster = Cluster("cluster", ClusterArgs(access=access[first], software=software[first]))
 everything: list[pulumi.Resource] = [*(each.ready for each in software.values()), *(each.made for each in instances)]
 in_cluster = pulumi.ResourceOptions(providers=[cluster.provider])

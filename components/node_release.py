@@ -23,6 +23,8 @@ class NodeRelease(pulumi.ComponentResource):
     """This checkout's release is the machine's current one. It needs nothing of what runs there."""
 
     delivered: remote.Command
+    access: Access
+    """The way to the machine."""
     name: str
     """Equal names, equal files."""
 
@@ -30,6 +32,7 @@ class NodeRelease(pulumi.ComponentResource):
         super().__init__("mig-k8s:index:NodeRelease", name, None, opts)
         sent = release()
         self.name = sent.name
+        self.access = args.access
         self.delivered = machine_command(
             f"{name}-release",
             delivery_command(),

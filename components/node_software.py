@@ -8,7 +8,7 @@ from pulumi_command import remote
 
 from components.dialling import REBOOTING
 from components.identity import digest, keyed_digest
-from components.machine_command import Access, SecretInput, machine_command
+from components.machine_command import SecretInput, machine_command
 from components.node_release import NodeRelease
 from plan import NodePlan, configuration
 
@@ -20,8 +20,8 @@ class NodeSoftwareArgs:
     """Inputs of `NodeSoftware`."""
 
     plan: NodePlan
-    access: Access
     release: NodeRelease
+    """What brings the machine to its state."""
     token: pulumi.Input[str] | None
     """What machines join the cluster with. Secret. None: no other machine is there."""
     digest_key: pulumi.Input[str]
@@ -48,11 +48,11 @@ class NodeSoftware(pulumi.ComponentResource):
         wanted = _configuration(args)
         # A new release may bring the machine to the same state by other stages.
         triggers: list[pulumi.Input[str]] = [args.release.name, wanted.identity]
-        self.state = pulumi.Output.concat(args.release.name, " ", wanted.identity, " on ", args.access.vm_id)
+        self.state = pulumi.Output.concat(args.release.name, " ", wanted.identity, " on ", args.release.access.vm_id)
         converge = machine_command(
             f"{name}-converge",
             "/usr/local/sbin/mig-k8s update",
-            access=args.access,
+            access=args.release.access,
             timeout_seconds=_TIMEOUT_SECONDS,
             stdin=wanted,
             triggers=[args.release.name],
@@ -63,7 +63,7 @@ class NodeSoftware(pulumi.ComponentResource):
         resume = machine_command(
             f"{name}-resume",
             "/usr/local/sbin/mig-k8s resume",
-            access=args.access,
+            access=args.release.access,
             timeout_seconds=_TIMEOUT_SECONDS,
             triggers=triggers,
             dialling=REBOOTING,
@@ -74,7 +74,7 @@ class NodeSoftware(pulumi.ComponentResource):
         self.ready = machine_command(
             f"{name}-ready",
             "/usr/local/sbin/mig-k8s ready",
-            access=args.access,
+            access=args.release.access,
             timeout_seconds=_TIMEOUT_SECONDS,
             triggers=triggers,
             dialling=REBOOTING,
@@ -87,11 +87,13 @@ class NodeSoftware(pulumi.ComponentResource):
 
 def _configuration(args: NodeSoftwareArgs) -> SecretInput:
     """The machine's configuration, with the token where there is one."""
-    public = args.access.address.apply(lambda address: configuration(args.plan, public_address=address).to_json())
+    public = args.release.access.address.apply(
+        lambda address: configuration(args.plan, public_address=address).to_json()
+    )
     if args.token is None or not args.plan.has_token:
         return SecretInput(text=public, identity=digest(public))
     token = pulumi.Output.from_input(args.token).apply(str.strip)
-    text = pulumi.Output.all(args.access.address, token).apply(
+    text = pulumi.Output.all(args.release.access.address, token).apply(
         lambda known: configuration(args.plan, public_address=known[0], token=known[1]).to_json()
     )
     return SecretInput(

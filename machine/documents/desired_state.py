@@ -36,10 +36,11 @@ class Driver(Form):
 
 @dataclass(frozen=True)
 class Toolkit(Form):
-    """NVIDIA's container toolkit: the packages' version, and the base URL of their apt repository."""
+    """NVIDIA's container toolkit: the packages' version and where they come from."""
 
     version: str
     apt: str
+    """Base URL of the repository; `#FINGERPRINT` behind it names the key of a mirror that signs itself."""
 
 
 @dataclass(frozen=True)

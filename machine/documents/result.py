@@ -13,7 +13,7 @@ SETTLED: tuple[Outcome, ...] = ("done", "unchanged", "skipped")
 
 @dataclass(frozen=True)
 class Work(Form):
-    """The last run of a stage that did something."""
+    """The last run of a stage that did something. Its times are those of that run."""
 
     started: str
     ended: str
@@ -39,10 +39,12 @@ class StageResult(Form):
 
 @dataclass(frozen=True)
 class Reboot(Form):
-    """A reboot that a stage asked for: for which inputs, in which boot. The same one is not tried twice."""
+    """A reboot that a stage asked for. The same one is not tried twice."""
 
     wanted: str
+    """Digest of what was asked of the stage."""
     boot_id: str
+    """The boot in which it asked."""
 
 
 @dataclass(frozen=True)

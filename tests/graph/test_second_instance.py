@@ -36,9 +36,7 @@ def one_of_each(name: str, plan: StackPlan) -> None:
     network = Network(name, NetworkArgs(stack=plan, resource_group_name="group"))
     access = Machine(name, MachineArgs(plan=node, network=network, keys=keys)).access
     release = NodeRelease(name, NodeReleaseArgs(access=access))
-    args = NodeSoftwareArgs(
-        plan=node, access=access, release=release, token=None, digest_key=keys.host_private, after=[]
-    )
+    args = NodeSoftwareArgs(plan=node, release=release, token=None, digest_key=keys.host_private, after=[])
     software = NodeSoftware(name, args)
     MigInstances(name, MigInstancesArgs(plan=node, access=access, after=[software.ready]))
     cluster = Cluster(name, ClusterArgs(access=access, software=software))

@@ -125,6 +125,13 @@ def test_a_machine_that_is_as_it_should_be_is_not_labelled_again(live: LiveNode,
     assert live.api.calls("kubectl label") == []
 
 
+def test_a_success_without_the_devices_is_made_again(live: LiveNode, manager: MigManager) -> None:
+    live.api.label(**{CONFIG: "new", STATE: "success"})
+    manager.config, manager.makes = "new", "9:4,14:0,19:2"
+    assert label(live, TUTORIAL).status == 0
+    assert live.gpus.places() == ["14:0", "19:2", "9:4"]
+
+
 def test_the_same_label_is_taken_off_first_because_only_a_change_counts(live: LiveNode, manager: MigManager) -> None:
     live.api.label(**{CONFIG: "new", STATE: "failed"})
     manager.config = "new"

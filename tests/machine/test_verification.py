@@ -147,6 +147,21 @@ def test_pods_pass_pod_security_restricted_and_take_one_device_each(machine: AMa
     assert [pod["metadata"]["name"] for pod in more["items"]] == [f"{POD_3G}-more", f"{POD_2G}-more", f"{POD_1G}-more"]
 
 
+def test_pods_live_long_enough_to_tell_however_little_time_is_left(machine: AMachine) -> None:
+    lives: list[int] = []
+    answer = machine.api.answer
+
+    def recorded(command: tuple[str, ...], stdin: str) -> Ended:
+        if "create" in command:
+            pods = json.loads(stdin).get("items", [])
+            lives.extend(pod["spec"]["activeDeadlineSeconds"] for pod in pods)
+        return answer(command, stdin)
+
+    machine.answers["kubectl"] = recorded
+    verified(machine, seconds=1)
+    assert set(lives) == {180}
+
+
 def test_pods_of_a_killed_run_are_deleted_first(machine: AMachine) -> None:
     holding = {"containers": [{"resources": {"limits": {"nvidia.com/mig-2g.20gb": 1}}}], "nodeName": NAME}
     old = {"metadata": {"name": POD_2G, "namespace": NAMESPACE}, "spec": holding, "status": {"phase": "Running"}}

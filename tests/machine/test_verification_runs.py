@@ -110,6 +110,7 @@ def test_ended_by_a_signal_it_deletes_what_it_made(machine: AMachine, number: in
     assert ended.stderr.splitlines()[-1] == f"verify: {words}"
     assert ended.stdout == ""
     assert left(machine) == []
+    assert len(machine.api.calls("kubectl delete pods")) == 1
 
 
 @pytest.mark.parametrize("pattern", ["^delete pods", "^delete namespace"])
