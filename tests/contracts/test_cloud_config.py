@@ -26,7 +26,7 @@ SOUND: dict[str, Any] = {
         "ed25519_private": "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n",
         "ed25519_public": "ssh-ed25519 AAAA",
     },
-    "write_files": [{"path": "/etc/a", "permissions": "0600", "owner": "root:root", "content": "a"}],
+    "write_files": [{"path": "/etc/a", "permissions": "0600", "content": "a"}],
     "runcmd": [["true"]],
 }
 
