@@ -5,6 +5,7 @@ Each test takes up where the one before it ended.
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +63,7 @@ def before(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> It
         pytest.skip(f"this checkout's history has no {BEFORE_RELEASES}")
     old = tmp_path_factory.mktemp("before")
     subprocess.run(["tar", "-x", "-C", str(old)], input=packed.stdout, check=True)
+    subprocess.run([sys.executable, "-m", "sandbox.virtualenv"], cwd=old, stdout=subprocess.DEVNULL, check=True)
     person = CommandLine(f"test-{os.getpid()}-takeover")
     earlier = CommandLine(person.name, checkout=old)
     try:
