@@ -24,6 +24,7 @@ from plan.machine.release import Release, delivery, delivery_command, release
 
 OLD = changed("machine/release/__init__.py", '"""The release before."""\n')
 NEW = release()
+BOTH = ["current", *sorted(f"releases/{each.name}" for each in (OLD, NEW))]
 SMALL = small()
 SMALL_OLD = changed("stages/apt", "true\n", SMALL)
 UNIT = "etc/systemd/system/mig-k8s-converge.service"
@@ -64,7 +65,7 @@ def test_the_same_release_again_changes_nothing_and_reloads_nothing(machine: Rec
     assert machine.install(NEW) == 0
     assert machine.path(UNIT).stat().st_mtime_ns == before
     assert machine.calls == [ENABLE]
-    assert machine.entries() == ["current", f"releases/{NEW.name}", f"releases/{OLD.name}"]
+    assert machine.entries() == BOTH
 
 
 def test_a_unit_that_differs_is_written_and_systemd_reads_it(machine: Receiver) -> None:
@@ -93,7 +94,7 @@ def test_cut_off_at_any_byte_the_old_release_runs_and_the_next_delivery_cleans_u
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr == f"release    {NEW.name} is current\n"
     assert machine.current() == NEW.name
-    assert machine.entries() == ["current", f"releases/{NEW.name}", f"releases/{OLD.name}"]
+    assert machine.entries() == BOTH
     assert machine.status().stdout.splitlines()[-1] == "left to do: apt, driver, toolkit, mig-mode, rke2"
 
 
@@ -245,7 +246,7 @@ def test_a_release_that_this_python_cannot_load_never_becomes_current(
     assert machine.current() == OLD.name
     assert machine.status().returncode == 1
     assert machine.deliver(delivery(NEW)).returncode == 0
-    assert machine.entries() == ["current", f"releases/{NEW.name}", f"releases/{OLD.name}"]
+    assert machine.entries() == BOTH
 
 
 @pytest.mark.parametrize(
@@ -345,7 +346,7 @@ def test_a_current_release_that_the_disk_damaged_is_whole_again_after_the_next_d
 def test_the_release_before_stays_until_a_converge_of_the_new_one_has_ended_well(machine: Receiver) -> None:
     machine.put("usr/local/lib/mig-k8s/stages/apt", "of a machine from before there were releases")
     machine.install(NEW)
-    both = ["current", f"releases/{NEW.name}", f"releases/{OLD.name}", "stages"]
+    both = [*BOTH, "stages"]
     assert machine.entries() == both
     # A run of the old one that ends now has not shown that the new one works.
     storage.remove_other_releases(machine.of(machine.home / "releases" / OLD.name))
@@ -359,7 +360,7 @@ def test_one_command_goes_back_to_the_release_before(machine: Receiver) -> None:
     machine.install(NEW)
     install(machine.of(machine.home / "releases" / OLD.name))
     assert machine.current() == OLD.name
-    assert machine.entries() == ["current", f"releases/{NEW.name}", f"releases/{OLD.name}"]
+    assert machine.entries() == BOTH
 
 
 # ---- cloud-init
