@@ -5,7 +5,7 @@ from plan.cluster.gpu_operator import GpuOperatorPlan
 from plan.machine.files import MachineFile, bundle, machine_files
 from plan.machine.node import NodePlan, VmPlan, layout_json
 from plan.machine.user_data import user_data
-from plan.problems import Problem, Problems
+from plan.problems import Problem, Problems, warning_report
 from plan.stack import NetworkPlan, StackPlan, VerificationPlan, plan_stack
 from plan.stack_file.reading import read_settings
 from plan.stack_file.settings import Settings
@@ -29,4 +29,5 @@ __all__ = [
     "public_half",
     "read_settings",
     "user_data",
+    "warning_report",
 ]

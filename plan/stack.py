@@ -11,8 +11,9 @@ from plan.gpu.nearest import refusal, written
 from plan.gpu.placement import best_placement
 from plan.machine.node import AutoShutdownPlan, ImagePlan, NodePlan, SpotPlan, VmPlan
 from plan.machine.user_data import user_data_bytes
-from plan.problems import Problems
+from plan.problems import Problem, Problems
 from plan.stack_file.node_pool import NodePool
+from plan.stack_file.rules.warnings import warnings
 from plan.stack_file.settings import Settings
 
 VERIFY_NAMESPACE = "mig-k8s-verify"
@@ -48,6 +49,8 @@ class StackPlan:
     verification: VerificationPlan | None
     mig_owner: str
     mig_strategy: str
+    warnings: tuple[Problem, ...]
+    """What its author should know though nothing is refused for it."""
 
 
 def plan_stack(settings: Settings) -> StackPlan:
@@ -70,6 +73,7 @@ def plan_stack(settings: Settings) -> StackPlan:
         verification=_verification(settings, nodes) if settings.verify.enabled else None,
         mig_owner=settings.mig.owner,
         mig_strategy=settings.mig.strategy,
+        warnings=warnings(settings),
     )
 
 

@@ -45,6 +45,16 @@ def _lines(plan: dict[str, Any], *, colour: bool, width: int) -> Iterator[str]:
     yield ""
     yield bold(f"GPU Operator {operator['version']}") + f"  {operator['repository'] or operator['chart']}"
     yield from ("  " + line for line in yaml_text(operator["values"]).splitlines())
+    for number, warning in enumerate(plan["warnings"]):
+        yield from ("", bold("Warnings")) if not number else ()
+        for indent, text in (
+            (2, f"{warning['path']}: {warning['value']}"),
+            (4, warning["what"]),
+            (4, warning["remedy"]),
+        ):
+            yield from textwrap.wrap(
+                text, width, initial_indent=" " * indent, subsequent_indent=" " * indent, break_on_hyphens=False
+            )
     yield ""
     yield bold("Only Azure knows")
     for command, group in groupby(sorted(plan["askAzure"], key=itemgetter("command")), key=itemgetter("command")):

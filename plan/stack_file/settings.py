@@ -50,20 +50,20 @@ class Driver(Section):
     """The NVIDIA driver of the machines."""
 
     source: Literal["ubuntu", "image"] = "ubuntu"
-    branch: int = 580
+    branch: int = releases.DEFAULT_DRIVER
     open_kernel_modules: bool = False
 
 
 class Toolkit(Section):
     """The NVIDIA container toolkit."""
 
-    version: Annotated[str, AfterValidator(releases.toolkit_version)] = "1.20.0-1"
+    version: Annotated[str, AfterValidator(releases.toolkit_version)] = releases.DEFAULT_TOOLKIT
 
 
 class Rke2(Section):
     """Kubernetes."""
 
-    version: Annotated[str, AfterValidator(releases.rke2_version)] = "v1.35.7+rke2r1"
+    version: Annotated[str, AfterValidator(releases.rke2_version)] = releases.STABLE_RKE2
     cni: Literal["calico", "canal", "cilium"] = "calico"
     tls_sans: tuple[Annotated[str, AfterValidator(names.subject_name)], ...] = ()
     sha256: Annotated[str, AfterValidator(locators.sha256)] | None = None
@@ -74,7 +74,7 @@ class Rke2(Section):
 class GpuOperator(Section):
     """The GPU Operator's Helm release."""
 
-    version: Annotated[str, AfterValidator(releases.operator_version)] = "v26.7.0"
+    version: Annotated[str, AfterValidator(releases.operator_version)] = releases.DEFAULT_OPERATOR
     namespace: Annotated[str, AfterValidator(names.namespace)] = "gpu-operator"
     values: dict[str, Any] = Field(default_factory=dict)
     timeout_minutes: Annotated[int, AfterValidator(numbers.between(10, 120, "minutes"))] = 30

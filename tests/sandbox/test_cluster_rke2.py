@@ -63,7 +63,7 @@ def test_kubectl_ctr_and_the_version_are_where_rke2_has_them(machine: Machine) -
     kubectl = f"sudo {DATA}/bin/kubectl --kubeconfig /etc/rancher/rke2/rke2.yaml get nodes -o name"
     assert machine.run(kubectl) == f"node/{NODE}"
     assert "Server:" in machine.run(f"sudo {DATA}/bin/ctr -a /run/k3s/containerd/containerd.sock version")
-    assert machine.run("rke2 --version").startswith("rke2 version v1.35.7+rke2r1")
+    assert machine.run("rke2 --version").startswith("rke2 version v1.36.4+rke2r1")
 
 
 def test_the_node_token_names_the_cluster_by_the_hash_of_its_authority(machine: Machine) -> None:

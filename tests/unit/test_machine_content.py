@@ -105,10 +105,10 @@ def test_the_desired_state_of_the_default_machine(planned: Planned) -> None:
         "node": {"name": "mlops-k8s-master", "role": "server"},
         "apt": {"ubuntu": None},
         "driver": {"source": "ubuntu", "branch": 580, "openKernelModules": False},
-        "toolkit": {"version": "1.20.0-1", "apt": "https://nvidia.github.io/libnvidia-container"},
+        "toolkit": {"version": "1.20.2-1", "apt": "https://nvidia.github.io/libnvidia-container"},
         "mig": {"mode": [True], "onChange": "refuse"},
         "rke2": {
-            "version": "v1.35.7+rke2r1",
+            "version": "v1.36.4+rke2r1",
             "install": "https://get.rke2.io",
             "artifacts": None,
             "sha256": None,

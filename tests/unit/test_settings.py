@@ -170,7 +170,9 @@ def test_encryption_of_secrets_is_no_secret() -> None:
     read_settings(minimal(rke2={"config": config}), location="westeurope", secrets=SECRETS)
 
 
-@pytest.mark.parametrize("text", ["v1.33.13+rke2r2", "v1.34.10+rke2r1", "v1.35.7+rke2r1", "v1.36.3+rke2r1"])
+@pytest.mark.parametrize(
+    "text", ["v1.33.13+rke2r2", "v1.34.10+rke2r1", "v1.35.7+rke2r1", "v1.36.4+rke2r1", "v1.37.1+rke2r1"]
+)
 def test_current_rke2_releases_are_right(text: str) -> None:
     """Those seen when the table was made."""
     assert read_settings(minimal(rke2={"version": text}), location="westeurope", secrets=SECRETS).rke2.version == text
