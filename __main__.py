@@ -38,7 +38,7 @@ for node in stack.nodes:  # the first server forms the cluster, so every other m
 instances = [
     MigInstances(node.name, MigInstancesArgs(plan=node, access=access[node.name], after=[software[node.name].ready]))
     for node in stack.nodes
-    if node.layout
+    if node.mig_owner == "host"
 ]
 
 cluster = Cluster("cluster", ClusterArgs(access=access[first], software=software[first]))
@@ -56,6 +56,6 @@ pulumi.export("addresses", {name: each.address for name, each in access.items()}
 pulumi.export("ssh", {name: each.ssh_command for name, each in access.items()})
 pulumi.export("knownHosts", {name: each.known_hosts_line for name, each in access.items()})
 pulumi.export("kubeconfig", cluster.kubeconfig)
-layouts = {node.name: node.gpu_layout.json() for node in stack.nodes if node.gpu_layout}
+layouts = {node.name: node.layout.json() for node in stack.nodes if node.layout}
 pulumi.export("layout", {name: pulumi.Output.json_loads(layout) for name, layout in layouts.items()})
 pulumi.export("verification", verification and verification.report)

@@ -134,7 +134,7 @@ class Machine(pulumi.ComponentResource):
                 host=address.ip_address,
                 user=vm.admin_username,
                 private_key=args.keys.admin_private,
-                agent_socket_path=args.plan.settings.ssh.agent_socket_path,
+                agent_socket_path=vm.agent_socket_path,
                 host_key=args.keys.host_public,
                 # Dialled until the command's own bound ends it: a machine takes minutes to boot, and reboots once.
                 dial_error_limit=-1,

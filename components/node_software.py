@@ -9,7 +9,7 @@ from pulumi_command import remote
 
 from components.machine_command import Access, digest, machine_command
 from plan import NodePlan, bundle
-from plan.machine.rke2 import TOKEN_PATH, has_token
+from plan.machine.rke2 import TOKEN_PATH
 
 _TIMEOUT_SECONDS = 3600
 
@@ -82,7 +82,7 @@ class NodeSoftware(pulumi.ComponentResource):
 def _files(plan: NodePlan, *, public_address: str, token: str | None) -> str:
     """The machine's bundle, with the token as one more file where there is one."""
     text = bundle(plan, public_address=public_address)
-    if token is None or not has_token(plan):
+    if token is None or not plan.has_token:
         return text
     document = json.loads(text)
     document["files"].append({"path": TOKEN_PATH, "mode": "0600", "content": token.strip() + "\n"})

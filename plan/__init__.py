@@ -6,8 +6,8 @@ from plan.machine.files import MachineFile, bundle, machine_files
 from plan.machine.node import NodePlan, VmPlan, layout_json
 from plan.machine.user_data import user_data
 from plan.problems import Problem, Problems, warning_report
+from plan.reading import read_settings
 from plan.stack import NetworkPlan, StackPlan, VerificationPlan, plan_stack
-from plan.stack_file.reading import read_settings
 from plan.stack_file.settings import Settings
 from plan.stack_file.values.ssh_key import public_half
 

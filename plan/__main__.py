@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 from plan.problems import Problems, warning_report
+from plan.reading import needed_secrets, read_settings
 from plan.stack import StackPlan, plan_stack
 from plan.stack_file.document import StackFile, read_stack_file
-from plan.stack_file.reading import needed_secrets, read_settings
 from plan.stack_file.settings import Settings
 
 
@@ -57,7 +57,7 @@ def _read(path: Path) -> tuple[StackFile, Settings, StackPlan]:
 
 def _check(options: argparse.Namespace) -> int:
     file, settings, stack = _read(options.file)
-    devices = sum(len(gpu.instances) for node in stack.nodes if node.gpu_layout for gpu in node.gpu_layout.gpus)
+    devices = sum(len(gpu.instances) for node in stack.nodes if node.layout for gpu in node.layout.gpus)
     print(f"{options.file}: all well; machines: {len(stack.nodes)}, MIG devices: {devices}")
     unset = [key for key in needed_secrets(settings) if key not in file.secrets]
     if unset:

@@ -12,8 +12,8 @@ from plan.gpu.placement import best_placement
 from plan.machine.node import AutoShutdownPlan, ImagePlan, NodePlan, SpotPlan, VmPlan
 from plan.machine.user_data import user_data_bytes
 from plan.problems import Problem, Problems
+from plan.rules.warnings import warnings
 from plan.stack_file.node_pool import NodePool
-from plan.stack_file.rules.warnings import warnings
 from plan.stack_file.settings import Settings
 
 VERIFY_NAMESPACE = "mig-k8s-verify"
@@ -51,6 +51,8 @@ class StackPlan:
     mig_strategy: str
     warnings: tuple[Problem, ...]
     """What its author should know though nothing is refused for it."""
+    settings: Settings
+    """What the stack file says, for a comparison with another."""
 
 
 def plan_stack(settings: Settings) -> StackPlan:
@@ -74,6 +76,7 @@ def plan_stack(settings: Settings) -> StackPlan:
         mig_owner=settings.mig.owner,
         mig_strategy=settings.mig.strategy,
         warnings=warnings(settings),
+        settings=settings,
     )
 
 
@@ -89,6 +92,7 @@ def _nodes(settings: Settings) -> tuple[NodePlan, ...]:
             image=ImagePlan(publisher=publisher, offer=offer, sku=sku, version=version),
             admin_username=vm.admin_username,
             public_key=settings.ssh.public_key,
+            agent_socket_path=settings.ssh.agent_socket_path,
             os_disk_gib=vm.os_disk.size_gib,
             os_disk_type=vm.os_disk.type,
             security_type=vm.security_type,
@@ -105,18 +109,24 @@ def _nodes(settings: Settings) -> tuple[NodePlan, ...]:
             nodes.append(
                 NodePlan(
                     name=name,
-                    pool=pool_index,
+                    pool=pool.name,
                     role=pool.role,
                     vm=vm_plan,
                     # Azure keeps the first four addresses of a subnet for itself.
                     private_address=str(base + 4 + len(nodes)),
-                    mode=tuple(gpu.mode for gpu in layout.gpus) if layout else (),
-                    layout=layout if settings.mig.owner == "host" else None,
-                    gpu_layout=layout,
-                    is_first_server=first,
+                    labels=dict(pool.node_labels),
+                    taints=pool.node_taints,
+                    layout=layout,
+                    mig_owner=settings.mig.owner if layout else None,
+                    on_change=settings.mig.on_change,
+                    driver=settings.driver if layout else None,
+                    toolkit=settings.toolkit if layout else None,
+                    rke2=settings.rke2,
+                    network=settings.network,
+                    sources=settings.sources,
                     dns_label=settings.network.dns_label if first else None,
                     server_url=None if first else f"https://{nodes[0].private_address}:9345",
-                    settings=settings,
+                    has_token=settings.machine_count > 1,
                 )
             )
     return tuple(nodes)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from plan.gpu.catalogue import Profile
+from plan.gpu.catalogue import Profile, vm_sizes
 from plan.gpu.layout import Layout
 from plan.machine.node import NodePlan
 
@@ -44,7 +44,7 @@ def expected_nodes(nodes: Iterable[NodePlan], strategy: str) -> tuple[ExpectedNo
 
 
 def _expected(node: NodePlan, strategy: str, numbers: Counter[str]) -> ExpectedNode:
-    layout = node.gpu_layout
+    layout = node.layout
     if layout is None:
         return ExpectedNode(name=node.name, allocatable={}, absent=(WHOLE_GPU,), labels={}, devices=())
     devices = []
@@ -82,7 +82,7 @@ def _labels(node: NodePlan, layout: Layout, strategy: str) -> dict[str, str]:
     labels = {"nvidia.com/mig.capable": "true"}
     if strategy != "none":
         labels["nvidia.com/mig.strategy"] = strategy
-    product = node.settings.node_pools[node.pool].size.product
+    product = vm_sizes()[node.vm.size].product
     divided = [gpu for gpu in layout.gpus if gpu.mode]
     if not divided:
         return labels | _gpu_labels(len(layout.gpus), 1, product)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from plan.cluster.managed_values import managed_values
 from plan.cluster.mig_manager import config_map_name, mig_parted_config
 from plan.machine.node import NodePlan
 from plan.stack_file.settings import Settings
@@ -43,7 +44,7 @@ def gpu_operator_plan(settings: Settings, nodes: Iterable[NodePlan]) -> GpuOpera
         repository=source if is_repository else None,
         version=settings.gpu_operator.version,
         namespace=settings.gpu_operator.namespace,
-        values=merged(settings.gpu_operator.values, _managed_values(settings, config)),
+        values=merged(settings.gpu_operator.values, managed_values(settings, config) | _tolerations(settings)),
         timeout_seconds=settings.gpu_operator.timeout_minutes * 60,
         mig_config_map=config and config_map_name(config),
     )
@@ -56,29 +57,6 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         below = result.get(key)
         result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return result
-
-
-def _managed_values(settings: Settings, mig_config: str | None) -> dict[str, Any]:
-    # MIG Manager, once enabled, labels every node without a choice all-disabled and removes its instances.
-    mig_manager: dict[str, Any] = {"enabled": False}
-    if mig_config is not None:
-        mig_manager = {
-            "enabled": True,
-            # A node without the label is left alone: it is being changed, or the host owned it until now.
-            "config": {
-                "create": True,
-                "name": config_map_name(mig_config),
-                "default": "",
-                "data": {"config.yaml": mig_config},
-            },
-        }
-    return {
-        "driver": {"enabled": False},
-        "toolkit": {"enabled": False},
-        "mig": {"strategy": settings.mig.strategy},
-        "migManager": mig_manager,
-        **_tolerations(settings),
-    }
 
 
 def _tolerations(settings: Settings) -> dict[str, Any]:

@@ -34,10 +34,9 @@ def _script_text() -> str:
 def layout_name(node: NodePlan) -> str:
     """The name of this very layout in MIG Manager's configuration, and the node's label when it is handed over.
 
-    It is an error to ask for it where MIG Manager has no say (`node.mig_config` is None).
+    It is an error to ask for it where MIG Manager does not make the instances.
     """
-    pool = node.settings.node_pools[node.pool].name
-    return f"mig-k8s-{pool[:46]}-{_digest(json.dumps([pool, _entry(_layout(node))], sort_keys=True))}"
+    return f"mig-k8s-{node.pool[:46]}-{_digest(json.dumps([node.pool, _entry(_layout(node))], sort_keys=True))}"
 
 
 def mig_parted_config(nodes: Iterable[NodePlan]) -> str:
@@ -75,14 +74,13 @@ def _wish(node: NodePlan) -> dict[str, Any]:
         {"index": gpu.index, "mode": gpu.mode, "profiles": dict(Counter(each.profile for each in gpu.instances))}
         for gpu in _layout(node).gpus
     ]
-    name, on_change = layout_name(node), node.settings.mig.on_change
-    return {"node": node.name, "config": name, "onChange": on_change, "gpus": gpus}
+    return {"node": node.name, "config": layout_name(node), "onChange": node.on_change, "gpus": gpus}
 
 
 def _layout(node: NodePlan) -> Layout:
-    if node.mig_config is None or node.gpu_layout is None:
-        raise ValueError(f"MIG Manager has no say on {node.name}")
-    return node.gpu_layout
+    if node.layout is None or node.mig_owner != "operator":
+        raise ValueError(f"MIG Manager does not make the instances of {node.name}")
+    return node.layout
 
 
 def _entry(layout: Layout) -> list[dict[str, Any]]:

@@ -32,6 +32,11 @@ class Layout:
     model: GpuModel
     gpus: tuple[GpuLayout, ...]
 
+    @property
+    def modes(self) -> tuple[bool, ...]:
+        """Wanted MIG mode by GPU index."""
+        return tuple(gpu.mode for gpu in self.gpus)
+
     def profile(self, instance: Instance) -> Profile:
         """The profile of an instance of this layout."""
         return next(profile for profile in self.model.profiles if profile.name == instance.profile)

@@ -4,37 +4,42 @@ import json
 from typing import Any
 
 from plan.machine.node import NodePlan
-from plan.machine.rke2 import has_token
 
 
 def desired_json(node: NodePlan) -> str:
     """The content of /etc/mig-k8s/desired.json. Nothing in it depends on the cloud or is secret."""
-    settings = node.settings
-    has_gpu = node.gpu_layout is not None
-    driver = {
-        "source": settings.driver.source,
-        "branch": settings.driver.branch,
-        "openKernelModules": settings.driver.open_kernel_modules,
+    driver = node.driver and {
+        "source": node.driver.source,
+        "branch": node.driver.branch,
+        "openKernelModules": node.driver.open_kernel_modules,
     }
-    toolkit = {"version": settings.toolkit.version, "apt": settings.sources.toolkit_apt}
-    mig = {"mode": list(node.mode), "onChange": settings.mig.on_change}
-    # MIG mode is the machine's also where MIG Manager makes the instances: an A100 needs a reboot for it, which here
-    # comes before Kubernetes and not in the middle of the verification. MIG Manager then finds the mode it wants.
+    toolkit = node.toolkit and {"version": node.toolkit.version, "apt": node.sources.toolkit_apt}
     desired: dict[str, Any] = {
         "version": 1,
         "node": {"name": node.name, "role": node.role},
-        "apt": {"ubuntu": settings.sources.ubuntu_apt},
-        "driver": driver if has_gpu else None,
-        "toolkit": toolkit if has_gpu else None,
-        "mig": mig if node.layout is not None or any(node.mode) else None,
+        "apt": {"ubuntu": node.sources.ubuntu_apt},
+        "driver": driver,
+        "toolkit": toolkit,
+        "mig": _mig(node),
         "rke2": {
-            "version": settings.rke2.version,
-            "install": settings.sources.rke2_install,
-            "artifacts": settings.sources.rke2_artifacts,
-            "sha256": settings.rke2.sha256,
+            "version": node.rke2.version,
+            "install": node.sources.rke2_install,
+            "artifacts": node.sources.rke2_artifacts,
+            "sha256": node.rke2.sha256,
             "role": node.role,
-            "token": has_token(node),
-            "cis": settings.rke2.cis,
+            "token": node.has_token,
+            "cis": node.rke2.cis,
         },
     }
     return json.dumps(desired, indent=2) + "\n"
+
+
+def _mig(node: NodePlan) -> dict[str, Any] | None:
+    """The modes of the GPUs; None where the host has nothing to do with them.
+
+    MIG mode is the machine's also where MIG Manager makes the instances: an A100 needs a reboot for it, which here
+    comes before Kubernetes and not in the middle of the verification. MIG Manager then finds the mode it wants.
+    """
+    if node.layout is None or (node.mig_owner == "operator" and not any(node.layout.modes)):
+        return None
+    return {"mode": list(node.layout.modes), "onChange": node.on_change}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from plan.gpu.layout import Layout
-from plan.stack_file.settings import Settings
+from plan.stack_file.settings import Driver, Network, Rke2, Sources, Toolkit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +43,8 @@ class VmPlan:
     image: ImagePlan
     admin_username: str
     public_key: str
+    agent_socket_path: str | None
+    """Of the SSH agent that has the private half of `public_key`; None: it is given as a secret."""
     os_disk_gib: int
     os_disk_type: str
     security_type: str
@@ -58,23 +60,30 @@ class NodePlan:
     """One machine. `name` is at once resource name, computer name and Kubernetes node name."""
 
     name: str
-    pool: int
-    """Index of its pool in the stack file."""
+    pool: str
+    """The name of its pool."""
     role: Literal["server", "agent"]
     vm: VmPlan
     private_address: str
-    mode: tuple[bool, ...]
-    """Wanted MIG mode by GPU index."""
+    labels: dict[str, str]
+    taints: tuple[str, ...]
     layout: Layout | None
-    """What `mig-apply` makes; None when there is no GPU or MIG Manager makes the instances."""
-    gpu_layout: Layout | None
-    """The same layout whoever makes it; None without a GPU."""
-    is_first_server: bool
+    """What its GPUs shall be; None without a GPU."""
+    mig_owner: Literal["host", "operator"] | None
+    """Who makes the instances of the layout: `mig-apply` or MIG Manager; None without a GPU."""
+    on_change: Literal["refuse", "drain"]
+    """What becomes of pods that hold what a change of the layout removes."""
+    driver: Driver | None
+    """None without a GPU, as with the toolkit."""
+    toolkit: Toolkit | None
+    rke2: Rke2
+    network: Network
+    sources: Sources
     dns_label: str | None
     server_url: str | None
     """Where it joins the cluster; None on the first server."""
-    settings: Settings
-    """The whole stack's settings, for the files that land on the machine."""
+    has_token: bool
+    """Whether the machines share a token: always, unless there is only one machine."""
 
     @property
     def mig_config(self) -> str | None:
@@ -82,9 +91,9 @@ class NodePlan:
 
         It never changes, and with it neither does config.yaml. `mig_manager.layout_name` is the layout's own name.
         """
-        if self.gpu_layout is None or self.settings.mig.owner == "host":
+        if self.mig_owner != "operator":
             return None
-        name = f"mig-k8s-{self.settings.node_pools[self.pool].name}"
+        name = f"mig-k8s-{self.pool}"
         # A label holds 63 characters, and two long names may differ in their last one.
         return name if len(name) <= 63 else f"{name[:54]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
@@ -92,9 +101,9 @@ class NodePlan:
 def layout_json(node: NodePlan) -> str:
     """The input of `mig-apply` on this machine: the layout, and what becomes of pods that hold what must go.
 
-    It is an error to ask for it where `node.layout` is None.
+    It is an error to ask for it where the host does not make the instances.
     """
-    if node.layout is None:
+    if node.layout is None or node.mig_owner != "host":
         raise ValueError(f"{node.name} has no layout for mig-apply")
-    wanted = {**node.layout.document(), "onChange": node.settings.mig.on_change}
+    wanted = {**node.layout.document(), "onChange": node.on_change}
     return json.dumps(wanted, indent=2) + "\n"

@@ -29,7 +29,7 @@ def digest(old: StackPlan, new: StackPlan) -> str:
 
 
 def _settings(stack: StackPlan) -> dict[str, Any]:
-    return stack.nodes[0].settings.model_dump(by_alias=True)
+    return stack.settings.model_dump(by_alias=True)
 
 
 def _changed(old: Any, new: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - any value of a stack file
@@ -64,12 +64,12 @@ def _machine(old: NodePlan | None, new: NodePlan | None, *, moved: bool) -> Iter
         return
     if old is None:
         yield f"**{new.name}** is new: {new.vm.size}, {new.role}."
-        yield from _gpus((), new.gpu_layout.gpus if new.gpu_layout else (), by_manager=False)
+        yield from _gpus((), new.layout.gpus if new.layout else (), by_manager=False)
         return
     fate, keeps_gpus = _fate(old, new, moved=moved)
     yield f"**{new.name}** {fate}"
-    before = old.gpu_layout.gpus if old.gpu_layout and keeps_gpus else ()
-    yield from _gpus(before, new.gpu_layout.gpus if new.gpu_layout else (), by_manager=new.mig_config is not None)
+    before = old.layout.gpus if old.layout and keeps_gpus else ()
+    yield from _gpus(before, new.layout.gpus if new.layout else (), by_manager=new.mig_owner == "operator")
     if keeps_gpus:
         yield from _pods(old, new)
         yield from _owner(old, new)
@@ -85,12 +85,15 @@ def _fate(old: NodePlan, new: NodePlan, *, moved: bool) -> tuple[str, bool]:
         return f"stays, but Azure or the cluster refuses this change ({what}): change `vm.rebuild` with it.", True
     if old.vm.size != new.vm.size:
         return f"is resized ({old.vm.size} → {new.vm.size}): it stops, starts, and makes its instances again.", False
-    if old.mode != new.mode:
-        model = new.gpu_layout.model if new.gpu_layout else None
-        if model is not None and model.mode_needs_reboot:
+    if _modes(old) != _modes(new):
+        if new.layout is not None and new.layout.model.mode_needs_reboot:
             return "stays, with one reboot: this GPU changes its MIG mode on a reboot. All its pods restart.", True
         return "stays, without a reboot: this GPU changes its MIG mode at once.", True
     return "stays, without a reboot.", True
+
+
+def _modes(node: NodePlan) -> tuple[bool, ...]:
+    return node.layout.modes if node.layout else ()
 
 
 def _gpus(old: tuple[GpuLayout, ...], new: tuple[GpuLayout, ...], *, by_manager: bool) -> Iterator[str]:
@@ -125,21 +128,21 @@ def compare(
 
 
 def _pods(old: NodePlan, new: NodePlan) -> Iterator[str]:
-    if old.gpu_layout is None or new.gpu_layout is None or old.mode != new.mode:
+    if old.layout is None or new.layout is None or _modes(old) != _modes(new):
         return
-    pairs = zip(old.gpu_layout.gpus, new.gpu_layout.gpus, strict=False)
-    removed = sum(len(compare(was, gpu, by_manager=new.mig_config is not None)[2]) for was, gpu in pairs)
+    pairs = zip(old.layout.gpus, new.layout.gpus, strict=False)
+    removed = sum(len(compare(was, gpu, by_manager=new.mig_owner == "operator")[2]) for was, gpu in pairs)
     if removed:
-        refuses = new.settings.mig.on_change == "refuse"
+        refuses = new.on_change == "refuse"
         does = "the change stops before it touches them" if refuses else "they are evicted first"
-        yield f"- Pods on the {removed} removed devices: {does} (`mig.onChange: {new.settings.mig.on_change}`)."
+        yield f"- Pods on the {removed} removed devices: {does} (`mig.onChange: {new.on_change}`)."
 
 
 def _owner(old: NodePlan, new: NodePlan) -> Iterator[str]:
     """MIG Manager's placements are its own, so what a new owner finds is known by its profiles only."""
-    if old.mig_config is None and new.mig_config is not None and old.gpu_layout is not None:
+    if old.mig_owner == "host" and new.mig_owner == "operator":
         yield "- MIG Manager takes over the instances: a GPU that has the right ones is not touched."
-    if old.mig_config is not None and new.mig_config is None and new.gpu_layout is not None:
+    if old.mig_owner == "operator" and new.mig_owner == "host":
         yield "- The host takes over the instances: what MIG Manager put elsewhere moves, if `mig.onChange` allows it."
-        if old.mode != new.mode:
+        if _modes(old) != _modes(new):
             yield "- MIG Manager may set the old MIG mode again meanwhile: change `mig.owner` first, then the layout."

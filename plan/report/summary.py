@@ -64,7 +64,7 @@ def questions(stack: StackPlan) -> Iterator[dict[str, str]]:
 
 
 def _node(node: NodePlan, expected: ExpectedNode) -> dict[str, Any]:
-    layout = node.gpu_layout
+    layout = node.layout
     return {
         "name": node.name,
         "role": node.role,
@@ -128,5 +128,5 @@ def creation_command(gpus: str, instances: list[dict[str, Any]]) -> str | None:
 
 def reboots(node: NodePlan) -> int:
     """How often the machine reboots on its way from the bare image: once where MIG mode waits for it, else never."""
-    layout = node.gpu_layout
-    return int(layout is not None and layout.model.mode_needs_reboot and any(node.mode))
+    layout = node.layout
+    return int(layout is not None and layout.model.mode_needs_reboot and any(layout.modes))

@@ -3,61 +3,78 @@ package main
 import (
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 )
 
-// models.json holds everything that differs from GPU to GPU. Ids, starts, SM, engines and memory come from captured
-// nvidia-smi output (H100-80GB and H200-141GB first-hand, the others published). What nobody captured is plausible
-// only: the fill orders of id 15 and of the A30, most BAR1 sizes, idle power and temperature, and every VBIOS version
-// but the H100's.
+// catalogue.json is plan/gpu/catalogue.json, put here by the build (sandbox/tools/toolchain.py): models and profiles with
+// their slices, starts and multiprocessors.
 //
-//go:embed models.json
-var modelsJSON []byte
+//go:embed catalogue.json
+var catalogueJSON []byte
+
+// smi.json holds what nvidia-smi says of them beyond that: memory and engines from captured output (H100-80GB and
+// H200-141GB first-hand, the others published). What nobody captured is plausible only: the fill orders of id 15 and of
+// the A30, most BAR1 sizes, idle power and temperature, and every VBIOS version but the H100's.
+//
+//go:embed smi.json
+var smiJSON []byte
 
 var catalogue = readCatalogue()
 
 type catalogueFile struct {
-	CUDA   byBranch[string] `json:"cuda"` // newest CUDA version a driver branch serves
 	Models map[string]Model `json:"models"`
+	CUDA   byBranch[string] `json:"-"` // newest CUDA version a driver branch serves
 }
 
 // Model is a GPU product.
 type Model struct {
-	Name              string        `json:"name"`
-	Architecture      string        `json:"architecture"`
-	ModeNeedsReset    bool          `json:"mode_needs_reset"` // then a reboot keeps the MIG mode, else it is lost there
-	ComputeCapability string        `json:"compute_capability"`
-	MemoryMiB         int           `json:"memory_mib"`
-	PCIDeviceID       string        `json:"pci_device_id"`
-	VBIOS             string        `json:"vbios"`
-	PowerLimitWatt    int           `json:"power_limit_w"`
-	IdleWatt          int           `json:"idle_w"`
-	IdleCelsius       int           `json:"idle_c"`
-	BAR1MiB           byBranch[int] `json:"bar1_mib"` // shared out to the instances by memory slots
-	MemorySlots       int           `json:"memory_slots"`
-	SMPerSlice        int           `json:"sm_per_slice"`
-	Profiles          []Profile     `json:"profiles"` // in the order of -lgip
+	ModeNeedsReset bool      `json:"mode_needs_reboot"` // then a reboot keeps the MIG mode, else it is lost there
+	MemorySlots    int       `json:"memory_slots"`
+	Profiles       []Profile `json:"profiles"` // in the order of -lgip
+	ModelDetails   `json:"-"`
+}
+
+// ModelDetails are a model's entry of smi.json.
+type ModelDetails struct {
+	Name              string                    `json:"name"`
+	Architecture      string                    `json:"architecture"`
+	ComputeCapability string                    `json:"compute_capability"`
+	MemoryMiB         int                       `json:"memory_mib"`
+	PCIDeviceID       string                    `json:"pci_device_id"`
+	VBIOS             string                    `json:"vbios"`
+	PowerLimitWatt    int                       `json:"power_limit_w"`
+	IdleWatt          int                       `json:"idle_w"`
+	IdleCelsius       int                       `json:"idle_c"`
+	BAR1MiB           byBranch[int]             `json:"bar1_mib"` // shared out to the instances by memory slots
+	SMPerSlice        int                       `json:"sm_per_slice"`
+	Profiles          map[string]ProfileDetails `json:"profiles"` // by name
 }
 
 // Profile is a GPU instance profile.
 type Profile struct {
-	Name    string        `json:"name"`
-	ID      int           `json:"id"`
-	Compute int           `json:"compute"` // compute slices
-	Memory  int           `json:"memory"`  // memory slots
-	Starts  []int         `json:"starts"`
-	Fill    []int         `json:"fill"` // the same starts in the order in which the driver takes the first free one
-	Max     int           `json:"max"`
-	MiB     byBranch[int] `json:"mib"`
-	SM      int           `json:"sm"`
-	DEC     int           `json:"dec"`
-	ENC     int           `json:"enc"`
-	CE      int           `json:"ce"`
-	JPEG    int           `json:"jpeg"`
-	OFA     int           `json:"ofa"`
-	Since   int           `json:"since"` // first driver branch that knows the profile; 0: all of them
+	Name           string `json:"name"`
+	ID             int    `json:"id"`
+	Compute        int    `json:"compute_slices"`
+	Memory         int    `json:"memory_slices"`
+	Starts         []int  `json:"starts"`
+	Max            int    `json:"maximum"`
+	SM             int    `json:"multiprocessors"`
+	ProfileDetails `json:"-"`
+}
+
+// ProfileDetails are a profile's entry of smi.json.
+type ProfileDetails struct {
+	Fill  []int         `json:"fill"` // the starts in the order in which the driver takes the first free one
+	MiB   byBranch[int] `json:"mib"`
+	DEC   int           `json:"dec"`
+	ENC   int           `json:"enc"`
+	CE    int           `json:"ce"`
+	JPEG  int           `json:"jpeg"`
+	OFA   int           `json:"ofa"`
+	Since int           `json:"since"` // first driver branch that knows the profile; 0: all of them
 }
 
 // byBranch is a value that changed with some driver branches; the key is the first branch it holds for.
@@ -79,10 +96,29 @@ func (values byBranch[T]) at(branch int) T {
 	return values[best]
 }
 
+// readCatalogue joins the two files, which must have the same models and profiles.
 func readCatalogue() catalogueFile {
 	var file catalogueFile
-	if err := json.Unmarshal(modelsJSON, &file); err != nil {
-		panic(fmt.Sprintf("models.json: %v", err))
+	var smi struct {
+		CUDA   byBranch[string]        `json:"cuda"`
+		Models map[string]ModelDetails `json:"models"`
+	}
+	if err := errors.Join(json.Unmarshal(catalogueJSON, &file), json.Unmarshal(smiJSON, &smi)); err != nil {
+		panic(fmt.Sprintf("the GPU catalogue: %v", err))
+	}
+	file.CUDA = smi.CUDA
+	for name, model := range file.Models {
+		details, known := smi.Models[name]
+		if !known || len(details.Profiles) != len(model.Profiles) {
+			panic(fmt.Sprintf("smi.json lacks %s, or has other profiles of it than catalogue.json", name))
+		}
+		model.ModelDetails = details
+		for i, profile := range model.Profiles {
+			if model.Profiles[i].ProfileDetails, known = details.Profiles[profile.Name]; !known {
+				panic(fmt.Sprintf("smi.json lacks profile %s of %s", profile.Name, name))
+			}
+		}
+		file.Models[name] = model
 	}
 	return file
 }

@@ -4,10 +4,12 @@ Nothing is downloaded as a binary. Versions are those of each module's go.mod an
 """
 
 import functools
+import json
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from sandbox.error import SandboxError
 
 _HERE = Path(__file__).parent
 _PULUMI, _KUBERNETES, _GPU = _HERE / "pulumi", _HERE / "kubernetes", _HERE.parent / "gpu"
+_CATALOGUE = _HERE.parent.parent / "plan" / "gpu" / "catalogue.json"
+"""NVIDIA's models and profiles, of which the plan and the fake GPU are to have one table."""
 _CALLED_AS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
 _OLDEST_GO = (1, 21)
 """From here on Go understands a newer go.mod and fetches the toolchain it names."""
@@ -79,15 +83,25 @@ def gpu() -> Path:
     """The fake GPU's program, by its name nvidia-smi, container runtime or driver."""
 
     def build(draft: Path) -> None:
-        _go_build(_GPU, draft / "gpu", ".", "")
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as overlay:  # Go embeds nothing from outside a module
+            json.dump({"Replace": {str(_GPU / _CATALOGUE.name): str(_CATALOGUE)}}, overlay)
+            overlay.flush()
+            _go_build(_GPU, draft / "gpu", ".", "", "-overlay", overlay.name)
 
-    return _cached("gpu", _GPU, _sources(_GPU), build, "about 20 s") / "gpu"
+    return _cached("gpu", _GPU, _sources(_GPU), build, "about 20 s", beside=[_CATALOGUE]) / "gpu"
 
 
-def _cached(
-    name: str, module: Path, files: Iterable[Path], build: Callable[[Path], None], expected: str | None = None
+def _cached(  # noqa: PLR0913 - what decides the product, and how it is made
+    name: str,
+    module: Path,
+    files: Iterable[Path],
+    build: Callable[[Path], None],
+    expected: str | None = None,
+    *,
+    beside: Iterable[Path] = (),
 ) -> Path:
-    key = digest(digest_of_files(module, files), _go_version(), *_FLAGS)
+    """`beside`: files from outside of the module."""
+    key = digest(digest_of_files(module, files), _go_version(), *_FLAGS, *(file.read_bytes() for file in beside))
     return cached(name, key, build, expected=expected)
 
 
@@ -116,9 +130,9 @@ def _version(module: Path, dependency: str) -> str:
     return _go(module, "list", "-m", "-f", "{{.Version}}", dependency).strip()
 
 
-def _go_build(module: Path, target: Path, package: str, link: str) -> None:
+def _go_build(module: Path, target: Path, package: str, link: str, *more: str) -> None:
     """A static, reproducible program of `package` at `target`."""
-    _go(module, "build", *_FLAGS, "-ldflags", f"-s -w {link}".strip(), "-o", str(target), package)
+    _go(module, "build", *_FLAGS, *more, "-ldflags", f"-s -w {link}".strip(), "-o", str(target), package)
 
 
 def _go(module: Path, *arguments: str) -> str:

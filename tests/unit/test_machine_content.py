@@ -68,7 +68,6 @@ def test_further_servers_and_agents_join_the_first(planned: Planned) -> None:
     nodes = planned(nodePools=_POOLS).nodes
     assert [node.name for node in nodes] == ["server-0", "server-1", "server-2", "gpu"]
     assert [node.private_address for node in nodes] == ["10.60.0.4", "10.60.0.5", "10.60.0.6", "10.60.0.7"]
-    assert [node.is_first_server for node in nodes] == [True, False, False, False]
     configs = [_rke2(node) for node in nodes]
     assert [config.get("server") for config in configs] == [None, *["https://10.60.0.4:9345"] * 3]
     assert [config["token-file"] for config in configs] == ["/etc/rancher/rke2/token"] * 4
@@ -125,14 +124,14 @@ def test_a_machine_without_gpu_gets_no_driver_toolkit_or_mig(planned: Planned) -
     desired = json.loads(_file(server, "/etc/mig-k8s/desired.json"))
     assert (desired["driver"], desired["toolkit"], desired["mig"]) == (None, None, None)
     assert desired["rke2"]["token"] is True
-    assert (server.mode, server.layout, server.gpu_layout) == ((), None, None)
+    assert (server.layout, server.mig_owner) == (None, None)
 
 
 def test_a_machine_of_mig_managers_gets_its_mode_from_the_host_and_its_instances_not(planned: Planned) -> None:
     """MIG Manager's reboot for the mode would cut the verification off; its config wants the same mode."""
     node = planned(mig={"owner": "operator"}).nodes[0]
     assert json.loads(_file(node, "/etc/mig-k8s/desired.json"))["mig"] == {"mode": [True], "onChange": "refuse"}
-    assert node.layout is None
+    assert node.mig_owner == "operator"
     with pytest.raises(ValueError, match="mlops-k8s-master has no layout"):
         layout_json(node)
     off = planned(mig={"owner": "operator", "strategy": "none"}, nodePools=[{}]).nodes[0]
@@ -200,7 +199,9 @@ def test_every_gpu_has_its_own_layout(planned: Planned) -> None:
     """Written per GPU; the one not named is off."""
     pool = {"vmSize": "Standard_NC96ads_A100_v4", "gpus": [{"devices": [0, 3], "migDevices": {"7g.80gb": 1}}]}
     stack = planned(mig={"strategy": "mixed"}, nodePools=[pool])
-    assert stack.nodes[0].mode == (True, False, False, True)
+    layout = stack.nodes[0].layout
+    assert layout is not None
+    assert layout.modes == (True, False, False, True)
 
 
 def test_these_files_land_on_a_machine_with_these_modes(planned: Planned) -> None:

@@ -141,7 +141,7 @@ def test_where_the_host_owns_mig_there_is_nothing_to_hand_over(planned: Planned)
     (node,) = planned().nodes
     assert node.mig_config is None
     for ask in (layout_name, withdraw_command):
-        with pytest.raises(ValueError, match="MIG Manager has no say on mlops-k8s-master"):
+        with pytest.raises(ValueError, match="MIG Manager does not make the instances of mlops-k8s-master"):
             ask(node)
 
 

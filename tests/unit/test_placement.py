@@ -244,7 +244,7 @@ def test_sums_that_fit_but_have_no_placement_are_told_so() -> None:
     """No GPU of today has such a layout; a profile with a single start would."""
     half = Profile(name="2g.half", id=1, compute_slices=2, memory_slices=2, starts=(0,), maximum=2, multiprocessors=28)
     odd = GpuModel(
-        name="odd", title="Odd GPU", memory_slots=4, compute_slices=4, minimum_driver=580, mode_needs_reboot=False,
+        name="odd", title="Odd GPU", memory_slots=4, compute_slices=4, mode_needs_reboot=False,
         profiles=(half,),
     )  # fmt: skip
     refused = refusal(odd, {"2g.half": 2})

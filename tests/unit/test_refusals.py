@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-import plan.stack_file.rules
-from plan.stack_file.rules import RULES
+import plan.rules
+from plan.rules import RULES
 
 _CASES = [
     pytest.param(case, id=f"{file.stem}: {case['case']}")
@@ -80,8 +80,8 @@ def test_a_broken_strategy_says_nothing_about_layouts(report: Callable[..., str]
 
 def test_every_refusal_in_the_code_is_met_by_a_case(report: Callable[..., str]) -> None:
     """A check without a case could be dropped without anybody noticing."""
-    root = Path(__file__).parents[2] / "plan/stack_file"
-    files = [*(root / "values").glob("*.py"), *(root / "rules").glob("*.py"), root / "settings.py"]
+    root = Path(__file__).parents[2] / "plan"
+    files = [*(root / "stack_file").rglob("*.py"), *(root / "rules").glob("*.py")]
     written = {(str(file), line) for file in files for line in _refusals(file)}
     assert len(written) > 60
     met: set[tuple[str, int]] = set()
@@ -114,7 +114,7 @@ def _refusals(file: Path) -> list[int]:
 @pytest.mark.parametrize("number", range(len(RULES)))
 def test_no_rule_can_be_left_out(number: int, report: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it, some stack of the cases would be let through."""
-    monkeypatch.setattr(plan.stack_file.rules, "RULES", (*RULES[:number], *RULES[number + 1 :]))
+    monkeypatch.setattr(plan.rules, "RULES", (*RULES[:number], *RULES[number + 1 :]))
     for parameter in _CASES:
         case = parameter.values[0]
         try:

@@ -20,6 +20,7 @@ def test_the_default_machine(planned: Planned) -> None:
         image=ImagePlan(publisher="Canonical", offer="ubuntu-24_04-lts", sku="server", version="latest"),
         admin_username="azureuser",
         public_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEqGQWZQSelo2DxGZ2KgxK7ZcVRq7GrTqKA1z4L1Xnhv",
+        agent_socket_path=None,
         os_disk_gib=256,
         os_disk_type="Premium_LRS",
         security_type="TrustedLaunch",
@@ -29,12 +30,15 @@ def test_the_default_machine(planned: Planned) -> None:
         rebuild="",
         tags={},
     )
-    assert (node.name, node.role, node.private_address, node.mode) == (
+    assert (node.name, node.pool, node.role, node.private_address, node.has_token) == (
+        "mlops-k8s-master",
         "mlops-k8s-master",
         "server",
         "10.60.0.4",
-        (True,),
+        False,
     )
+    assert node.layout is not None
+    assert (node.layout.modes, node.mig_owner) == ((True,), "host")
     assert (stack.location, stack.mig_strategy, stack.mig_owner) == ("westeurope", "single", "host")
 
 

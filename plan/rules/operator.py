@@ -9,24 +9,17 @@ from typing import Any
 
 import yaml
 
+from plan.cluster.managed_values import MANAGED_VALUES
 from plan.machine.rke2 import MANAGED_KEYS
 from plan.problems import Problem, Refusal, names_a_secret, nearest_word
 from plan.stack_file.settings import Settings
 from plan.stack_file.shapes import shown
 
-_MANAGED_VALUES = {
-    ("driver",): "the host brings the driver (driver.*)",
-    ("toolkit",): "the host brings the container toolkit (toolkit.*)",
-    ("mig",): "mig.strategy decides it",
-    ("migManager",): "mig.owner decides it; MIG Manager removes instances made by hand",
-    ("clusterPolicy", "deployCR"): "without the ClusterPolicy nothing is deployed",
-    ("gpuCluster", "deployCR"): "it excludes the ClusterPolicy, and with it MIG",
-}
 _HOST_TOOLKIT = {
     ("cdi", "nriPluginEnabled"): "the chart takes it only with its own toolkit, and the host brings that",
 }
 _GONE = {("operator", "defaultRuntime"): "the operator finds the runtime itself since v25.3"}
-_KEY_TABLE = Path(__file__).parent.parent / "data" / "gpu-operator-v26.7-values.yaml"
+_KEY_TABLE = Path(__file__).parent.parent / "stack_file" / "data" / "gpu-operator-v26.7-values.yaml"
 _KEY_TABLE_RELEASE = "v26.7."
 
 
@@ -37,7 +30,7 @@ def managed_rke2_keys(settings: Settings) -> Iterator[Problem]:
         # RKE2 reads `key+` as an addition to what another file says of `key`.
         plain = key.removesuffix("+")
         if plain in MANAGED_KEYS:
-            remedy = _RKE2_HOMES.get(plain, "Leave it out.")
+            remedy = MANAGED_KEYS[plain] or "Leave it out."
             yield Refusal("this program decides this key", remedy=remedy, hide=names_a_secret(plain)).at(
                 path, shown(value)
             )
@@ -61,24 +54,11 @@ def managed_rke2_keys(settings: Settings) -> Iterator[Problem]:
             ).at(path, shown(value))
 
 
-_RKE2_HOMES = {
-    "cni": "Use rke2.cni.",
-    "tls-san": "Use rke2.tlsSans.",
-    "profile": "Use rke2.cis.",
-    "cluster-cidr": "Use network.podCidr.",
-    "service-cidr": "Use network.serviceCidr.",
-    "node-label": "Use nodeLabels of the pool.",
-    "node-taint": "Use nodeTaints of the pool.",
-    "node-name": "Use name of the pool.",
-    "token": "Set it as a secret: pulumi config set --secret mig-k8s:rke2Token < FILE",
-}
-
-
 def managed_helm_values(settings: Settings) -> Iterator[Problem]:
     """gpuOperator.values that this program decides, and those the chart dropped."""
     values = settings.gpu_operator.values
     for table, text in (
-        (_MANAGED_VALUES, "this program decides it: "),
+        ({managed.path: managed.reason for managed in MANAGED_VALUES}, "this program decides it: "),
         (_HOST_TOOLKIT, ""),
         (_GONE, "the chart has it no more: "),
     ):

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from plan.problems import Problem, Problems, nearest_word
-from plan.stack_file.rules import broken_rules
+from plan.rules import broken_rules
 from plan.stack_file.settings import Settings
 from plan.stack_file.shapes import KNOWN_KEYS, NAMESPACE, SECRET_KEYS, shape_problem
 from plan.stack_file.strict_yaml import DEEPEST

@@ -7,7 +7,7 @@ author has that section to put right anyway.
 from collections.abc import Callable, Iterator
 
 from plan.problems import Problem
-from plan.stack_file.rules import layouts, machines, networks, operator
+from plan.rules import layouts, machines, networks, operator
 from plan.stack_file.settings import Settings
 
 Rule = Callable[[Settings], Iterator[Problem]]

@@ -1,0 +1,78 @@
+"""The desired state: what a machine shall be, stage by stage. Nothing in it is secret."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from machine.documents.form import Document, Form
+from machine.documents.layout import OnChange
+
+PATH = "/etc/mig-k8s/desired.json"
+
+
+@dataclass(frozen=True)
+class Node(Form):
+    """The machine's Kubernetes node."""
+
+    RETIRED: ClassVar[frozenset[str]] = frozenset({"role"})
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Apt(Form):
+    """Where packages of Ubuntu come from: the base URL of a mirror, None for the image's own sources."""
+
+    ubuntu: str | None = None
+
+
+@dataclass(frozen=True)
+class Driver(Form):
+    """NVIDIA's driver: `source` ubuntu (Canonical's signed modules) or image, `branch` such as 580."""
+
+    source: Literal["ubuntu", "image"]
+    branch: int
+    open_kernel_modules: bool
+
+
+@dataclass(frozen=True)
+class Toolkit(Form):
+    """NVIDIA's container toolkit: the packages' version, and the base URL of their apt repository."""
+
+    version: str
+    apt: str
+
+
+@dataclass(frozen=True)
+class Mig(Form):
+    """MIG mode by GPU index."""
+
+    mode: tuple[bool, ...]
+    on_change: OnChange = "refuse"
+
+
+@dataclass(frozen=True)
+class Rke2(Form):
+    """RKE2. `install` is the install script's URL, `artifacts` the tarball's base URL (None: the release's own),
+    `sha256` its checksum (None: the release's list decides), `token` whether one comes over SSH."""
+
+    version: str
+    install: str
+    artifacts: str | None
+    sha256: str | None
+    role: Literal["server", "agent"]
+    token: bool
+    cis: bool
+
+
+@dataclass(frozen=True)
+class DesiredState(Document):
+    """All of it. A section that is None: nothing to do on this machine (no GPU; or its MIG is left alone)."""
+
+    NAME: ClassVar[str] = "the desired state"
+
+    node: Node
+    apt: Apt
+    driver: Driver | None
+    toolkit: Toolkit | None
+    mig: Mig | None
+    rke2: Rke2

@@ -1,0 +1,46 @@
+"""The expectations: what the cluster must show when everything is right. Written by the plan, proven by the machine."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from machine.documents.form import Document, Form
+
+PATH = "/etc/mig-k8s/expectations.json"
+"""Those of the last verification, on the machine where it ran."""
+
+
+@dataclass(frozen=True)
+class ExpectedDevice(Form):
+    """A device that one pod must get: a MIG device of `profile`, or a whole GPU (None)."""
+
+    pod: str
+    resource: str
+    profile: str | None
+    compute: bool = True
+    """Whether CUDA can run on it: a GPU in MIG mode without instances is visible but computes nothing."""
+
+
+@dataclass(frozen=True)
+class ExpectedNode(Form):
+    """What the API server must say of one node: resources with their counts, those that must not be there, labels."""
+
+    name: str
+    allocatable: dict[str, int]
+    absent: tuple[str, ...]
+    labels: dict[str, str]
+    devices: tuple[ExpectedDevice, ...]
+
+
+@dataclass(frozen=True)
+class Expectations(Document):
+    """The whole cluster. `image` is that of the pods, `namespace` where they run, `operator_namespace` the GPU
+    Operator's, which remedies name."""
+
+    RETIRED: ClassVar[frozenset[str]] = frozenset({"strategy"})
+    NAME: ClassVar[str] = "the expectations"
+
+    image: str
+    timeout_seconds: float
+    namespace: str
+    nodes: tuple[ExpectedNode, ...]
+    operator_namespace: str = "gpu-operator"

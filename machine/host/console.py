@@ -1,0 +1,28 @@
+"""What people read while a command runs: whole lines on standard error. Standard output belongs to reports."""
+
+import contextlib
+import re
+import sys
+
+
+def say(text: str) -> None:
+    """A line for people. That nobody listens any more (a cut SSH session) is no reason to stop."""
+    with contextlib.suppress(BrokenPipeError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def report(text: str) -> None:
+    """A report for a program, on standard output; `text` ends with its own line feed."""
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def one_line(text: str) -> str:
+    """Several lines of a tool as one: `first / second`; `nothing` where there is none."""
+    return " / ".join(line.strip() for line in text.splitlines() if line.strip()) or "nothing"
+
+
+def plain(text: str) -> str:
+    """One line without colours and control characters, as programs print them for a terminal."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[^\S ]|[\x00-\x1f\x7f]", "", text.rpartition("\r")[2] or text)

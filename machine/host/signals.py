@@ -1,0 +1,50 @@
+"""Signals that ask a command to end: turned into an exception, put off, or ignored on the way back."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Interrupted(BaseException):
+    """A signal asked this command to end; its text is the signal's name. No `except Exception` takes it."""
+
+
+def raise_on_signals() -> None:
+    """From now on a signal raises Interrupted; further ones are ignored, so that the way back is not cut off."""
+    for number in SIGNALS:
+        signal.signal(number, _raise)
+
+
+def ignore() -> None:
+    """From now on be deaf to signals, and with this process the programs it starts."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def ignored() -> Iterator[None]:
+    """Nothing interrupts what is done in here."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def put_off() -> Iterator[None]:
+    """A signal that comes in here is met at the end: nvidia-smi must not go on while its change is being undone."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _raise(number: int, _frame: FrameType | None) -> None:
+    ignore()
+    raise Interrupted(signal.Signals(number).name)

@@ -1,0 +1,79 @@
+"""The GPU Operator's Helm values that this program decides: each with its reason, and where its value comes from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from plan.cluster.mig_manager import config_map_name
+from plan.stack_file.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ManagedValue:
+    """A value, or a whole section, that a stack file may not set."""
+
+    path: tuple[str, ...]
+    reason: str
+    """Why not, for the author of the stack file."""
+    produce: Callable[[Settings, str | None], Any] | None = None
+    """The value, from the settings and MIG Manager's configuration; None: the chart's own default is the right one."""
+
+
+def _mig_manager(_: Settings, mig_config: str | None) -> dict[str, Any]:
+    # MIG Manager, once enabled, labels every node without a choice all-disabled and removes its instances.
+    if mig_config is None:
+        return {"enabled": False}
+    return {
+        "enabled": True,
+        # A node without the label is left as it is: it is being changed, or the host owned it until now.
+        "config": {
+            "create": True,
+            "name": config_map_name(mig_config),
+            "default": "",
+            "data": {"config.yaml": mig_config},
+        },
+    }
+
+
+MANAGED_VALUES = (
+    ManagedValue(
+        path=("driver",),
+        reason="the host brings the driver (driver.*)",
+        produce=lambda _settings, _config: {"enabled": False},
+    ),
+    ManagedValue(
+        path=("toolkit",),
+        reason="the host brings the container toolkit (toolkit.*)",
+        produce=lambda _settings, _config: {"enabled": False},
+    ),
+    ManagedValue(
+        path=("mig",),
+        reason="mig.strategy decides it",
+        produce=lambda settings, _config: {"strategy": settings.mig.strategy},
+    ),
+    ManagedValue(
+        path=("migManager",),
+        reason="mig.owner decides it; MIG Manager removes instances made by hand",
+        produce=_mig_manager,
+    ),
+    ManagedValue(
+        path=("clusterPolicy", "deployCR"),
+        reason="without the ClusterPolicy nothing is deployed",
+    ),
+    ManagedValue(
+        path=("gpuCluster", "deployCR"),
+        reason="it excludes the ClusterPolicy, and with it MIG",
+    ),
+)
+
+
+def managed_values(settings: Settings, mig_config: str | None) -> dict[str, Any]:
+    """The values of all of them. `mig_config`: MIG Manager's configuration; None: the host makes the instances."""
+    values: dict[str, Any] = {}
+    for managed in MANAGED_VALUES:
+        if managed.produce is not None:
+            section = values
+            for key in managed.path[:-1]:
+                section = section.setdefault(key, {})
+            section[managed.path[-1]] = managed.produce(settings, mig_config)
+    return values
