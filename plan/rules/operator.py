@@ -9,18 +9,22 @@ from typing import Any
 
 import yaml
 
+from plan.cluster.gpu_operator import value_at
 from plan.cluster.managed_values import MANAGED_VALUES
 from plan.machine.rke2 import MANAGED_KEYS
 from plan.problems import Problem, Refusal, names_a_secret, nearest_word
 from plan.stack_file.settings import Settings
 from plan.stack_file.shapes import shown
+from plan.stack_file.values.releases import AS_OF
 
-_HOST_TOOLKIT = {
-    ("cdi", "nriPluginEnabled"): "the chart takes it only with its own toolkit, and the host brings that",
+_HOST_TOOLKIT: dict[tuple[str, ...], tuple[str, object]] = {
+    ("cdi", "nriPluginEnabled"): ("the chart takes it only with its own toolkit, and the host brings that", False),
 }
-_GONE = {("operator", "defaultRuntime"): "the operator finds the runtime itself since v25.3"}
+_GONE: dict[tuple[str, ...], tuple[str, object]] = {
+    ("operator", "defaultRuntime"): ("the operator finds the runtime itself since v25.3", None)
+}
 _KEY_TABLE = Path(__file__).parent.parent / "stack_file" / "data" / "gpu-operator-v26.7-values.yaml"
-_KEY_TABLE_RELEASE = "v26.7."
+_KEY_TABLE_RELEASE = "v26.7.0"
 
 
 def managed_rke2_keys(settings: Settings) -> Iterator[Problem]:
@@ -56,52 +60,66 @@ def managed_rke2_keys(settings: Settings) -> Iterator[Problem]:
 
 def managed_helm_values(settings: Settings) -> Iterator[Problem]:
     """gpuOperator.values that this program decides, and those the chart dropped."""
-    values = settings.gpu_operator.values
-    for table, text in (
-        ({managed.path: managed.reason for managed in MANAGED_VALUES}, "this program decides it: "),
-        (_HOST_TOOLKIT, ""),
-        (_GONE, "the chart has it no more: "),
-    ):
-        for path, reason in table.items():
-            value = _below(values, path)
-            if value is not None and not (table is _HOST_TOOLKIT and value is False):
-                place = ".".join(path)
+    managed: dict[tuple[str, ...], tuple[str, object]] = {
+        each.path: (each.reason, each.fine) for each in MANAGED_VALUES
+    }
+    tables = (
+        ("this program decides it: ", managed),
+        ("", _HOST_TOOLKIT),
+        ("the chart has it no more: ", _GONE),
+    )
+    for text, table in tables:
+        for path, (reason, fine) in table.items():
+            value = value_at(settings.gpu_operator.values, path)
+            if value is not None and value != fine:
                 yield Refusal(text + reason, remedy="Leave it out.").at(
-                    f"mig-k8s:gpuOperator.values.{place}", shown(value)
+                    f"mig-k8s:gpuOperator.values.{'.'.join(path)}", shown(value)
                 )
 
 
-def _below(values: Mapping[str, Any], path: tuple[str, ...]) -> object:
-    found: object = values
-    for key in path:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
-
-
 def unknown_helm_values(settings: Settings) -> Iterator[Problem]:
-    """Values the chart does not have: it has no schema, so Helm would ignore them without a word."""
+    """Values that the chart of the stack has no place for, or not of this type. Helm takes anything without a word."""
     operator = settings.gpu_operator
-    if operator.values and operator.version.startswith(_KEY_TABLE_RELEASE):
-        yield from _unknown(operator.values, _chart_keys(), ())
+    if operator.version == _KEY_TABLE_RELEASE:
+        yield from _unfit(operator.values, _chart_keys(), ())
 
 
-def _unknown(values: Mapping[str, Any], known: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[Problem]:
+def unchecked_helm_values(settings: Settings) -> Iterator[Problem]:
+    """A warning where values are given to a chart whose keys this program does not have."""
+    operator = settings.gpu_operator
+    if not operator.values or operator.version == _KEY_TABLE_RELEASE:
+        return
+    root = "mig-k8s:gpuOperator.values"
+    unknown = [problem.path.removeprefix(f"{root}.") for problem in _unfit(operator.values, _chart_keys(), ())]
+    yield Problem(
+        path=root,
+        value="",
+        what=f"not checked: this program has the keys of chart {_KEY_TABLE_RELEASE} (as of {AS_OF}), not those of "
+        + operator.version
+        + (f". Unknown to {_KEY_TABLE_RELEASE}, or of another type there: {', '.join(unknown)}" if unknown else ""),
+        remedy=f"Compare with: helm show values gpu-operator --version {operator.version}",
+    )
+
+
+def _unfit(values: Mapping[str, Any], known: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[Problem]:
     for key, value in values.items():
         path = (*above, key)
         place = f"mig-k8s:gpuOperator.values.{'.'.join(path)}"
         below = known.get(key)
         if below is None:
-            if path not in _GONE and key != "global":
+            if path not in _GONE and path != ("global",):
                 near = nearest_word(key, known)
                 yield Refusal(
-                    "the chart has no such value and would ignore it",
+                    f"unknown to chart {_KEY_TABLE_RELEASE}",
                     allowed=", ".join(known),
                     remedy=f"Did you mean {near}?" if near else "Leave it out.",
                     hide=names_a_secret(key),
                 ).at(place, shown(value))
+        elif value is None:
+            continue  # so Helm is told to forget a default
         elif isinstance(below, Mapping):
             if isinstance(value, Mapping):
-                yield from _unknown(value, below, path)
+                yield from _unfit(value, below, path)
             else:
                 yield Refusal("must be a mapping", allowed=", ".join(below)).at(place, shown(value))
         elif not _is_of(value, below):
@@ -115,17 +133,19 @@ _SPOKEN = {
     "list": "a list",
     "object": "a mapping",
 }
+_TYPES: dict[str, type[object] | tuple[type[object], ...]] = {
+    "boolean": bool,
+    "integer": int,
+    "string": (str, int, float),  # a default that is text may as well take a number: `maxUnavailable: 1`
+    "list": list,
+    "object": dict,
+}
 
 
 def _is_of(value: object, kind: str) -> bool:
-    if kind == "boolean":
-        return isinstance(value, bool)
-    if kind == "integer":
-        return isinstance(value, int) and not isinstance(value, bool)
-    # A default that looks like text may as well take a number (`maxUnavailable: 1`) or nothing.
-    return isinstance(value, {"list": list, "object": dict}.get(kind, str | int | float | None)) and not (
-        kind == "string" and isinstance(value, bool)
-    )
+    if kind == "any":
+        return True
+    return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
 
 
 @cache
@@ -136,7 +156,7 @@ def _chart_keys() -> dict[str, Any]:
 
 def sharing_against_verification(settings: Settings) -> Iterator[Problem]:
     """Device sharing, which changes what a node advertises: MPS never works with MIG, replicas defeat the proof."""
-    config = _below(settings.gpu_operator.values, ("devicePlugin", "config"))
+    config = value_at(settings.gpu_operator.values, ("devicePlugin", "config"))
     if not config:
         return
     text = json.dumps(config)

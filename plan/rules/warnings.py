@@ -6,6 +6,7 @@ Each warning says of which day what it knows is, so that its reader can tell whe
 from collections.abc import Callable, Iterator
 
 from plan.problems import Problem
+from plan.rules import operator
 from plan.stack_file.settings import Settings
 from plan.stack_file.values import releases
 
@@ -29,7 +30,10 @@ def releases_to_know_about(settings: Settings) -> Iterator[Problem]:
             yield Problem(path=f"mig-k8s:{key}", value=value, what=what, remedy="Compare with the release notes.")
 
 
-WARNINGS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (releases_to_know_about,)
+WARNINGS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
+    releases_to_know_about,
+    operator.unchecked_helm_values,
+)
 
 
 def warnings(settings: Settings) -> tuple[Problem, ...]:
