@@ -9,7 +9,7 @@ from plan.problems import Problem, Problems, warning_report
 from plan.reading import read_settings
 from plan.stack import NetworkPlan, StackPlan, VerificationPlan, plan_stack
 from plan.stack_file.settings import Settings
-from plan.stack_file.values.ssh_key import public_half
+from plan.stack_file.values.ssh_keys import public_half
 
 __all__ = [
     "GpuOperatorPlan",

@@ -18,9 +18,9 @@ from plan.stack_file.values import (
     locators,
     names,
     numbers,
-    public_key,
     releases,
     schedule,
+    ssh_keys,
 )
 
 TagKey = Annotated[str, AfterValidator(names.tag_key)]
@@ -34,7 +34,7 @@ PlainText = Annotated[str, AfterValidator(locators.plain_text)]
 class Ssh(Section):
     """Who the machines let in."""
 
-    public_key: Annotated[str, AfterValidator(public_key.public_key)]
+    public_key: Annotated[str, AfterValidator(ssh_keys.public_key)]
     agent_socket_path: Annotated[str, AfterValidator(locators.socket_path)] | None = None
 
 

@@ -55,12 +55,13 @@ def test_line_ends_of_windows_and_missing_ones_do_not_matter() -> None:
         ("", "not an OpenSSH private key"),
         (_PUBLIC, "not an OpenSSH private key"),
         (_PRIVATE.replace("OPENSSH", "RSA"), "not an OpenSSH private key"),
-        (_PRIVATE.replace("b3BlbnNzaC1r", "!!!!!!!!!!!!"), "not base64"),
-        (_PRIVATE.replace("b3BlbnNzaC1r", "AAAAAAAAAAAA"), "not an OpenSSH key"),
+        (_PRIVATE.replace("b3BlbnNzaC1r", "!!!!!!!!!!!!"), "is damaged or cut off"),
+        (_PRIVATE.replace("b3BlbnNzaC1r", "AAAAAAAAAAAA"), "is damaged or cut off"),
         (
             _PRIVATE.replace(_PRIVATE.splitlines()[2] + "\n", "").replace(_PRIVATE.splitlines()[3] + "\n", ""),
-            "truncated",
+            "is damaged or cut off",
         ),
+        (_PRIVATE.replace("S8iHXUoZgKyKNW", "S8iHXUoZgKyKNX"), "is damaged or cut off"),  # halves of two keys
         (_WITH_PASSPHRASE, "has a passphrase"),
         (_ECDSA, "is ecdsa-sha2-nistp256; ssh-ed25519 is needed"),
     ],
