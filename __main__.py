@@ -28,8 +28,7 @@ network = Network("network", NetworkArgs(stack=stack, resource_group_name=group.
 machines = {node.name: Machine(node.name, MachineArgs(plan=node, network=network, keys=keys)) for node in stack.nodes}
 access = {name: machine.access for name, machine in machines.items()}
 
-first = stack.nodes[0].name
-withdrawn = withdrawals(stack, access)
+first, withdrawn = stack.nodes[0].name, withdrawals(stack, access)
 software: dict[str, NodeSoftware] = {}
 for node in stack.nodes:  # the first server forms the cluster, so every other machine waits for it
     formed = [*withdrawn[node.name], *([software[first].ready] if software else [])]

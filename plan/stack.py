@@ -15,6 +15,7 @@ from plan.problems import Problem, Problems
 from plan.rules.warnings import warnings
 from plan.stack_file.node_pool import NodePool
 from plan.stack_file.settings import Settings
+from plan.stack_file.values.addresses import merged
 
 VERIFY_NAMESPACE = "mig-k8s-verify"
 
@@ -67,7 +68,7 @@ def plan_stack(settings: Settings) -> StackPlan:
         network=NetworkPlan(
             cidr=network.cidr,
             subnet_cidr=network.subnet_cidr,
-            admin_cidrs=settings.admin_cidrs,
+            admin_cidrs=merged(settings.admin_cidrs),
             dns_label=network.dns_label,
         ),
         nodes=nodes,

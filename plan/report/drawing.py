@@ -31,6 +31,8 @@ def _lines(plan: dict[str, Any], *, colour: bool, width: int) -> Iterator[str]:
     machines = "1 machine" if count == 1 else f"{count} machines"
     owner = "mig-apply over SSH" if mig["owner"] == "host" else "MIG Manager"
     yield f"{machines} in {plan['location']}, strategy {mig['strategy']}, MIG instances by {owner}"
+    admins = ", ".join(plan["network"]["adminCidrs"])
+    yield from textwrap.wrap(f"SSH and the Kubernetes API from {admins}", width, subsequent_indent="  ")
     for _, group in groupby(plan["nodes"], key=_kind):
         alike = list(group)
         node = alike[0]
