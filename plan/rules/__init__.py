@@ -22,6 +22,7 @@ RULES: tuple[tuple[Rule, frozenset[str]], ...] = (
     (machines.machine_names_that_collide, frozenset({"nodePools"})),
     (machines.image_without_driver, frozenset({"vm", "driver"})),
     (machines.secure_boot_that_cannot_be, frozenset({_EACH_POOL, "vm", "driver"})),
+    (machines.zone_that_is_not_there, frozenset({"vm", "location"})),
     (networks.open_networks, frozenset({"adminCidrs"})),
     (networks.overlapping_networks, frozenset({"network"})),
     (networks.networks_too_small, frozenset({"network", "nodePools"})),
