@@ -1,7 +1,7 @@
 """Where instances go on a GPU: exact, deterministic, and with an eye on what comes next.
 
-A GPU has at most 8 memory slots, so every placement of a layout can be looked at. Among those that fit, the best keeps
-the most of what already exists on the GPU, then leaves the largest profile creatable, then starts furthest left.
+A GPU has at most 8 memory slots, so every placement of a layout can be looked at. Among those that fit, the best leaves
+the largest profile creatable, then starts furthest left.
 """
 
 from collections import Counter
@@ -21,14 +21,12 @@ def counts(wanted: Mapping[str, int]) -> Counts:
     return tuple(sorted((name, count) for name, count in wanted.items() if count))
 
 
-def best_placement(
-    model: GpuModel, wanted: Mapping[str, int], existing: tuple[Instance, ...] = ()
-) -> tuple[Instance, ...] | None:
-    """Instances for `wanted` (profile name → count) on an empty or already divided GPU, largest first.
+def best_placement(model: GpuModel, wanted: Mapping[str, int]) -> tuple[Instance, ...] | None:
+    """Instances for `wanted` (profile name → count) on one GPU, largest first.
 
     None when they do not fit; `plan.gpu.nearest.refusal` says why.
     """
-    return _best(model, counts(wanted), existing)
+    return _best(model, counts(wanted))
 
 
 def fits(model: GpuModel, wanted: Mapping[str, int]) -> bool:
@@ -60,16 +58,13 @@ def broken_limit(model: GpuModel, wanted: Mapping[str, int]) -> Refusal | None:
 
 
 @cache
-def _best(model: GpuModel, wanted: Counts, existing: tuple[Instance, ...]) -> tuple[Instance, ...] | None:
+def _best(model: GpuModel, wanted: Counts) -> tuple[Instance, ...] | None:
     if broken_limit(model, dict(wanted)) is not None:
         return None
     room = _room(model, wanted)
-    there = frozenset(existing)
 
     def merit(instances: tuple[Instance, ...]) -> tuple[object, ...]:
-        kept = there.intersection(instances)
-        starts = tuple(-instance.start for instance in instances)
-        return len(kept), sum(instance.size for instance in kept), _creatable(model, _mask(instances), room), starts
+        return _creatable(model, _mask(instances), room), tuple(-instance.start for instance in instances)
 
     return max(_placements(model, wanted), key=merit, default=None)
 

@@ -7,14 +7,13 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from plan.report.colours import colour as colour_of
 from plan.report.summary import creation_command
 from plan.yaml_text import yaml_text
 
 WIDTH = 100
 _SLOT = 9
-"""Columns of one memory slot."""
-_GROUND = {1: 44, 2: 42, 3: 45, 4: 46, 7: 43}
-"""ANSI background by compute slices: the same size is the same colour in every drawing."""
+"""Columns of one memory slot, where the terminal is wide enough for all slots of the GPU."""
 
 
 def draw(plan: dict[str, Any], *, colour: bool, width: int = WIDTH) -> str:
@@ -78,11 +77,12 @@ def _gpus(alike: list[dict[str, Any]], *, colour: bool, width: int) -> Iterator[
     yield f"  {numbers}  {gpu['model']}  {mode}"
     if not gpu["mode"]:
         return
-    cells = _cells(gpu)
-    yield "   " + "".join(f"{slot:<{_SLOT}}" for slot in range(gpu["memorySlots"])).rstrip()
-    yield "  ┌" + "┬".join("─" * (size * _SLOT - 1) for _, size, _ in cells) + "┐"
-    yield "  │" + "│".join(_painted(text, size, compute, colour=colour) for text, size, compute in cells) + "│"
-    yield "  └" + "┴".join("─" * (size * _SLOT - 1) for _, size, _ in cells) + "┘"
+    slot = min(_SLOT, (width - 3) // gpu["memorySlots"])
+    cells = [(text, size * slot - 1, compute) for text, size, compute in _cells(gpu)]
+    yield "   " + "".join(f"{number:<{slot}}" for number in range(gpu["memorySlots"])).rstrip()
+    yield "  ┌" + "┬".join("─" * room for _, room, _ in cells) + "┐"
+    yield "  │" + "│".join(_painted(text, room, compute, colour=colour) for text, room, compute in cells) + "│"
+    yield "  └" + "┴".join("─" * room for _, room, _ in cells) + "┘"
     spare = gpu["spare"]
     used = gpu["computeSlices"] - spare["computeSlices"]
     taken = gpu["memorySlots"] - len(spare["memorySlots"])
@@ -102,11 +102,10 @@ def _gpus(alike: list[dict[str, Any]], *, colour: bool, width: int) -> Iterator[
         yield f"  by hand: {creation_command(indices, gpu['instances'])}"
 
 
-def _painted(text: str, slots: int, compute: int, *, colour: bool) -> str:
-    room = slots * _SLOT - 1
-    # Only a profile with media extensions can be longer than its slot; the table below has its whole name.
-    cell = (text if len(text) <= room else re.sub(r"\.\w+", "", text)).center(room)
-    return f"\033[30;{_GROUND[compute]}m{cell}\033[0m" if colour and compute else cell
+def _painted(text: str, room: int, compute: int, *, colour: bool) -> str:
+    # A name that is longer than its cell is shortened; the table below has the whole of it.
+    cell = (text if len(text) <= room else re.sub(r"\.\w+", "", text)[:room]).center(room)
+    return f"\033[30;{colour_of(compute).ansi}m{cell}\033[0m" if colour and compute else cell
 
 
 def _expectations(node: dict[str, Any], width: int) -> Iterator[str]:

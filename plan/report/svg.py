@@ -3,9 +3,10 @@
 from html import escape
 from typing import Any
 
+from plan.report.colours import colour
+
 _SLOT, _ROW, _LEFT, _TOP = 96, 52, 24, 34
-_FILL = {0: "#f8fafc", 1: "#bfdbfe", 2: "#bbf7d0", 3: "#e9d5ff", 4: "#a5f3fc", 7: "#fde68a"}
-"""By compute slices, as in the terminal drawing; 0 is a free slot."""
+_FREE = "#f8fafc"
 _STRONG = 'fill="#0f172a" font-weight="bold"'
 _PLAIN = 'fill="#64748b"'
 _SMALL = 'fill="#64748b" font-size="12px"'
@@ -34,7 +35,7 @@ def _gpu(gpu: dict[str, Any], y: int) -> list[str]:
     parts = [_text(_LEFT, y + 14, f"GPU {gpu['index']} · {gpu['model']} · {mode}", _PLAIN)]
     top = y + 24
     if not gpu["mode"]:
-        return [*parts, *_cell(0, gpu["memorySlots"], top, ("whole GPU", ""), 7)]
+        return [*parts, *_cell(0, gpu["memorySlots"], top, ("whole GPU", ""), gpu["computeSlices"])]
     for slot in gpu["spare"]["memorySlots"]:
         parts += _cell(slot, 1, top, ("", ""), 0)
     for each in gpu["instances"]:
@@ -54,7 +55,7 @@ def _cell(start: int, size: int, y: int, words: tuple[str, str], compute: int) -
     x, width = _LEFT + start * _SLOT, size * _SLOT
     border = 'stroke="#94a3b8"' if compute else 'stroke="#94a3b8" stroke-dasharray="4 3"'
     shape = f'x="{x + 1}" y="{y}" width="{width - 2}" height="{_ROW}" rx="4"'
-    parts = [f'<rect {shape} fill="{_FILL[compute]}" {border}/>']
+    parts = [f'<rect {shape} fill="{colour(compute).fill if compute else _FREE}" {border}/>']
     middle, (name, place) = x + width // 2, words
     if name:
         parts.append(_text(middle, y + (22 if place else 31), name, f'{_STRONG} text-anchor="middle"'))

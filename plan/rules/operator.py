@@ -23,7 +23,8 @@ _HOST_TOOLKIT: dict[tuple[str, ...], tuple[str, object]] = {
 _GONE: dict[tuple[str, ...], tuple[str, object]] = {
     ("operator", "defaultRuntime"): ("the operator finds the runtime itself since v25.3", None)
 }
-_KEY_TABLE = Path(__file__).parent.parent / "stack_file" / "data" / "gpu-operator-v26.7-values.yaml"
+_DATA = Path(__file__).parent.parent / "stack_file/data"
+_KEY_TABLES = ("gpu-operator-v26.7-values.yaml", "gpu-operator-v26.7-nfd-values.yaml")
 _KEY_TABLE_RELEASE = "v26.7.0"
 
 
@@ -150,8 +151,8 @@ def _is_of(value: object, kind: str) -> bool:
 
 @cache
 def _chart_keys() -> dict[str, Any]:
-    keys: dict[str, Any] = yaml.safe_load(_KEY_TABLE.read_text(encoding="utf-8"))
-    return keys
+    tables = (yaml.safe_load((_DATA / name).read_text(encoding="utf-8")) for name in _KEY_TABLES)
+    return {key: kind for table in tables for key, kind in table.items()}
 
 
 def sharing_against_verification(settings: Settings) -> Iterator[Problem]:

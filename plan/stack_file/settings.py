@@ -50,20 +50,20 @@ class Driver(Section):
     """The NVIDIA driver of the machines."""
 
     source: Literal["ubuntu", "image"] = "ubuntu"
-    branch: int = releases.DEFAULT_DRIVER
+    branch: int = releases.DRIVER_BRANCH
     open_kernel_modules: bool = False
 
 
 class Toolkit(Section):
     """The NVIDIA container toolkit."""
 
-    version: Annotated[str, AfterValidator(releases.toolkit_version)] = releases.DEFAULT_TOOLKIT
+    version: Annotated[str, AfterValidator(releases.toolkit_version)] = releases.TOOLKIT
 
 
 class Rke2(Section):
     """Kubernetes."""
 
-    version: Annotated[str, AfterValidator(releases.rke2_version)] = releases.STABLE_RKE2
+    version: Annotated[str, AfterValidator(releases.rke2_version)] = releases.RKE2
     cni: Literal["calico", "canal", "cilium"] = "calico"
     ingress: Literal["none", "traefik", "ingress-nginx"] = "none"
     tls_sans: tuple[Annotated[str, AfterValidator(names.subject_name)], ...] = ()
@@ -75,7 +75,7 @@ class Rke2(Section):
 class GpuOperator(Section):
     """The GPU Operator's Helm release."""
 
-    version: Annotated[str, AfterValidator(releases.operator_version)] = releases.DEFAULT_OPERATOR
+    version: Annotated[str, AfterValidator(releases.operator_version)] = releases.OPERATOR
     namespace: Annotated[str, AfterValidator(names.namespace)] = "gpu-operator"
     values: dict[str, Any] = Field(default_factory=dict)
     timeout_minutes: Annotated[int, AfterValidator(numbers.between(10, 120, "minutes"))] = 30
@@ -112,7 +112,7 @@ class Vm(Section):
     """What all machines have in common."""
 
     admin_username: Annotated[str, AfterValidator(names.admin_username)] = "azureuser"
-    image: Annotated[str, AfterValidator(images.image_urn)] = "Canonical:ubuntu-24_04-lts:server:latest"
+    image: Annotated[str, AfterValidator(images.image_urn)] = images.DEFAULT
     os_disk: OsDisk = OsDisk()
     security_type: Literal["TrustedLaunch", "Standard"] = "TrustedLaunch"
     zone: Literal["1", "2", "3"] | None = None

@@ -56,8 +56,8 @@ func changeDriver(arguments []string) error {
 	if loaded, err := loadedDriver(); err != nil || loaded != "" {
 		return err
 	}
-	if branchOf(version) == 0 {
-		return fmt.Errorf("%q is no driver version", version)
+	if _, known := catalogue.CUDA[branchOf(version)]; !known {
+		return fmt.Errorf("driver %q is not one that this GPU was captured with: 515 (the tutorial's) and 580", version)
 	}
 	if err := resetGPUs(gpus, faults); err != nil {
 		return err

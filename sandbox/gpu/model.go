@@ -26,7 +26,7 @@ var catalogue = readCatalogue()
 
 type catalogueFile struct {
 	Models map[string]Model `json:"models"`
-	CUDA   byBranch[string] `json:"-"` // newest CUDA version a driver branch serves
+	CUDA   map[int]string   `json:"-"` // by driver branch: the newest CUDA version it serves; there are no others
 }
 
 // Model is a GPU product.
@@ -48,7 +48,7 @@ type ModelDetails struct {
 	PowerLimitWatt    int                       `json:"power_limit_w"`
 	IdleWatt          int                       `json:"idle_w"`
 	IdleCelsius       int                       `json:"idle_c"`
-	BAR1MiB           byBranch[int]             `json:"bar1_mib"` // shared out to the instances by memory slots
+	BAR1MiB           byBranch                  `json:"bar1_mib"` // shared out to the instances by memory slots
 	SMPerSlice        int                       `json:"sm_per_slice"`
 	Profiles          map[string]ProfileDetails `json:"profiles"` // by name
 }
@@ -67,31 +67,25 @@ type Profile struct {
 
 // ProfileDetails are a profile's entry of smi.json.
 type ProfileDetails struct {
-	Fill  []int         `json:"fill"` // the starts in the order in which the driver takes the first free one
-	MiB   byBranch[int] `json:"mib"`
-	DEC   int           `json:"dec"`
-	ENC   int           `json:"enc"`
-	CE    int           `json:"ce"`
-	JPEG  int           `json:"jpeg"`
-	OFA   int           `json:"ofa"`
-	Since int           `json:"since"` // first driver branch that knows the profile; 0: all of them
+	Fill  []int    `json:"fill"` // the starts in the order in which the driver takes the first free one
+	MiB   byBranch `json:"mib"`
+	DEC   int      `json:"dec"`
+	ENC   int      `json:"enc"`
+	CE    int      `json:"ce"`
+	JPEG  int      `json:"jpeg"`
+	OFA   int      `json:"ofa"`
+	Since int      `json:"since"` // first driver branch that knows the profile; 0: all of them
 }
 
-// byBranch is a value that changed with some driver branches; the key is the first branch it holds for.
-type byBranch[T any] map[int]T
+// byBranch is a number that changed with some driver branches; the key is the first branch it holds for.
+type byBranch map[int]int
 
-func (values byBranch[T]) at(branch int) T {
-	best, oldest := -1, -1
+func (values byBranch) at(branch int) int {
+	best := 0
 	for first := range values {
 		if first <= branch && first > best {
 			best = first
 		}
-		if oldest < 0 || first < oldest {
-			oldest = first
-		}
-	}
-	if best < 0 {
-		best = oldest
 	}
 	return values[best]
 }
@@ -100,7 +94,7 @@ func (values byBranch[T]) at(branch int) T {
 func readCatalogue() catalogueFile {
 	var file catalogueFile
 	var smi struct {
-		CUDA   byBranch[string]        `json:"cuda"`
+		CUDA   map[int]string          `json:"cuda"`
 		Models map[string]ModelDetails `json:"models"`
 	}
 	if err := errors.Join(json.Unmarshal(catalogueJSON, &file), json.Unmarshal(smiJSON, &smi)); err != nil {

@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// wideBranch is the first driver branch whose tables have the layout captured on R580. Older ones print the layout of
-// R515; what R525 to R550 print differs from both in details that are not reproduced.
-const wideBranch = 555
+// wideBranch is the first driver branch whose tables have the layout captured on R580; the tutorial's R515 has another.
+const wideBranch = 580
 
 func (s *session) wide() bool { return s.branch >= wideBranch }
 
@@ -87,7 +86,7 @@ func (device Device) columns() (ecc, use, mode string) {
 	return "0", "0%", "Disabled"
 }
 
-func (s *session) cuda() string { return catalogue.CUDA.at(s.branch) }
+func (s *session) cuda() string { return catalogue.CUDA[s.branch] }
 
 func onOff(on bool) string {
 	if on {

@@ -66,7 +66,7 @@ def test_the_same_layout_has_other_ids_on_another_chip(gpu: FakeGpu) -> None:
     """The published capture; R580 prints the name two columns wider than the driver captured there."""
     gpu.plug({"uuid": LOWER_HALF_FIRST}, {"uuid": UPPER_HALF_FIRST, "pci_bus_id": "00000002:00:00.0"})
     gpu.run("load-driver", "--unload")
-    gpu.load_driver("525.85.12")
+    gpu.load_driver("515.86.01")
     gpu.enable()
     gpu.said("mig -cgi 3g.40gb:4,2g.20gb:0,1g.10gb:2,1g.10gb:3")
     assert gpu.said("mig -lgi") == captured.DCGM_LGI

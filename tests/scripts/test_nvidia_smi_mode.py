@@ -69,7 +69,7 @@ def test_a_virtual_machine_cannot_reset_its_gpu(gpu: FakeGpu) -> None:
 def test_a_loaded_driver_stays_as_it_is(gpu: FakeGpu) -> None:
     gpu.enable()
     gpu.said("mig -cgi 9 -C")
-    gpu.load_driver("535.183.01")
+    gpu.load_driver("515.86.01")
     assert gpu.said("--query-gpu=driver_version --format=csv,noheader") == "580.159.04\n"
     assert gpu.placements() == ["3g.40gb 1 4:4"]
 
@@ -82,10 +82,18 @@ def test_a_machine_without_a_gpu_loads_no_driver(gpu: FakeGpu) -> None:
     assert gpu.smi("-L").returncode == 9
 
 
-def test_the_1g_with_twice_the_memory_came_with_driver_525(gpu: FakeGpu) -> None:
+def test_the_1g_with_twice_the_memory_came_after_the_tutorials_driver(gpu: FakeGpu) -> None:
     gpu.run("load-driver", "--unload")
     gpu.load_driver("515.86.01")
     assert "Profile ID 15" not in gpu.said("mig -lgipp")
     gpu.run("load-driver", "--unload")
-    gpu.load_driver("525.85.12")
+    gpu.load_driver()
     assert "Profile ID 15" in gpu.said("mig -lgipp")
+
+
+def test_a_driver_whose_words_nobody_captured_is_not_loaded(gpu: FakeGpu) -> None:
+    """None of those between the tutorial's and the one that a stack may choose."""
+    gpu.run("load-driver", "--unload")
+    answer = gpu.run("load-driver", "550.90.07")
+    assert answer.returncode == 1
+    assert "this GPU was captured with: 515 (the tutorial's) and 580" in answer.stderr

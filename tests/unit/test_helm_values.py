@@ -11,9 +11,13 @@ from plan import StackPlan
 from plan.stack_file.document import read_stack_file
 
 ROOT = Path(__file__).parents[2]
-TABLE: dict[str, Any] = yaml.safe_load(
-    (ROOT / "plan/stack_file/data/gpu-operator-v26.7-values.yaml").read_text(encoding="utf-8")
-)
+TABLE: dict[str, Any] = {
+    key: kind
+    for name in ("values", "nfd-values")
+    for key, kind in yaml.safe_load(
+        (ROOT / f"plan/stack_file/data/gpu-operator-v26.7-{name}.yaml").read_text(encoding="utf-8")
+    ).items()
+}
 DECIDED = {"driver", "toolkit", "mig", "migManager.enabled", "migManager.config", "cdi.nriPluginEnabled"}
 """What the program decides itself."""
 SAMPLES: dict[str, Any] = {

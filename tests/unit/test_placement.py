@@ -1,7 +1,7 @@
 """The solver: what fits, where it goes, and what is kept."""
 
 import time
-from itertools import combinations, combinations_with_replacement, product
+from itertools import combinations_with_replacement, product
 from random import Random
 
 import pytest
@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plan.gpu.catalogue import GpuModel, Profile, gpu_models
-from plan.gpu.layout import Instance
 from plan.gpu.nearest import layouts, nearest, refusal, written
 from plan.gpu.placement import best_placement, creatable, fits
 
@@ -31,8 +30,8 @@ def _counted(names: list[str]) -> dict[str, int]:
     return {name: names.count(name) for name in names}
 
 
-def _placed(wanted: dict[str, int], *, model: GpuModel = A100, existing: tuple[Instance, ...] = ()) -> list[str]:
-    found = best_placement(model, wanted, existing)
+def _placed(wanted: dict[str, int]) -> list[str]:
+    found = best_placement(A100, wanted)
     assert found is not None
     return [f"{instance.profile}@{instance.start}" for instance in found]
 
@@ -62,26 +61,6 @@ def test_a_single_3g_sits_right_so_that_a_4g_can_still_be_made() -> None:
 def test_small_instances_leave_the_largest_profile_creatable() -> None:
     """Two 1g on the right: the left half still takes a 4g."""
     assert _placed({"1g.10gb": 2}) == ["1g.10gb@4", "1g.10gb@5"]
-
-
-def test_a_change_from_seven_1g_to_3g_and_four_1g_keeps_four() -> None:
-    """The example of the design."""
-    existing = tuple(Instance(profile="1g.10gb", start=start, size=1) for start in range(7))
-    found = best_placement(A100, {"3g.40gb": 1, "1g.10gb": 4}, existing)
-    assert found is not None
-    assert [instance.start for instance in found if instance in existing] == [0, 1, 2, 3]
-
-
-def test_instances_stay_where_they_are_even_where_that_leaves_less_room() -> None:
-    """A 3g on the left costs the 4g, but it is in use."""
-    there = Instance(profile="3g.40gb", start=0, size=4)
-    assert _placed({"3g.40gb": 1}, existing=(there,)) == ["3g.40gb@0"]
-
-
-def test_keeping_more_instances_beats_keeping_a_larger_one() -> None:
-    """Two 1g in the place of one 3g: two pods go on."""
-    existing = tuple(Instance(profile="1g.10gb", start=start, size=1) for start in (4, 5))
-    assert _placed({"1g.10gb": 2, "3g.40gb": 1}, existing=existing) == ["3g.40gb@0", "1g.10gb@4", "1g.10gb@5"]
 
 
 def test_exactly_nvidias_layouts_fit() -> None:
@@ -174,55 +153,6 @@ def test_a_part_of_what_fits_fits(case: tuple[GpuModel, tuple[tuple[str, int], .
     model, layout = case
     for name, count in layout:
         assert fits(model, {**dict(layout), name: count - 1})
-
-
-@given(_layouts)
-def test_what_exists_as_planned_stays_as_it_is(case: tuple[GpuModel, tuple[tuple[str, int], ...]]) -> None:
-    """Planning again on top of the plan changes nothing."""
-    model, layout = case
-    found = best_placement(model, dict(layout))
-    assert found is not None
-    assert best_placement(model, dict(layout), found) == found
-
-
-@given(_layouts, st.data())
-def test_as_many_instances_stay_as_any_placement_allows(
-    case: tuple[GpuModel, tuple[tuple[str, int], ...]], data: st.DataObject
-) -> None:
-    """Against every other placement of the new layout, for some old layout."""
-    model, layout = case
-    old = data.draw(st.sampled_from(sorted(layouts(model))))
-    existing = best_placement(model, dict(old)) or ()
-    found = best_placement(model, dict(layout), existing) or ()
-    kept = len(set(found) & set(existing))
-    for size in range(len(existing), kept, -1):
-        assert not _can_keep(model, dict(layout), existing, size)
-
-
-def _can_keep(model: GpuModel, wanted: dict[str, int], existing: tuple[Instance, ...], size: int) -> bool:
-    for kept in combinations(existing, size):
-        rest = dict(wanted)
-        for instance in kept:
-            rest[instance.profile] = rest.get(instance.profile, 0) - 1
-        taken = {slot for instance in kept for slot in range(instance.start, instance.start + instance.size)}
-        if all(count >= 0 for count in rest.values()) and _fits_around(model, rest, taken):
-            return True
-    return False
-
-
-def _fits_around(model: GpuModel, wanted: dict[str, int], taken: set[int]) -> bool:
-    profiles = [profile for profile in model.profiles for _ in range(wanted.get(profile.name, 0))]
-
-    def place(rest: list[Profile], used: set[int]) -> bool:
-        if not rest:
-            return True
-        for start in rest[0].starts:
-            span = set(range(start, start + rest[0].memory_slices))
-            if not span & used and place(rest[1:], used | span):
-                return True
-        return False
-
-    return place(profiles, taken)
 
 
 @given(_layouts)

@@ -15,7 +15,7 @@ from plan.problems import Refusal
 
 AS_OF = "2026-11-26"
 
-STABLE_RKE2 = "v1.36.4+rke2r1"
+RKE2 = "v1.36.4+rke2r1"
 """What RKE2's stable channel gives."""
 KUBERNETES_MINORS = (33, 37)
 """Minors of Kubernetes 1 that the GPU Operator supports: the first and the last."""
@@ -26,7 +26,7 @@ KUBERNETES_ENDS = {
 }  # fmt: skip
 """When each minor gets its last fixes."""
 
-DEFAULT_OPERATOR = "v26.7.0"
+OPERATOR = "v26.7.0"
 SUPPORTED_OPERATORS = ("26.3", "26.6", "26.7")
 OPERATOR_ENDS = {
     "22.9": "2023-06", "23.3": "2023-09", "23.6": "2024-03", "23.9": "2024-06", "24.3": "2024-09", "24.6": "2025-03",
@@ -34,11 +34,11 @@ OPERATOR_ENDS = {
 }  # fmt: skip
 """Support ends when the second release after it comes (NVIDIA's life cycle), and a release is called by its month."""
 
-DEFAULT_TOOLKIT = "1.20.2-1"
+TOOLKIT = "1.20.2-1"
 TOOLKIT_MINORS = ((1, 18), (1, 20))
 """The first has the CDI that GPU Operator 25.10 and newer turn on; the last is the newest."""
 
-DEFAULT_DRIVER = 580
+DRIVER_BRANCH = 580
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def rke2_version(text: str) -> str:
         raise Refusal(
             "a channel, which moves under your feet" if channel else "not an RKE2 release",
             allowed="vX.Y.Z+rke2rN",
-            remedy=f"Write {STABLE_RKE2}.",
+            remedy=f"Write {RKE2}.",
         )
     minor = int(match[1])
     first, last = KUBERNETES_MINORS
@@ -87,7 +87,7 @@ def rke2_version(text: str) -> str:
         raise Refusal(
             f"Kubernetes 1.{minor} ended {when}, and the GPU Operator supports it no more",
             allowed=f"1.{first} to 1.{last}",
-            remedy=f"Write {STABLE_RKE2}.",
+            remedy=f"Write {RKE2}.",
         )
     return text
 
@@ -106,13 +106,13 @@ def operator_version(text: str) -> str:
     """A chart version of the GPU Operator that is not at its end of support."""
     match = re.fullmatch(r"v(\d{2}\.\d{1,2})\.\d+", text)
     if match is None:
-        raise Refusal("not a GPU Operator release", allowed="vYY.M.P", remedy=f"Write {DEFAULT_OPERATOR}.")
+        raise Refusal("not a GPU Operator release", allowed="vYY.M.P", remedy=f"Write {OPERATOR}.")
     if _numbers(match[1]) < _numbers(SUPPORTED_OPERATORS[0]):
         ended = OPERATOR_ENDS.get(match[1])
         raise Refusal(
             f"support of GPU Operator {match[1]} ended in {ended}" if ended else f"no release of NVIDIA's: {match[1]}",
             allowed=", ".join(f"v{release}.x" for release in SUPPORTED_OPERATORS),
-            remedy=f"Write {DEFAULT_OPERATOR}.",
+            remedy=f"Write {OPERATOR}.",
         )
     return text
 
@@ -129,7 +129,7 @@ def operator_warning(version: str) -> str:
 def toolkit_version(text: str) -> str:
     """An exact Debian version of the container toolkit."""
     match = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)-(\d+)", text)
-    remedy = f"Write {DEFAULT_TOOLKIT}."
+    remedy = f"Write {TOOLKIT}."
     if match is None:
         raise Refusal("not a package version of nvidia-container-toolkit", allowed="X.Y.Z-N", remedy=remedy)
     if (int(match[1]), int(match[2])) < TOOLKIT_MINORS[0]:
@@ -155,7 +155,7 @@ def driver_branch(branch: int, ubuntu: str) -> Refusal | None:
         return None
     allowed = ", ".join(str(number) for number, other in DRIVER_BRANCHES.items() if ubuntu in other.ubuntu)
     return Refusal(
-        f"driver branch {branch} {known.why_not} (Ubuntu {ubuntu})", allowed=allowed, remedy=f"Write {DEFAULT_DRIVER}."
+        f"driver branch {branch} {known.why_not} (Ubuntu {ubuntu})", allowed=allowed, remedy=f"Write {DRIVER_BRANCH}."
     )
 
 

@@ -1,0 +1,52 @@
+"""Folders of a package are layers: whoever imports from one is above it, so that no two need each other."""
+
+import ast
+import graphlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stacks import REPOSITORY
+
+
+def _imported(file: Path) -> Iterator[str]:
+    """Dotted names that a file imports: modules, and names from them, which may be modules too."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _needs(package: str) -> dict[str, set[str]]:
+    """By room (a folder of the package, or a module on top of it): the rooms it imports from."""
+    root = REPOSITORY / package
+    files = [file for file in root.rglob("*.py") if file != root / "__init__.py"]
+    rooms = {file.relative_to(root).parts[0].removesuffix(".py") for file in files}
+    needs: dict[str, set[str]] = {room: set() for room in rooms}
+    for file in files:
+        room = file.relative_to(root).parts[0].removesuffix(".py")
+        for name in _imported(file):
+            first, _, rest = name.partition(".")
+            other = rest.partition(".")[0]
+            if first == package and other in rooms and other != room:
+                needs[room].add(other)
+    return needs
+
+
+@pytest.mark.parametrize("package", ["plan", "sandbox"])
+def test_no_two_rooms_need_each_other(package: str) -> None:
+    needs = _needs(package)
+    assert any(needs.values())
+    try:
+        list(graphlib.TopologicalSorter(needs).static_order())
+    except graphlib.CycleError as error:
+        pytest.fail(f"these need each other: {' → '.join(error.args[1])}")
+
+
+def test_the_plans_rooms_lie_above_each_other_in_this_order() -> None:
+    """GPUs below the stack file, that below machines, those below the cluster; what shows all of it is on top."""
+    floors = list(graphlib.TopologicalSorter(_needs("plan")).static_order())
+    order = ["problems", "gpu", "stack_file", "machine", "cluster", "stack", "report", "__main__"]
+    assert [floors.index(room) for room in order] == sorted(floors.index(room) for room in order)
