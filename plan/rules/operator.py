@@ -1,4 +1,4 @@
-"""What a stack adds to RKE2's configuration and the GPU Operator's values: nothing that this program decides itself."""
+"""What a stack may give as the operator's values: what the chart takes, and nothing that this program decides itself."""
 
 import json
 import re
@@ -11,7 +11,6 @@ import yaml
 
 from plan.cluster.gpu_operator import value_at
 from plan.cluster.managed_values import MANAGED_VALUES
-from plan.machine.rke2 import MANAGED_KEYS
 from plan.problems import Problem, Refusal, names_a_secret, nearest_word
 from plan.stack_file.settings import Settings
 from plan.stack_file.shapes import shown
@@ -26,37 +25,6 @@ _GONE: dict[tuple[str, ...], tuple[str, object]] = {
 _DATA = Path(__file__).parent.parent / "stack_file/data"
 _KEY_TABLES = ("gpu-operator-v26.7-values.yaml", "gpu-operator-v26.7-nfd-values.yaml")
 _KEY_TABLE_RELEASE = "v26.7.0"
-
-
-def managed_rke2_keys(settings: Settings) -> Iterator[Problem]:
-    """rke2.config keys that this program writes itself, and keys RKE2 spells otherwise."""
-    for key, value in settings.rke2.config.items():
-        path = f"mig-k8s:rke2.config.{key}"
-        # RKE2 reads `key+` as an addition to what another file says of `key`.
-        plain = key.removesuffix("+")
-        if plain in MANAGED_KEYS:
-            remedy = MANAGED_KEYS[plain] or "Leave it out."
-            yield Refusal("this program decides this key", remedy=remedy, hide=names_a_secret(plain)).at(
-                path, shown(value)
-            )
-        elif not re.fullmatch(r"[a-z][a-z0-9-]*", plain):
-            meant = key.replace("_", "-").lower()
-            yield Refusal(
-                "no key of RKE2's config.yaml",
-                allowed="kebab-case keys",
-                remedy=f"Write {meant}.",
-                hide=names_a_secret(key),
-            ).at(path, shown(value))
-        elif isinstance(value, dict):
-            yield Refusal(
-                "a mapping; RKE2's config.yaml is flat", allowed="text, a number, true or false, or a list", hide=True
-            ).at(path, "")
-        elif names_a_secret(plain):
-            yield Refusal(
-                "a secret in clear: it would stand in the stack file and on every machine",
-                remedy="Leave it out; RKE2 takes most secrets from a file too, and S3 keys from etcd-s3-config-secret.",
-                hide=True,
-            ).at(path, shown(value))
 
 
 def managed_helm_values(settings: Settings) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ Each warning says of which day what it knows is, so that its reader can tell whe
 from collections.abc import Callable, Iterator
 
 from plan.problems import Problem
-from plan.rules import operator
+from plan.rules import operator, rke2
 from plan.stack_file.settings import Settings
 from plan.stack_file.values import releases
 
@@ -32,6 +32,7 @@ def releases_to_know_about(settings: Settings) -> Iterator[Problem]:
 
 WARNINGS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     releases_to_know_about,
+    rke2.unknown_rke2_keys,
     operator.unchecked_helm_values,
 )
 

@@ -130,12 +130,12 @@ def test_the_nvidia_runtime_is_there_after_the_toolkit_and_a_restart_and_not_bef
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("nmae: x", "nmae: RKE2 has no such key"),
+        ("nmae: x\\nsnapshotter: zfs", "snapshotter: not stood in for"),
         ("profile: hardened", "profile: expected one of cis, etcd, seen hardened"),
     ],
 )
 def test_a_configuration_rke2_cannot_use_ends_it_with_the_reason(machine: Machine, line: str, words: str) -> None:
-    said = machine.run(f"echo '{line}' >/tmp/bad.yaml; sudo rke2 server --config /tmp/bad.yaml", check=False)
+    said = machine.run(f"printf '%b\\n' '{line}' >/tmp/bad.yaml; sudo rke2 server --config /tmp/bad.yaml", check=False)
 
     assert words in said
     assert "Traceback" not in said

@@ -185,6 +185,16 @@ def test_networks_of_an_organisation_are_right(cidrs: list[str]) -> None:
     assert settings.admin_cidrs == tuple(cidrs)
 
 
+@pytest.mark.parametrize("gap", ["  ", "\t", " \t  "])
+@pytest.mark.parametrize("comment", ["", " me@home", "\tme at  home"])
+def test_blanks_and_tabs_in_a_key_are_taken_as_sshd_takes_them(gap: str, comment: str) -> None:
+    """As many as there are; the comment stays what it is."""
+    kind, body = PUBLIC_KEY.split()
+    ssh = {"publicKey": f"{kind}{gap}{body}{comment}"}
+    found = read_settings(minimal(ssh=ssh), location="westeurope", secrets=SECRETS).ssh.public_key
+    assert found == f"{PUBLIC_KEY} {comment.strip()}".strip()
+
+
 def test_an_rsa_key_of_2048_bits_is_right() -> None:
     """As Azure takes it."""
     key = (

@@ -93,6 +93,43 @@ def test_a_release_to_know_about_is_a_dated_warning(
     assert told(planned, **sections) == [(path, what)]
 
 
+@pytest.mark.parametrize(
+    ("key", "remedy"),
+    [
+        ("kubelet_arg", "Did you mean kubelet-arg?"),
+        ("etcd-snapshot-retension", "Did you mean etcd-snapshot-retention?"),
+        ("disabel+", "Did you mean disable?"),
+        ("flannel-backend", ""),
+    ],
+)
+def test_a_key_that_rke2_does_not_know_is_a_warning_with_the_nearest_one(
+    planned: Planned, key: str, remedy: str
+) -> None:
+    """RKE2 logs it and goes on."""
+    stack = planned(rke2={"config": {key: ["x"], "disable": ["rke2-metrics-server"]}})
+    (warning,) = stack.warnings
+    assert (warning.path, warning.value, warning.remedy) == (f"mig-k8s:rke2.config.{key}", '["x"]', remedy)
+    assert warning.what == "no key that this program knows of RKE2 (as of 2026-11-26): RKE2 only logs unknown ones"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"etcd-snapshot-schedule-cron": "0 */6 * * *", "etcd-snapshot-retention": 10},
+        {"kubelet-arg": ["max-pods=200", "authorization-mode=Webhook", "anonymous-auth=false"]},
+        {"kube-apiserver-arg": "authorization-mode=Node,RBAC"},
+        {"kubelet-arg+": ["v=2"], "selinux": False, "cluster-reset": False, "disable-etcd": False},
+        {"system-default-registry": "registry.example.org", "private-registry": "/etc/rancher/rke2/registries.yaml"},
+        {"secrets-encryption-provider": "secretbox", "tls-san-security": True, "pause-image": "x/pause:3.6"},
+        {"datastore-endpoint": "https://db.example.org", "disable-etcd": True},
+        {"node-external-ip": "203.0.113.9", "debug": True},
+    ],
+    ids=str,
+)
+def test_rke2s_own_keys_are_taken_without_a_word(planned: Planned, config: dict[str, Any]) -> None:
+    assert planned(rke2={"config": config}).warnings == ()
+
+
 @pytest.fixture
 def newer(tmp_path: Path) -> Path:
     """A stack file with a Kubernetes that is newer than the tables."""
