@@ -1,4 +1,4 @@
-"""What a stack may give as the operator's values: what the chart takes, and nothing that this program decides itself."""
+"""What a stack may give as the operator's values: what the chart takes, but nothing that this program decides."""
 
 import json
 import re
