@@ -28,11 +28,13 @@ network = Network("network", NetworkArgs(stack=stack, resource_group_name=group.
 machines = {node.name: Machine(node.name, MachineArgs(plan=node, network=network, keys=keys)) for node in stack.nodes}
 access = {name: machine.access for name, machine in machines.items()}
 
-first, withdrawn = stack.nodes[0].name, withdrawals(stack, access)
+first = stack.nodes[0].name
+withdrawn = withdrawals(stack, access)
+token, digest_key = config.secret("rke2Token"), keys.host_private
 software: dict[str, NodeSoftware] = {}
 for node in stack.nodes:  # the first server forms the cluster, so every other machine waits for it
     formed = [*withdrawn[node.name], *([software[first].ready] if software else [])]
-    args = NodeSoftwareArgs(plan=node, access=access[node.name], token=config.secret("rke2Token"), after=formed)
+    args = NodeSoftwareArgs(plan=node, access=access[node.name], token=token, digest_key=digest_key, after=formed)
     software[node.name] = NodeSoftware(node.name, args)
 instances = [
     MigInstances(node.name, MigInstancesArgs(plan=node, access=access[node.name], after=[software[node.name].ready]))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumi_azure_native as azure
-from pulumi_command import remote
 
 from components.machine_command import Access
 from components.network import Network
@@ -130,15 +129,8 @@ class Machine(pulumi.ComponentResource):
             address=address.ip_address,
             user=vm.admin_username,
             host_key=args.keys.host_public,
-            connection=remote.ConnectionArgs(
-                host=address.ip_address,
-                user=vm.admin_username,
-                private_key=args.keys.admin_private,
-                agent_socket_path=vm.agent_socket_path,
-                host_key=args.keys.host_public,
-                # Dialled until the command's own bound ends it: a machine takes minutes to boot, and reboots once.
-                dial_error_limit=-1,
-            ),
+            private_key=args.keys.admin_private,
+            agent_socket_path=vm.agent_socket_path,
             vm_id=machine.vm_id,
         )
         self.register_outputs({"address": address.ip_address, "vm_id": machine.vm_id})

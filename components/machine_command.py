@@ -1,14 +1,22 @@
 """A command on a machine over SSH, the one way this program runs one."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 from pulumi_command import remote
 
-DIAL_TIMEOUT = "20m"
-"""How long a machine is dialled: a first boot takes a few minutes, a reboot with eight GPUs up to ten."""
+from components.dialling import RUNNING, Dialling
+from components.identity import digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretInput:
+    """Standard input with a secret in it."""
+
+    text: pulumi.Output[str]
+    identity: pulumi.Output[str]
+    """Changes with the text and is no secret (`components.identity`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +28,9 @@ class Access:
     user: str
     host_key: str
     """The public half of the machine's SSH host key: `ssh-ed25519 AAAA…`."""
-    connection: remote.ConnectionArgs
+    private_key: pulumi.Input[str] | None
+    """The administrator's. Secret. None: an SSH agent has it."""
+    agent_socket_path: str | None
     vm_id: pulumi.Output[str]
     """Changes when the machine is rebuilt, while its name, ARM id and addresses stay."""
 
@@ -28,6 +38,18 @@ class Access:
     def ssh_command(self) -> pulumi.Output[str]:
         """What an administrator types."""
         return pulumi.Output.concat("ssh ", self.user, "@", self.address)
+
+    def connection(self, dialling: Dialling) -> remote.ConnectionArgs:
+        """The input of a command that dials like this."""
+        return remote.ConnectionArgs(
+            host=self.address,
+            user=self.user,
+            private_key=self.private_key,
+            agent_socket_path=self.agent_socket_path,
+            host_key=self.host_key,
+            dial_error_limit=dialling.limit,
+            per_dial_timeout=dialling.seconds_per_dial,
+        )
 
     @property
     def known_hosts_line(self) -> pulumi.Output[str]:
@@ -42,8 +64,9 @@ def machine_command(  # noqa: PLR0913 - each is one property of the command
     access: Access,
     timeout_seconds: int,
     logging: remote.Logging,
-    stdin: pulumi.Input[str] | None = None,
+    stdin: str | SecretInput | None = None,
     triggers: Sequence[pulumi.Input[str]] = (),
+    dialling: Dialling = RUNNING,
     parent: pulumi.Resource,
     after: Sequence[pulumi.Resource] = (),
 ) -> remote.Command:
@@ -52,16 +75,20 @@ def machine_command(  # noqa: PLR0913 - each is one property of the command
     `logging` is the stream shown while it runs; no line of that stream may reach 64 KiB, or the provider hangs.
     `after` names what must be there first although no value of it is used.
 
-    The timeout is the machine's: the provider gives up dialling when its own time is over, but never a running command.
-    Secrets may go into `stdin`, never into `command`, which the provider prints when it fails. There is no delete: on a
-    replacement it would run after the new create, on the new machine.
+    The timeout is the machine's: the provider gives up dialling (`components.dialling`), but never a running command.
+    Secrets may go into `stdin` as `SecretInput`; never into `command`, which the provider prints when it fails, nor
+    into `triggers`: the provider loses a secret that is unknown inside a list. There is no delete: on a replacement it
+    would run after the new create, on the new machine.
     """
+    text, identity = (
+        (stdin.text, stdin.identity) if isinstance(stdin, SecretInput) else (stdin, stdin and digest(stdin))
+    )
     return remote.Command(
         name,
-        connection=access.connection,
+        connection=access.connection(dialling),
         create=f"sudo timeout -k 10 {timeout_seconds} {command}",
-        stdin=stdin,
-        triggers=[*([] if stdin is None else [digest(stdin)]), *triggers, access.vm_id],
+        stdin=text,
+        triggers=[*([identity] if identity else []), *triggers, access.vm_id],
         logging=logging,
         # sshd accepts no variables, and the last run's output has no business in the next one's environment.
         add_previous_output_in_env=False,
@@ -71,11 +98,6 @@ def machine_command(  # noqa: PLR0913 - each is one property of the command
             # What lives in a machine dies with it; a dead machine must not stand in the way of a destroy.
             retain_on_delete=True,
             additional_secret_outputs=["stdout", "stderr"],
-            custom_timeouts=pulumi.CustomTimeouts(create=DIAL_TIMEOUT, update=DIAL_TIMEOUT),
+            custom_timeouts=pulumi.CustomTimeouts(create=f"{dialling.minutes}m", update=f"{dialling.minutes}m"),
         ),
     )
-
-
-def digest(text: pulumi.Input[str]) -> pulumi.Output[str]:
-    """The SHA-256 of a text, as secret as the text."""
-    return pulumi.Output.from_input(text).apply(lambda known: hashlib.sha256(known.encode()).hexdigest())

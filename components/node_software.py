@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import remote
 
-from components.machine_command import Access, digest, machine_command
+from components.dialling import REBOOTING
+from components.identity import digest, keyed_digest
+from components.machine_command import Access, SecretInput, machine_command
 from plan import NodePlan, bundle
 from plan.machine.rke2 import TOKEN_PATH
 
@@ -22,6 +24,8 @@ class NodeSoftwareArgs:
     access: Access
     token: pulumi.Input[str] | None
     """What machines join the cluster with. Secret. None: no other machine is there."""
+    digest_key: pulumi.Input[str]
+    """What the token's digest is made with. Secret."""
     after: Sequence[pulumi.Resource]
     """What must be ready first: the first server, for every machine that joins it."""
 
@@ -41,11 +45,8 @@ class NodeSoftware(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NodeSoftwareArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mig-k8s:index:NodeSoftware", name, None, opts)
-        files = pulumi.Output.all(args.access.address, args.token).apply(
-            lambda known: _files(args.plan, public_address=known[0], token=known[1])
-        )
-        files_digest = digest(files)
-        self.state = pulumi.Output.concat(files_digest, " on ", args.access.vm_id)
+        files = _files(args)
+        self.state = pulumi.Output.concat(files.identity, " on ", args.access.vm_id)
         converge = machine_command(
             f"{name}-converge",
             "/usr/local/sbin/mig-k8s update",
@@ -61,7 +62,8 @@ class NodeSoftware(pulumi.ComponentResource):
             "/usr/local/sbin/mig-k8s resume",
             access=args.access,
             timeout_seconds=_TIMEOUT_SECONDS,
-            triggers=[files_digest],
+            triggers=[files.identity],
+            dialling=REBOOTING,
             logging=remote.Logging.STDOUT,
             parent=self,
             after=[converge],
@@ -71,7 +73,8 @@ class NodeSoftware(pulumi.ComponentResource):
             "/usr/local/sbin/mig-k8s ready",
             access=args.access,
             timeout_seconds=_TIMEOUT_SECONDS,
-            triggers=[files_digest],
+            triggers=[files.identity],
+            dialling=REBOOTING,
             logging=remote.Logging.STDERR,
             parent=self,
             after=[resume],
@@ -79,11 +82,19 @@ class NodeSoftware(pulumi.ComponentResource):
         self.register_outputs({"state": self.state})
 
 
-def _files(plan: NodePlan, *, public_address: str, token: str | None) -> str:
+def _files(args: NodeSoftwareArgs) -> SecretInput:
     """The machine's bundle, with the token as one more file where there is one."""
-    text = bundle(plan, public_address=public_address)
-    if token is None or not plan.has_token:
-        return text
-    document = json.loads(text)
-    document["files"].append({"path": TOKEN_PATH, "mode": "0600", "content": token.strip() + "\n"})
+    public = args.access.address.apply(lambda address: bundle(args.plan, public_address=address))
+    if args.token is None or not args.plan.has_token:
+        return SecretInput(text=public, identity=digest(public))
+    token = pulumi.Output.from_input(args.token).apply(str.strip)
+    return SecretInput(
+        text=pulumi.Output.all(public, token).apply(lambda known: _with_token(known[0], known[1])),
+        identity=pulumi.Output.concat(digest(public), " ", keyed_digest(token, key=args.digest_key)),
+    )
+
+
+def _with_token(public_bundle: str, token: str) -> str:
+    document = json.loads(public_bundle)
+    document["files"].append({"path": TOKEN_PATH, "mode": "0600", "content": f"{token}\n"})
     return json.dumps(document)

@@ -1,5 +1,7 @@
 """Fixtures of several tiers, and how properties are tried."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import settings
 
@@ -21,10 +23,16 @@ def program() -> Program:
     """
     runs: dict[str, Graph] = {}
 
-    def run(path: str = "Pulumi.dev.yaml", *, preview: bool = False, **replaced: object) -> Graph:
-        key = repr((path, preview, sorted(replaced.items())))
+    def run(
+        path: str = "Pulumi.dev.yaml",
+        *,
+        preview: bool = False,
+        unmade: Sequence[str] | None = None,
+        **replaced: object,
+    ) -> Graph:
+        key = repr((path, preview, unmade, sorted(replaced.items())))
         if key not in runs:
-            runs[key] = main_program(path, preview=preview, replaced=replaced)
+            runs[key] = main_program(path, preview=preview, unmade=unmade, replaced=replaced)
         return runs[key]
 
     return run

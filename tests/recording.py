@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,12 @@ from typing import Any
 
 import pulumi
 from google.protobuf import json_format
-from pulumi.runtime import mocks, rpc, settings
+from pulumi.runtime import mocks, settings
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.stack import run_pulumi_func
 
-Wire = Any
-"""A value as it crosses the wire: JSON, or a protobuf message."""
+from wire import Wire, as_secret, opened
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 LOCAL_KUBECONFIG = """\
 apiVersion: v1
@@ -110,35 +110,23 @@ class Graph:
         return earlier.urn in seen
 
 
-def opened(value: Wire) -> Wire:
-    """The value with every secret in it opened."""
-    if isinstance(value, Mapping):
-        if rpc._special_sig_key in value:
-            return opened(value.get("value"))
-        return {key: opened(item) for key, item in value.items()}
-    return [opened(item) for item in value] if isinstance(value, list) else value
-
-
-def in_clear(value: Wire) -> Wire:
-    """The value without its secrets: what would stand readable in state."""
-    if isinstance(value, Mapping):
-        return None if rpc._special_sig_key in value else {key: in_clear(item) for key, item in value.items()}
-    return [in_clear(item) for item in value] if isinstance(value, list) else value
-
-
 class Cloud(mocks.Mocks):
-    """Answers as the providers would, as far as the program uses an answer."""
+    """Answers as the providers would, as far as the program uses an answer.
 
-    def __init__(self, *, preview: bool) -> None:
-        self._preview = preview
+    `unmade`: how the names of the resources begin that a preview would make or replace: nothing is known of them.
+    """
+
+    def __init__(self, *, unmade: Sequence[str]) -> None:
+        self._unmade = tuple(unmade)
         self._addresses = (f"198.51.100.{number}" for number in itertools.count(10))
 
     def call(self, args: mocks.MockCallArgs) -> Wire:
         raise AssertionError(f"the program calls {args.token}; it must get along without asking the cloud")
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        computed = {} if self._preview else self._computed(args)
-        return (None if self._preview else f"/ids/{args.name}"), {**args.inputs, **computed}
+        if args.name.startswith(self._unmade):
+            return None, args.inputs
+        return f"/ids/{args.name}", {**args.inputs, **self._computed(args)}
 
     def _computed(self, args: mocks.MockResourceArgs) -> dict[str, Any]:
         match args.typ:
@@ -159,7 +147,10 @@ def _stdout(command: str) -> str:
 
 
 class RecordingMonitor(mocks.MockMonitor):
-    """The SDK's own mock of the engine, which also keeps the resource options and refuses a URN's second use."""
+    """The SDK's own mock of the engine, which also keeps the resource options and refuses a URN's second use.
+
+    As the engine does and the SDK's mock does not, it hands additional secret outputs back as secrets.
+    """
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
@@ -177,19 +168,32 @@ class RecordingMonitor(mocks.MockMonitor):
                 request=request,
             )
         )
+        for name in request.additionalSecretOutputs:
+            response.object.update({name: as_secret(response.object, name)})
         return response
 
 
 def run_program(
-    program: Callable[[], object], config: Mapping[str, str | Encrypted] | None = None, *, preview: bool = False
+    program: Callable[[], object],
+    config: Mapping[str, str | Encrypted] | None = None,
+    *,
+    preview: bool = False,
+    unmade: Sequence[str] | None = None,
 ) -> Graph:
-    """Runs a Pulumi program to its end, all outputs included, in an event loop and a context of its own."""
-    return contextvars.copy_context().run(_run, program, config or {}, preview)
+    """Runs a Pulumi program to its end, all outputs included, in an event loop and a context of its own.
+
+    A preview is that of a new stack, or, with `unmade` (see `Cloud`), that of a living one.
+    """
+    if unmade is None:
+        unmade = [""] if preview else []
+    return contextvars.copy_context().run(_run, program, config or {}, preview, unmade)
 
 
-def _run(program: Callable[[], object], config: Mapping[str, str | Encrypted], preview: bool) -> Graph:
+def _run(
+    program: Callable[[], object], config: Mapping[str, str | Encrypted], preview: bool, unmade: Sequence[str]
+) -> Graph:
     settings.reset_options()
-    cloud = Cloud(preview=preview)
+    cloud = Cloud(unmade=unmade)
     monitor = RecordingMonitor(cloud)
     exports: dict[str, Exported] = {}
 

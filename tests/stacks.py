@@ -2,7 +2,7 @@
 
 import json
 import runpy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -70,13 +70,22 @@ def engine_config(config: Mapping[str, Any]) -> dict[str, str | Encrypted]:
 class Program(Protocol):
     """The fixture `program`: see conftest.py."""
 
-    def __call__(self, path: str = ..., *, preview: bool = ..., **replaced: object) -> Graph: ...
+    def __call__(
+        self, path: str = ..., *, preview: bool = ..., unmade: Sequence[str] | None = ..., **replaced: object
+    ) -> Graph: ...
 
 
-def main_program(path: str, *, preview: bool, replaced: Mapping[str, object]) -> Graph:
-    """Runs `__main__.py` with this stack file, all secrets set, and some keys replaced (None takes a key away)."""
+def main_program(
+    path: str, *, preview: bool, unmade: Sequence[str] | None = None, replaced: Mapping[str, object]
+) -> Graph:
+    """Runs `__main__.py` with this stack file, all secrets set, and some keys replaced (None takes a key away).
+
+    `preview`, `unmade`: see `run_program`.
+    """
     config = stack_file(path) | {f"mig-k8s:{key}": value for key, value in SECRETS.items()}
     config |= {f"mig-k8s:{key}": value for key, value in replaced.items()}
     present = {key: value for key, value in config.items() if value is not None}
     main = str(REPOSITORY / "__main__.py")
-    return run_program(lambda: runpy.run_path(main, run_name="__main__"), engine_config(present), preview=preview)
+    return run_program(
+        lambda: runpy.run_path(main, run_name="__main__"), engine_config(present), preview=preview, unmade=unmade
+    )

@@ -31,7 +31,7 @@ def _kind(token: str) -> str:
 
 
 class AzureNative(ResourceProvider):
-    """Resources in a file, machines through `sandbox.machine`."""
+    """Resources in a file, machines through `sandbox.host.machine`."""
 
     name = "azure-native"
     delete_before_replace = True

@@ -167,7 +167,7 @@ def _make_disk(sandbox: Sandbox, spec: MachineSpec, directory: Path) -> None:
     _write(disk / "etc/cloud/cloud.cfg.d/91-admin.cfg", yaml.safe_dump({"system_info": {"default_user": admin}}))
     _write(disk / "etc/apt/sources.list", ubuntu_source(sandbox.mirror_url))
     _write(disk / UBUNTU_KEYRING.lstrip("/"), ubuntu_key())
-    for part, place in (("disk", disk), ("hardware", directory / "hardware")):  # see sandbox.fault
+    for part, place in (("disk", disk), ("hardware", directory / "hardware")):  # see sandbox.faults
         if (faults := sandbox.root / "faults" / part).exists():
             shutil.copytree(faults, place, symlinks=True, dirs_exist_ok=True)
     mirrors = {"mirrors": {"*": {"endpoint": [sandbox.mirror_url]}}}

@@ -43,7 +43,7 @@ class _Pinned(paramiko.MissingHostKeyPolicy):
 
     def missing_host_key(self, _client: paramiko.SSHClient, _host: str, key: paramiko.PKey) -> None:
         if self._line and self._line.split()[1] != key.get_base64():
-            raise paramiko.SSHException("ssh: handshake failed: ssh: host key mismatch")
+            raise paramiko.SSHException("ssh: host key mismatch")
 
 
 def dial(connection: Properties, deadline: float | None) -> paramiko.SSHClient:
@@ -51,19 +51,19 @@ def dial(connection: Properties, deadline: float | None) -> paramiko.SSHClient:
 
     Everything is tried again, a wrong host key and a refused login too: so does the real provider.
     """
-    limit, wait, attempts = connection["dialErrorLimit"], _FIRST_WAIT, 0
+    limit, wait, dials = connection["dialErrorLimit"], _FIRST_WAIT, 0
     key = _private_key(connection)
     _host_key(connection)
     while True:
         try:
             return _connect(connection, key)
         except (OSError, paramiko.SSHException, EOFError) as error:
-            attempts += 1
-            where = f"{connection['host']}:{connection['port']}"
-            if 0 <= limit <= attempts:
-                raise Failure(f"after {attempts} failed attempts: dial tcp {where}: {_reason(error)}") from error
+            dials += 1
+            if 0 <= limit < dials:  # one dial more than it says
+                where = f"{connection['host']}:{connection['port']:.0f}"
+                raise Failure(f"after {limit} failed attempts: {_reason(error, where)}") from error
             if deadline is not None and time.monotonic() + wait > deadline:
-                raise Failure(f"context deadline exceeded: dial tcp {where}: {_reason(error)}") from error
+                raise Failure("context deadline exceeded") from error
             time.sleep(wait)
             wait = min(wait * _FACTOR, _LONGEST_WAIT)
 
@@ -171,12 +171,17 @@ def _host_key(connection: Properties) -> None:
         raise Failure("failed to parse host key: ssh: no key found")
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, where: str) -> str:
     if isinstance(error, ConnectionRefusedError | paramiko.ssh_exception.NoValidConnectionsError):
-        return "connect: connection refused"
+        return f"dial tcp {where}: connect: connection refused"
     if isinstance(error, TimeoutError | socket.timeout):
-        return "i/o timeout"
-    return str(error) or type(error).__name__
+        return f"dial tcp {where}: i/o timeout"
+    if isinstance(error, OSError):
+        return f"dial tcp {where}: connect: {(error.strerror or str(error)).lower()}"
+    if isinstance(error, paramiko.AuthenticationException):
+        tried = "attempted methods [none publickey], no supported methods remain"
+        return f"ssh: handshake failed: ssh: unable to authenticate, {tried}"
+    return f"ssh: handshake failed: {error or type(error).__name__}"
 
 
 def _feed(channel: paramiko.Channel, data: bytes) -> None:

@@ -19,6 +19,8 @@ class SshServer:
     client_key: str
     listener: socket.socket
     logins: list[str] = field(default_factory=list)
+    refuses: bool = False
+    """Whether no key of any client is good enough."""
 
     @property
     def connection(self) -> dict[str, object]:
@@ -59,6 +61,8 @@ class _Policy(paramiko.ServerInterface):
         return "publickey"
 
     def check_auth_publickey(self, username: str, _key: paramiko.PKey) -> int:
+        if self._server.refuses:
+            return paramiko.AUTH_FAILED
         self._server.logins.append(username)
         return paramiko.AUTH_SUCCESSFUL
 

@@ -55,14 +55,23 @@ def test_progress_is_shown_and_documents_are_not(program: Program) -> None:
     }
 
 
-def test_the_host_key_is_pinned_and_the_machine_is_dialled_until_a_bound(program: Program) -> None:
+def test_the_host_key_is_pinned(program: Program) -> None:
     for command in program().commands():
         connection = command.plain("connection")
         assert connection["hostKey"] == HOST_PUBLIC_KEY, command.name
         assert (connection["host"], connection["user"]) == ("198.51.100.10", "azureuser"), command.name
-        assert connection["dialErrorLimit"] == -1, command.name
-        assert command.request.customTimeouts.create == "20m", command.name
-        assert command.request.customTimeouts.update == "20m", command.name
+
+
+@pytest.mark.parametrize("mig", [{"strategy": "mixed"}, OPERATOR], ids=["host", "operator"])
+def test_a_machine_is_dialled_until_the_reason_is_told_and_longer_where_it_may_have_been_rebooted(
+    program: Program, mig: object
+) -> None:
+    for command in program(mig=mig).commands():
+        connection, timeouts = command.plain("connection"), command.request.customTimeouts
+        after_a_reboot = command.name in (f"{NAME}-resume", f"{NAME}-ready")
+        limit, seconds, bound = (150, 10, "45m") if after_a_reboot else (18, 60, "25m")
+        assert (connection["dialErrorLimit"], connection["perDialTimeout"]) == (limit, seconds), command.name
+        assert (timeouts.create, timeouts.update) == (bound, bound), command.name
 
 
 def test_an_ssh_agent_takes_the_place_of_the_private_key(program: Program) -> None:
@@ -119,7 +128,6 @@ def test_where_the_operator_owns_mig_a_machine_is_freed_and_handed_over_instead(
         assert command.plain("connection", "host") == "198.51.100.10"
         assert command.stays
         assert "delete" not in command.inputs
-        assert command.request.customTimeouts.create == "20m"
         assert VM_ID in command.plain("triggers")
     (wish,) = re.findall(r"'({.*})'", hand_over.plain("create"))
     release = graph.one("gpu-operator-release").plain("values", "migManager")

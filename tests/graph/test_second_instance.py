@@ -34,7 +34,8 @@ def one_of_each(name: str, plan: StackPlan) -> None:
     )
     network = Network(name, NetworkArgs(stack=plan, resource_group_name="group"))
     access = Machine(name, MachineArgs(plan=node, network=network, keys=keys)).access
-    software = NodeSoftware(name, NodeSoftwareArgs(plan=node, access=access, token=None, after=[]))
+    args = NodeSoftwareArgs(plan=node, access=access, token=None, digest_key=keys.host_private, after=[])
+    software = NodeSoftware(name, args)
     MigInstances(name, MigInstancesArgs(plan=node, access=access, after=[software.ready]))
     cluster = Cluster(name, ClusterArgs(access=access, software=software))
     inside = pulumi.ResourceOptions(providers=[cluster.provider])

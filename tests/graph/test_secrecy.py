@@ -3,8 +3,9 @@
 import base64
 import json
 
-from recording import LOCAL_KUBECONFIG, in_clear, opened
+from recording import LOCAL_KUBECONFIG
 from stacks import ADMIN_PRIVATE_KEY, CLUSTER, HOST_PRIVATE_KEY, RKE2_TOKEN, Program
+from wire import in_clear, opened
 
 BODIES = {
     "administrator's key": ADMIN_PRIVATE_KEY.splitlines()[3],
