@@ -149,6 +149,19 @@ def test_a_machine_of_mig_managers_gets_its_mode_from_the_host_and_its_instances
     assert json.loads(_file(off, "/etc/mig-k8s/desired.json"))["mig"] is None
 
 
+def test_a_host_turns_the_mode_off_where_no_layout_wants_it(planned: Planned) -> None:
+    """Also on a GPU that somebody else turned it on for."""
+    node = planned(mig={"strategy": "none"}, nodePools=[{}]).nodes[0]
+    assert json.loads(_file(node, "/etc/mig-k8s/desired.json"))["mig"] == {"mode": [False], "onChange": "refuse"}
+
+
+def test_two_machines_share_a_token(planned: Planned) -> None:
+    """A machine without others needs none."""
+    pools = [{"name": "server"}, {"name": "gpu", "role": "agent"}]
+    assert [node.has_token for node in planned(nodePools=pools).nodes] == [True, True]
+    assert [node.has_token for node in planned(nodePools=pools[:1]).nodes] == [False]
+
+
 def test_mirrors_reach_the_desired_state(planned: Planned) -> None:
     """All of sources, and the checksum."""
     sources = {
