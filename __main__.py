@@ -12,7 +12,7 @@ from components.network import Network, NetworkArgs
 from components.node_release import NodeRelease, NodeReleaseArgs
 from components.node_software import NodeSoftware, NodeSoftwareArgs
 from components.verification import Verification, VerificationArgs
-from plan import Problems, plan_stack, read_settings
+from plan import Problems, plan_stack, read_settings, warning_report
 from stack_config import stack_config
 
 config = stack_config()
@@ -21,6 +21,8 @@ try:
     keys = config.ssh_keys()
 except Problems as problems:
     raise pulumi.RunError(str(problems)) from None
+if stack.warnings:
+    pulumi.log.warn(warning_report(stack.warnings))
 
 group = ResourceGroup(f"mig-k8s-{pulumi.get_stack()}", location=stack.location, tags=stack.tags)
 network = Network("network", NetworkArgs(stack=stack, resource_group_name=group.name))

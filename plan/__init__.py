@@ -7,7 +7,7 @@ from plan.machine.configuration import configuration
 from plan.machine.node import NodePlan, VmPlan, layout_json
 from plan.machine.release import Release, delivery, delivery_command, release
 from plan.machine.user_data import user_data
-from plan.problems import Problem, Problems
+from plan.problems import Problem, Problems, warning_report
 from plan.reading import read_settings
 from plan.stack import NetworkPlan, StackPlan, VerificationPlan, plan_stack
 from plan.stack_file.settings import Settings
@@ -35,4 +35,5 @@ __all__ = [
     "release",
     "user_data",
     "wanted_layout",
+    "warning_report",
 ]

@@ -10,7 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from plan.problems import Problems
+from plan.problems import Problems, warning_report
 from plan.reading import needed_secrets, read_settings
 from plan.stack import StackPlan, plan_stack
 from plan.stack_file.document import StackFile, read_stack_file
@@ -63,6 +63,8 @@ def _check(options: argparse.Namespace) -> int:
     if unset:
         print(f"Before `pulumi up` (or by `make new-stack`) these secrets are to be set: {', '.join(unset)}")
     sizes = " and ".join(dict.fromkeys(node.vm.size for node in stack.nodes))
+    if stack.warnings:
+        print(f"\n{warning_report(stack.warnings)}\n")
     print(f"Only Azure knows whether {stack.location} has {sizes}: `python -m plan show` has the commands that ask it.")
     return 0
 

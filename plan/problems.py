@@ -1,6 +1,7 @@
 """What is wrong with a stack, said so that the reader can put it right.
 
 A `Problem` is one wrong value. `Problems` is the exception that carries all of them: its text is the whole report.
+A warning has the shape of a problem, but nothing is refused for it; `warning_report` is the text of all of them.
 A `Refusal` is what a check of a single value raises; whoever reads the stack adds the path and the value to it.
 """
 
@@ -84,6 +85,13 @@ class Problems(Exception):  # noqa: N818 - it is the report itself, not an error
         count = len(self.problems)
         head = "1 problem in this stack" if count == 1 else f"{count} problems in this stack"
         return "\n\n".join([f"{head}; nothing was made or changed.", *map(str, self.problems)])
+
+
+def warning_report(warnings: Iterable[Problem]) -> str:
+    """The text of a stack's warnings; empty when there are none."""
+    blocks = list(map(str, warnings))
+    head = "1 warning about this stack" if len(blocks) == 1 else f"{len(blocks)} warnings about this stack"
+    return "\n\n".join([f"{head}; nothing is refused for it.", *blocks]) if blocks else ""
 
 
 def nearest_word(word: str, known: Iterable[str]) -> str | None:

@@ -11,9 +11,11 @@ from plan.gpu.nearest import refusal, written
 from plan.gpu.placement import best_placement
 from plan.machine.node import AutoShutdownPlan, ImagePlan, NodePlan, SpotPlan, VmPlan
 from plan.machine.user_data import refuse_too_large
-from plan.problems import Problems
+from plan.problems import Problem, Problems
+from plan.rules.warnings import warnings
 from plan.stack_file.node_pool import NodePool
 from plan.stack_file.settings import Settings
+from plan.stack_file.values.addresses import merged
 
 VERIFY_NAMESPACE = "mig-k8s-verify"
 
@@ -48,6 +50,8 @@ class StackPlan:
     verification: VerificationPlan | None
     mig_owner: str
     mig_strategy: str
+    warnings: tuple[Problem, ...]
+    """What its author should know though nothing is refused for it."""
     settings: Settings
     """What the stack file says, for a comparison with another."""
 
@@ -64,7 +68,7 @@ def plan_stack(settings: Settings) -> StackPlan:
         network=NetworkPlan(
             cidr=network.cidr,
             subnet_cidr=network.subnet_cidr,
-            admin_cidrs=settings.admin_cidrs,
+            admin_cidrs=merged(settings.admin_cidrs),
             dns_label=network.dns_label,
         ),
         nodes=nodes,
@@ -72,6 +76,7 @@ def plan_stack(settings: Settings) -> StackPlan:
         verification=_verification(settings, nodes) if settings.verify.enabled else None,
         mig_owner=settings.mig.owner,
         mig_strategy=settings.mig.strategy,
+        warnings=warnings(settings),
         settings=settings,
     )
 

@@ -10,11 +10,10 @@ from plan.machine.node import NodePlan
 from plan.stack_file.settings import Settings
 from plan.stack_file.values.names import taint_key_and_effect
 
-# A list given to Helm replaces the chart's own, so these begin with what the chart v26.7.0 tolerates by itself.
+# A list given to Helm replaces the chart's own, so these begin with what charts v26.3 to v26.7 tolerate by themselves.
 _GPU_TAINT = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 _DAEMON_SETS = (_GPU_TAINT,)
 _NFD_WORKERS = (
-    {"key": "node-role.kubernetes.io/master", "operator": "Equal", "value": "", "effect": "NoSchedule"},
     {"key": "node-role.kubernetes.io/control-plane", "operator": "Equal", "value": "", "effect": "NoSchedule"},
     _GPU_TAINT,
 )
@@ -59,18 +58,31 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def value_at(values: Mapping[str, Any], path: tuple[str, ...]) -> Any:  # noqa: ANN401 - whatever the author wrote
+    """What stands at `path` below `values`; None when nothing does."""
+    found: Any = values
+    for key in path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
 def _tolerations(settings: Settings) -> dict[str, Any]:
     """Values that let the operator's pods onto the pools' tainted machines; none where the chart's own do."""
     ours = [toleration for toleration in _tolerated(settings) if toleration != _GPU_TAINT]
     if not ours:
         return {}
     given = settings.gpu_operator.values
-    daemon_sets = given.get("daemonsets", {}).get("tolerations", _DAEMON_SETS)
-    workers = given.get("node-feature-discovery", {}).get("worker", {}).get("tolerations", _NFD_WORKERS)
+    daemon_sets = value_at(given, ("daemonsets", "tolerations"))
+    workers = value_at(given, ("node-feature-discovery", "worker", "tolerations"))
     return {
-        "daemonsets": {"tolerations": [*daemon_sets, *ours]},
-        "node-feature-discovery": {"worker": {"tolerations": [*workers, *ours]}},
+        "daemonsets": {"tolerations": [*_or_default(daemon_sets, _DAEMON_SETS), *ours]},
+        "node-feature-discovery": {"worker": {"tolerations": [*_or_default(workers, _NFD_WORKERS), *ours]}},
     }
+
+
+def _or_default(given: object, default: Iterable[object]) -> Iterable[object]:
+    """The stack's own list; the chart's where there is none, or something else that a table could not check."""
+    return given if isinstance(given, list) else default
 
 
 def _tolerated(settings: Settings) -> list[dict[str, str]]:

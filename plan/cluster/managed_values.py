@@ -16,22 +16,21 @@ class ManagedValue:
     reason: str
     """Why not, for the author of the stack file."""
     produce: Callable[[Settings, str | None], Any] | None = None
-    """The value, from the settings and MIG Manager's configuration; None: the chart's own default is the right one."""
+    """The value, from the settings and MIG Manager's configuration. None, or one that is None: the chart's own default
+    is the right one."""
+    fine: object = None
+    """What a stack file may say all the same, since it is the chart's own default."""
 
 
-def _mig_manager(_: Settings, mig_config: str | None) -> dict[str, Any]:
-    # MIG Manager, once enabled, labels every node without a choice all-disabled and removes its instances.
+def _mig_manager_config(_: Settings, mig_config: str | None) -> dict[str, Any] | None:
     if mig_config is None:
-        return {"enabled": False}
+        return None
     return {
-        "enabled": True,
+        "create": True,
+        "name": config_map_name(mig_config),
         # A node without the label is left as it is: it is being changed, or the host owned it until now.
-        "config": {
-            "create": True,
-            "name": config_map_name(mig_config),
-            "default": "",
-            "data": {"config.yaml": mig_config},
-        },
+        "default": "",
+        "data": {"config.yaml": mig_config},
     }
 
 
@@ -51,18 +50,26 @@ MANAGED_VALUES = (
         reason="mig.strategy decides it",
         produce=lambda settings, _config: {"strategy": settings.mig.strategy},
     ),
+    # MIG Manager, once enabled, labels every node without a choice all-disabled and removes its instances.
     ManagedValue(
-        path=("migManager",),
+        path=("migManager", "enabled"),
         reason="mig.owner decides it; MIG Manager removes instances made by hand",
-        produce=_mig_manager,
+        produce=lambda _settings, config: config is not None,
+    ),
+    ManagedValue(
+        path=("migManager", "config"),
+        reason="the layouts of nodePools decide it",
+        produce=_mig_manager_config,
     ),
     ManagedValue(
         path=("clusterPolicy", "deployCR"),
         reason="without the ClusterPolicy nothing is deployed",
+        fine=True,
     ),
     ManagedValue(
         path=("gpuCluster", "deployCR"),
         reason="it excludes the ClusterPolicy, and with it MIG",
+        fine=False,
     ),
 )
 
@@ -71,9 +78,10 @@ def managed_values(settings: Settings, mig_config: str | None) -> dict[str, Any]
     """The values of all of them. `mig_config`: MIG Manager's configuration; None: the host makes the instances."""
     values: dict[str, Any] = {}
     for managed in MANAGED_VALUES:
-        if managed.produce is not None:
+        value = managed.produce(settings, mig_config) if managed.produce else None
+        if value is not None:
             section = values
             for key in managed.path[:-1]:
                 section = section.setdefault(key, {})
-            section[managed.path[-1]] = managed.produce(settings, mig_config)
+            section[managed.path[-1]] = value
     return values

@@ -72,6 +72,8 @@ class VmSize:
     product: str | None = None
     """`nvidia.com/gpu.product` without MIG suffix, where a fact gives it; None = not asserted."""
     trusted_launch: bool = True
+    nvswitch: bool = False
+    """Its GPUs are joined by NVSwitch, so CUDA runs only where NVIDIA's Fabric Manager does."""
 
 
 @cache

@@ -9,6 +9,7 @@ MANAGED_KEYS = {
     "node-name": "Use name of the pool.",
     "node-ip": "",
     "cni": "Use rke2.cni.",
+    "ingress-controller": "Use rke2.ingress.",
     "tls-san": "Use rke2.tlsSans.",
     "write-kubeconfig-mode": "",
     "cluster-cidr": "Use network.podCidr.",
@@ -41,6 +42,9 @@ def config(node: NodePlan, *, public_address: str) -> dict[str, Any]:
     if node.role == "server":
         content |= {
             "cni": node.rke2.cni,
+            # Left out, it is ingress-nginx, or Traefik for new clusters since 1.36; both bind 80 and 443 on every node.
+            # What is not named is added to the list of `disable`, so a stack's own list keeps its meaning.
+            "ingress-controller": node.rke2.ingress,
             "tls-san": list(dict.fromkeys([node.name, public_address, *node.rke2.tls_sans])),
             "write-kubeconfig-mode": "0600",
             "cluster-cidr": node.network.pod_cidr,

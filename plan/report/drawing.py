@@ -30,6 +30,8 @@ def _lines(plan: dict[str, Any], *, colour: bool, width: int) -> Iterator[str]:
     machines = "1 machine" if count == 1 else f"{count} machines"
     owner = "mig-apply over SSH" if mig["owner"] == "host" else "MIG Manager"
     yield f"{machines} in {plan['location']}, strategy {mig['strategy']}, MIG instances by {owner}"
+    admins = ", ".join(plan["network"]["adminCidrs"])
+    yield from textwrap.wrap(f"SSH and the Kubernetes API from {admins}", width, subsequent_indent="  ")
     for _, group in groupby(plan["nodes"], key=_kind):
         alike = list(group)
         node = alike[0]
@@ -44,6 +46,16 @@ def _lines(plan: dict[str, Any], *, colour: bool, width: int) -> Iterator[str]:
     yield ""
     yield bold(f"GPU Operator {operator['version']}") + f"  {operator['repository'] or operator['chart']}"
     yield from ("  " + line for line in yaml_text(operator["values"]).splitlines())
+    for number, warning in enumerate(plan["warnings"]):
+        yield from ("", bold("Warnings")) if not number else ()
+        for indent, text in (
+            (2, f"{warning['path']}: {warning['value']}"),
+            (4, warning["what"]),
+            (4, warning["remedy"]),
+        ):
+            yield from textwrap.wrap(
+                text, width, initial_indent=" " * indent, subsequent_indent=" " * indent, break_on_hyphens=False
+            )
     yield ""
     yield bold("Only Azure knows")
     for command, group in groupby(sorted(plan["askAzure"], key=itemgetter("command")), key=itemgetter("command")):

@@ -40,6 +40,10 @@ def summary(stack: StackPlan) -> dict[str, Any]:
         "migPartedConfig": mig_parted_config(stack.nodes) if stack.mig_owner == "operator" else None,
         "verification": stack.verification is not None,
         "askAzure": list(questions(stack)),
+        "warnings": [
+            {"path": each.path, "value": each.value, "what": each.what, "remedy": each.remedy}
+            for each in stack.warnings
+        ],
     }
 
 

@@ -7,7 +7,7 @@ author has that section to put right anyway.
 from collections.abc import Callable, Iterator
 
 from plan.problems import Problem
-from plan.rules import layouts, machines, networks, operator
+from plan.rules import layouts, machines, networks, operator, rke2
 from plan.stack_file.settings import Settings
 
 Rule = Callable[[Settings], Iterator[Problem]]
@@ -22,10 +22,12 @@ RULES: tuple[tuple[Rule, frozenset[str]], ...] = (
     (machines.machine_names_that_collide, frozenset({"nodePools"})),
     (machines.image_without_driver, frozenset({"vm", "driver"})),
     (machines.secure_boot_that_cannot_be, frozenset({_EACH_POOL, "vm", "driver"})),
+    (machines.zone_that_is_not_there, frozenset({"vm", "location"})),
     (networks.open_networks, frozenset({"adminCidrs"})),
     (networks.overlapping_networks, frozenset({"network"})),
     (networks.networks_too_small, frozenset({"network", "nodePools"})),
-    (operator.managed_rke2_keys, frozenset({"rke2"})),
+    (rke2.managed_rke2_keys, frozenset({"rke2"})),
+    (rke2.rke2_config_that_ends_the_cluster, frozenset({"rke2"})),
     (operator.managed_helm_values, frozenset({"gpuOperator"})),
     (operator.unknown_helm_values, frozenset({"gpuOperator"})),
     (operator.sharing_against_verification, frozenset({"gpuOperator", "verify"})),

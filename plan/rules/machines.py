@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from plan.problems import Problem, Refusal
 from plan.stack_file.settings import Driver, Settings
-from plan.stack_file.values import images, releases
+from plan.stack_file.values import images, locations, releases
 
 
 def cluster_without_quorum(settings: Settings) -> Iterator[Problem]:
@@ -65,6 +65,16 @@ def image_without_driver(settings: Settings) -> Iterator[Problem]:
         yield Refusal(
             "chooses among Ubuntu's packages, and driver.source image installs none of them", remedy="Leave it out."
         ).at("mig-k8s:driver.branch", str(branch))
+
+
+def zone_that_is_not_there(settings: Settings) -> Iterator[Problem]:
+    """A zone in a location that is known to have none."""
+    zone = settings.vm.zone
+    if zone is not None and locations.is_known_without_zones(settings.location):
+        yield Refusal(
+            f"{settings.location} has no availability zones (Azure's list of regions, September 2025)",
+            remedy="Leave it out, or choose a location with zones.",
+        ).at("mig-k8s:vm.zone", f'"{zone}"')
 
 
 def secure_boot_that_cannot_be(settings: Settings) -> Iterator[Problem]:

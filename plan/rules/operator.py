@@ -1,4 +1,4 @@
-"""What a stack adds to RKE2's configuration and the GPU Operator's values: nothing that this program decides itself."""
+"""What a stack may give as the operator's values: what the chart takes, but nothing that this program decides."""
 
 import json
 import re
@@ -9,99 +9,86 @@ from typing import Any
 
 import yaml
 
+from plan.cluster.gpu_operator import value_at
 from plan.cluster.managed_values import MANAGED_VALUES
-from plan.machine.rke2 import MANAGED_KEYS
 from plan.problems import Problem, Refusal, names_a_secret, nearest_word
 from plan.stack_file.settings import Settings
 from plan.stack_file.shapes import shown
+from plan.stack_file.values.releases import AS_OF
 
-_HOST_TOOLKIT = {
-    ("cdi", "nriPluginEnabled"): "the chart takes it only with its own toolkit, and the host brings that",
+_HOST_TOOLKIT: dict[tuple[str, ...], tuple[str, object]] = {
+    ("cdi", "nriPluginEnabled"): ("the chart takes it only with its own toolkit, and the host brings that", False),
 }
-_GONE = {("operator", "defaultRuntime"): "the operator finds the runtime itself since v25.3"}
-_KEY_TABLE_RELEASE = "v26.7"
-_KEY_TABLE = Path(__file__).parent.parent / f"stack_file/data/gpu-operator-{_KEY_TABLE_RELEASE}-values.yaml"
-
-
-def managed_rke2_keys(settings: Settings) -> Iterator[Problem]:
-    """rke2.config keys that this program writes itself, and keys RKE2 spells otherwise."""
-    for key, value in settings.rke2.config.items():
-        path = f"mig-k8s:rke2.config.{key}"
-        # RKE2 reads `key+` as an addition to what another file says of `key`.
-        plain = key.removesuffix("+")
-        if plain in MANAGED_KEYS:
-            remedy = MANAGED_KEYS[plain] or "Leave it out."
-            yield Refusal("this program decides this key", remedy=remedy, hide=names_a_secret(plain)).at(
-                path, shown(value)
-            )
-        elif not re.fullmatch(r"[a-z][a-z0-9-]*", plain):
-            meant = key.replace("_", "-").lower()
-            yield Refusal(
-                "no key of RKE2's config.yaml",
-                allowed="kebab-case keys",
-                remedy=f"Write {meant}.",
-                hide=names_a_secret(key),
-            ).at(path, shown(value))
-        elif isinstance(value, dict):
-            yield Refusal(
-                "a mapping; RKE2's config.yaml is flat", allowed="text, a number, true or false, or a list", hide=True
-            ).at(path, "")
-        elif names_a_secret(plain):
-            yield Refusal(
-                "a secret in clear: it would stand in the stack file and on every machine",
-                remedy="Leave it out; RKE2 takes most secrets from a file too, and S3 keys from etcd-s3-config-secret.",
-                hide=True,
-            ).at(path, shown(value))
+_GONE: dict[tuple[str, ...], tuple[str, object]] = {
+    ("operator", "defaultRuntime"): ("the operator finds the runtime itself since v25.3", None)
+}
+_DATA = Path(__file__).parent.parent / "stack_file/data"
+_KEY_TABLES = ("gpu-operator-v26.7-values.yaml", "gpu-operator-v26.7-nfd-values.yaml")
+_KEY_TABLE_RELEASE = "v26.7.0"
 
 
 def managed_helm_values(settings: Settings) -> Iterator[Problem]:
     """gpuOperator.values that this program decides, and those the chart dropped."""
-    values = settings.gpu_operator.values
-    for table, text in (
-        ({managed.path: managed.reason for managed in MANAGED_VALUES}, "this program decides it: "),
-        (_HOST_TOOLKIT, ""),
-        (_GONE, "the chart has it no more: "),
-    ):
-        for path, reason in table.items():
-            value = _below(values, path)
-            if value is not None and not (table is _HOST_TOOLKIT and value is False):
-                place = ".".join(path)
+    managed: dict[tuple[str, ...], tuple[str, object]] = {
+        each.path: (each.reason, each.fine) for each in MANAGED_VALUES
+    }
+    tables = (
+        ("this program decides it: ", managed),
+        ("", _HOST_TOOLKIT),
+        ("the chart has it no more: ", _GONE),
+    )
+    for text, table in tables:
+        for path, (reason, fine) in table.items():
+            value = value_at(settings.gpu_operator.values, path)
+            if value is not None and value != fine:
                 yield Refusal(text + reason, remedy="Leave it out.").at(
-                    f"mig-k8s:gpuOperator.values.{place}", shown(value)
+                    f"mig-k8s:gpuOperator.values.{'.'.join(path)}", shown(value)
                 )
 
 
-def _below(values: Mapping[str, Any], path: tuple[str, ...]) -> object:
-    found: object = values
-    for key in path:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
-
-
 def unknown_helm_values(settings: Settings) -> Iterator[Problem]:
-    """Values the chart does not have: it has no schema, so Helm would ignore them without a word."""
+    """Values that the chart of the stack has no place for, or not of this type. Helm takes anything without a word."""
     operator = settings.gpu_operator
-    if operator.values and operator.version.startswith(f"{_KEY_TABLE_RELEASE}."):
-        yield from _unknown(operator.values, _chart_keys(), ())
+    if operator.version == _KEY_TABLE_RELEASE:
+        yield from _unfit(operator.values, _chart_keys(), ())
 
 
-def _unknown(values: Mapping[str, Any], known: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[Problem]:
+def unchecked_helm_values(settings: Settings) -> Iterator[Problem]:
+    """A warning where values are given to a chart whose keys this program does not have."""
+    operator = settings.gpu_operator
+    if not operator.values or operator.version == _KEY_TABLE_RELEASE:
+        return
+    root = "mig-k8s:gpuOperator.values"
+    unknown = [problem.path.removeprefix(f"{root}.") for problem in _unfit(operator.values, _chart_keys(), ())]
+    yield Problem(
+        path=root,
+        value="",
+        what=f"not checked: this program has the keys of chart {_KEY_TABLE_RELEASE} (as of {AS_OF}), not those of "
+        + operator.version
+        + (f". Unknown to {_KEY_TABLE_RELEASE}, or of another type there: {', '.join(unknown)}" if unknown else ""),
+        remedy=f"Compare with: helm show values gpu-operator --version {operator.version}",
+    )
+
+
+def _unfit(values: Mapping[str, Any], known: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[Problem]:
     for key, value in values.items():
         path = (*above, key)
         place = f"mig-k8s:gpuOperator.values.{'.'.join(path)}"
         below = known.get(key)
         if below is None:
-            if path not in _GONE and key != "global":
+            if path not in _GONE and path != ("global",):
                 near = nearest_word(key, known)
                 yield Refusal(
-                    "the chart has no such value and would ignore it",
+                    f"unknown to chart {_KEY_TABLE_RELEASE}",
                     allowed=", ".join(known),
                     remedy=f"Did you mean {near}?" if near else "Leave it out.",
                     hide=names_a_secret(key),
                 ).at(place, shown(value))
+        elif value is None:
+            continue  # so Helm is told to forget a default
         elif isinstance(below, Mapping):
             if isinstance(value, Mapping):
-                yield from _unknown(value, below, path)
+                yield from _unfit(value, below, path)
             else:
                 yield Refusal("must be a mapping", allowed=", ".join(below)).at(place, shown(value))
         elif not _is_of(value, below):
@@ -115,28 +102,30 @@ _SPOKEN = {
     "list": "a list",
     "object": "a mapping",
 }
+_TYPES: dict[str, type[object] | tuple[type[object], ...]] = {
+    "boolean": bool,
+    "integer": int,
+    "string": (str, int, float),  # a default that is text may as well take a number: `maxUnavailable: 1`
+    "list": list,
+    "object": dict,
+}
 
 
 def _is_of(value: object, kind: str) -> bool:
-    if kind == "boolean":
-        return isinstance(value, bool)
-    if kind == "integer":
-        return isinstance(value, int) and not isinstance(value, bool)
-    # A default that looks like text may as well take a number (`maxUnavailable: 1`) or nothing.
-    return isinstance(value, {"list": list, "object": dict}.get(kind, str | int | float | None)) and not (
-        kind == "string" and isinstance(value, bool)
-    )
+    if kind == "any":
+        return True
+    return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
 
 
 @cache
 def _chart_keys() -> dict[str, Any]:
-    keys: dict[str, Any] = yaml.safe_load(_KEY_TABLE.read_text(encoding="utf-8"))
-    return keys
+    tables = (yaml.safe_load((_DATA / name).read_text(encoding="utf-8")) for name in _KEY_TABLES)
+    return {key: kind for table in tables for key, kind in table.items()}
 
 
 def sharing_against_verification(settings: Settings) -> Iterator[Problem]:
     """Device sharing, which changes what a node advertises: MPS never works with MIG, replicas defeat the proof."""
-    config = _below(settings.gpu_operator.values, ("devicePlugin", "config"))
+    config = value_at(settings.gpu_operator.values, ("devicePlugin", "config"))
     if not config:
         return
     text = json.dumps(config)

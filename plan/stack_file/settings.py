@@ -65,6 +65,7 @@ class Rke2(Section):
 
     version: Annotated[str, AfterValidator(releases.rke2_version)] = releases.RKE2
     cni: Literal["calico", "canal", "cilium"] = "calico"
+    ingress: Literal["none", "traefik", "ingress-nginx"] = "none"
     tls_sans: tuple[Annotated[str, AfterValidator(names.subject_name)], ...] = ()
     sha256: Annotated[str, AfterValidator(locators.sha256)] | None = None
     cis: bool = False

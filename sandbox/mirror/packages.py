@@ -15,7 +15,7 @@ from pathlib import Path
 from sandbox.cache import cached, digest
 from sandbox.process import run
 
-DRIVER_BRANCH, DRIVER_VERSION, TOOLKIT_VERSION = "580", "580.159.04", "1.20.0-1"
+DRIVER_BRANCH, DRIVER_VERSION, TOOLKIT_VERSION = "580", "580.159.04", "1.20.2-1"
 _UBUNTU_VERSION = f"{DRIVER_VERSION}-0ubuntu0.24.04.1"
 UBUNTU_KEYRING = "/usr/share/keyrings/ubuntu-archive-keyring.asc"
 _SUITE = "sandbox"

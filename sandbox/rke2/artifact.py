@@ -13,7 +13,7 @@ from sandbox.cache import cached, digest, digest_of_files
 from sandbox.mirror import registry
 from sandbox.process import run
 
-VERSION = "v1.35.7+rke2r1"
+VERSION = "v1.36.4+rke2r1"
 TARBALL, CHECKSUMS = "rke2.linux-amd64.tar.gz", "sha256sum-amd64.txt"
 PAUSE_IMAGE = "docker.io/rancher/mirrored-pause:3.6"
 DEBIAN_PACKAGES = ("containerd", "runc", "containernetworking-plugins")

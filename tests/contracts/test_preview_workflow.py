@@ -1,5 +1,6 @@
 """The workflow for pull requests: pinned, with few permissions, no secrets for forks, and commands that exist."""
 
+import json
 import os
 import re
 import subprocess
@@ -36,6 +37,7 @@ def test_permissions_are_those_a_job_needs_and_no_others() -> None:
     assert {name: job["permissions"] for name, job in JOBS.items()} == {
         "plan": {"contents": "read"},
         "comment": {"pull-requests": "write"},
+        "protection": {"actions": "read"},
         "preview": {"contents": "read", "id-token": "write"},
     }
 
@@ -51,10 +53,23 @@ def test_secrets_and_writing_are_for_branches_of_this_repository() -> None:
 
 
 def test_the_token_that_may_write_meets_no_code_of_the_pull_request() -> None:
-    """It neither checks anything out nor runs anything but gh."""
+    """It neither checks anything out nor runs anything but gh and the shell itself."""
     (step,) = JOBS["comment"]["steps"]
     assert "uses" not in step
-    assert set(re.findall(r"^\s*(\w+)", step["run"], re.MULTILINE)) == {"gh"}
+    commands = re.sub(r"'[^']*'", "''", step["run"])  # without gh's filters
+    used = set(re.findall(r"(?:^|\$\(|[;|&])\s*(?:if\s+)?([a-z]+)\b(?!=)", commands, re.MULTILINE))
+    assert used == {"gh", "printf", "test", "then", "else", "fi"}
+
+
+def test_secrets_wait_for_an_environment_whose_reviewers_have_to_agree() -> None:
+    """GitHub makes a missing environment without any rule, so the rules are asked for first."""
+    assert JOBS["preview"]["needs"] == ["plan", "protection"]
+    assert JOBS["preview"]["if"].endswith(" && needs.protection.outputs.reviewed == 'true'")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    steps = readme[readme.index("## Pull requests") : readme.index("## Configuration")]
+    named = set(re.findall(r"(?:secrets|vars)\.(\w+)", TEXT))
+    assert named == set(re.findall(r"`([A-Z]+_[A-Z_]+)`", steps))
+    assert steps.index("required reviewers") < steps.index("PULUMI_ACCESS_TOKEN") < steps.index("PREVIEW_STACK")
 
 
 def test_no_checkout_leaves_its_token_behind() -> None:
@@ -117,13 +132,14 @@ def pull_request(tmp_path: Path) -> Path:
     return folder
 
 
-def step(name: str, folder: Path) -> tuple[int, str, dict[str, str]]:
+def step(name: str, folder: Path, **variables: str) -> tuple[int, str, dict[str, str]]:
     """Run a step's script as GitHub does: exit status, output, and what it wrote to GitHub's files."""
     script = next(step["run"] for _, step in STEPS if step.get("name") == name)
-    (folder.parent / "bin").mkdir()
+    (folder.parent / "bin").mkdir(exist_ok=True)
+    (folder.parent / "bin/python").unlink(missing_ok=True)
     (folder.parent / "bin/python").symlink_to(sys.executable)
     files = {name: folder.parent / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
-    environment = {**os.environ, **{name: str(path) for name, path in files.items()}}
+    environment = {**os.environ, **{name: str(path) for name, path in files.items()}, **variables}
     environment |= {"RUNNER_TEMP": str(folder.parent), "PYTHONPATH": f"{ROOT}{os.pathsep}{os.pathsep.join(sys.path)}"}
     environment["PATH"] = f"{folder.parent}/bin{os.pathsep}{environment['PATH']}"
     done = subprocess.run(
@@ -165,3 +181,116 @@ def test_one_wrong_stack_file_fails_the_check_and_the_others_are_checked_all_the
     assert status == 1
     assert "azure-native:location\n    required, and not there" in said
     assert "examples/a b.yaml: all well" in said
+
+
+MARK = "<!-- mig-k8s: what this pull request changes -->"
+BOT = {"login": "github-actions[bot]"}
+GITHUB = {
+    "COMMENTS": "repos/o/r/issues/7/comments",
+    "COMMENT": "repos/o/r/issues/comments",
+    "MARK": MARK,
+    "ENVIRONMENT": "repos/o/r/environments/preview",
+}
+
+
+@pytest.fixture
+def github(tmp_path: Path) -> Path:
+    """GitHub's answers by path, in a file that `gh api` changes as GitHub does; comments come in pages of two."""
+    program = tmp_path / "bin/gh"
+    program.parent.mkdir()
+    (tmp_path / "checkout").mkdir()
+    program.write_text(f"#!{sys.executable}\n{GH}")
+    program.chmod(0o755)
+    return tmp_path / "github.json"
+
+
+GH = """
+import argparse, json, os, pathlib, sys
+import jq
+parser = argparse.ArgumentParser()
+parser.add_argument("api", choices=["api"])
+parser.add_argument("path")
+parser.add_argument("--method", default="GET")
+parser.add_argument("--paginate", action="store_true")
+parser.add_argument("--silent", action="store_true")
+parser.add_argument("--jq")
+parser.add_argument("--raw-field")
+given = parser.parse_args()
+file = pathlib.Path(__file__).parents[1] / "github.json"
+state = json.loads(file.read_text())
+if given.method == "GET":
+    if given.path not in state:
+        print('{"message": "Not Found"}')
+        sys.exit("gh: Not Found (HTTP 404)")
+    found = state[given.path]
+    pages = [found[at : at + 2] for at in range(0, len(found), 2)] if isinstance(found, list) else [found]
+    for page in pages if given.paginate else pages[:1]:
+        for line in jq.compile(given.jq).input_value(page).all():
+            print(line)
+else:
+    key, _, body = given.raw_field.partition("=")
+    assert key == "body"
+    comments = state["repos/o/r/issues/7/comments"]
+    if given.method == "POST":
+        assert given.path == "repos/o/r/issues/7/comments"
+        comments.append({"id": 99, "user": {"login": "github-actions[bot]"}, "body": body})
+    else:
+        (comment,) = [each for each in comments if given.path == f"repos/o/r/issues/comments/{each['id']}"]
+        comment["body"] = body
+    file.write_text(json.dumps(state))
+"""
+OTHERS = [
+    {"id": 1, "user": {"login": "a person"}, "body": f"{MARK}\nnot from the workflow"},
+    {"id": 2, "user": BOT, "body": "of another workflow"},
+    {"id": 3, "user": BOT, "body": f"of another workflow, quoting {MARK}"},
+    {"id": 4, "user": {"login": "a person"}, "body": "looks good"},
+]
+
+
+def commented(github: Path, comments: list[dict[str, Any]], digest: str) -> list[dict[str, Any]]:
+    """The comments of the pull request after the workflow's step."""
+    github.write_text(json.dumps({GITHUB["COMMENTS"]: comments}))
+    status, said, _ = step(
+        "the comment of this workflow, and no other", github.parent / "checkout", **GITHUB, DIGEST=digest
+    )
+    assert status == 0, said
+    found = json.loads(github.read_text())[GITHUB["COMMENTS"]]
+    assert isinstance(found, list)
+    return found
+
+
+def test_a_first_comment_is_made_beside_all_others(github: Path) -> None:
+    """With a mark that is not shown."""
+    digest = "### `Pulumi.dev.yaml`\n\n`$(reboot)` 1 × 3g.40gb"
+    assert commented(github, OTHERS, digest) == [*OTHERS, {"id": 99, "user": BOT, "body": f"{MARK}\n{digest}"}]
+
+
+def test_the_workflows_own_comment_is_changed_and_no_other(github: Path) -> None:
+    """Not the last one, nor one of a person with the same mark; a second of its own, from two runs at once, stays."""
+    ours = [{"id": number, "user": BOT, "body": f"{MARK}\nold"} for number in (5, 6)]
+    after = commented(github, [*OTHERS, *ours, {"id": 7, "user": BOT, "body": "later"}], "new")
+    assert after[:4] == OTHERS
+    assert [each["body"] for each in after[4:]] == [f"{MARK}\nnew", f"{MARK}\nold", "later"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "reviewed"),
+    [
+        (None, "false"),
+        ({"name": "preview", "protection_rules": []}, "false"),
+        ({"name": "preview", "protection_rules": [{"type": "wait_timer", "wait_timer": 30}]}, "false"),
+        ({"name": "preview", "protection_rules": [{"type": "required_reviewers", "reviewers": []}]}, "false"),
+        (
+            {"name": "preview", "protection_rules": [{"type": "required_reviewers", "reviewers": [{"type": "User"}]}]},
+            "true",
+        ),
+    ],
+    ids=["no environment", "no rule", "a timer only", "nobody reviews", "somebody reviews"],
+)
+def test_a_preview_waits_for_an_environment_with_reviewers(github: Path, environment: object, reviewed: str) -> None:
+    """And says where it is described when there is none."""
+    github.write_text(json.dumps({GITHUB["ENVIRONMENT"]: environment} if environment else {}))
+    status, said, written = step("somebody has to agree", github.parent / "checkout", **GITHUB)
+    assert status == 0, said
+    assert written["GITHUB_OUTPUT"] == f"reviewed={reviewed}\n"
+    assert ("README.md, Pull requests" in said) == (reviewed == "false")

@@ -21,6 +21,14 @@ def test_only_administrators_come_in_and_only_at_ssh_and_the_kubernetes_api(prog
         assert "destinationPortRanges" not in rule
 
 
+def test_networks_of_administrators_that_overlap_or_repeat_are_one_in_the_rules(program: Program) -> None:
+    """Azure refuses a rule with such: OverlappingSubnetsNotPermittedInSecurityRule."""
+    graph = program(adminCidrs=["203.0.113.7/32", "198.51.100.0/24", "203.0.113.0/24", "198.51.100.0/24"])
+    for rule in inbound(graph):
+        if rule["access"] == "Allow":
+            assert rule["sourceAddressPrefixes"] == ["198.51.100.0/24", "203.0.113.0/24"]
+
+
 def test_everything_else_is_refused_before_azures_own_rules_are_asked(program: Program) -> None:
     rules = inbound(program())
     last = max(rules, key=lambda rule: rule["priority"])

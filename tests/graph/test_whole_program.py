@@ -56,6 +56,20 @@ def test_without_verification_the_output_is_empty_and_nothing_runs(program: Prog
     assert not [each for each in graph.commands() if "mig-verify" in each.plain("create")]
 
 
+def test_a_preview_tells_all_warnings_once_and_makes_its_plan(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", said.append)
+    graph = program(preview=True, rke2={"version": "v1.38.0+rke2r1"}, toolkit={"version": "1.21.0-1"})
+    assert graph.of("VirtualMachine")
+    (report,) = said
+    assert report.startswith("2 warnings about this stack; nothing is refused for it.\n\nmig-k8s:toolkit.version: 1.21")
+    said.clear()
+    program(preview=True)
+    assert said == []
+
+
 def test_all_mistakes_of_a_stack_are_told_at_once_and_nothing_is_registered(program: Program) -> None:
     with pytest.raises(pulumi.RunError) as refused:
         program(adminCidrs=["0.0.0.0/0"], nodePool=[], mig={"strategie": "single"}, sshHostKey=None)

@@ -103,7 +103,7 @@ def unpack_rke2(machine: Machine, **config: object) -> None:
     machine.run(f"echo {shlex.quote(yaml.safe_dump(content))} | {written}")
     address = machine.sandbox.mirror_address
     machine.run(f"curl -sSfL -o install.sh http://{address}/rke2/install.sh")
-    machine.run("sudo INSTALL_RKE2_VERSION=v1.35.7+rke2r1 sh install.sh")
+    machine.run("sudo INSTALL_RKE2_VERSION=v1.36.4+rke2r1 sh install.sh")
 
 
 def cluster_of(machine: Machine, folder: Path) -> Cluster:

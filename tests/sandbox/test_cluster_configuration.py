@@ -74,13 +74,22 @@ def test_the_cis_profile_protects_the_kernels_defaults(tmp_path: Path) -> None:
     assert not read(tmp_path, "node-ip: 10.60.0.4\nprofile: etcd\n").protect_kernel_defaults
 
 
+def test_unknown_keys_are_only_logged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As by RKE2 (k3s, pkg/configfilearg)."""
+    seen = read(tmp_path, "node-ip: 10.60.0.4\nnmae: x\ntls_san: [a]\n")
+
+    assert seen.tls_sans == ()
+    assert capsys.readouterr().out == (
+        "Unknown flag --nmae found in config.yaml, skipping\nUnknown flag --tls_san found in config.yaml, skipping\n"
+    )
+
+
 def test_all_wrong_keys_are_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(Rke2Error) as refused:
         read(tmp_path, "nmae: x\ntls-san: {a: b}\ndebug: 'yes'\nselinux: 1\nsnapshotter: zfs\n")
 
     assert str(refused.value).splitlines() == [
         f"{tmp_path}/config.yaml:",
-        "  nmae: RKE2 has no such key",
         "  tls-san: expected a text or a list of texts, seen {'a': 'b'}",
         "  debug: expected true or false, seen 'yes'",
         "  selinux: expected true or false, seen 1",

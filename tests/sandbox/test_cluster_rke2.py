@@ -63,7 +63,7 @@ def test_kubectl_ctr_and_the_version_are_where_rke2_has_them(machine: Machine) -
     kubectl = f"sudo {DATA}/bin/kubectl --kubeconfig /etc/rancher/rke2/rke2.yaml get nodes -o name"
     assert machine.run(kubectl) == f"node/{NODE}"
     assert "Server:" in machine.run(f"sudo {DATA}/bin/ctr -a /run/k3s/containerd/containerd.sock version")
-    assert machine.run("rke2 --version").startswith("rke2 version v1.35.7+rke2r1")
+    assert machine.run("rke2 --version").startswith("rke2 version v1.36.4+rke2r1")
 
 
 def test_the_node_token_names_the_cluster_by_the_hash_of_its_authority(machine: Machine) -> None:
@@ -130,12 +130,12 @@ def test_the_nvidia_runtime_is_there_after_the_toolkit_and_a_restart_and_not_bef
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("nmae: x", "nmae: RKE2 has no such key"),
+        ("nmae: x\\nsnapshotter: zfs", "snapshotter: not stood in for"),
         ("profile: hardened", "profile: expected one of cis, etcd, seen hardened"),
     ],
 )
 def test_a_configuration_rke2_cannot_use_ends_it_with_the_reason(machine: Machine, line: str, words: str) -> None:
-    said = machine.run(f"echo '{line}' >/tmp/bad.yaml; sudo rke2 server --config /tmp/bad.yaml", check=False)
+    said = machine.run(f"printf '%b\\n' '{line}' >/tmp/bad.yaml; sudo rke2 server --config /tmp/bad.yaml", check=False)
 
     assert words in said
     assert "Traceback" not in said

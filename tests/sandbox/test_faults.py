@@ -113,7 +113,7 @@ def test_a_wrong_key_is_shown_with_the_right_one(birth: str, person: CommandLine
 def test_a_download_that_is_cut_is_tried_again_and_told(birth: str) -> None:
     assert "rke2.linux-amd64.tar.gz failed (18), try 4 of 4 in 5 s" in birth
     assert "/rke2.linux-amd64.tar.gz: curl: (18) transfer closed with " in birth
-    assert "Does version v1.35.7+rke2r1 exist, is the way out open, is there room? The next run tries again." in birth
+    assert "Does version v1.36.4+rke2r1 exist, is the way out open, is there room? The next run tries again." in birth
 
 
 def test_a_machine_that_is_slow_to_boot_is_waited_for(birth: str) -> None:
@@ -161,7 +161,7 @@ def test_a_lock_of_apt_is_waited_for_and_its_holder_named(person: CommandLine) -
         fault.switch(person.sandbox, "apt-lock", on=False)
         said, _ = process.communicate(timeout=150)
     # RKE2 comes up without driver and toolkit; that both are missing is told.
-    assert "rke2       done: RKE2 v1.35.7+rke2r1 server is ready" in said
+    assert "rke2       done: RKE2 v1.36.4+rke2r1 server is ready" in said
     assert "driver failed: the nvidia module does not load: modprobe: ERROR: could not insert 'nvidia': " in said
     assert "See dmesg; is a GPU attached (lspci -d 10de:)?" in said
     assert "toolkit failed: the key at " in said

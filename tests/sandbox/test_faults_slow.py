@@ -29,7 +29,7 @@ def test_an_nvidia_smi_that_hangs_is_ended_and_told_and_the_next_up_finishes(per
         "See dmesg | grep -i nvrm."
     ) in said
     assert "mig-mode skipped: not tried, because driver failed" in said
-    assert "done: RKE2 v1.35.7+rke2r1 server is ready" in said
+    assert "done: RKE2 v1.36.4+rke2r1 server is ready" in said
     person.run("fault", "smi-hangs", "--off")
     person.run("up", str(CHECKOUT / "Pulumi.dev.yaml"), seconds=240)
     assert person.output("verification")["passed"] is True

@@ -67,12 +67,12 @@ def test_the_toolkit_comes_from_a_repository_with_a_key_of_its_own(machine: Mach
     shown = machine.run("gpg --show-keys --with-colons /usr/share/keyrings/toolkit.gpg")
     assert f"fpr:::::::::{packages.toolkit_fingerprint()}:" in shown
     assert packages.toolkit_fingerprint() != packages.fingerprint("ubuntu")
-    machine.run("sudo apt-get install -y nvidia-container-toolkit=1.20.0-1")
+    machine.run("sudo apt-get install -y nvidia-container-toolkit=1.20.2-1")
     assert machine.run("dpkg-query -W -f '${Package} ${Version}\\n' '*nvidia-container*' | sort").splitlines() == [
-        "libnvidia-container-tools 1.20.0-1",
-        "libnvidia-container1 1.20.0-1",
-        "nvidia-container-toolkit 1.20.0-1",
-        "nvidia-container-toolkit-base 1.20.0-1",
+        "libnvidia-container-tools 1.20.2-1",
+        "libnvidia-container1 1.20.2-1",
+        "nvidia-container-toolkit 1.20.2-1",
+        "nvidia-container-toolkit-base 1.20.2-1",
     ]
     assert machine.run("sudo nvidia-container-runtime --version") == "/usr/bin/nvidia-container-runtime --version"
 

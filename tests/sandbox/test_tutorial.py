@@ -110,7 +110,7 @@ def test_step_2_the_container_toolkit_is_pinned_and_from_a_signed_source(person:
         "nvidia-container-toolkit-base",
     ]
     versions = person.ssh(f"dpkg-query -W -f '${{Package}} ${{Version}}\\n' {' '.join(packages)}")
-    assert versions == "".join(f"{package} 1.20.0-1\n" for package in packages)
+    assert versions == "".join(f"{package} 1.20.2-1\n" for package in packages)
     assert set(packages) <= set(person.ssh("apt-mark showhold").split())
     source = person.ssh("cat /etc/apt/sources.list.d/nvidia-container-toolkit.list")
     assert source.startswith("deb [signed-by=/usr/share/keyrings/nvidia-container-toolkit-keyring.gpg] http://")
@@ -125,7 +125,7 @@ def test_step_3_rke2_runs_with_its_configuration_and_the_node_is_ready(person: C
     status = person.ssh("systemctl status rke2-server")
     assert "Loaded: loaded (/usr/local/lib/systemd/system/rke2-server.service; enabled" in status
     assert "Active: active (running)" in status
-    assert person.ssh("rke2 --version").startswith("rke2 version v1.35.7+rke2r1 ")
+    assert person.ssh("rke2 --version").startswith("rke2 version v1.36.4+rke2r1 ")
     assert re.search(rf"^{NODE} +Ready +control-plane,etcd +\S+ +v1\.35\.", person.kubectl("get", "nodes"), re.M)
 
 

@@ -92,6 +92,10 @@ def test_a_resource_spells_the_plus_as_a_dot() -> None:
         ("Standard_ND96amsr_A100_v4", "A100-80GB", 8),
         ("Standard_ND96isr_H100_v5", "H100-80GB", 8),
         ("Standard_ND96isr_H200_v5", "H200-141GB", 8),
+        ("Standard_ND96ams_A100_v4", "A100-80GB", 8),
+        ("Standard_ND96is_H100_v5", "H100-80GB", 8),
+        ("Standard_ND96is_H200_v5", "H200-141GB", 8),
+        ("Standard_ND96isrf_H200_v5", "H200-141GB", 8),
     ],
 )
 def test_azure_sizes_carry_these_gpus(size: str, gpu: str, count: int) -> None:
@@ -99,6 +103,20 @@ def test_azure_sizes_carry_these_gpus(size: str, gpu: str, count: int) -> None:
     found = vm_sizes()[size]
     assert found.gpu is not None
     assert (found.gpu.name, found.gpu_count) == (gpu, count)
+
+
+def test_the_nd_sizes_and_no_others_have_nvswitch() -> None:
+    """AgentBaker's FabricManagerGPUSizes; on an NC size Fabric Manager fails to start."""
+    assert {size.name for size in vm_sizes().values() if size.nvswitch} == {
+        "Standard_ND96asr_v4",
+        "Standard_ND96amsr_A100_v4",
+        "Standard_ND96ams_A100_v4",
+        "Standard_ND96isr_H100_v5",
+        "Standard_ND96is_H100_v5",
+        "Standard_ND96isr_H200_v5",
+        "Standard_ND96is_H200_v5",
+        "Standard_ND96isrf_H200_v5",
+    }
 
 
 def test_sizes_without_a_gpu_are_known() -> None:

@@ -137,9 +137,9 @@ def test_machines_come_and_go(planned: Planned) -> None:
 
 def test_a_new_version_changes_no_gpu(planned: Planned) -> None:
     """Only the setting and that the machine stays."""
-    assert digest(planned(), planned(rke2={"version": "v1.36.3+rke2r1"})) == (
+    assert digest(planned(), planned(rke2={"version": "v1.37.1+rke2r1"})) == (
         "**Settings**\n\n"
-        "- `rke2.version`: v1.35.7+rke2r1 → v1.36.3+rke2r1\n\n"
+        "- `rke2.version`: v1.36.4+rke2r1 → v1.37.1+rke2r1\n\n"
         "**mlops-k8s-master** stays, without a reboot.\n"
         "- GPU 0: keeps 7 × 1g.10gb\n"
     )

@@ -90,6 +90,16 @@ def test_a_drawing_is_as_wide_as_the_terminal_at_most(stack: StackPlan, width: i
     assert [line for line in lines if line != line.rstrip()] == []
 
 
+def test_networks_of_administrators_are_drawn_as_the_rules_will_have_them(tmp_path: Path) -> None:
+    """What overlaps or repeats is merged."""
+    path = tmp_path / "Pulumi.office.yaml"
+    text = (_ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8")
+    assert "203.0.113.7/32" in text
+    path.write_text(text.replace("203.0.113.7/32", "203.0.113.7/32, 203.0.113.0/24, 198.51.100.4/32, 198.51.100.4/32"))
+    drawn = draw(summary(_stack(path)), colour=False)
+    assert "\nSSH and the Kubernetes API from 198.51.100.4/32, 203.0.113.0/24\n" in drawn
+
+
 def test_the_lines_of_a_gpus_box_are_equally_long(stack: StackPlan) -> None:
     """Also around a profile that is longer than its slot."""
     lines = draw(summary(stack), colour=False).splitlines()

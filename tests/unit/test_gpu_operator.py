@@ -57,12 +57,8 @@ def test_a_tainted_pool_is_tolerated_besides_what_the_chart_tolerates(planned: P
         {"key": "dedicated", "operator": "Exists", "effect": "NoExecute"},
     ]
     assert values["daemonsets"]["tolerations"] == [gpu, *ours]
-    workers = values["node-feature-discovery"]["worker"]["tolerations"]
-    assert [each["key"] for each in workers[:2]] == [
-        "node-role.kubernetes.io/master",
-        "node-role.kubernetes.io/control-plane",
-    ]
-    assert workers[2:] == [gpu, *ours]
+    servers = {"key": "node-role.kubernetes.io/control-plane", "operator": "Equal", "value": "", "effect": "NoSchedule"}
+    assert values["node-feature-discovery"]["worker"]["tolerations"] == [servers, gpu, *ours]
 
 
 def test_the_stacks_own_tolerations_stay_in_front(planned: Planned) -> None:
@@ -73,6 +69,26 @@ def test_the_stacks_own_tolerations_stay_in_front(planned: Planned) -> None:
         own,
         {"key": "dedicated", "operator": "Exists", "effect": "NoSchedule"},
     ]
+
+
+@pytest.mark.parametrize("daemon_sets", [None, [], {"tolerations": None}, {"tolerations": "all"}])
+def test_tolerations_that_are_no_list_count_as_none_given(planned: Planned, daemon_sets: object) -> None:
+    """A chart without a table of keys takes anything; Helm takes null for the chart's own."""
+    operator = planned(
+        nodePools=[{"nodeTaints": ["dedicated=training:NoSchedule"]}],
+        gpuOperator={"version": "v26.7.2", "values": {"daemonsets": daemon_sets}},
+    ).gpu_operator
+    assert [each["key"] for each in operator.values["daemonsets"]["tolerations"]] == ["nvidia.com/gpu", "dedicated"]
+
+
+def test_mig_manager_takes_what_the_stack_says_of_it_besides_its_layouts(planned: Planned) -> None:
+    """Such as the registry of its image."""
+    values = {"migManager": {"repository": "registry.example.org/nvidia", "resources": {"limits": {"cpu": "1"}}}}
+    host = planned(gpuOperator={"values": values}).gpu_operator.values["migManager"]
+    assert host == {**values["migManager"], "enabled": False}
+    owner = planned(mig={"owner": "operator"}, gpuOperator={"values": values}).gpu_operator.values["migManager"]
+    assert (owner["enabled"], owner["repository"]) == (True, "registry.example.org/nvidia")
+    assert owner["config"]["create"] is True
 
 
 def test_the_taint_of_gpus_needs_no_word_of_ours(planned: Planned) -> None:

@@ -73,11 +73,22 @@ def test_a_lone_server_needs_neither_token_nor_server_address(planned: Planned) 
         "node-name": "mlops-k8s-master",
         "node-ip": "10.60.0.4",
         "cni": "calico",
+        "ingress-controller": "none",
         "tls-san": ["mlops-k8s-master", "20.1.2.3"],
         "write-kubeconfig-mode": "0600",
         "cluster-cidr": "10.42.0.0/16",
         "service-cidr": "10.43.0.0/16",
     }
+
+
+def test_an_ingress_controller_runs_only_when_the_stack_asks_for_it(planned: Planned) -> None:
+    """RKE2's default would bind 80 and 443 on every node. A list of its own that the stack disables stays as it is."""
+    for chosen in ("traefik", "ingress-nginx"):
+        assert _rke2(planned(rke2={"ingress": chosen}).nodes[0])["ingress-controller"] == chosen
+    own = _rke2(planned(rke2={"config": {"disable": ["rke2-metrics-server"]}}).nodes[0])
+    assert (own["ingress-controller"], own["disable"]) == ("none", ["rke2-metrics-server"])
+    agent = _rke2(planned(nodePools=_POOLS, rke2={"ingress": "traefik"}).nodes[3])
+    assert "ingress-controller" not in agent
 
 
 def test_the_kubeconfig_mode_is_text_for_every_yaml_reader(planned: Planned) -> None:
@@ -126,10 +137,10 @@ def test_the_desired_state_of_the_default_machine(planned: Planned) -> None:
         "node": {"name": "mlops-k8s-master"},
         "apt": {"ubuntu": None},
         "driver": {"source": "ubuntu", "branch": 580, "openKernelModules": False},
-        "toolkit": {"version": "1.20.0-1", "apt": "https://nvidia.github.io/libnvidia-container"},
+        "toolkit": {"version": "1.20.2-1", "apt": "https://nvidia.github.io/libnvidia-container"},
         "mig": {"mode": [True], "onChange": "refuse"},
         "rke2": {
-            "version": "v1.35.7+rke2r1",
+            "version": "v1.36.4+rke2r1",
             "install": "https://get.rke2.io",
             "artifacts": None,
             "sha256": None,

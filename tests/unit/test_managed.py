@@ -14,12 +14,14 @@ _VALUES = {
     "toolkit.version": "the host brings the container toolkit (toolkit.*)",
     "mig.strategy": "mig.strategy decides it",
     "migManager.enabled": "mig.owner decides it; MIG Manager removes instances made by hand",
+    "migManager.config": "the layouts of nodePools decide it",
     "clusterPolicy.deployCR": "without the ClusterPolicy nothing is deployed",
     "gpuCluster.deployCR": "it excludes the ClusterPolicy, and with it MIG",
 }
 _INSTEAD = {
     "node-name": "Use name of the pool.",
     "cni": "Use rke2.cni.",
+    "ingress-controller": "Use rke2.ingress.",
     "tls-san": "Use rke2.tlsSans.",
     "cluster-cidr": "Use network.podCidr.",
     "service-cidr": "Use network.serviceCidr.",

@@ -170,19 +170,29 @@ def test_encryption_of_secrets_is_no_secret() -> None:
     read_settings(minimal(rke2={"config": config}), location="westeurope", secrets=SECRETS)
 
 
-@pytest.mark.parametrize("text", ["v1.33.13+rke2r2", "v1.34.10+rke2r1", "v1.35.7+rke2r1", "v1.36.3+rke2r1"])
+@pytest.mark.parametrize(
+    "text", ["v1.33.13+rke2r2", "v1.34.10+rke2r1", "v1.35.7+rke2r1", "v1.36.4+rke2r1", "v1.37.1+rke2r1"]
+)
 def test_current_rke2_releases_are_right(text: str) -> None:
     """Those seen when the table was made."""
     assert read_settings(minimal(rke2={"version": text}), location="westeurope", secrets=SECRETS).rke2.version == text
 
 
-@pytest.mark.parametrize(
-    "cidrs", [["10.0.0.0/8"], ["203.0.113.0/25", "203.0.113.128/25"], ["2001:db8::/32", "198.51.100.4/32"]]
-)
+@pytest.mark.parametrize("cidrs", [["10.0.0.0/8"], ["203.0.113.0/25", "203.0.113.128/25"], ["198.51.100.4/32"]])
 def test_networks_of_an_organisation_are_right(cidrs: list[str]) -> None:
-    """Up to a /8 of IPv4 and a /32 of IPv6."""
+    """Up to a /8."""
     settings = read_settings(minimal(adminCidrs=cidrs), location="westeurope", secrets=SECRETS)
     assert settings.admin_cidrs == tuple(cidrs)
+
+
+@pytest.mark.parametrize("gap", ["  ", "\t", " \t  "])
+@pytest.mark.parametrize("comment", ["", " me@home", "\tme at  home"])
+def test_blanks_and_tabs_in_a_key_are_taken_as_sshd_takes_them(gap: str, comment: str) -> None:
+    """As many as there are; the comment stays what it is."""
+    kind, body = PUBLIC_KEY.split()
+    ssh = {"publicKey": f"{kind}{gap}{body}{comment}"}
+    found = read_settings(minimal(ssh=ssh), location="westeurope", secrets=SECRETS).ssh.public_key
+    assert found == f"{PUBLIC_KEY} {comment.strip()}".strip()
 
 
 def test_an_rsa_key_of_2048_bits_is_right() -> None:

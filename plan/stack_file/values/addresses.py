@@ -1,16 +1,14 @@
 """IP networks: who may come in, and where machines, pods and services live."""
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from plan.problems import Refusal
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-WIDEST_IPV4 = 2**24
-"""All adminCidrs together reach no further than one IPv4 /8."""
-WIDEST_IPV6 = 2**96
-"""All adminCidrs together reach no further than one IPv6 /32, what a provider is given."""
+WIDEST = 2**24
+"""All adminCidrs together reach no further than one /8."""
 
 _MY_ADDRESS = "Your own address: curl -s https://ifconfig.me, then that address with /32."
 
@@ -34,9 +32,22 @@ def admin_network(text: str) -> str:
             remedy=_MY_ADDRESS,
         )
     found = network(text)
-    if isinstance(found, ipaddress.IPv6Network) and found.network_address.ipv4_mapped:
-        raise Refusal("is IPv4 in the clothes of IPv6, which matches nothing", remedy="Write it as an IPv4 network.")
+    if found.version != 4:
+        raise Refusal(
+            "is IPv6: the machines have IPv4 addresses only, and Azure takes one family in a rule",
+            allowed="IPv4 networks",
+            remedy="Your own IPv4 address: curl -4 -s https://ifconfig.me, then that address with /32.",
+        )
     return str(found)
+
+
+def merged(cidrs: Sequence[str]) -> tuple[str, ...]:
+    """The same addresses in as few networks as can be: Azure refuses a rule whose networks overlap or repeat.
+
+    Networks that are few enough keep their order, so that a rule changes only where it must.
+    """
+    few = tuple(map(str, ipaddress.collapse_addresses(map(ipaddress.IPv4Network, cidrs))))
+    return few if len(few) < len(cidrs) else tuple(cidrs)
 
 
 def network(text: str) -> Network:
@@ -49,7 +60,7 @@ def network(text: str) -> Network:
         meant = ipaddress.ip_interface(text).network
     except ValueError:
         raise Refusal(
-            "not an IP network", allowed="an address and a prefix length: 203.0.113.7/32, 10.60.0.0/16, 2001:db8::/64"
+            "not an IP network", allowed="an address and a prefix length: 203.0.113.7/32, 10.60.0.0/16"
         ) from None
     raise Refusal("has bits set to the right of its prefix", remedy=f"Write {meant}, or a longer prefix.")
 
@@ -65,22 +76,13 @@ def ipv4_network(text: str) -> str:
     return str(found)
 
 
-def open_to_the_world(cidrs: Iterable[str]) -> Refusal | None:
+def open_to_the_world(cidrs: Sequence[str]) -> Refusal | None:
     """Whether the networks, in one piece or in several, let in more than an organisation."""
-    reach = {4: 0, 6: 0}
-    for cidr in _collapsed(cidrs):
-        reach[cidr.version] += cidr.num_addresses
-    if reach[4] <= WIDEST_IPV4 and reach[6] <= WIDEST_IPV6:
+    reach = sum(ipaddress.IPv4Network(cidr).num_addresses for cidr in merged(cidrs))
+    if reach <= WIDEST:
         return None
-    version, share = (4, reach[4] / 2**32) if reach[4] > WIDEST_IPV4 else (6, reach[6] / 2**128)
     return Refusal(
-        f"these networks together let in {share:.1%} of all IPv{version} addresses to SSH and the Kubernetes API",
-        allowed="together at most one IPv4 /8 and one IPv6 /32",
+        f"these networks together let in {reach / 2**32:.1%} of all IPv4 addresses to SSH and the Kubernetes API",
+        allowed="together at most one /8",
         remedy=_MY_ADDRESS,
     )
-
-
-def _collapsed(cidrs: Iterable[str]) -> Iterable[Network]:
-    networks = [ipaddress.ip_network(cidr) for cidr in cidrs]
-    yield from ipaddress.collapse_addresses(found for found in networks if isinstance(found, ipaddress.IPv4Network))
-    yield from ipaddress.collapse_addresses(found for found in networks if isinstance(found, ipaddress.IPv6Network))

@@ -22,6 +22,16 @@ def location(text: str) -> str:
     )
 
 
+def is_known_without_zones(location: str) -> bool:
+    """Whether Azure's list of regions (of September 2025) has this location without availability zones.
+
+    Those it has zones for, does not name, or is about to change (northcentralus, westcentralus) are left to Azure.
+    """
+    return "no-zones" in _locations()[location]
+
+
 @cache
-def _locations() -> tuple[str, ...]:
-    return tuple((_DATA / "azure-locations.txt").read_text(encoding="utf-8").splitlines())
+def _locations() -> dict[str, list[str]]:
+    """What is known of each location, by its name."""
+    lines = (_DATA / "azure-locations.txt").read_text(encoding="utf-8").splitlines()
+    return {name: facts for name, *facts in map(str.split, lines)}

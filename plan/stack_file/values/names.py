@@ -26,6 +26,13 @@ _SYSTEM_ACCOUNTS = frozenset({
 })  # fmt: skip
 """Accounts that an Ubuntu server image, or RKE2's CIS profile, has already and nobody can log in to."""
 
+_GROUPS = frozenset({
+    "audio", "cdrom", "clock", "crontab", "dialout", "dip", "disk", "docker", "fax", "floppy", "input", "kmem", "kvm",
+    "lxd", "netdev", "nogroup", "operator", "plugdev", "render", "sasl", "sgx", "shadow", "src", "staff", "sudo",
+    "tape", "tty", "users", "utmp", "video", "voice"
+})  # fmt: skip
+"""Groups that an Ubuntu server image has, or Docker makes, without an account of the same name."""
+
 _SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "default")
 
 
@@ -56,6 +63,10 @@ def admin_username(text: str) -> str:
         raise Refusal("Azure refuses this administrator name", remedy="Write azureuser.")
     if text in _SYSTEM_ACCOUNTS or text.startswith("systemd-"):
         raise Refusal("an account that the machine has already, for its own use", remedy="Write azureuser.")
+    if text in _GROUPS:
+        raise Refusal(
+            "a group of the machine: no account of that name can be made beside it", remedy="Write azureuser."
+        )
     if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", text):
         raise Refusal("not a Linux user name", allowed="up to 32 of a-z, 0-9, _ and -, beginning with a letter or _")
     return text

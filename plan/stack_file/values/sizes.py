@@ -1,24 +1,35 @@
-"""A size of the stack file against the catalogue: what is sold, and which GPUs cannot be divided."""
+"""A size of the stack file against the catalogue: what is sold, and which sizes cannot serve, each with its reason."""
 
 import re
 
 from plan.gpu.catalogue import vm_sizes
 from plan.problems import Refusal, nearest_word
 
-_WITHOUT_MIG = (
-    (r"Standard_NC\d+as_T4_v3", "T4"),
-    (r"Standard_NC\d+r?s_v3", "V100"),
-    (r"Standard_NC\d+r?s_v2", "P100"),
-    (r"Standard_NC\d+r?", "K80"),
-    (r"Standard_ND\d+rs_v2", "V100"),
-    (r"Standard_ND\d+r?s", "P40"),
-    (r"Standard_NV\d+ad(m)?s_A10_v5", "A10"),
-    (r"Standard_NV\d+(s_v2|s_v3)?", "M60"),
-    (r"Standard_NV\d+as_v4", "Radeon MI25"),
-    (r"Standard_N[GV]\d+a[a-z]*_V620(_v1)?", "Radeon V620"),
-    (r"Standard_ND\d+i?sr?_MI300X_v5", "Radeon MI300X"),
+_NO_MIG = "its GPU ({}) has no MIG"
+_ARM = "an Arm machine; the images, drivers and programs here are x86-64"
+_CANNOT_SERVE = (
+    (r"NC\d+as_T4_v3", _NO_MIG.format("T4")),
+    (r"NC\d+r?s_v3", _NO_MIG.format("V100")),
+    (r"NC\d+r?s_v2", _NO_MIG.format("P100")),
+    (r"NC\d+r?", _NO_MIG.format("K80")),
+    (r"NC\d+ads_A10_v4", _NO_MIG.format("A10")),
+    (r"ND\d+rs_v2", _NO_MIG.format("V100")),
+    (r"ND\d+r?s", _NO_MIG.format("P40")),
+    (r"NV\d+ad(m)?s_A10_v5", _NO_MIG.format("A10")),
+    (r"NV\d+(s_v2|s_v3)?", _NO_MIG.format("M60")),
+    (r"NV\d+as_v4", _NO_MIG.format("Radeon MI25")),
+    (r"N[GV]\d+a[a-z]*_V620(_v1)?", _NO_MIG.format("Radeon V620")),
+    (r"NV\d+a[a-z]*_V710(_v5)?", _NO_MIG.format("Radeon Pro V710")),
+    (r"ND\d+i?sr?_MI300X_v5", _NO_MIG.format("Radeon MI300X")),
+    (r"ND\d+[a-z]*(_NDR)?_GB[23]00(_NDR)?_v6", _ARM),
+    (r"[DEFB]\d+(-\d+)?[a-z]*p[a-z]*_v\d", _ARM),
+    (r"NCC\d+[a-z]*_H100_v5", "a confidential size; whether its GPU can be divided in that mode is not known"),
+    (
+        r"NC\d+[a-z]*(_[a-z]+)?_RTXPRO6000BSE_v6",
+        "its GPU is a slice that Azure's host cuts (SR-IOV, GRID driver), and MIG is the host's too",
+    ),
 )
-"""Azure GPU sizes whose GPU has no MIG (Azure's size pages)."""
+"""Azure sizes by pattern, without `Standard_` (Azure's size pages)."""
 
 
 def vm_size(text: str) -> str:
@@ -27,18 +38,19 @@ def vm_size(text: str) -> str:
     if text in sizes:
         return text
     with_mig = ", ".join(name for name, size in sizes.items() if size.gpu is not None)
-    for pattern, gpu in _WITHOUT_MIG:
-        if re.fullmatch(pattern, text, flags=re.IGNORECASE):
-            raise Refusal(
-                f"its GPU ({gpu}) has no MIG",
-                allowed=with_mig,
-                remedy="Write Standard_NC24ads_A100_v4 for one A100 80 GB.",
-            )
-    # A size with a GPU is no substitute for one without, nor the other way round.
-    with_gpu = text.lower().startswith("standard_n")
-    near = nearest_word(text, [name for name, size in sizes.items() if (size.gpu is not None) == with_gpu])
+    anything = f"{with_mig}; without GPU: Standard_D, E and F sizes of v5 and v6 such as Standard_D4s_v5"
+    for pattern, reason in _CANNOT_SERVE:
+        if re.fullmatch(f"Standard_{pattern}", text, flags=re.IGNORECASE):
+            raise Refusal(reason, allowed=with_mig if pattern.startswith("N") else anything)
+    near = nearest_word(text, [name for name in sizes if _kind(name) == _kind(text)])
     raise Refusal(
         "no size of this program's catalogue",
-        allowed=f"{with_mig}; without GPU: Standard_D, E and F sizes of v5 and v6 such as Standard_D4s_v5",
+        allowed=anything,
         remedy=f"Write {near}." if near else "",
     )
+
+
+def _kind(name: str) -> tuple[str, str]:
+    """The family and the GPU that a size names: one of another kind is no substitute."""
+    found = re.match(r"(?:standard_)?([a-z]*)(?:.*_([a-z]+\d+[a-z\d]*)_v\d)?", name.lower())
+    return (found[1], found[2] or "") if found else ("", "")

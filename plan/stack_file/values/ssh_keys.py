@@ -1,5 +1,7 @@
 """SSH keys as pasted by people: the administrator's public key, and the public half of a private one."""
 
+import re
+
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import (
@@ -18,7 +20,10 @@ _BEGIN, _END = "-----BEGIN OPENSSH PRIVATE KEY-----", "-----END OPENSSH PRIVATE 
 
 
 def public_key(text: str) -> str:
-    """A public key line that Azure and sshd take. Refusals never quote what might be a private key."""
+    """A public key line that Azure and sshd take, with one blank between its parts.
+
+    Refusals never quote what might be a private key.
+    """
     if "PRIVATE KEY" in text:
         raise Refusal(
             "this is a PRIVATE key, and it is in clear in the stack file: consider it known to others",
@@ -31,23 +36,19 @@ def public_key(text: str) -> str:
         raise Refusal("more than one line", allowed=_ALLOWED, remedy="Paste one key, without line breaks inside it.")
     if line.startswith(("/", "~", "./")) or line.endswith(".pub"):
         raise Refusal("a path, not a key", allowed=_ALLOWED, remedy=f"Paste what this prints: cat {line}")
-    kind, _, rest = line.partition(" ")
+    # sshd takes any blanks and tabs between the parts.
+    kind, *rest = re.split(r"[ \t]+", line, maxsplit=2)
     if kind in {"ssh-dss", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"} or kind.startswith(
         "sk-"
     ):
         raise Refusal(f"Azure takes no {kind} key", allowed=_ALLOWED, remedy=_HOW_TO_MAKE)
     if kind not in {"ssh-ed25519", "ssh-rsa"}:
-        if "ssh-ed25519 " in line or "ssh-rsa " in line:
-            raise Refusal(
-                "options in front of the key", allowed=_ALLOWED, remedy=f"Begin with {_after_options(line)} …"
-            )
+        after_options = re.search(r"[ \t](ssh-ed25519|ssh-rsa)[ \t]", line)
+        if after_options:
+            raise Refusal("options in front of the key", allowed=_ALLOWED, remedy=f"Begin with {after_options[1]} …")
         raise Refusal("not an SSH public key", allowed=_ALLOWED, remedy=_HOW_TO_MAKE)
-    _check_body(kind, rest.split(" ", 1)[0])
-    return line
-
-
-def _after_options(line: str) -> str:
-    return "ssh-ed25519" if "ssh-ed25519 " in line else "ssh-rsa"
+    _check_body(kind, rest[0] if rest else "")
+    return " ".join([kind, *rest])
 
 
 def _check_body(kind: str, body: str) -> None:

@@ -107,7 +107,8 @@ def check(content: dict[Any, Any]) -> dict[str, Any]:
     for name, value in content.items():
         key = KEYS.get(name)
         if key is None:
-            problems.append(f"{name}: RKE2 has no such key")
+            # As RKE2 does, which says it in its log and goes on.
+            print(f"Unknown flag --{name} found in config.yaml, skipping", flush=True)
         elif key.effect is Effect.REFUSED and value not in (None, False, "", []):
             problems.append(f"{name}: not stood in for")
         elif not _fits(value, key.kind):

@@ -1,0 +1,169 @@
+"""What a stack is told though nothing is refused for it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from minimal_stack import minimal
+
+from plan import StackPlan, warning_report
+from plan.__main__ import main
+from plan.report.drawing import draw
+from plan.report.summary import summary
+
+Planned = Callable[..., StackPlan]
+
+
+def told(planned: Planned, **sections: object) -> list[tuple[str, str]]:
+    """The place and the text of every warning of a stack with these sections."""
+    return [(warning.path, warning.what) for warning in planned(**sections).warnings]
+
+
+def test_the_defaults_warn_of_nothing(planned: Planned) -> None:
+    assert told(planned) == []
+    assert warning_report(planned().warnings) == ""
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        *({"rke2": {"version": version}} for version in ("v1.35.7+rke2r1", "v1.36.4+rke2r1", "v1.37.1+rke2r1")),
+        *({"gpuOperator": {"version": version}} for version in ("v26.3.1", "v26.7.0", "v26.7.2")),
+        *({"toolkit": {"version": version}} for version in ("1.18.0-1", "1.20.0-1", "1.20.2-1")),
+        {"driver": {"branch": 580, "openKernelModules": True}},
+    ],
+    ids=str,
+)
+def test_what_is_supported_is_taken_without_a_word(planned: Planned, sections: dict[str, Any]) -> None:
+    """Releases that the facts of 26 November 2026 list."""
+    assert told(planned, **sections) == []
+
+
+@pytest.mark.parametrize(
+    ("sections", "path", "what"),
+    [
+        (
+            {"rke2": {"version": "v1.38.0+rke2r1"}},
+            "mig-k8s:rke2.version",
+            "Kubernetes 1.38 is newer than what this program knows of 2026-11-26: 1.37 is its last",
+        ),
+        (
+            {"rke2": {"version": "v1.33.13+rke2r2"}},
+            "mig-k8s:rke2.version",
+            "Kubernetes 1.33 has had no more fixes since 2026-06-28",
+        ),
+        (
+            {"rke2": {"version": "v1.34.10+rke2r1"}},
+            "mig-k8s:rke2.version",
+            "Kubernetes 1.34 has had no more fixes since 2026-10-27",
+        ),
+        (
+            {"gpuOperator": {"version": "v26.11.0"}},
+            "mig-k8s:gpuOperator.version",
+            "GPU Operator 26.11 is none of those this program knows of 2026-11-26: 26.3, 26.6, 26.7",
+        ),
+        (
+            {"toolkit": {"version": "1.21.0-1"}},
+            "mig-k8s:toolkit.version",
+            "toolkit 1.21 is newer than what this program knows of 2026-11-26: 1.20 is its last",
+        ),
+        (
+            {"driver": {"branch": 630}},
+            "mig-k8s:driver.branch",
+            "driver branch 630 is newer than what this program knows of 2026-11-26: 620 is its last",
+        ),
+        (
+            {"driver": {"branch": 595}},
+            "mig-k8s:driver.branch",
+            (
+                "a production branch, supported to 2027-03 only. Of its server packages, closed modules for "
+                "7.0.0-1020-azure were seen; a machine with another kernel may need that one, or find none "
+                "(Ubuntu's index of 2026-11-26)"
+            ),
+        ),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_a_release_to_know_about_is_a_dated_warning(
+    planned: Planned, sections: dict[str, Any], path: str, what: str
+) -> None:
+    """Never a refusal."""
+    assert told(planned, **sections) == [(path, what)]
+
+
+@pytest.mark.parametrize(
+    ("key", "remedy"),
+    [
+        ("kubelet_arg", "Did you mean kubelet-arg?"),
+        ("etcd-snapshot-retension", "Did you mean etcd-snapshot-retention?"),
+        ("disabel+", "Did you mean disable?"),
+        ("flannel-backend", ""),
+    ],
+)
+def test_a_key_that_rke2_does_not_know_is_a_warning_with_the_nearest_one(
+    planned: Planned, key: str, remedy: str
+) -> None:
+    """RKE2 logs it and goes on."""
+    stack = planned(rke2={"config": {key: ["x"], "disable": ["rke2-metrics-server"]}})
+    (warning,) = stack.warnings
+    assert (warning.path, warning.value, warning.remedy) == (f"mig-k8s:rke2.config.{key}", '["x"]', remedy)
+    assert warning.what == "no key that this program knows of RKE2 (as of 2026-11-26): RKE2 only logs unknown ones"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"etcd-snapshot-schedule-cron": "0 */6 * * *", "etcd-snapshot-retention": 10},
+        {"kubelet-arg": ["max-pods=200", "authorization-mode=Webhook", "anonymous-auth=false"]},
+        {"kube-apiserver-arg": "authorization-mode=Node,RBAC"},
+        {"kubelet-arg+": ["v=2"], "selinux": False, "cluster-reset": False, "disable-etcd": False},
+        {"system-default-registry": "registry.example.org", "private-registry": "/etc/rancher/rke2/registries.yaml"},
+        {"secrets-encryption-provider": "secretbox", "tls-san-security": True, "pause-image": "x/pause:3.6"},
+        {"datastore-endpoint": "https://db.example.org", "disable-etcd": True},
+        {"node-external-ip": "203.0.113.9", "debug": True},
+    ],
+    ids=str,
+)
+def test_rke2s_own_keys_are_taken_without_a_word(planned: Planned, config: dict[str, Any]) -> None:
+    assert planned(rke2={"config": config}).warnings == ()
+
+
+@pytest.fixture
+def newer(tmp_path: Path) -> Path:
+    """A stack file with a Kubernetes that is newer than the tables."""
+    config = {f"mig-k8s:{key}": value for key, value in minimal(rke2={"version": "v1.38.0+rke2r1"}).items()}
+    path = tmp_path / "Pulumi.newer.yaml"
+    path.write_text(yaml.safe_dump({"config": {"azure-native:location": "westeurope", **config}}))
+    return path
+
+
+def test_check_shows_warnings_and_ends_well(newer: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(newer)]) == 0
+    assert (
+        "\n1 warning about this stack; nothing is refused for it.\n\n"
+        "mig-k8s:rke2.version: v1.38.0+rke2r1\n"
+        "    Kubernetes 1.38 is newer than what this program knows of 2026-11-26: 1.37 is its last\n"
+        "    do: Compare with the release notes.\n\n"
+    ) in capsys.readouterr().out
+
+
+def test_show_draws_warnings_before_what_only_azure_knows(planned: Planned) -> None:
+    data = summary(planned(rke2={"version": "v1.38.0+rke2r1"}))
+    assert data["warnings"] == [
+        {
+            "path": "mig-k8s:rke2.version",
+            "value": "v1.38.0+rke2r1",
+            "what": "Kubernetes 1.38 is newer than what this program knows of 2026-11-26: 1.37 is its last",
+            "remedy": "Compare with the release notes.",
+        }
+    ]
+    assert (
+        "\n\nWarnings\n"
+        "  mig-k8s:rke2.version: v1.38.0+rke2r1\n"
+        "    Kubernetes 1.38 is newer than what this program knows of 2026-11-26: 1.37 is its last\n"
+        "    Compare with the release notes.\n\n"
+        "Only Azure knows\n"
+    ) in draw(data, colour=False)
+    assert "Warnings" not in draw(summary(planned()), colour=False)
