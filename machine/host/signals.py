@@ -37,12 +37,21 @@ def ignored() -> Iterator[None]:
 
 @contextlib.contextmanager
 def put_off() -> Iterator[None]:
-    """A signal that comes in here is met at the end: nvidia-smi must not go on while its change is being undone."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    """A signal that comes in here is met at the end: nvidia-smi must not go on while its change is being undone.
+
+    Blocked, so that programs started in here do not get it either; and only remembered, for what another thread gets.
+    """
+    came: list[int] = []
+    handlers = {number: signal.signal(number, lambda number, _frame: came.append(number)) for number in SIGNALS}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _raise(number: int, _frame: FrameType | None) -> None:

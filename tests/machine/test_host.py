@@ -5,6 +5,7 @@ import os
 import signal
 import stat
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,30 @@ def test_a_signal_that_is_put_off_is_met_at_the_end() -> None:
     with pytest.raises(signals.Interrupted, match="SIGINT"):
         change()
     assert steps == ["the change went on to its end"]
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_signal_that_another_thread_gets_is_put_off_too() -> None:
+    signals.raise_on_signals()
+    steps = []
+
+    def change() -> None:
+        with signals.put_off():
+            sender = threading.Thread(target=signal.raise_signal, args=[signal.SIGTERM])
+            sender.start()
+            sender.join()
+            steps.append("the change went on to its end")
+
+    with pytest.raises(signals.Interrupted, match="SIGTERM"):
+        change()
+    assert steps == ["the change went on to its end"]
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_program_that_is_started_while_signals_are_put_off_does_not_get_them() -> None:
+    with signals.put_off():
+        ended = run(["sh", "-c", "kill -TERM $$; echo went on"], environment=ENVIRONMENT, seconds=20)
+    assert ended.stdout == "went on\n"
 
 
 @pytest.mark.usefixtures("handlers")
