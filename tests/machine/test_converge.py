@@ -489,7 +489,7 @@ def test_the_release_before_goes_when_a_run_of_this_one_has_ended_well_and_stays
     machine.release.rename(this)
     (releases.parent / "current").symlink_to("releases/this")
     running = dataclasses.replace(machine, release=this)
-    running.stage("rke2", f"echo {last}\n[ {last.split()[0]} = done ]")
+    running.stage("rke2", f"echo {last}\n[ {last.split(maxsplit=1)[0]} = done ]")
     assert running.converge() == int(remains)
     assert before.exists() is remains
     assert this.exists()
