@@ -7,6 +7,7 @@ from typing import Any
 
 from plan.problems import Problem, Problems, nearest_word
 from plan.stack_file import strict_yaml
+from plan.stack_file.configuration_size import size_problems
 from plan.stack_file.shapes import LOCATION_KEY, NAMESPACE, SECRET_KEYS
 
 _TOP_LEVEL = ("config", "secretsprovider", "encryptedkey", "encryptionsalt", "environment")
@@ -49,7 +50,7 @@ def parse(text: str, *, name: str) -> StackFile:
     config = {} if document.get("config") is None else document["config"]
     if not isinstance(config, dict):
         raise Problems([*problems, Problem(path="config", value="", what="not a mapping", allowed="keys and values")])
-    problems += _misnamed(config)
+    problems += [*_misnamed(config), *size_problems(config, project=NAMESPACE)]
     if problems:
         raise Problems(problems)
     mapping = {key.removeprefix(f"{NAMESPACE}:"): value for key, value in config.items() if _is_ours(key)}

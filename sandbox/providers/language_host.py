@@ -73,20 +73,24 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
                 "engine": plugin.engine_address(),
                 "root_directory": request.info.root_directory,
             },
-            "config": dict(request.config),
-            "secret_keys": list(request.configSecretKeys),
             "directory": str(folder),
             "program": str(folder / (request.info.entry_point or ".")),
         }
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # ours, not its
-        child = subprocess.Popen(
-            [python, "-u", _PROGRAM],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        environment["PULUMI_CONFIG"] = _go_json(dict(request.config))
+        environment["PULUMI_CONFIG_SECRET_KEYS"] = _go_json(list(request.configSecretKeys))
+        try:
+            child = subprocess.Popen(
+                [python, "-u", _PROGRAM],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        except OSError as error:  # above all a configuration of more than 128 KiB, which Linux allows no variable
+            why = f"fork/exec {python}: {(error.strerror or str(error)).lower()}"
+            return pb.RunResponse(error=f"problem executing program (could not run language executor): {why}")
         if child.stdin is None or child.stdout is None:
             raise AssertionError("both are pipes")
         with child.stdin:
@@ -118,6 +122,14 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     def _show(self, lines: IO[str]) -> None:
         for line in lines:
             self._display.info(line.rstrip("\n"))
+
+
+def _go_json(value: object) -> str:
+    """As the real host writes it: no spaces, and what HTML minds escaped, which counts for the length."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
 
 
 def _python(info: pb.ProgramInfo) -> Path:

@@ -1,4 +1,5 @@
-"""One run of a Pulumi program in an interpreter of its own: the settings come as JSON on standard input.
+"""One run of a Pulumi program in an interpreter of its own: the settings come as JSON on standard input, the stack's
+configuration in the environment, as from the real host.
 
 Run as a file, by the interpreter of the project's virtualenv; so it imports nothing of the sandbox.
 """
@@ -34,7 +35,7 @@ def _run(order: dict[str, Any]) -> int:
     import pulumi  # noqa: PLC0415 - the host imports this module for SHOWN alone
 
     settings = order["settings"]
-    pulumi.runtime.set_all_config(order["config"], order["secret_keys"])
+    pulumi.runtime.set_all_config(pulumi.runtime.get_config_env(), pulumi.runtime.get_config_secret_keys_env())
     pulumi.runtime.configure(pulumi.runtime.Settings(**settings))
     os.chdir(order["directory"])
     sys.argv = [order["program"]]
