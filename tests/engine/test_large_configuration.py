@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from sandbox.environment import STACK, Environment
+from sandbox.engine.environment import STACK, Environment
 
 pytestmark = pytest.mark.engine
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import paramiko
 import pytest
-from sandbox.environment import STACK, Environment
+from sandbox.engine.environment import STACK, Environment
 from ssh_server import SshServer, new_key, ssh_server
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from plan import Problems
-from plan.stack_file import parse
+from plan.stack_file.document import parse
 from plan.stack_file.configuration_size import size_problems, variable_bytes
 
 EMPTY = 14 + 2 + 1
