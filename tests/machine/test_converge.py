@@ -474,3 +474,22 @@ def test_a_desired_state_that_cannot_be_used_is_told_without_a_traceback(
     assert said in errors
     assert "pulumi up" in errors or content != '{"version": 9}'
     assert "Traceback" not in errors
+
+
+# ---- the release before this one
+
+
+@pytest.mark.parametrize(("last", "remains"), [("done all is well", False), ("failed it is broken", True)])
+def test_the_release_before_goes_when_a_run_of_this_one_has_ended_well_and_stays_when_not(
+    machine: StagedMachine, last: str, *, remains: bool
+) -> None:
+    releases = machine.path("usr/local/lib/mig-k8s/releases")
+    before, this = releases / "before", releases / "this"
+    before.mkdir(parents=True)
+    machine.release.rename(this)
+    (releases.parent / "current").symlink_to("releases/this")
+    running = dataclasses.replace(machine, release=this)
+    running.stage("rke2", f"echo {last}\n[ {last.split(maxsplit=1)[0]} = done ]")
+    assert running.converge() == int(remains)
+    assert before.exists() is remains
+    assert this.exists()

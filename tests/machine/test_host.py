@@ -123,10 +123,18 @@ def test_a_signal_that_another_thread_gets_is_put_off_too() -> None:
     signals.raise_on_signals()
     steps = []
 
+    begun = threading.Event()
+
+    def send() -> None:  # a thread that was there before blocks nothing
+        begun.wait(20)
+        signal.raise_signal(signal.SIGTERM)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+
     def change() -> None:
         with signals.put_off():
-            sender = threading.Thread(target=signal.raise_signal, args=[signal.SIGTERM])
-            sender.start()
+            begun.set()
             sender.join()
             steps.append("the change went on to its end")
 
