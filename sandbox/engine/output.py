@@ -10,6 +10,7 @@ _STEP = re.compile(
     r" (?P<verb>\w+)(?: replacement| original)? \([\w.]+\))"
     r"(?P<retained>\[retain\])?(?: \[diff: [^]]*\])?;? ?(?P<said>.*)"
 )
+_DIAL = re.compile(r"(?<=^Dial )\d+")
 _COMPONENTS = ("mig-k8s:", "pulumi:pulumi:Stack")
 
 
@@ -21,7 +22,8 @@ def relay(lines: Iterable[str]) -> threading.Thread:
 
 
 def readable(lines: Iterable[str]) -> Iterator[str]:
-    """What is worth a line. A resource that says something as it works says it without its type, and says it once.
+    """What is worth a line. A resource that says something as it works says it without its type, and says it once; of
+    one dial that failed after the other only the first is shown.
 
     Whatever is no step of a resource (diagnostics, the summary) passes as it is: an error is never shortened.
     """
@@ -34,8 +36,9 @@ def readable(lines: Iterable[str]) -> Iterator[str]:
         name, said = step["name"], step["said"].rstrip()
         if step["kind"].startswith(_COMPONENTS) or step["mark"] == "+-" or (step["mark"] == "--" and step["retained"]):
             continue  # nothing happens: it has no life of its own, is replaced by two other steps, or only forgotten
-        if said and last.get(name) != said:
-            last[name] = said
+        same = _DIAL.sub("", said)
+        if said and last.get(name) != same:
+            last[name] = same
             yield _short(f"      {name}: {said}")
         if not said or not step["verb"].endswith("ing"):
             yield f" {step['head']}"

@@ -30,6 +30,22 @@ def test_what_a_resource_says_is_shown_once_and_its_end_as_well() -> None:
     ]
 
 
+def test_of_dials_that_fail_in_a_row_only_the_first_is_shown() -> None:
+    head = " +  command:remote:Command mlops-k8s-master-resume creating"
+    said = [
+        "Dial 1/150 failed: retrying",
+        "Dial 2/150 failed: retrying",
+        "apt        unchanged",
+        "Dial 1/150 failed: retrying",
+    ]
+    lines = [f"{head} ({second}s) {text}\n" for second, text in enumerate(said)]
+    assert list(readable(lines)) == [
+        "      mlops-k8s-master-resume: Dial 1/150 failed: retrying",
+        "      mlops-k8s-master-resume: apt        unchanged",
+        "      mlops-k8s-master-resume: Dial 1/150 failed: retrying",
+    ]
+
+
 def test_of_a_replacement_only_what_happens_is_shown() -> None:
     command = "command:remote:Command verification-run"
     lines = [
