@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-<<<<<<< HEAD
 
-=======
->>>>>>> m-converge
 from sandbox.engine.environment import STACK, Environment
 
 pytestmark = pytest.mark.engine

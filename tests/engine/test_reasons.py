@@ -9,10 +9,6 @@ from pathlib import Path
 
 import paramiko
 import pytest
-<<<<<<< HEAD
-=======
-from sandbox.engine.environment import STACK, Environment
->>>>>>> m-converge
 from ssh_server import SshServer, new_key, ssh_server
 
 from sandbox.engine.environment import STACK, Environment
