@@ -6,8 +6,9 @@ from pulumi_azure_native.resources import ResourceGroup
 from components.cluster import Cluster, ClusterArgs
 from components.gpu_operator import GpuOperator, GpuOperatorArgs
 from components.machine import Machine, MachineArgs
+from components.machine_command import after
 from components.mig_instances import MigInstances, MigInstancesArgs
-from components.mig_manager import freed, labelled
+from components.mig_manager import FreeGpus, MigManagerArgs, MigManagerLabel
 from components.network import Network, NetworkArgs
 from components.node_release import NodeRelease, NodeReleaseArgs
 from components.node_software import NodeSoftware, NodeSoftwareArgs
@@ -28,35 +29,34 @@ group = ResourceGroup(f"mig-k8s-{pulumi.get_stack()}", location=stack.location, 
 network = Network("network", NetworkArgs(stack=stack, resource_group_name=group.name))
 machines = {node.name: Machine(node.name, MachineArgs(plan=node, network=network, keys=keys)) for node in stack.nodes}
 access = {name: machine.access for name, machine in machines.items()}
-first = stack.nodes[0].name
 releases = {name: NodeRelease(name, NodeReleaseArgs(access=each)) for name, each in access.items()}
-free = freed(stack, access, releases)
-token, digest_key = config.secret("rke2Token"), keys.host_private
+managed = {name: MigManagerArgs(wanted=each, access=access[name]) for name, each in stack.mig_manager_layouts.items()}
+freed = {name: FreeGpus(name, args, after(releases[name].delivered)).done for name, args in managed.items()}
+first, token = stack.nodes[0].name, config.secret("rke2Token")
 software: dict[str, NodeSoftware] = {}
 for node in stack.nodes:  # the first server forms the cluster, so every other machine waits for it
-    after = [*free[node.name], *([software[first].ready] if software else [])]
-    args = NodeSoftwareArgs(plan=node, release=releases[node.name], token=token, digest_key=digest_key, after=after)
-    software[node.name] = NodeSoftware(node.name, args)
-instances = [
-    MigInstances(node.name, MigInstancesArgs(plan=node, access=access[node.name], after=[software[node.name].ready]))
-    for node in stack.nodes
-    if node.mig_owner == "host"
+    waits_for = [*([freed[node.name]] if node.name in freed else []), *([software[first].ready] if software else [])]
+    sent = NodeSoftwareArgs(plan=node, release=releases[node.name], token=token, digest_key=keys.host_private)
+    software[node.name] = NodeSoftware(node.name, sent, after(*waits_for))
+ready = [each.ready for each in software.values()]
+made = [
+    MigInstances(name, MigInstancesArgs(layout=layout, access=access[name]), after(software[name].ready)).made
+    for name, layout in stack.host_layouts.items()
 ]
 cluster = Cluster("cluster", ClusterArgs(access=access[first], software=software[first]))
-everything: list[pulumi.Resource] = [*(each.ready for each in software.values()), *(each.made for each in instances)]
-in_cluster = pulumi.ResourceOptions(providers=[cluster.provider])
-operator = GpuOperator("gpu-operator", GpuOperatorArgs(plan=stack.gpu_operator, after=everything), in_cluster)
-everything += [operator, *labelled(stack, access, after=[operator])]
-triggers = [operator.release_digest, *(each.state for each in software.values())]
+in_cluster = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[*ready, *made])
+operator = GpuOperator("gpu-operator", GpuOperatorArgs(plan=stack.gpu_operator), in_cluster)
+labelled = [MigManagerLabel(name, args, after(operator)).done for name, args in managed.items()]
+states = [operator.release_digest, *(each.state for each in software.values())]
 verification = stack.verification and Verification(
     "verification",
-    VerificationArgs(plan=stack.verification, access=access[first], triggers=triggers, after=everything),
+    VerificationArgs(plan=stack.verification, access=access[first], triggers=states),
+    after(*ready, *made, operator, *labelled),
 )
 
 pulumi.export("addresses", {name: each.address for name, each in access.items()})
 pulumi.export("ssh", {name: each.ssh_command for name, each in access.items()})
 pulumi.export("knownHosts", {name: each.known_hosts_line for name, each in access.items()})
 pulumi.export("kubeconfig", cluster.kubeconfig)
-layouts = {node.name: node.layout.json() for node in stack.nodes if node.layout}
-pulumi.export("layout", {name: pulumi.Output.json_loads(layout) for name, layout in layouts.items()})
+pulumi.export("layout", {node.name: node.layout.document() for node in stack.nodes if node.layout})
 pulumi.export("verification", verification and verification.report)

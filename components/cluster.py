@@ -39,8 +39,7 @@ class Cluster(pulumi.ComponentResource):
             # After a change of the machine's files RKE2 may have made new certificates.
             triggers=[args.software.state],
             logging=remote.Logging.NONE,
-            parent=self,
-            after=[args.software.ready],
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.software.ready]),
         )
         reachable = pulumi.Output.all(args.access.address, read.stdout).apply(
             lambda known: kubeconfig_for(known[0], local=known[1])

@@ -1,13 +1,13 @@
 """NVIDIA's GPU Operator in the cluster: the Helm release and its namespace."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.identity import digest
+from components.machine_command import first_child
 from plan import GpuOperatorPlan
 
 _PRIVILEGED = {f"pod-security.kubernetes.io/{mode}": "privileged" for mode in ("enforce", "audit", "warn")}
@@ -18,12 +18,11 @@ class GpuOperatorArgs:
     """Inputs of `GpuOperator`."""
 
     plan: GpuOperatorPlan
-    after: Sequence[pulumi.Resource]
-    """The MIG instances: the operator's pods are the first to hold a GPU, and a held GPU cannot be divided."""
 
 
 class GpuOperator(pulumi.ComponentResource):
-    """The operator's release. Both resources are left to die with the machine, never uninstalled."""
+    """The operator's release. It depends on the MIG instances: the operator's pods are the first to hold a GPU, and a
+    held GPU cannot be divided. Both resources are left to die with the machine, never uninstalled."""
 
     release_digest: pulumi.Output[str]
     """SHA-256 of what is released: chart, version and values."""
@@ -50,7 +49,7 @@ class GpuOperator(pulumi.ComponentResource):
             atomic=False,
             cleanup_on_fail=False,
             skip_await=False,
-            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=list(args.after))),
+            opts=pulumi.ResourceOptions.merge(child, first_child(self, opts)),
         )
         released = [plan.chart, plan.repository, plan.version, plan.values]
         self.release_digest = digest(json.dumps(released, sort_keys=True))

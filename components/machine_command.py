@@ -67,14 +67,11 @@ def machine_command(  # noqa: PLR0913 - each is one property of the command
     stdin: str | SecretInput | None = None,
     triggers: Sequence[pulumi.Input[str]] = (),
     dialling: Dialling = RUNNING,
-    parent: pulumi.Resource,
-    after: Sequence[pulumi.Resource] = (),
+    opts: pulumi.ResourceOptions,
 ) -> remote.Command:
     """`command` as root, run again when its stdin, one of `triggers` or the machine changes.
 
     `logging` is the stream shown while it runs; no line of that stream may reach 64 KiB, or the provider hangs.
-    `after` names what must be there first although no value of it is used.
-
     The timeout is the machine's: the provider gives up dialling (`components.dialling`), but never a running command.
     Secrets may go into `stdin` as `SecretInput`; never into `command`, which the provider prints when it fails, nor
     into `triggers`: the provider loses a secret that is unknown inside a list. There is no delete: on a replacement it
@@ -92,12 +89,26 @@ def machine_command(  # noqa: PLR0913 - each is one property of the command
         logging=logging,
         # sshd accepts no variables, and the last run's output has no business in the next one's environment.
         add_previous_output_in_env=False,
-        opts=pulumi.ResourceOptions(
-            parent=parent,
-            depends_on=list(after),
-            # What lives in a machine dies with it; a dead machine must not stand in the way of a destroy.
-            retain_on_delete=True,
-            additional_secret_outputs=["stdout", "stderr"],
-            custom_timeouts=pulumi.CustomTimeouts(create=f"{dialling.minutes}m", update=f"{dialling.minutes}m"),
+        opts=pulumi.ResourceOptions.merge(
+            opts,
+            pulumi.ResourceOptions(
+                # What lives in a machine dies with it; a dead machine must not stand in the way of a destroy.
+                retain_on_delete=True,
+                additional_secret_outputs=["stdout", "stderr"],
+                custom_timeouts=pulumi.CustomTimeouts(create=f"{dialling.minutes}m", update=f"{dialling.minutes}m"),
+            ),
         ),
     )
+
+
+def after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:
+    """Options of what depends on these, although it uses no value of theirs."""
+    return pulumi.ResourceOptions(depends_on=resources)
+
+
+def first_child(component: pulumi.ComponentResource, opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions:
+    """Options of the first resource in a component: it depends on whatever the component depends on.
+
+    Pulumi only lets it wait for that when it is created; it would record no dependency of it.
+    """
+    return pulumi.ResourceOptions(parent=component, depends_on=opts.depends_on if opts else None)

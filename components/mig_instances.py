@@ -1,31 +1,30 @@
 """The MIG instances of a machine's GPUs, made by the host."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 from pulumi_command import remote
 
-from components.machine_command import Access, machine_command
-from plan import NodePlan, layout_json
+from components.machine_command import Access, first_child, machine_command
+from machine.documents.layout import Layout
 
-_TIMEOUT_SECONDS = 1200
-"""It may wait 300 s each for paused GPU clients to end and for drained pods, besides the change itself."""
+CHANGE_SECONDS = 1200
+"""A change may wait 300 s each for paused GPU clients to end and for drained pods, besides what it does itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MigInstancesArgs:
     """Inputs of `MigInstances`."""
 
-    plan: NodePlan
-    """A machine with a layout."""
+    layout: Layout
     access: Access
-    after: Sequence[pulumi.Resource]
-    """The machine's own readiness: MIG mode must be what the layout wants."""
 
 
 class MigInstances(pulumi.ComponentResource):
-    """GPU and compute instances as the layout says; what can stay, stays. Nothing is removed on destroy."""
+    """GPU and compute instances as the layout says; what can stay, stays. Nothing is removed on destroy.
+
+    It depends on the machine's own readiness: MIG mode must be what the layout wants.
+    """
 
     made: remote.Command
     """Done when the GPUs are as the layout says. Its stdout is the report of the GPUs, JSON."""
@@ -36,10 +35,9 @@ class MigInstances(pulumi.ComponentResource):
             f"{name}-mig",
             "/usr/local/sbin/mig-k8s apply",
             access=args.access,
-            timeout_seconds=_TIMEOUT_SECONDS,
-            stdin=layout_json(args.plan),
+            timeout_seconds=CHANGE_SECONDS,
+            stdin=args.layout.to_json(),
             logging=remote.Logging.STDERR,
-            parent=self,
-            after=args.after,
+            opts=first_child(self, opts),
         )
         self.register_outputs({})

@@ -40,6 +40,6 @@ class NodeRelease(pulumi.ComponentResource):
             timeout_seconds=_TIMEOUT_SECONDS,
             stdin=delivery(sent),
             logging=remote.Logging.STDERR,
-            parent=self,
+            opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({"name": self.name})

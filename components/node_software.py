@@ -1,6 +1,5 @@
 """Driver, container toolkit, MIG mode and RKE2 on a machine: everything its converge path brings about."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -8,7 +7,7 @@ from pulumi_command import remote
 
 from components.dialling import REBOOTING
 from components.identity import digest, keyed_digest
-from components.machine_command import SecretInput, machine_command
+from components.machine_command import SecretInput, first_child, machine_command
 from components.node_release import NodeRelease
 from plan import NodePlan, configuration
 
@@ -26,12 +25,10 @@ class NodeSoftwareArgs:
     """What machines join the cluster with. Secret. None: no other machine is there."""
     digest_key: pulumi.Input[str]
     """What the token's digest is made with. Secret."""
-    after: Sequence[pulumi.Resource]
-    """What must be ready first besides: the first server, for every machine that joins it; the GPUs, to be free."""
 
 
 class NodeSoftware(pulumi.ComponentResource):
-    """A machine's desired state, pushed and reached.
+    """A machine's desired state, pushed and reached. One that joins the cluster depends on the first server.
 
     Three commands, because the machine may reboot between them: `converge` and `resume` end when everything is done, or
     a reboot is about to happen; the next one is dialled until the machine is back. One reboot is the rule; a driver
@@ -49,6 +46,7 @@ class NodeSoftware(pulumi.ComponentResource):
         # A new release may bring the machine to the same state by other stages.
         triggers: list[pulumi.Input[str]] = [args.release.name, wanted.identity]
         self.state = pulumi.Output.concat(args.release.name, " ", wanted.identity, " on ", args.release.access.vm_id)
+        delivered = pulumi.ResourceOptions(depends_on=[args.release.delivered])
         converge = machine_command(
             f"{name}-converge",
             "/usr/local/sbin/mig-k8s update",
@@ -57,31 +55,23 @@ class NodeSoftware(pulumi.ComponentResource):
             stdin=wanted,
             triggers=[args.release.name],
             logging=remote.Logging.STDOUT,
-            parent=self,
-            after=[args.release.delivered, *args.after],
+            opts=pulumi.ResourceOptions.merge(first_child(self, opts), delivered),
         )
-        resume = machine_command(
-            f"{name}-resume",
-            "/usr/local/sbin/mig-k8s resume",
-            access=args.release.access,
-            timeout_seconds=_TIMEOUT_SECONDS,
-            triggers=triggers,
-            dialling=REBOOTING,
-            logging=remote.Logging.STDOUT,
-            parent=self,
-            after=[converge],
-        )
-        self.ready = machine_command(
-            f"{name}-ready",
-            "/usr/local/sbin/mig-k8s ready",
-            access=args.release.access,
-            timeout_seconds=_TIMEOUT_SECONDS,
-            triggers=triggers,
-            dialling=REBOOTING,
-            logging=remote.Logging.STDERR,
-            parent=self,
-            after=[resume],
-        )
+
+        def go_on(verb: str, logging: remote.Logging, after: remote.Command) -> remote.Command:
+            return machine_command(
+                f"{name}-{verb}",
+                f"/usr/local/sbin/mig-k8s {verb}",
+                access=args.release.access,
+                timeout_seconds=_TIMEOUT_SECONDS,
+                triggers=triggers,
+                dialling=REBOOTING,
+                logging=logging,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[after]),
+            )
+
+        resumed = go_on("resume", remote.Logging.STDOUT, converge)
+        self.ready = go_on("ready", remote.Logging.STDERR, resumed)
         self.register_outputs({"state": self.state})
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 from pulumi_command import remote
 
-from components.machine_command import Access, machine_command
+from components.machine_command import Access, first_child, machine_command
 from plan import VerificationPlan
 
 _GRACE_SECONDS = 300
@@ -24,12 +24,10 @@ class VerificationArgs:
     """The first server, where it runs."""
     triggers: Sequence[pulumi.Input[str]]
     """What is proven: it is proven again when one of these changes."""
-    after: Sequence[pulumi.Resource]
-    """Everything else of the stack."""
 
 
 class Verification(pulumi.ComponentResource):
-    """One run of `mig-k8s verify`. Its failure is the failure of the whole `up`."""
+    """One run of `mig-k8s verify`, after everything else. Its failure is the failure of the whole `up`."""
 
     report: pulumi.Output[dict[str, Any]]
     """Checks with what was expected and seen, and the devices that the pods saw."""
@@ -44,8 +42,7 @@ class Verification(pulumi.ComponentResource):
             stdin=args.plan.expectations_json,
             triggers=args.triggers,
             logging=remote.Logging.STDERR,
-            parent=self,
-            after=args.after,
+            opts=first_child(self, opts),
         )
         # A report names nodes, pods and device ids: nothing in it is secret.
         self.report = pulumi.Output.unsecret(run.stdout).apply(json.loads)

@@ -2,9 +2,8 @@
 but to read the files of machine/ and cloud-init/, which go to the machines as they are."""
 
 from plan.cluster.gpu_operator import GpuOperatorPlan
-from plan.cluster.mig_manager_layout import mig_manager_layout, wanted_layout
 from plan.machine.configuration import configuration
-from plan.machine.node import NodePlan, VmPlan, layout_json
+from plan.machine.node import NodePlan, VmPlan
 from plan.machine.release import Release, delivery, delivery_command, release
 from plan.machine.user_data import user_data
 from plan.problems import Problem, Problems, warning_report
@@ -27,13 +26,10 @@ __all__ = [
     "configuration",
     "delivery",
     "delivery_command",
-    "layout_json",
-    "mig_manager_layout",
     "plan_stack",
     "public_half",
     "read_settings",
     "release",
     "user_data",
-    "wanted_layout",
     "warning_report",
 ]

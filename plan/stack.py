@@ -3,13 +3,16 @@
 import ipaddress
 from dataclasses import dataclass
 
+from machine.documents import layout as document
 from machine.documents.expectations import Expectations
+from machine.documents.mig_manager_layout import MigManagerLayout
 from plan.cluster.expectations import expected_nodes
 from plan.cluster.gpu_operator import GpuOperatorPlan, gpu_operator_plan
+from plan.cluster.mig_manager_layout import mig_manager_layout
 from plan.gpu.layout import GpuLayout, Layout
 from plan.gpu.nearest import refusal, written
 from plan.gpu.placement import best_placement
-from plan.machine.node import AutoShutdownPlan, ImagePlan, NodePlan, SpotPlan, VmPlan
+from plan.machine.node import AutoShutdownPlan, ImagePlan, NodePlan, SpotPlan, VmPlan, layout_document
 from plan.machine.user_data import refuse_too_large
 from plan.problems import Problem, Problems
 from plan.rules.warnings import warnings
@@ -50,6 +53,10 @@ class StackPlan:
     verification: VerificationPlan | None
     mig_owner: str
     mig_strategy: str
+    host_layouts: dict[str, document.Layout]
+    """By machine: the layout that the machine itself makes, as it is told."""
+    mig_manager_layouts: dict[str, MigManagerLayout]
+    """By machine: the layout that MIG Manager makes there, as the machine is told."""
     warnings: tuple[Problem, ...]
     """What its author should know though nothing is refused for it."""
     settings: Settings
@@ -62,6 +69,7 @@ def plan_stack(settings: Settings) -> StackPlan:
     nodes = _nodes(settings)
     for node in {node.pool: node for node in nodes}.values():  # the machines of a pool differ by a few bytes
         refuse_too_large(node)
+    operator = gpu_operator_plan(settings, nodes)
     return StackPlan(
         location=settings.location,
         tags=dict(settings.vm.tags),
@@ -72,10 +80,14 @@ def plan_stack(settings: Settings) -> StackPlan:
             dns_label=network.dns_label,
         ),
         nodes=nodes,
-        gpu_operator=gpu_operator_plan(settings, nodes),
+        gpu_operator=operator,
         verification=_verification(settings, nodes) if settings.verify.enabled else None,
         mig_owner=settings.mig.owner,
         mig_strategy=settings.mig.strategy,
+        host_layouts={node.name: layout_document(node) for node in nodes if node.mig_owner == "host"},
+        mig_manager_layouts={
+            node.name: mig_manager_layout(node, operator) for node in nodes if node.mig_owner == "operator"
+        },
         warnings=warnings(settings),
         settings=settings,
     )

@@ -1,21 +1,15 @@
 """What a machine is told of a layout that MIG Manager makes there."""
 
-from machine.documents.layout import Layout
 from machine.documents.mig_manager_layout import MigManagerLayout
 from plan.cluster.gpu_operator import GpuOperatorPlan
-from plan.cluster.mig_manager import layout_name, manager_layout
-from plan.machine.node import NodePlan
-
-
-def wanted_layout(node: NodePlan) -> Layout:
-    """The layout itself, for which the machine's GPUs are freed. It is an error to ask for it as below."""
-    return manager_layout(node).for_machine(node.on_change)
+from plan.cluster.mig_manager import layout_name
+from plan.machine.node import NodePlan, layout_document
 
 
 def mig_manager_layout(node: NodePlan, operator: GpuOperatorPlan) -> MigManagerLayout:
     """What a machine is told when MIG Manager is to make the layout.
 
-    It is an error to ask for it where MIG Manager has no say.
+    It is an error to ask for it where MIG Manager does not make the instances.
     """
     if operator.mig_config_map is None:
         raise ValueError("the GPU Operator's release has no MIG Manager")
@@ -25,5 +19,5 @@ def mig_manager_layout(node: NodePlan, operator: GpuOperatorPlan) -> MigManagerL
         namespace=operator.namespace,
         seconds=operator.timeout_seconds,
         node=node.name,
-        layout=wanted_layout(node),
+        layout=layout_document(node),
     )

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
+from machine.documents import layout as document
 from plan.gpu.layout import Layout
 from plan.stack_file.settings import Driver, Network, Rke2, Sources, Toolkit
 
@@ -97,11 +98,11 @@ class NodePlan:
         return name if len(name) <= 63 else f"{name[:54]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def layout_json(node: NodePlan) -> str:
-    """The input of `mig-k8s apply` on this machine: the layout, and what becomes of pods that hold what must go.
+def layout_document(node: NodePlan) -> document.Layout:
+    """What a machine is told of its layout: its places, and what becomes of pods that hold what must go.
 
-    It is an error to ask for it where the host does not make the instances.
+    It is an error to ask for it where there is no GPU.
     """
-    if node.layout is None or node.mig_owner != "host":
-        raise ValueError(f"{node.name} has no layout of the host's")
-    return node.layout.for_machine(node.on_change).to_json()
+    if node.layout is None:
+        raise ValueError(f"{node.name} has no GPU and so no layout")
+    return node.layout.for_machine(node.on_change)

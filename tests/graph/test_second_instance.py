@@ -8,6 +8,7 @@ import pytest
 from components.cluster import Cluster, ClusterArgs
 from components.gpu_operator import GpuOperator, GpuOperatorArgs
 from components.machine import Machine, MachineArgs, SshKeys
+from components.machine_command import after
 from components.mig_instances import MigInstances, MigInstancesArgs
 from components.network import Network, NetworkArgs
 from components.node_release import NodeRelease, NodeReleaseArgs
@@ -36,14 +37,14 @@ def one_of_each(name: str, plan: StackPlan) -> None:
     network = Network(name, NetworkArgs(stack=plan, resource_group_name="group"))
     access = Machine(name, MachineArgs(plan=node, network=network, keys=keys)).access
     release = NodeRelease(name, NodeReleaseArgs(access=access))
-    args = NodeSoftwareArgs(plan=node, release=release, token=None, digest_key=keys.host_private, after=[])
+    args = NodeSoftwareArgs(plan=node, release=release, token=None, digest_key=keys.host_private)
     software = NodeSoftware(name, args)
-    MigInstances(name, MigInstancesArgs(plan=node, access=access, after=[software.ready]))
+    MigInstances(name, MigInstancesArgs(layout=plan.host_layouts[node.name], access=access), after(software.ready))
     cluster = Cluster(name, ClusterArgs(access=access, software=software))
     inside = pulumi.ResourceOptions(providers=[cluster.provider])
-    operator = GpuOperator(name, GpuOperatorArgs(plan=plan.gpu_operator, after=[]), inside)
+    operator = GpuOperator(name, GpuOperatorArgs(plan=plan.gpu_operator), inside)
     assert plan.verification
-    Verification(name, VerificationArgs(plan=plan.verification, access=access, triggers=[], after=[operator]))
+    Verification(name, VerificationArgs(plan=plan.verification, access=access, triggers=[]), after(operator))
 
 
 @pytest.fixture(scope="module")

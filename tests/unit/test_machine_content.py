@@ -22,7 +22,6 @@ from plan import (
     configuration,
     delivery,
     delivery_command,
-    layout_json,
     plan_stack,
     read_settings,
     release,
@@ -166,8 +165,7 @@ def test_a_machine_of_mig_managers_gets_its_mode_from_the_host_and_its_instances
     node = planned(mig={"owner": "operator"}).nodes[0]
     assert _desired(node)["mig"] == {"mode": [True], "onChange": "refuse"}
     assert node.mig_owner == "operator"
-    with pytest.raises(ValueError, match="mlops-k8s-master has no layout"):
-        layout_json(node)
+    assert planned(mig={"owner": "operator"}).host_layouts == {}
     off = planned(mig={"owner": "operator", "strategy": "none"}, nodePools=[{}]).nodes[0]
     assert _desired(off)["mig"] is None
 
@@ -205,7 +203,7 @@ def test_mirrors_reach_the_desired_state(planned: Planned) -> None:
 def test_the_layout_names_profiles_and_places(planned: Planned) -> None:
     """The machine looks up ids on its own GPU."""
     stack = planned(mig={"strategy": "mixed"}, nodePools=[{"migDevices": {"1g.10gb": 1, "3g.40gb": 1, "2g.20gb": 1}}])
-    assert json.loads(layout_json(stack.nodes[0])) == {
+    assert json.loads(stack.host_layouts[stack.nodes[0].name].to_json()) == {
         "version": 1,
         "onChange": "refuse",
         "gpus": [
@@ -225,7 +223,7 @@ def test_the_layout_names_profiles_and_places(planned: Planned) -> None:
 def test_mig_off_is_a_layout_too(planned: Planned) -> None:
     """So that turning MIG off is carried out."""
     stack = planned(mig={"strategy": "none"}, nodePools=[{}])
-    assert json.loads(layout_json(stack.nodes[0])) == {
+    assert json.loads(stack.host_layouts[stack.nodes[0].name].to_json()) == {
         "version": 1,
         "onChange": "refuse",
         "gpus": [{"index": 0, "mode": False, "instances": []}],
@@ -237,8 +235,9 @@ def test_what_becomes_of_pods_in_the_way_reaches_the_machine_for_a_new_layout_an
     planned: Planned, on_change: str
 ) -> None:
     """mig.onChange: mig-apply reads it from the layout, the mig-mode stage from the desired state."""
-    node = planned(mig={"onChange": on_change}).nodes[0]
-    assert json.loads(layout_json(node))["onChange"] == on_change
+    stack = planned(mig={"onChange": on_change})
+    (node,) = stack.nodes
+    assert stack.host_layouts[node.name].on_change == on_change
     assert _desired(node)["mig"] == {"mode": [True], "onChange": on_change}
 
 

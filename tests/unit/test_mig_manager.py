@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from plan import StackPlan, mig_manager_layout, wanted_layout
+from plan import StackPlan
 from plan.cluster.mig_manager import config_map_name, layout_name, mig_parted_config
+from plan.cluster.mig_manager_layout import mig_manager_layout
 
 Planned = Callable[..., StackPlan]
 _OPERATOR = {"strategy": "mixed", "owner": "operator"}
@@ -119,8 +120,9 @@ def test_a_machine_is_told_what_to_free_and_what_to_wait_for(planned: Planned) -
         {"profile": "1g.10gb", "start": 6},
     ]
     layout = {"gpus": [{"index": 0, "mode": True, "instances": instances}], "onChange": "drain"}
-    assert json.loads(wanted_layout(node).to_json()) == {"version": 1, **layout}
-    assert json.loads(mig_manager_layout(node, stack.gpu_operator).to_json()) == {
+    wanted = stack.mig_manager_layouts["mlops-k8s-master"]
+    assert json.loads(wanted.layout.to_json()) == {"version": 1, **layout}
+    assert json.loads(wanted.to_json()) == {
         "version": 1,
         "node": "mlops-k8s-master",
         "config": layout_name(node),
@@ -135,8 +137,15 @@ def test_where_the_host_owns_mig_there_is_nothing_to_tell(planned: Planned) -> N
     stack = planned()
     (node,) = stack.nodes
     assert node.mig_config is None
-    for ask in (layout_name, wanted_layout):
-        with pytest.raises(ValueError, match="MIG Manager does not make the instances of mlops-k8s-master"):
-            ask(node)
+    assert (list(stack.host_layouts), stack.mig_manager_layouts) == (["mlops-k8s-master"], {})
+    with pytest.raises(ValueError, match="MIG Manager does not make the instances of mlops-k8s-master"):
+        layout_name(node)
     with pytest.raises(ValueError, match="the GPU Operator's release has no MIG Manager"):
         mig_manager_layout(node, stack.gpu_operator)
+
+
+def test_each_machine_with_gpus_is_told_its_layout_by_the_host_or_for_mig_manager(planned: Planned) -> None:
+    pools = [{"name": "server", "vmSize": "Standard_D4s_v5"}, {"name": "gpu", "role": "agent"}]
+    assert list(planned(nodePools=pools).host_layouts) == ["gpu"]
+    stack = planned(nodePools=pools, mig=_OPERATOR)
+    assert (stack.host_layouts, list(stack.mig_manager_layouts)) == ({}, ["gpu"])
