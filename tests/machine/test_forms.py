@@ -22,7 +22,7 @@ DESIRED_STATE = """{
   "toolkit": {"version": "1.20.0-1", "apt": "https://nvidia.github.io/libnvidia-container"},
   "mig": {"mode": [true], "onChange": "refuse"},
   "rke2": {"version": "v1.35.7+rke2r1", "install": "https://get.rke2.io", "artifacts": null, "sha256": null,
-           "role": "server", "token": false, "cis": false}
+           "role": "server", "token": false, "cis": false, "gpu": false}
 }"""
 LAYOUT = """{
   "version": 1,
