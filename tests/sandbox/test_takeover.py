@@ -18,7 +18,8 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(900)]
 
 BEFORE_RELEASES = "0e79b96"
 """The last commit whose machines run four programs of one file each."""
-CURRENT = "/usr/local/lib/mig-k8s/current"
+HOME = "/usr/local/lib/mig-k8s"
+CURRENT = f"{HOME}/current"
 WORKLOAD = """
 {apiVersion: v1, kind: Pod, metadata: {name: workload}, spec: {containers: [{name: main, command: [sleep, "3600"],
  image: "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04"}]}}
@@ -90,8 +91,8 @@ def test_an_older_machine_is_taken_over_without_a_reboot_and_keeps_what_runs_on_
 def test_after_that_the_machine_runs_the_release_and_nothing_older_is_left(before: Before) -> None:
     person = before.person
     assert person.ssh("sudo mig-k8s status").splitlines()[-1] == "everything is done"
-    assert person.ssh(f"ls {CURRENT}/..").split() == ["current", "releases"]
-    assert len(person.ssh(f"ls {CURRENT}/../releases").split()) == 1
+    assert person.ssh(f"ls {HOME}").split() == ["current", "releases"]
+    assert len(person.ssh(f"ls {HOME}/releases").split()) == 1
     assert person.ssh("head -1 /usr/local/sbin/mig-k8s /usr/local/sbin/mig-apply | grep -c '^#!/bin/sh'") == "2\n"
     assert "current/entry-points/mig-k8s boot" in person.ssh("systemctl cat mig-k8s-instances.service")
 
