@@ -52,7 +52,14 @@ def _python(text: str) -> str:
                 break
     for statement, instead in docstrings:
         _empty(lines, statement, instead)
-    return b"\n".join(lines).decode()
+    inside = {number for number, spans in texts.items() if any(start == 0 for start, _ in spans)}
+    return b"\n".join(line if number in inside else _narrow(line) for number, line in enumerate(lines, 1)).decode()
+
+
+def _narrow(line: bytes) -> bytes:
+    """One space for each level of indentation: all those of a release are a fiftieth of the user-data."""
+    text = line.lstrip(b" ")
+    return b" " * ((len(line) - len(text)) // 4) + text
 
 
 def _spans(node: ast.expr) -> Iterator[tuple[int, tuple[int, int]]]:

@@ -318,13 +318,13 @@ def test_what_receives_a_release_is_one_command_that_needs_nothing_of_what_is_th
 
 
 def test_programs_go_to_a_machine_without_comments_and_with_their_line_numbers() -> None:
-    """Whatever Python sees is there; a text that looks like a comment is no comment."""
+    """Whatever Python sees is there, with a space a level; a text that looks like a comment is no comment."""
     python = '''"""What
 it does."""
 
 # why
 NAME = """
-# a text
+    # a text
 """
 
 
@@ -340,8 +340,8 @@ class Full:
     """What it is."""
 '''
     assert for_machines("machine/a.py", python).split("\n") == [
-        "", "", "", "", 'NAME = """', "# a text", '"""', "", "", "class Empty(Exception):", "    ...", "", "",
-        "class Full:", "", "", "    field: int = 1", "    other: str = '#'", "", "",
+        "", "", "", "", 'NAME = """', "    # a text", '"""', "", "", "class Empty(Exception):", " ...", "", "",
+        "class Full:", "", "", " field: int = 1", " other: str = '#'", "", "",
     ]  # fmt: skip
     shell = "#!/bin/sh\n# why\ncat <<'END'\n# a text\nEND\n  # why\nread x <<<END\n# why\n"
     assert for_machines("stages/a", shell) == "#!/bin/sh\n\ncat <<'END'\n# a text\nEND\n\nread x <<<END\n\n"
