@@ -46,13 +46,13 @@ def up(sandbox: Sandbox) -> None:
 def down(sandbox: Sandbox) -> None:
     """Every namespace and link of the sandbox, the machines' too. Raises SandboxError if processes live in them."""
     with _alone():
-        namespaces = [*map(sandbox.machine_namespace, sandbox.machine_ids), sandbox.wire]
-        for namespace in namespaces:
+        machines = [sandbox.machine_namespace(vm_id) for vm_id in sandbox.machine_ids]
+        for namespace in (*machines, sandbox.wire):
             if members := processes(namespace):
                 raise SandboxError(f"processes {sorted(members)} still use the network of {namespace}: end them first")
-        for namespace in namespaces:
+        for namespace in machines:
             _remove_namespace(namespace)
-        _remove_wire(sandbox)
+        _remove_wire(sandbox)  # its link first: with the namespace the kernel would take it away in its own time
 
 
 def connect(sandbox: Sandbox, vm_id: str, *, private: str, public: str) -> str:

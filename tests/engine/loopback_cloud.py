@@ -4,6 +4,7 @@
 the host key of its user-data; what is run on it is answered by `stack_programs.py`, which notes it in its directory.
 """
 
+import gzip
 import json
 import os
 import shutil
@@ -32,7 +33,7 @@ class LoopbackMachines:
     def start(self, sandbox: Sandbox, spec: MachineSpec) -> None:
         directory = sandbox.machine_directory(spec.vm_id)
         directory.mkdir(parents=True)
-        private_file.write(directory / "user-data", spec.custom_data.decode())
+        private_file.write(directory / "user-data", gzip.decompress(spec.custom_data).decode())
         login = {"name": spec.name, "address": spec.public_address, "user": spec.admin_username}
         private_file.write(directory / "machine.json", json.dumps(login))
         with (directory / "console.log").open("w") as log:

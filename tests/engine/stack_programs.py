@@ -28,7 +28,7 @@ def machine(directory: Path, words: list[str]) -> None:
         context = {"name": "default", "context": {"cluster": "default", "user": "default"}}
         lists = {"clusters": [cluster], "users": [user], "contexts": [context]}
         print(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", "current-context": "default", **lists}))
-    elif command[0] == "/usr/local/sbin/mig-verify":
+    elif command == ["/usr/local/sbin/mig-k8s", "verify"]:
         print(json.dumps(REPORT))
     else:
         print("{}")

@@ -159,7 +159,8 @@ def test_a_peer_that_never_sends_a_banner_holds_the_first_dial_whatever_its_limi
         connection = {**server.connection_to(silent.getsockname()[1]), "perDialTimeout": 1, "dialErrorLimit": 1}
         with failing() as words:
             plugin.create(timeout=1, seconds=4, connection=connection, create="true")
-        assert words == ["Deadline Exceeded"]  # the test's own bound
+        # The test's own bound, as the client or the server's end of the stream says it first.
+        assert words[0] in ("Deadline Exceeded", "Stream removed (RST_STREAM (Received RST_STREAM with error code 8))")
         assert plugin.display.texts == []
         silent.settimeout(0.2)
         with silent.accept()[0], pytest.raises(TimeoutError):

@@ -79,6 +79,6 @@ def test_what_check_refuses_for_its_size_could_not_have_been_previewed(
     assert checked.returncode == 1
     assert "at most 131072 bytes" in checked.stderr
     environment.prepare(file, None)
-    refused = previewed(environment, CHECKOUT, environment.stack_file)
+    refused = previewed(environment, environment.project(), environment.stack_file)
     assert refused.returncode != 0
     assert TOO_LONG in refused.stdout + refused.stderr

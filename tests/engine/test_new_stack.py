@@ -13,7 +13,7 @@ from sandbox.engine.environment import Environment
 
 pytestmark = pytest.mark.engine
 CHECKOUT = Path(__file__).resolve().parents[2]
-USED = ("plan", "scripts", "cloud-init", "Pulumi.yaml")
+USED = ("plan", "machine", "scripts", "cloud-init", "Pulumi.yaml")
 
 
 @pytest.fixture

@@ -47,7 +47,8 @@ for name, machine in machines.items():
         vm_id=vm_id,
     )
     machine_command(
-        name, "true", access=access, timeout_seconds=10, logging=remote.Logging.NONE, parent=parent
+        name, "true", access=access, timeout_seconds=10, logging=remote.Logging.NONE,
+        opts=pulumi.ResourceOptions(parent=parent),
     )
 """
 REASONS = {

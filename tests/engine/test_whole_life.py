@@ -160,8 +160,9 @@ def test_a_stack_lives_from_new_stack_to_destroy(person: Person) -> None:
     assert person.output("addresses") == {FIRST: f"{NETWORK}.10"}
     assert person.output("verification")["passed"] is True
     run = [" ".join(command) for command in person.commands(first)]
-    assert run[0] == "/usr/local/sbin/mig-k8s update"
-    assert run[-1] == "/usr/local/sbin/mig-verify"
+    assert run[0].startswith("sh -c ")  # the release
+    assert run[1] == "/usr/local/sbin/mig-k8s update"
+    assert run[-1] == "/usr/local/sbin/mig-k8s verify"
     assert person.releases(first) == 1
     person.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
     assert len(person.commands(first)) == len(run)

@@ -243,7 +243,7 @@ def test_a_wrong_host_key_is_never_talked_to_and_told_within_the_minute(person: 
     before = remembered.read_text()
     devices(person, SECOND)
     said = up(person, status=FAILED)
-    failed = re.search(rf"Command {NODE}-mig creating \((\d+)s\) error: (.*)", said)
+    failed = re.search(rf"Command {NODE}-mig creating replacement \((\d+)s\).*; error: (.*)", said)
     assert failed, said
     assert failed[2] == "after 18 failed attempts: ssh: handshake failed: ssh: host key mismatch"
     assert int(failed[1]) <= 60

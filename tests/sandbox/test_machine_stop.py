@@ -110,7 +110,7 @@ def test_a_machine_that_cannot_boot_says_why_and_is_ended_without_a_trace(
 ) -> None:
     monkeypatch.setattr(image, "rootfs", lambda: tmp_path)
     with pytest.raises(
-        SandboxError, match=r"(?s)sandbox\.supervisor did not start.*doesn't look like an OS root directory"
+        SandboxError, match=r"(?s)sandbox\.host\.supervisor did not start.*doesn't look like an OS root directory"
     ):
         boot(number=27)
     one = boot.machines[-1]

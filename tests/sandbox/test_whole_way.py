@@ -129,7 +129,7 @@ def test_the_log_is_readable_without_a_terminal(person: CommandLine) -> None:
 def test_a_second_up_changes_nothing(person: CommandLine) -> None:
     flags = ("--yes", "--skip-preview", "--expect-no-changes", "--config-file", str(person.root / "stack.yaml"))
     said = person.run("pulumi", "up", *flags)
-    assert re.search(r"Resources:\n +24 unchanged\n", said), said
+    assert re.search(r"Resources:\n +26 unchanged\n", said), said
 
 
 def test_no_secret_of_the_stack_is_where_others_could_read_it(person: CommandLine) -> None:
@@ -198,7 +198,8 @@ def test_a_changed_rebuild_replaces_the_machine_even_if_the_command_is_killed_on
     assert engine is not None
     engine.kill()
     assert "mlops-k8s-master, 10.99." in person.run("status")
-    assert person.ssh("echo let me in") == "let me in\n"
+    # The machine works on by itself, and may be rebooting for its GPU just now.
+    eventually("a login", lambda: person.ssh("echo let me in", statuses=(0, 255)), "let me in\n", seconds=120)
 
     said = person.up(stack)
 
@@ -230,7 +231,7 @@ def test_destroy_works_with_the_machine_dead_and_leaves_nothing(person: CommandL
     assert time.monotonic() - begun < 60
     assert "· pulumi destroy: done in" in said
     assert "pulumi destroy failed" not in said
-    assert re.search(r"Resources:\n +- 24 deleted\n", said), said
+    assert re.search(r"Resources:\n +- 26 deleted\n", said), said
     assert person.traces() == {place: [] for place in before}
 
 
