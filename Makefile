@@ -52,7 +52,7 @@ check: ## format, lint, types, unit, machine, scripts, graph, contracts; no root
 lint:
 	@$(run) ruff format --check .
 	@$(run) ruff check .
-	@venv=$$($(PYTHON) -m sandbox.virtualenv) && "$$venv/bin/shellcheck" $(scripts)
+	@venv=$$($(PYTHON) -m sandbox.virtualenv) && "$$venv/bin/shellcheck" --external-sources $(scripts)
 	@$(run) mypy
 
 quick:
