@@ -5,7 +5,7 @@ from machine.host.errors import NodeError
 from machine.host.this_machine import ThisMachine
 
 HOLDERS = ("nvidia-dcgm.service", "dcgm.service", "dcgm-exporter.service", "nvsm.service", "nvsm-core.service")
-"""Services that hold GPUs, of NVIDIA's documented packages. nvidia-persistenced is in nobody's way."""
+"""Services that hold GPUs, of NVIDIA's documented packages. nvidia-persistenced does not hinder a change."""
 CDI_REFRESH = "nvidia-cdi-refresh.service"
 
 

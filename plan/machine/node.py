@@ -87,7 +87,7 @@ class NodePlan:
 
     @property
     def mig_config(self) -> str | None:
-        """The label the node registers with, for whatever its pool's layout is; None when MIG Manager has no say here.
+        """The label the node registers with, whatever its pool's layout is; None where the host makes the instances.
 
         It never changes, and with it neither does config.yaml. `mig_manager.layout_name` is the layout's own name.
         """

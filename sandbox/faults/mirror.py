@@ -21,7 +21,7 @@ def write(folder: Path, names: set[str], *, final: Path) -> None:
     rules: dict[str, str] = {}
     if "package-missing" in names:
         packages.publish(folder, toolchain.gpu())
-        packages.withdraw(folder / "ubuntu", _MISSING)
+        packages.take_out(folder / "ubuntu", _MISSING)
         rules["/ubuntu/*"] = str(final)
     if "wrong-key" in names:
         (folder / "toolkit").mkdir(exist_ok=True)

@@ -145,7 +145,7 @@ def sign(release: Path, repository: str) -> None:
         run([*gpg, "--yes", "--armor", "--output", f"{release}.gpg", "--detach-sign", str(release)])
 
 
-def withdraw(ubuntu: Path, name: str) -> None:
+def take_out(ubuntu: Path, name: str) -> None:
     """Take a package out of a published /ubuntu, as if it had never been there."""
     for package in (ubuntu / "pool").glob(f"{name}_*.deb"):
         package.unlink()

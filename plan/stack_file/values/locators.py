@@ -46,7 +46,7 @@ def container_image(text: str) -> str:
     if match is None:
         raise Refusal("not a container image", allowed="registry/repository:tag, or …@sha256:…")
     if not match["digest"] and match["tag"] in {None, "latest"}:
-        raise Refusal("not pinned: a missing tag or latest changes under your feet", allowed="a tag or @sha256:…")
+        raise Refusal("not pinned: a missing tag or latest changes by itself", allowed="a tag or @sha256:…")
     return text
 
 

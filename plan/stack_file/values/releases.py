@@ -75,7 +75,7 @@ def rke2_version(text: str) -> str:
     if match is None:
         channel = re.fullmatch(r"stable|latest|testing|v1\.\d+", text)
         raise Refusal(
-            "a channel, which moves under your feet" if channel else "not an RKE2 release",
+            "a channel, whose release changes by itself" if channel else "not an RKE2 release",
             allowed="vX.Y.Z+rke2rN",
             remedy=f"Write {RKE2}.",
         )
