@@ -53,16 +53,5 @@ class Layout:
 
     def document(self) -> dict[str, Any]:
         """The stack's output `layout`: the same without what a change does about pods."""
-        gpus = [
-            {
-                "index": gpu.index,
-                "mode": gpu.mode,
-                "instances": [{"profile": instance.profile, "start": instance.start} for instance in gpu.instances],
-            }
-            for gpu in self.gpus
-        ]
-        return {"version": 1, "gpus": gpus}
-
-    def json(self) -> str:
-        """The same as text."""
-        return json.dumps(self.document(), indent=2) + "\n"
+        told: dict[str, Any] = json.loads(self.for_machine("refuse").to_json())
+        return {key: value for key, value in told.items() if key != "onChange"}

@@ -27,8 +27,6 @@ class CommandLine:
     name: str
     said: list[str] = field(default_factory=list)
     """What the commands that bring a stack up printed, output and errors together."""
-    checkout: Path = CHECKOUT
-    """Whose `sandbox` and program are run."""
 
     @property
     def root(self) -> Path:
@@ -60,7 +58,7 @@ class CommandLine:
     def started(self, *arguments: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [sys.executable, "-m", "sandbox", "--name", self.name, *arguments],
-            cwd=self.checkout,
+            cwd=CHECKOUT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -122,7 +120,7 @@ class CommandLine:
     def _quiet(self, *arguments: str, stdin: str = "", statuses: tuple[int, ...] = (0,)) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "sandbox", "--name", self.name, *arguments],
-            cwd=self.checkout,
+            cwd=CHECKOUT,
             input=stdin,
             capture_output=True,
             text=True,
