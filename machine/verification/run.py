@@ -13,7 +13,9 @@ from machine.host.this_machine import ThisMachine
 from machine.kubernetes.kubectl import Kubectl
 from machine.verification import devices
 from machine.verification.diagnosis import Diagnosis
+from machine.verification.isolation import Isolation
 from machine.verification.node_checks import ALLOCATABLE, node_checks
+from machine.verification.operator_check import operator_check
 from machine.verification.pod_namespace import DELETE_SECONDS, PodNamespace
 from machine.verification.pods import pods_of
 from machine.verification.polling import Polling
@@ -73,8 +75,10 @@ class Verification:
                     self._expected.operator_namespace,
                 )
             ]
+            if any(node.devices for node in self._expected.nodes):
+                self._checks.append(operator_check(self._looking, self._expected.operator_namespace))
             failed = [check for check in self._checks if not check.passed]
-            words = "; ".join(f"{check.node}: {check.name} is {check.seen}" for check in failed)
+            words = "; ".join(f"{check.node or 'the cluster'}: {check.name} is {check.seen}" for check in failed)
             self._progress.tell(words or "all nodes show what is expected")
             return not failed
 
@@ -104,7 +108,13 @@ class Verification:
         self._checks += [*proof.checks, devices.distinct(len(pods), proof.devices)]
         if proof.complete:
             self._checks += self._of_this_machine()
+            self._checks += self._isolation(seconds).checks(self._expected.nodes, self._deadline)
             self._checks += Surplus(self._namespace, self._polling, self._expected.image, seconds).checks(pods)
+
+    def _isolation(self, seconds: int) -> Isolation:
+        expected = self._expected
+        is_open = expected.device_list_from_environment
+        return Isolation(self._namespace, self._polling, expected.image, seconds, is_open)
 
     def _of_this_machine(self) -> list[Check]:
         here = self._machine.node_name()
