@@ -40,6 +40,8 @@ class Verification:
         self._is_made = False
         self._checks: list[Check] = []
         self._devices: tuple[SeenDevice, ...] = ()
+        self._smi = NvidiaSmi(machine)
+        self._warned: tuple[str, ...] = ()
 
     def run(self) -> VerificationReport:
         """Prove everything. Raises RefusedError, AwayError and Interrupted, after cleaning up."""
@@ -55,7 +57,8 @@ class Verification:
             raise
         passed = bool(self._checks) and all(check.passed for check in self._checks)
         seconds = round(self._progress.seconds, 1)
-        return VerificationReport(passed, started, seconds, tuple(self._checks), self._devices)
+        warnings = tuple(dict.fromkeys([*self._smi.warned, *self._warned]))
+        return VerificationReport(passed, started, seconds, tuple(self._checks), self._devices, warnings)
 
     def _nodes(self) -> bool:
         """Wait until every node is as expected; whether they are."""
@@ -104,7 +107,7 @@ class Verification:
         left = self._deadline - self._machine.clock.monotonic()
         seconds = int(max(left, _LEAST_POD_SECONDS)) + DELETE_SECONDS
         proof = ProofByPods(self._namespace, self._polling, self._expected.image, seconds).prove(pods, self._deadline)
-        self._devices = proof.devices
+        self._devices, self._warned = proof.devices, proof.warnings
         self._checks += [*proof.checks, devices.distinct(len(pods), proof.devices)]
         if proof.complete:
             self._checks += self._of_this_machine()
@@ -122,7 +125,7 @@ class Verification:
         if here is None or not seen:
             return []
         try:
-            return [devices.of_this_machine(here, seen, NvidiaSmi(self._machine).listed())]
+            return [devices.of_this_machine(here, seen, self._smi.listed())]
         except GpuError as error:
             return [devices.unlisted(here, str(error))]
 

@@ -68,6 +68,22 @@ def test_a_cluster_as_expected_passes_and_nothing_is_left(machine: AMachine) -> 
     assert "16 of 16 checks passed" in said
 
 
+WARNING = "WARNING: infoROM is corrupted at gpu 0001:00:00.0"
+
+
+@pytest.mark.parametrize("where", ["on the machine", "in a pod"])
+def test_a_warning_of_nvidia_smi_fails_nothing_and_reaches_the_report_once(machine: AMachine, where: str) -> None:
+    if where == "in a pod":
+        for pod, profile in ((POD_2G, "2g.20gb"), (POD_1G, "1g.10gb")):
+            says(machine, pod, f"{WARNING}\n{log(profile)}")
+    else:
+        machine.program("nvidia-smi", f"printf '%s' '{EVERYTHING}'; echo '{WARNING}' >&2")
+    code, report, said = verified(machine)
+    assert code == 0, said
+    assert report.warnings == (WARNING,)
+    assert said.count(f"nvidia-smi warns: {WARNING}\n") == said.count(WARNING) == 1
+
+
 def test_the_report_says_when_it_began_and_how_long_it_took(machine: AMachine) -> None:
     machine.api.before("^delete namespace", lambda _: machine.clock.sleep(1.26))
     _, report, _ = verified(machine)
