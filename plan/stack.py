@@ -168,5 +168,6 @@ def _verification(settings: Settings, nodes: tuple[NodePlan, ...]) -> Verificati
         namespace=VERIFY_NAMESPACE,
         nodes=expected_nodes(nodes, settings.mig.strategy),
         operator_namespace=settings.gpu_operator.namespace,
+        device_list_from_environment=settings.toolkit.device_list_from_environment,
     )
     return VerificationPlan(expectations_json=expectations.to_json(), timeout_seconds=timeout)

@@ -19,6 +19,7 @@ def summary(report: VerificationReport) -> str:
     for check in failed:
         lines.append(f"  FAILED {check.node or 'cluster'}: {check.name}")
         lines.append(f"    expected  {check.expected}\n    seen      {check.seen}\n    do        {check.remedy}")
+    lines += [f"  nvidia-smi warns: {warning}" for warning in report.warnings]
     if report.passed:
         seen: dict[str, Counter[str]] = {}
         for device in report.devices:

@@ -41,6 +41,8 @@ class Toolkit(Form):
     version: str
     apt: str
     """Base URL of the repository; `#FINGERPRINT` behind it names the key of a mirror that signs itself."""
+    device_list_from_environment: bool = False
+    """Whether every container may name its devices in NVIDIA_VISIBLE_DEVICES, or only a privileged one."""
 
 
 @dataclass(frozen=True)

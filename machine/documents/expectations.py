@@ -45,3 +45,5 @@ class Expectations(Document):
     namespace: str
     nodes: tuple[ExpectedNode, ...]
     operator_namespace: str = "gpu-operator"
+    device_list_from_environment: bool = False
+    """Whether a pod that requests nothing gets every device of its node by saying NVIDIA_VISIBLE_DEVICES=all."""

@@ -40,10 +40,12 @@ class GpuOutcome(Form):
 
 @dataclass(frozen=True)
 class GpuReport(Document):
-    """All GPUs. `applied`: they are as the layout says, `changed`: something had to be done."""
+    """All GPUs. `applied`: they are as the layout says, `changed`: something had to be done, `warnings`: nvidia-smi's
+    lines beside its answers, each once."""
 
     NAME: ClassVar[str] = "the report of the GPUs"
 
     applied: bool
     changed: bool
     gpus: tuple[GpuOutcome, ...]
+    warnings: tuple[str, ...] = ()

@@ -37,7 +37,7 @@ class SeenDevice(Form):
 
 @dataclass(frozen=True)
 class VerificationReport(Document):
-    """`started` is UTC."""
+    """`started` is UTC, `warnings` are nvidia-smi's beside its answers, on this machine and in pods, each once."""
 
     NAME: ClassVar[str] = "the verification's report"
 
@@ -46,3 +46,4 @@ class VerificationReport(Document):
     seconds: float
     checks: tuple[Check, ...]
     devices: tuple[SeenDevice, ...]
+    warnings: tuple[str, ...] = ()

@@ -55,7 +55,7 @@ class AllGpus:
         devices, failed = self._read(layouts)
         for device in devices:
             device.plan()
-        return _report(devices, failed, applied=False)
+        return self._report(devices, failed, applied=False)
 
     def make(self, layouts: Iterable[GpuLayout]) -> GpuReport:
         """Do it. What goes wrong with GPUs, pods or the disk stands in the report. Raises Interrupted."""
@@ -71,7 +71,7 @@ class AllGpus:
                 raise
             for device in devices:
                 device.read_back()
-        return _report(devices, failed, applied=True)
+        return self._report(devices, failed, applied=True)
 
     def _read(self, layouts: Iterable[GpuLayout]) -> tuple[list[Device], list[GpuOutcome]]:
         """Read every GPU before any is changed; those that cannot be read or cannot take their layout have failed."""
@@ -117,11 +117,11 @@ class AllGpus:
                 device.restore()
                 device.refuse(str(error))
 
-
-def _report(devices: Sequence[Device], failed: Sequence[GpuOutcome], *, applied: bool) -> GpuReport:
-    outcomes = sorted([*(device.outcome for device in devices), *failed], key=lambda outcome: outcome.index)
-    return GpuReport(
-        applied=applied and not any(outcome.outcome in WRONG for outcome in outcomes),
-        changed=any(outcome.outcome == "changed" for outcome in outcomes),
-        gpus=tuple(outcomes),
-    )
+    def _report(self, devices: Sequence[Device], failed: Sequence[GpuOutcome], *, applied: bool) -> GpuReport:
+        outcomes = sorted([*(device.outcome for device in devices), *failed], key=lambda outcome: outcome.index)
+        return GpuReport(
+            applied=applied and not any(outcome.outcome in WRONG for outcome in outcomes),
+            changed=any(outcome.outcome == "changed" for outcome in outcomes),
+            gpus=tuple(outcomes),
+            warnings=tuple(self.smi.warned),
+        )

@@ -19,6 +19,7 @@ def modes(smi: NvidiaSmi, mig: Mig) -> int:
         made = AllGpus(smi, drain=mig.on_change == "drain", only_mode=True).make(layouts)
         if made.changed:
             services.refresh_cdi(smi.machine)
+    report.tell_warnings(made)
     console.report(f"{_outcome(made)}\n")
     return 0 if report.is_good(made) else 1
 

@@ -6,7 +6,7 @@ is corrupted at gpu 0001:00:00.0`. So the readers look for the lines they know, 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from machine.host import signals
 from machine.host.console import one_line
@@ -62,12 +62,19 @@ def listed_gpus(text: str) -> tuple[ListedGpu, ...]:
     return tuple(ListedGpu(index, uuid, tuple(devices)) for index, uuid, devices in found)
 
 
+def warnings_in(text: str) -> tuple[str, ...]:
+    """The lines in which nvidia-smi warns beside an answer, each once."""
+    lines = (line.strip() for line in text.splitlines())
+    return tuple(dict.fromkeys(line for line in lines if line.startswith("WARNING:")))
+
+
 @dataclass(frozen=True)
 class NvidiaSmi:
-    """nvidia-smi of a machine; a call that takes longer than `seconds` is a hang."""
+    """nvidia-smi of a machine; a call that takes longer than `seconds` is a hang. `warned`: its warnings so far."""
 
     machine: ThisMachine
     seconds: float = SECONDS
+    warned: dict[str, None] = field(default_factory=dict, compare=False)
 
     def say(self, *arguments: str) -> str:
         """All that it prints, errors included. Raises GpuError on a hang and when there is no nvidia-smi."""
@@ -77,7 +84,9 @@ class NvidiaSmi:
             raise GpuError(f"`{ended}` did not answer within {self.seconds:.0f} s; see dmesg for Xid")
         if ended.status == MISSING:
             raise NoNvidiaSmiError("there is no nvidia-smi: the driver stage installs it, see `sudo mig-k8s status`")
-        return f"{ended.stdout.rstrip()}\n{ended.stderr}".lstrip("\n")
+        said = f"{ended.stdout.rstrip()}\n{ended.stderr}".lstrip("\n")
+        self.warned.update(dict.fromkeys(warnings_in(said)))
+        return said
 
     def listed(self) -> tuple[ListedGpu, ...]:
         """All GPUs that answer, with their MIG devices."""

@@ -12,9 +12,16 @@ def is_good(report: GpuReport) -> bool:
 
 
 def tell(report: GpuReport) -> None:
-    """What became of each GPU."""
+    """What became of each GPU, and what nvidia-smi warned of."""
     for gpu in report.gpus:
         _tell(gpu)
+    tell_warnings(report)
+
+
+def tell_warnings(report: GpuReport) -> None:
+    """What nvidia-smi warned of beside its answers."""
+    for warning in report.warnings:
+        say(f"nvidia-smi warns: {warning}")
 
 
 def _tell(gpu: GpuOutcome) -> None:

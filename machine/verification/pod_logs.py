@@ -1,26 +1,38 @@
 """What the pods of a verification tell, gathered look by look."""
 
 from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar
 
 from machine.host.clock import Clock
 from machine.host.errors import NodeError
 from machine.kubernetes.kubectl import AwayError
 from machine.verification import pod_trouble
 from machine.verification.pod_namespace import PodNamespace
-from machine.verification.pods import COMPUTE, Pod
+from machine.verification.pods import COMPUTE
 from machine.verification.progress import Progress
 
 STUCK_SECONDS = 90
 """How long pods may show nothing but errors that seldom heal, such as an image that cannot be pulled."""
 
 
-class PodLogs:
+class Named(Protocol):
+    """A pod."""
+
+    @property
+    def name(self) -> str:
+        """Its name in Kubernetes."""
+
+
+_Pod = TypeVar("_Pod", bound=Named)
+
+
+class PodLogs(Generic[_Pod]):
     """The logs of these pods. `told`: name → log of each that has told its device to the end."""
 
     def __init__(
         self,
         namespace: PodNamespace,
-        pods: Sequence[Pod],
+        pods: Sequence[_Pod],
         clock: Clock,
         progress: Progress,
         *,
@@ -53,11 +65,11 @@ class PodLogs:
             self._progress.tell(f"waiting for {'; '.join(reasons) or ', '.join(pod.name for pod in waiting)}")
         return not waiting or self._clock.monotonic() - self._stuck_since > self._stuck_seconds
 
-    def waiting(self) -> list[Pod]:
+    def waiting(self) -> list[_Pod]:
         """The pods that have not told their device."""
         return [pod for pod in self._pods if pod.name not in self.told]
 
-    def why_silent(self, pod: Pod) -> str:
+    def why_silent(self, pod: _Pod) -> str:
         """What the last look showed of a pod that has not told."""
         return self._troubles.get(pod.name) or f"{pod.name}: {self._unread.get(pod.name, 'nothing in its log')}"
 

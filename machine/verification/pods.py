@@ -1,6 +1,6 @@
-"""The pod that proves a device: it takes one, tells what it sees, computes on it, and keeps it until all have told."""
+"""The pods of a verification: one takes a device, tells what it sees and computes on it; one requests nothing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,34 +30,59 @@ class Pod:
 
     def manifest(self, image: str, seconds: int) -> dict[str, Any]:
         """It passes Pod Security `restricted`, and ends by itself after `seconds` if nobody deletes it."""
-        container = {
-            "name": "device",
-            "image": image,
-            "command": ["sh", "-c", SCRIPT.format(seconds=seconds)],
-            "resources": {"limits": {self.device.resource: 1}},
-            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-        }
-        return {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": self.name, "labels": {"app.kubernetes.io/managed-by": "mig-verify"}},
-            "spec": {
-                "runtimeClassName": "nvidia",
-                "restartPolicy": "Never",
-                "nodeSelector": {"kubernetes.io/hostname": self.node},
-                "tolerations": [{"operator": "Exists"}],
-                "automountServiceAccountToken": False,
-                "terminationGracePeriodSeconds": 1,
-                "activeDeadlineSeconds": seconds,
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": 65534,
-                    "runAsGroup": 65534,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
-                "containers": [container],
+        limits = {"limits": {self.device.resource: 1}}
+        return _manifest(self.name, self.node, image, seconds, {"resources": limits})
+
+
+@dataclass(frozen=True)
+class PodWithoutRequest:
+    """A pod that requests nothing, and asks the container runtime for every device of its node."""
+
+    node: str
+    name: str
+
+    def manifest(self, image: str, seconds: int) -> dict[str, Any]:
+        """As of a pod with a device. The capabilities say which of the driver's files come with a device."""
+        asked = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+        variables = [{"name": name, "value": value} for name, value in asked.items()]
+        return _manifest(self.name, self.node, image, seconds, {"env": variables})
+
+
+def _manifest(name: str, node: str, image: str, seconds: int, more: Mapping[str, object]) -> dict[str, Any]:
+    container = {
+        "name": "device",
+        "image": image,
+        "command": ["sh", "-c", SCRIPT.format(seconds=seconds)],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        **more,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "mig-verify"}},
+        "spec": {
+            "runtimeClassName": "nvidia",
+            "restartPolicy": "Never",
+            "nodeSelector": {"kubernetes.io/hostname": node},
+            "tolerations": [{"operator": "Exists"}],
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 1,
+            "activeDeadlineSeconds": seconds,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 65534,
+                "runAsGroup": 65534,
+                "seccompProfile": {"type": "RuntimeDefault"},
             },
-        }
+            "containers": [container],
+        },
+    }
+
+
+def pods_without_request(nodes: Sequence[ExpectedNode]) -> list[PodWithoutRequest]:
+    """One for each node with devices."""
+    with_devices = (node for node in nodes if node.devices)
+    return [PodWithoutRequest(node.name, f"no-request-{number}") for number, node in enumerate(with_devices)]
 
 
 def pods_of(nodes: Iterable[ExpectedNode]) -> Iterator[Pod]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from machine.documents.verification_report import Check, SeenDevice
+from machine.gpu.nvidia_smi import warnings_in
 from machine.verification import pod_trouble
 from machine.verification.devices import device_checks, seen_by
 from machine.verification.pod_logs import PodLogs
@@ -19,6 +20,8 @@ class Proof:
     checks: tuple[Check, ...]
     devices: tuple[SeenDevice, ...]
     complete: bool
+    warnings: tuple[str, ...] = ()
+    """What nvidia-smi warned of in the pods."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class ProofByPods:
         told = [(pod, logs.told[pod.name]) for pod in pods if pod not in silent]
         checks = [self._silent(pod, logs.why_silent(pod)) for pod in silent]
         checks += [check for pod, log in told for check in device_checks(pod, log)]
-        return Proof(tuple(checks), tuple(seen_by(pod, log) for pod, log in told), complete=not silent)
+        warnings = warnings_in("\n".join(log for _, log in told))
+        return Proof(tuple(checks), tuple(seen_by(pod, log) for pod, log in told), not silent, warnings)
 
     def _silent(self, pod: Pod, words: str) -> Check:
         return Check.of(pod.name, pod.node, "runs", words, pod_trouble.remedy(words, self.image))

@@ -13,7 +13,9 @@ from machine.host.this_machine import ThisMachine
 from machine.kubernetes.kubectl import Kubectl
 from machine.verification import devices
 from machine.verification.diagnosis import Diagnosis
+from machine.verification.isolation import Isolation
 from machine.verification.node_checks import ALLOCATABLE, node_checks
+from machine.verification.operator_check import operator_check
 from machine.verification.pod_namespace import DELETE_SECONDS, PodNamespace
 from machine.verification.pods import pods_of
 from machine.verification.polling import Polling
@@ -38,6 +40,8 @@ class Verification:
         self._is_made = False
         self._checks: list[Check] = []
         self._devices: tuple[SeenDevice, ...] = ()
+        self._smi = NvidiaSmi(machine)
+        self._warned: tuple[str, ...] = ()
 
     def run(self) -> VerificationReport:
         """Prove everything. Raises RefusedError, AwayError and Interrupted, after cleaning up."""
@@ -53,7 +57,8 @@ class Verification:
             raise
         passed = bool(self._checks) and all(check.passed for check in self._checks)
         seconds = round(self._progress.seconds, 1)
-        return VerificationReport(passed, started, seconds, tuple(self._checks), self._devices)
+        warnings = tuple(dict.fromkeys([*self._smi.warned, *self._warned]))
+        return VerificationReport(passed, started, seconds, tuple(self._checks), self._devices, warnings)
 
     def _nodes(self) -> bool:
         """Wait until every node is as expected; whether they are."""
@@ -73,8 +78,10 @@ class Verification:
                     self._expected.operator_namespace,
                 )
             ]
+            if any(node.devices for node in self._expected.nodes):
+                self._checks.append(operator_check(self._looking, self._expected.operator_namespace))
             failed = [check for check in self._checks if not check.passed]
-            words = "; ".join(f"{check.node}: {check.name} is {check.seen}" for check in failed)
+            words = "; ".join(f"{check.node or 'the cluster'}: {check.name} is {check.seen}" for check in failed)
             self._progress.tell(words or "all nodes show what is expected")
             return not failed
 
@@ -100,11 +107,17 @@ class Verification:
         left = self._deadline - self._machine.clock.monotonic()
         seconds = int(max(left, _LEAST_POD_SECONDS)) + DELETE_SECONDS
         proof = ProofByPods(self._namespace, self._polling, self._expected.image, seconds).prove(pods, self._deadline)
-        self._devices = proof.devices
+        self._devices, self._warned = proof.devices, proof.warnings
         self._checks += [*proof.checks, devices.distinct(len(pods), proof.devices)]
         if proof.complete:
             self._checks += self._of_this_machine()
+            self._checks += self._isolation(seconds).checks(self._expected.nodes, self._deadline)
             self._checks += Surplus(self._namespace, self._polling, self._expected.image, seconds).checks(pods)
+
+    def _isolation(self, seconds: int) -> Isolation:
+        expected = self._expected
+        is_open = expected.device_list_from_environment
+        return Isolation(self._namespace, self._polling, expected.image, seconds, is_open)
 
     def _of_this_machine(self) -> list[Check]:
         here = self._machine.node_name()
@@ -112,7 +125,7 @@ class Verification:
         if here is None or not seen:
             return []
         try:
-            return [devices.of_this_machine(here, seen, NvidiaSmi(self._machine).listed())]
+            return [devices.of_this_machine(here, seen, self._smi.listed())]
         except GpuError as error:
             return [devices.unlisted(here, str(error))]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plan.cluster.managed_values import managed_values
+from plan.cluster.managed_values import managed_values, shown_reasons
 from plan.cluster.mig_manager import config_map_name, mig_parted_config
 from plan.machine.node import NodePlan
 from plan.stack_file.settings import Settings
@@ -28,6 +28,8 @@ class GpuOperatorPlan:
     version: str
     namespace: str
     values: dict[str, Any]
+    reasons: dict[str, str]
+    """Path of a value -> why this stack has it."""
     timeout_seconds: int
     mig_config_map: str | None
     """The ConfigMap MIG Manager reads; None where the host owns MIG."""
@@ -44,6 +46,7 @@ def gpu_operator_plan(settings: Settings, nodes: Iterable[NodePlan]) -> GpuOpera
         version=settings.gpu_operator.version,
         namespace=settings.gpu_operator.namespace,
         values=merged(settings.gpu_operator.values, managed_values(settings, config) | _tolerations(settings)),
+        reasons=shown_reasons(settings),
         timeout_seconds=settings.gpu_operator.timeout_minutes * 60,
         mig_config_map=config and config_map_name(config),
     )

@@ -19,7 +19,20 @@ class ManagedValue:
     """The value, from the settings and MIG Manager's configuration. None, or one that is None: the chart's own default
     is the right one."""
     fine: object = None
-    """What a stack file may say all the same, since it is the chart's own default."""
+    """What a stack file may say all the same: the chart's own default, or what this program decides."""
+    applies: Callable[[Settings], bool] | None = None
+    """Whether it is decided for this stack, and then shown with its reason; None: for every stack, without a word."""
+
+
+_WITHOUT_WORKLOAD = [{"name": "WITH_WORKLOAD", "value": "false"}]
+
+
+def _has_machine_without_cuda(settings: Settings) -> bool:
+    """Whether some machine offers nothing but GPUs with MIG mode on and, as strategy none has it, no instances."""
+    return settings.mig.strategy == "none" and any(
+        pool.size.gpu_count and all(pool.wanted(gpu) is not None for gpu in range(pool.size.gpu_count))
+        for pool in settings.node_pools
+    )
 
 
 def _mig_manager_config(_: Settings, mig_config: str | None) -> dict[str, Any] | None:
@@ -62,6 +75,14 @@ MANAGED_VALUES = (
         produce=_mig_manager_config,
     ),
     ManagedValue(
+        path=("validator", "cuda", "env"),
+        reason="on a machine whose GPUs have MIG mode on and no instances CUDA finds no device, so the operator would"
+        " never be ready: its validator does not try",
+        produce=lambda settings, _config: _WITHOUT_WORKLOAD if _has_machine_without_cuda(settings) else None,
+        fine=_WITHOUT_WORKLOAD,
+        applies=_has_machine_without_cuda,
+    ),
+    ManagedValue(
         path=("clusterPolicy", "deployCR"),
         reason="without the ClusterPolicy nothing is deployed",
         fine=True,
@@ -85,3 +106,9 @@ def managed_values(settings: Settings, mig_config: str | None) -> dict[str, Any]
                 section = section.setdefault(key, {})
             section[managed.path[-1]] = value
     return values
+
+
+def shown_reasons(settings: Settings) -> dict[str, str]:
+    """Path -> reason of what is decided for this stack and not for every one."""
+    shown = (managed for managed in MANAGED_VALUES if managed.applies is not None and managed.applies(settings))
+    return {".".join(managed.path): managed.reason for managed in shown}

@@ -11,7 +11,9 @@ def desired_state(node: NodePlan) -> DesiredState:
         node=Node(node.name),
         apt=Apt(sources.ubuntu_apt),
         driver=None if driver is None else Driver(driver.source, driver.branch, driver.open_kernel_modules),
-        toolkit=None if toolkit is None else Toolkit(toolkit.version, sources.toolkit_apt),
+        toolkit=None
+        if toolkit is None
+        else Toolkit(toolkit.version, sources.toolkit_apt, toolkit.device_list_from_environment),
         mig=_mig(node),
         rke2=Rke2(
             version=rke2.version,

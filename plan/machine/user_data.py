@@ -23,7 +23,7 @@ LIMIT_BYTES = 65_535
 _FILES = "write_files"
 _GZIP = 31
 """zlib's word for the largest window and gzip's header."""
-_RELEASE_BYTES = 47_000
+_RELEASE_BYTES = 49_000
 """More than the release takes of it, gzipped."""
 _KEYS_BYTES = 2_000
 """More than the machine's keys take, and what it runs."""

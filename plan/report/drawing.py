@@ -46,6 +46,8 @@ def _lines(plan: dict[str, Any], *, colour: bool, width: int) -> Iterator[str]:
     yield ""
     yield bold(f"GPU Operator {operator['version']}") + f"  {operator['repository'] or operator['chart']}"
     yield from ("  " + line for line in yaml_text(operator["values"]).splitlines())
+    for path, reason in operator["reasons"].items():
+        yield from textwrap.wrap(f"{path}: {reason}", width, initial_indent="  # ", subsequent_indent="  # ")
     for number, warning in enumerate(plan["warnings"]):
         yield from ("", bold("Warnings")) if not number else ()
         for indent, text in (

@@ -35,6 +35,7 @@ def summary(stack: StackPlan) -> dict[str, Any]:
             "version": operator.version,
             "namespace": operator.namespace,
             "values": operator.values,
+            "reasons": operator.reasons,
             "timeoutSeconds": operator.timeout_seconds,
         },
         "migPartedConfig": mig_parted_config(stack.nodes) if stack.mig_owner == "operator" else None,

@@ -29,7 +29,9 @@ RULES: tuple[tuple[Rule, frozenset[str]], ...] = (
     (rke2.managed_rke2_keys, frozenset({"rke2"})),
     (rke2.rke2_config_that_ends_the_cluster, frozenset({"rke2"})),
     (operator.managed_helm_values, frozenset({"gpuOperator"})),
+    (operator.helm_values_decided_by_layouts, frozenset({"gpuOperator", "mig", "nodePools"})),
     (operator.unknown_helm_values, frozenset({"gpuOperator"})),
+    (operator.devices_by_environment, frozenset({"gpuOperator", "toolkit"})),
     (operator.sharing_against_verification, frozenset({"gpuOperator", "verify"})),
 )
 

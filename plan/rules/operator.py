@@ -29,21 +29,26 @@ _KEY_TABLE_RELEASE = "v26.7.0"
 
 def managed_helm_values(settings: Settings) -> Iterator[Problem]:
     """gpuOperator.values that this program decides, and those the chart dropped."""
-    managed: dict[tuple[str, ...], tuple[str, object]] = {
-        each.path: (each.reason, each.fine) for each in MANAGED_VALUES
-    }
-    tables = (
-        ("this program decides it: ", managed),
-        ("", _HOST_TOOLKIT),
-        ("the chart has it no more: ", _GONE),
-    )
-    for text, table in tables:
-        for path, (reason, fine) in table.items():
-            value = value_at(settings.gpu_operator.values, path)
-            if value is not None and value != fine:
-                yield Refusal(text + reason, remedy="Leave it out.").at(
-                    f"mig-k8s:gpuOperator.values.{'.'.join(path)}", shown(value)
-                )
+    always = {each.path: (each.reason, each.fine) for each in MANAGED_VALUES if each.applies is None}
+    yield from _decided(settings, "this program decides it: ", always)
+    yield from _decided(settings, "", _HOST_TOOLKIT)
+    yield from _decided(settings, "the chart has it no more: ", _GONE)
+
+
+def helm_values_decided_by_layouts(settings: Settings) -> Iterator[Problem]:
+    """gpuOperator.values that this program decides for some strategies and layouts only."""
+    conditional = (each for each in MANAGED_VALUES if each.applies is not None and each.applies(settings))
+    table = {each.path: (each.reason, each.fine) for each in conditional}
+    yield from _decided(settings, "this program decides it: ", table)
+
+
+def _decided(settings: Settings, text: str, table: Mapping[tuple[str, ...], tuple[str, object]]) -> Iterator[Problem]:
+    for path, (reason, fine) in table.items():
+        value = value_at(settings.gpu_operator.values, path)
+        if value is not None and value != fine:
+            yield Refusal(text + reason, remedy="Leave it out.").at(
+                f"mig-k8s:gpuOperator.values.{'.'.join(path)}", shown(value)
+            )
 
 
 def unknown_helm_values(settings: Settings) -> Iterator[Problem]:
@@ -121,6 +126,27 @@ def _is_of(value: object, kind: str) -> bool:
 def _chart_keys() -> dict[str, Any]:
     tables = (yaml.safe_load((_DATA / name).read_text(encoding="utf-8")) for name in _KEY_TABLES)
     return {key: kind for table in tables for key, kind in table.items()}
+
+
+def devices_by_environment(settings: Settings) -> Iterator[Problem]:
+    """Values that make the device plugin hand devices over in a variable, which the machines' toolkit does not take."""
+    if settings.toolkit.device_list_from_environment:
+        return
+    values, found = settings.gpu_operator.values, {}
+    if value_at(values, ("cdi", "enabled")) is False:
+        found["cdi.enabled"] = "false"
+    variables = value_at(values, ("devicePlugin", "env"))
+    for variable in variables if isinstance(variables, list) else ():
+        if isinstance(variable, Mapping) and variable.get("name") == "DEVICE_LIST_STRATEGY":
+            strategy = str(variable.get("value"))
+            if "cdi" not in strategy:
+                found["devicePlugin.env"] = f"DEVICE_LIST_STRATEGY={strategy}"
+    for path, value in found.items():
+        yield Refusal(
+            "pods would not get their devices: the container toolkit takes NVIDIA_VISIBLE_DEVICES from privileged"
+            " containers only, so the device plugin has to hand devices over by CDI",
+            remedy="Leave it out, or write toolkit: {deviceListFromEnvironment: true}.",
+        ).at(f"mig-k8s:gpuOperator.values.{path}", value)
 
 
 def sharing_against_verification(settings: Settings) -> Iterator[Problem]:

@@ -58,6 +58,7 @@ class Toolkit(Section):
     """The NVIDIA container toolkit."""
 
     version: Annotated[str, AfterValidator(releases.toolkit_version)] = releases.TOOLKIT
+    device_list_from_environment: bool = False
 
 
 class Rke2(Section):

@@ -22,16 +22,17 @@ func giveDevices(path, id string) error {
 	if err := readJSON(path, &config); err != nil {
 		return err
 	}
-	var process struct {
-		Env []string `json:"env"`
-	}
+	var made container
 	var mounts []json.RawMessage
-	if err := errors.Join(unmarshal(config["process"], &process), unmarshal(config["mounts"], &mounts)); err != nil {
+	if err := errors.Join(
+		unmarshal(config["process"], &made.Process), unmarshal(config["annotations"], &made.Annotations),
+		unmarshal(config["mounts"], &mounts),
+	); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	wanted := environment(process.Env, "NVIDIA_VISIBLE_DEVICES")
-	if wanted == "" || wanted == "void" {
-		return nil
+	wanted, err := made.wantedDevices()
+	if err != nil || wanted == "" {
+		return err
 	}
 	visible, err := resolve(wanted)
 	if err != nil {

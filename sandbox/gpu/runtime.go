@@ -17,8 +17,8 @@ import (
 // runcPaths is where runc lies if it is not on PATH: RKE2's own, then the distribution's.
 var runcPaths = []string{"/var/lib/rancher/rke2/bin/runc", "/usr/sbin/runc", "/usr/bin/runc"}
 
-// containerRuntime is an OCI runtime: it gives a container that asks for GPUs (NVIDIA_VISIBLE_DEVICES in its
-// environment) nvidia-smi and the sight of those devices, then becomes runc with the same arguments.
+// containerRuntime is an OCI runtime: it gives a container that was handed GPUs (CDI annotations), or may ask for them
+// (NVIDIA_VISIBLE_DEVICES), nvidia-smi and the sight of those devices, then becomes runc with the same arguments.
 func containerRuntime(arguments []string) int {
 	err := prepare(arguments)
 	if err == nil {

@@ -19,6 +19,15 @@ DRIVER_BRANCH, DRIVER_VERSION, TOOLKIT_VERSION = "580", "580.159.04", "1.20.2-1"
 _UBUNTU_VERSION = f"{DRIVER_VERSION}-0ubuntu0.24.04.1"
 UBUNTU_KEYRING = "/usr/share/keyrings/ubuntu-archive-keyring.asc"
 _SUITE = "sandbox"
+# What the real package's first installation writes, as far as the sandbox's runtime reads it: keys at their default.
+_TOOLKIT_CONFIGURATION = """\
+#accept-nvidia-visible-devices-as-volume-mounts = false
+#accept-nvidia-visible-devices-envvar-when-unprivileged = true
+disable-require = false
+
+[nvidia-container-runtime]
+mode = "auto"
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +40,8 @@ class Package:
     conflicts: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     files: dict[str, str] = field(default_factory=dict)
+    configuration: dict[str, str] = field(default_factory=dict)
+    """Files whose changes on a machine outlast a new version of the package."""
 
 
 def publish(mirror: Path, gpu: Path) -> None:
@@ -99,6 +110,7 @@ def toolkit_packages() -> list[Package]:
             name="nvidia-container-toolkit-base",
             version=TOOLKIT_VERSION,
             programs=("/usr/bin/nvidia-container-runtime",),
+            configuration={"/etc/nvidia-container-runtime/config.toml": _TOOLKIT_CONFIGURATION},
         ),
         Package(
             name="nvidia-container-toolkit",
@@ -127,13 +139,14 @@ def build_package(package: Package, gpu: Path, pool: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(gpu, target)
             target.chmod(0o755)
-        for path, content in package.files.items():
+        for path, content in {**package.files, **package.configuration}.items():
             target = tree / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(content)
         (tree / "DEBIAN").mkdir(parents=True)
         lines = "".join(f"{name}: {value}\n" for name, value in control.items() if value)
         (tree / "DEBIAN/control").write_text(lines)
+        (tree / "DEBIAN/conffiles").write_text("".join(f"{path}\n" for path in package.configuration))
         run(["dpkg-deb", "--root-owner-group", "-Zgzip", "--build", str(tree), str(pool)])
 
 

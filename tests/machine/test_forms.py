@@ -19,7 +19,8 @@ DESIRED_STATE = """{
   "node": {"name": "mlops-k8s-master"},
   "apt": {"ubuntu": null},
   "driver": {"source": "ubuntu", "branch": 580, "openKernelModules": false},
-  "toolkit": {"version": "1.20.0-1", "apt": "https://nvidia.github.io/libnvidia-container"},
+  "toolkit": {"version": "1.20.0-1", "apt": "https://nvidia.github.io/libnvidia-container",
+              "deviceListFromEnvironment": true},
   "mig": {"mode": [true], "onChange": "refuse"},
   "rke2": {"version": "v1.35.7+rke2r1", "install": "https://get.rke2.io", "artifacts": null, "sha256": null,
            "role": "server", "token": false, "cis": false, "gpu": true}
@@ -35,19 +36,21 @@ EXPECTATIONS = """{
              "labels": {"nvidia.com/mig.strategy": "mixed"},
              "devices": [{"pod": "mig-mixed-3g-40gb-0", "resource": "nvidia.com/mig-3g.40gb", "profile": "3g.40gb",
                           "compute": true}]}],
-  "operatorNamespace": "gpu-operator"
+  "operatorNamespace": "gpu-operator", "deviceListFromEnvironment": true
 }"""
 GPU_REPORT = """{
   "version": 1, "applied": true, "changed": true,
   "gpus": [{"index": 0, "outcome": "changed", "reason": "", "mode": true, "kept": ["1g.10gb at 0"], "removed": [],
             "created": ["3g.40gb at 4"], "restored": null, "commands": ["nvidia-smi mig -i 0 -cgi 9:4 -C"],
-            "instances": [{"id": 2, "profile": "3g.40gb", "start": 4, "uuids": ["MIG-40ed9496"]}]}]
+            "instances": [{"id": 2, "profile": "3g.40gb", "start": 4, "uuids": ["MIG-40ed9496"]}]}],
+  "warnings": ["WARNING: infoROM is corrupted at gpu 0001:00:00.0"]
 }"""
 VERIFICATION = """{
   "version": 1, "passed": false, "started": "2026-11-26T09:30:00Z", "seconds": 12.5,
   "checks": [{"name": "ready", "node": "mlops-k8s-master", "expected": "ready", "seen": "not ready", "remedy": "wait",
               "passed": false}],
-  "devices": [{"node": "mlops-k8s-master", "pod": "p", "profile": null, "uuid": null, "gpu": null}]
+  "devices": [{"node": "mlops-k8s-master", "pod": "p", "profile": null, "uuid": null, "gpu": null}],
+  "warnings": ["WARNING: infoROM is corrupted at gpu 0001:00:00.0"]
 }"""
 RESULT = """{
   "version": 1, "bootId": "11111111-1111-1111-1111-111111111111", "state": "done",
@@ -146,6 +149,20 @@ def test_no_value_of_a_document_stands_in_an_error() -> None:
     with pytest.raises(DocumentError) as refused:
         Configuration.from_json(secret[:-1])
     assert "secret" not in str(refused.value)
+
+
+def test_documents_of_earlier_releases_lack_what_came_later() -> None:
+    """A pod sees only its own devices unless somebody says otherwise, and nobody was warned."""
+    desired, expected = json.loads(DESIRED_STATE), json.loads(EXPECTATIONS)
+    del desired["toolkit"]["deviceListFromEnvironment"], expected["deviceListFromEnvironment"]
+    toolkit = DesiredState.from_json(json.dumps(desired)).toolkit
+    assert toolkit is not None
+    assert toolkit.device_list_from_environment is False
+    assert Expectations.from_json(json.dumps(expected)).device_list_from_environment is False
+    for document, text in ((GpuReport, GPU_REPORT), (VerificationReport, VERIFICATION)):
+        data = json.loads(text)
+        del data["warnings"]
+        assert json.loads(document.from_json(json.dumps(data)).to_json())["warnings"] == []
 
 
 def test_keys_of_earlier_releases_are_still_understood() -> None:

@@ -68,11 +68,15 @@ def test_a_warning_beside_every_answer_changes_nothing(gpus: Callable[..., Gpus]
         "on stderr": f"echo '{WARNING}' >&2; {call_real}",
     }
     made.machine.program("nvidia-smi", bodies[where])
-    assert call(made.machine, "modes").stdout == "done GPU 0 Enabled\n"
+    ended = call(made.machine, "modes")
+    assert (ended.stdout, ended.stderr.count(WARNING)) == ("done GPU 0 Enabled\n", 1)
     for wanted in (SEVEN, TUTORIAL):
         ended = call(made.machine, "apply", stdin=layout(wanted))
         assert ended.status == 0, ended.stderr
         assert all(len(instance.uuids) == 1 for instance in ended.report.gpus[0].instances)
+        assert ended.report.warnings == (WARNING,)
+        assert ended.stderr.count(WARNING) == 1
+        assert f"nvidia-smi warns: {WARNING}\n" in ended.stderr
     assert made.places() == ["14:0", "19:2", "9:4"]
     assert NvidiaSmi(made.machine).modes() == {0: MigMode(made.uuids[0], "Enabled", "Enabled")}
 

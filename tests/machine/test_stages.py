@@ -317,8 +317,12 @@ def toolkit_machine(real_stages: AMachine, signing_key: tuple[str, bytes]) -> AM
     return real_stages
 
 
-def toolkit(fingerprint: str) -> dict[str, str]:
-    return {"TOOLKIT_VERSION": "1.20.0-1", "TOOLKIT_APT": f"https://mirror.example/toolkit{fingerprint}"}
+def toolkit(fingerprint: str, from_environment: str = "0") -> dict[str, str]:
+    return {
+        "TOOLKIT_VERSION": "1.20.0-1",
+        "TOOLKIT_APT": f"https://mirror.example/toolkit{fingerprint}",
+        "TOOLKIT_DEVICE_LIST_FROM_ENVIRONMENT": from_environment,
+    }
 
 
 def test_the_toolkit_is_installed_by_exact_version_from_a_repository_with_the_named_key(
@@ -389,6 +393,72 @@ def test_a_toolkit_of_another_version_is_replaced(toolkit_machine: AMachine, sig
         install(toolkit_machine, name, "1.19.1-1")
     assert run(toolkit_machine, "toolkit", **toolkit(f"#{signing_key[0]}"))[0] == 0
     assert installed(toolkit_machine) == dict.fromkeys(TOOLKIT_PACKAGES, "1.20.0-1")
+
+
+TOOLKIT_CONFIG = "etc/nvidia-container-runtime/config.toml"
+FROM_ENVIRONMENT = "accept-nvidia-visible-devices-envvar-when-unprivileged"
+AS_INSTALLED = f"""\
+#accept-nvidia-visible-devices-as-volume-mounts = false
+#{FROM_ENVIRONMENT} = true
+disable-require = false
+
+[nvidia-container-cli]
+load-kmods = true
+"""
+"""What the package writes, at its beginning."""
+
+
+def write_toolkit_config(machine: AMachine, content: str) -> None:
+    path = machine.root / TOOLKIT_CONFIG
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+
+
+@pytest.mark.parametrize(("asked", "value"), [("0", "false"), ("1", "true")])
+def test_the_toolkit_lets_only_privileged_containers_name_devices_unless_the_stack_says_so(
+    toolkit_machine: AMachine, signing_key: tuple[str, bytes], asked: str, value: str
+) -> None:
+    write_toolkit_config(toolkit_machine, AS_INSTALLED)
+    assert run(toolkit_machine, "toolkit", **toolkit(f"#{signing_key[0]}", asked))[0] == 0
+    assert toolkit_machine.read(TOOLKIT_CONFIG) == (
+        f"{FROM_ENVIRONMENT} = {value}\n"
+        "#accept-nvidia-visible-devices-as-volume-mounts = false\n"
+        "disable-require = false\n"
+        "\n"
+        "[nvidia-container-cli]\n"
+        "load-kmods = true\n"
+    )
+    assert toolkit_machine.mode_of(TOOLKIT_CONFIG) == "0o644"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        None,
+        AS_INSTALLED,
+        f"{FROM_ENVIRONMENT}=true\n",
+        f"disable-require = false\n  {FROM_ENVIRONMENT} = true # by hand\n",
+        f"[nvidia-container-cli]\n{FROM_ENVIRONMENT} = false\n",
+    ],
+)
+def test_an_installed_toolkit_keeps_its_configuration_as_the_stack_says(
+    toolkit_machine: AMachine, signing_key: tuple[str, bytes], found: str | None
+) -> None:
+    asked = toolkit(f"#{signing_key[0]}")
+    run(toolkit_machine, "toolkit", **asked)
+    (toolkit_machine.root / TOOLKIT_CONFIG).unlink()
+    if found is not None:
+        write_toolkit_config(toolkit_machine, found)
+    toolkit_machine.forget_calls()
+    assert run(toolkit_machine, "toolkit", **asked)[:2] == (
+        0,
+        f"done nvidia-container-toolkit 1.20.0-1: wrote {FROM_ENVIRONMENT}, which holds for new containers",
+    )
+    lines = toolkit_machine.read(TOOLKIT_CONFIG).splitlines()
+    assert lines[0] == f"{FROM_ENVIRONMENT} = false"
+    assert not any(FROM_ENVIRONMENT in line for line in lines[1:])
+    assert toolkit_machine.calls("curl") + toolkit_machine.calls("apt-get") == []
+    assert run(toolkit_machine, "toolkit", **asked)[1] == "unchanged nvidia-container-toolkit 1.20.0-1"
 
 
 # ---- mig-mode

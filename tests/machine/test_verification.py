@@ -11,6 +11,7 @@ from verified_cluster import (
     EVERYTHING,
     GPU_UUID,
     NAMESPACE,
+    NO_REQUEST,
     POD_1G,
     POD_2G,
     POD_3G,
@@ -49,6 +50,7 @@ def test_a_cluster_as_expected_passes_and_nothing_is_left(machine: AMachine) -> 
         ("ready", NAME),
         ("allocatable", NAME),
         ("labels", NAME),
+        ("ClusterPolicy", ""),
         (f"{POD_3G} sees its device", NAME),
         (f"{POD_3G} computes", NAME),
         (f"{POD_2G} sees its device", NAME),
@@ -57,12 +59,29 @@ def test_a_cluster_as_expected_passes_and_nothing_is_left(machine: AMachine) -> 
         (f"{POD_1G} computes", NAME),
         ("devices are distinct", ""),
         ("devices are the machine's", NAME),
+        ("isolation", NAME),
         ("one more nvidia.com/mig-3g.40gb", NAME),
         ("one more nvidia.com/mig-2g.20gb", NAME),
         ("one more nvidia.com/mig-1g.10gb", NAME),
     ]
     assert left(machine) == []
-    assert "14 of 14 checks passed" in said
+    assert "16 of 16 checks passed" in said
+
+
+WARNING = "WARNING: infoROM is corrupted at gpu 0001:00:00.0"
+
+
+@pytest.mark.parametrize("where", ["on the machine", "in a pod"])
+def test_a_warning_of_nvidia_smi_fails_nothing_and_reaches_the_report_once(machine: AMachine, where: str) -> None:
+    if where == "in a pod":
+        for pod, profile in ((POD_2G, "2g.20gb"), (POD_1G, "1g.10gb")):
+            says(machine, pod, f"{WARNING}\n{log(profile)}")
+    else:
+        machine.program("nvidia-smi", f"printf '%s' '{EVERYTHING}'; echo '{WARNING}' >&2")
+    code, report, said = verified(machine)
+    assert code == 0, said
+    assert report.warnings == (WARNING,)
+    assert said.count(f"nvidia-smi warns: {WARNING}\n") == said.count(WARNING) == 1
 
 
 def test_the_report_says_when_it_began_and_how_long_it_took(machine: AMachine) -> None:
@@ -78,8 +97,10 @@ def test_the_progress_says_each_thing_once_in_short_lines(machine: AMachine) -> 
         r"·  \d+ s: all nodes show what is expected\n"
         r"·  \d+ s: one pod per device: 3\n"
         rf"(·  \d+ s: waiting for {POD_3G}, {POD_2G}, {POD_1G}\n)?"
+        r"·  \d+ s: a pod that requests nothing has to see no device\n"
+        rf"(·  \d+ s: waiting for {NO_REQUEST}\n)?"
         r"(·  \d+ s: one pod more than devices has to stay Pending\n)?"
-        r"14 of 14 checks passed in \d+ s\n",
+        r"16 of 16 checks passed in \d+ s\n",
         said,
     ), said
 
@@ -103,7 +124,7 @@ def test_no_progress_line_carries_what_kubernetes_says_over_several_lines(machin
 def test_all_pods_are_made_at_once_before_any_log_is_read(machine: AMachine) -> None:
     verified(machine)
     verbs = [call.split()[1] for call in machine.api.calls() if call.split()[1] in ("create", "logs")]
-    assert verbs == ["create", "create", "logs", "logs", "logs", "create"]
+    assert verbs == ["create", "create", "logs", "logs", "logs", "create", "logs", "create"]
 
 
 def test_devices_are_given_back_before_the_namespace_goes(machine: AMachine) -> None:
@@ -125,7 +146,7 @@ def test_pods_pass_pod_security_restricted_and_take_one_device_each(machine: AMa
 
     machine.answers["kubectl"] = recorded
     verified(machine)
-    namespace, pods, more = made
+    namespace, pods, without_request, more = made
     assert namespace["metadata"]["labels"] == {"pod-security.kubernetes.io/enforce": "restricted"}
     assert [pod["metadata"]["name"] for pod in pods["items"]] == [POD_3G, POD_2G, POD_1G]
     spec = pods["items"][0]["spec"]
@@ -144,6 +165,12 @@ def test_pods_pass_pod_security_restricted_and_take_one_device_each(machine: AMa
     assert container["command"][:2] == ["sh", "-c"]
     assert container["command"][2].startswith("nvidia-smi -L\n")
     assert container["command"][2].endswith("\nexec sleep 180")
+    (pod,) = without_request["items"]
+    assert pod["metadata"]["name"] == NO_REQUEST
+    (container,) = pod["spec"].pop("containers")
+    assert pod["spec"] == {key: value for key, value in spec.items() if key != "containers"}
+    assert "resources" not in container
+    assert container["env"][0] == {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}
     assert [pod["metadata"]["name"] for pod in more["items"]] == [f"{POD_3G}-more", f"{POD_2G}-more", f"{POD_1G}-more"]
 
 

@@ -37,7 +37,7 @@ def test_a_failed_one_is_told_to_people_and_is_json_only_where_that_is_asked_for
         "  expected: nvidia.com/mig.strategy=mixed",
         "  seen:     nvidia.com/mig.strategy=single",
         "  do:       GPU Feature Discovery sets them: `kubectl logs -n gpu-operator -l app=gpu-feature-discovery`.",
-        "2 of 3 checks passed in 0 s",
+        "3 of 4 checks passed in 0 s",
     ]
     asked = called(machine, "--json", seconds=0)
     assert asked.status == 1

@@ -25,6 +25,9 @@ IMAGE = "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04"
 NAMESPACE = "mig-k8s-verify"
 POD_3G, POD_2G, POD_1G = "mig-mixed-3g-40gb-0", "mig-mixed-2g-20gb-0", "mig-mixed-1g-10gb-0"
 PODS = {"3g.40gb": POD_3G, "2g.20gb": POD_2G, "1g.10gb": POD_1G}
+NO_REQUEST = "no-request-0"
+NOTHING = "sh: 1: nvidia-smi: not found\n[Vector addition of 50000 elements]\nmig-verify: compute failed\n"
+"""What a pod tells that sees no device."""
 NOT_YET = {"phase": "Pending", "conditions": []}
 """A pod that nobody has decided about, for which there is no reason either."""
 
@@ -52,7 +55,8 @@ def as_it_should_be(machine: AMachine) -> None:
     machine.join()
     machine.program("nvidia-smi", f"printf '%s' '{EVERYTHING}'")
     shows(machine)
-    machine.api.change(logs={PODS[profile]: log(profile) for profile in UUIDS})
+    policy_is(machine, "ready")
+    machine.api.change(logs={**{PODS[profile]: log(profile) for profile in UUIDS}, NO_REQUEST: NOTHING})
 
 
 def shows(machine: AMachine, **changes: object) -> None:
@@ -62,8 +66,15 @@ def shows(machine: AMachine, **changes: object) -> None:
     machine.api.change(nodes=[node(NAME, **facts)])
 
 
+def policy_is(machine: AMachine, *states: str) -> None:
+    """The states of the ClusterPolicies."""
+    policies = [{"metadata": {"name": f"policy-{n}"}, "status": {"state": s}} for n, s in enumerate(states)]
+    machine.api.change(clusterpolicies=policies)
+
+
 def says(machine: AMachine, pod: str, text: str) -> None:
     """The log of a pod."""
+    policy_is(machine, "ready")
     machine.api.change(logs={**machine.api.objects()["logs"], pod: text})
 
 

@@ -19,14 +19,22 @@ def node(gpu: FakeGpu, tmp_path: Path) -> FakeGpu:
     runc.write_text(f'#!/bin/sh\necho "$@" >"{tmp_path}/runc-arguments"\n')
     runc.chmod(0o755)
     gpu.environment["RUNC"] = str(runc)
+    gpu.environment["XDG_CONFIG_HOME"] = str(tmp_path / "etc")
     return gpu
 
 
-def bundle(path: Path, *env: str, mounts: list[dict[str, Any]] | None = None) -> Path:
+def bundle(path: Path, *env: str, capabilities: tuple[str, ...] = (), **more: Any) -> Path:  # noqa: ANN401 - JSON
     path.mkdir()
-    config = {"ociVersion": "1.0.2", "process": {"args": ["sh"], "env": ["PATH=/bin", *env]}, "mounts": mounts or []}
-    (path / "config.json").write_text(json.dumps(config))
+    process = {"args": ["sh"], "env": ["PATH=/bin", *env], "capabilities": {"bounding": list(capabilities)}}
+    (path / "config.json").write_text(json.dumps({"ociVersion": "1.0.2", "process": process, "mounts": [], **more}))
     return path
+
+
+def configure(node: FakeGpu, content: str) -> None:
+    """Write the toolkit's config.toml."""
+    file = Path(node.environment["XDG_CONFIG_HOME"]) / "nvidia-container-runtime/config.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content)
 
 
 def create(node: FakeGpu, made: Path, *options: str) -> int:
@@ -199,3 +207,60 @@ def test_vector_add_needs_a_driver(node: FakeGpu) -> None:
     answer = node.run("vectorAdd")
     assert answer.returncode == 1
     assert "CUDA driver version is insufficient for CUDA runtime version" in answer.stderr
+
+
+ENVIRONMENT = "accept-nvidia-visible-devices-envvar-when-unprivileged"
+HANDED = {"cdi.k8s.io/nvidia-device-plugin_1": f"k8s.device-plugin.nvidia.com/gpu={MIXED_3G}"}
+"""As NVIDIA's device plugin with the strategy cdi-annotations."""
+
+
+@pytest.mark.parametrize(
+    ("content", "seen"),
+    [
+        (None, True),  # the toolkit's default
+        (f"#{ENVIRONMENT} = false\n", True),
+        (f"{ENVIRONMENT} = true\n", True),
+        (f"disable-require = false\n{ENVIRONMENT} = false\n\n[nvidia-container-cli]\n", False),
+        (f"{ENVIRONMENT}=false # why\n", False),
+        (f"[nvidia-container-cli]\n{ENVIRONMENT} = false\n", True),  # a key of a table is another one
+    ],
+)
+def test_the_configuration_decides_whether_an_unprivileged_container_may_ask_by_environment(
+    node: FakeGpu, tmp_path: Path, content: str | None, *, seen: bool
+) -> None:
+    if content is not None:
+        configure(node, content)
+    made = bundle(tmp_path / "pod", "NVIDIA_VISIBLE_DEVICES=all", capabilities=("CAP_CHOWN",))
+    assert create(node, made) == 0
+    assert ("/usr/bin/nvidia-smi" in mounts(made)) == seen
+
+
+def test_a_privileged_container_may_always_ask_by_environment(node: FakeGpu, tmp_path: Path) -> None:
+    configure(node, f"{ENVIRONMENT} = false\n")
+    made = bundle(tmp_path / "pod", "NVIDIA_VISIBLE_DEVICES=all", capabilities=("CAP_CHOWN", "CAP_SYS_ADMIN"))
+    assert create(node, made) == 0
+    assert "/usr/bin/nvidia-smi" in mounts(made)
+
+
+def test_no_container_starts_with_a_configuration_that_the_runtime_cannot_read(node: FakeGpu, tmp_path: Path) -> None:
+    for number, content in enumerate((f"{ENVIRONMENT} = no\n", f"{ENVIRONMENT} = false\n" * 2)):
+        configure(node, content)
+        assert create(node, bundle(tmp_path / f"pod-{number}", "NVIDIA_VISIBLE_DEVICES=all")) == 1, content
+
+
+@pytest.mark.parametrize("environment", [[], ["NVIDIA_VISIBLE_DEVICES=all"], ["NVIDIA_VISIBLE_DEVICES=void"]])
+def test_devices_that_kubernetes_handed_over_come_before_the_environment(
+    node: FakeGpu, tmp_path: Path, environment: list[str]
+) -> None:
+    node.said("mig -cgi 9,14 -C")
+    configure(node, f"{ENVIRONMENT} = false\n")
+    made = bundle(tmp_path / "pod", *environment, annotations={"io.kubernetes.cri.container-name": "c", **HANDED})
+    assert create(node, made) == 0
+    enter(node, made)
+    assert [line.split()[1] for line in node.said("-L").splitlines() if "MIG-" in line] == ["3g.40gb"]
+
+
+def test_a_container_with_a_device_nobody_lists_does_not_start(node: FakeGpu, tmp_path: Path) -> None:
+    for number, device in enumerate(("vendor.example/gpu=0", "k8s.device-plugin.nvidia.com/gpu=MIG-0")):
+        made = bundle(tmp_path / f"pod-{number}", annotations={"cdi.k8s.io/x": device})
+        assert create(node, made) == 1

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from machine.documents.expectations import Expectations, ExpectedDevice, ExpectedNode
-from plan import StackPlan
+from plan import StackPlan, configuration
 
 Planned = Callable[..., StackPlan]
 _TUTORIAL = {"3g.40gb": 1, "2g.20gb": 1, "1g.10gb": 1}
@@ -154,8 +154,26 @@ def test_the_verification_says_image_namespaces_and_time(planned: Planned) -> No
         "timeoutSeconds": 420,
         "namespace": "mig-k8s-verify",
         "operatorNamespace": "gpu-things",
+        "deviceListFromEnvironment": False,
     }
     assert set(node) == {"name", "allocatable", "labels", "devices"}
     assert node["devices"] == [
         {"pod": "mig-single-gpu-0", "resource": "nvidia.com/gpu", "profile": None, "compute": True}
     ]
+
+
+def test_a_stack_that_lets_pods_name_devices_says_so_to_machine_and_verification(
+    planned: Planned,
+) -> None:
+    stack = planned(toolkit={"deviceListFromEnvironment": True})
+    assert stack.verification is not None
+    assert json.loads(stack.verification.expectations_json)["deviceListFromEnvironment"] is True
+    (node,) = stack.nodes
+    toolkit = json.loads(configuration(node, public_address="192.0.2.1").desired_state.to_json())["toolkit"]
+    assert toolkit["deviceListFromEnvironment"] is True
+
+
+def test_a_stack_that_lets_pods_name_devices_may_have_them_handed_over_so(planned: Planned) -> None:
+    values = {"cdi": {"enabled": False}}
+    stack = planned(toolkit={"deviceListFromEnvironment": True}, gpuOperator={"values": values})
+    assert stack.gpu_operator.values["cdi"] == {"enabled": False}

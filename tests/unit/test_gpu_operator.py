@@ -25,6 +25,53 @@ def test_host_owned_mig_turns_mig_manager_off(planned: Planned) -> None:
     assert operator.mig_config_map is None
 
 
+WITHOUT_WORKLOAD = {"cuda": {"env": [{"name": "WITH_WORKLOAD", "value": "false"}]}}
+
+
+@pytest.mark.parametrize("owner", ["host", "operator"])
+def test_the_operators_validator_does_not_compute_where_cuda_finds_no_device(planned: Planned, owner: str) -> None:
+    """MIG mode on without instances (gpu-operator#382): its CUDA validation would never pass."""
+    operator = planned(
+        mig={"strategy": "none", "owner": owner}, nodePools=[{"name": "a", "migDevices": {}}]
+    ).gpu_operator
+    assert operator.values["validator"] == WITHOUT_WORKLOAD
+    assert operator.reasons == {
+        "validator.cuda.env": "on a machine whose GPUs have MIG mode on and no instances CUDA finds no device, so the"
+        " operator would never be ready: its validator does not try"
+    }
+
+
+@pytest.mark.parametrize(
+    ("strategy", "pool"),
+    [
+        ("none", {}),
+        (
+            "none",
+            {"vmSize": "Standard_NC48ads_A100_v4", "gpus": [{"devices": [0], "migDevices": {}}]},
+        ),  # GPU 1 computes
+        ("single", {"migDevices": {"1g.10gb": 7}}),
+    ],
+)
+def test_where_cuda_finds_a_device_the_validator_computes(
+    planned: Planned, strategy: str, pool: dict[str, object]
+) -> None:
+    operator = planned(mig={"strategy": strategy}, nodePools=[{"name": "a", **pool}]).gpu_operator
+    assert "validator" not in operator.values
+    assert operator.reasons == {}
+
+
+def test_a_stack_may_say_itself_what_the_program_decides_of_the_validator_and_nothing_else(
+    planned: Planned, report: Callable[..., str]
+) -> None:
+    stack = {"mig": {"strategy": "none"}, "nodePools": [{"name": "a", "migDevices": {}}]}
+    operator = planned(**stack, gpuOperator={"values": {"validator": WITHOUT_WORKLOAD}}).gpu_operator
+    assert operator.values["validator"] == WITHOUT_WORKLOAD
+    other = {"validator": {"cuda": {"env": [{"name": "WITH_WORKLOAD", "value": "true"}]}}}
+    said = " ".join(report(**stack, gpuOperator={"values": other}).split())
+    assert "mig-k8s:gpuOperator.values.validator.cuda.env:" in said
+    assert "this program decides it: on a machine whose GPUs have MIG mode on and no instances" in said
+
+
 def test_operator_owned_mig_turns_mig_manager_on_with_our_layouts_as_its_only_configuration(planned: Planned) -> None:
     """No reboot of its own, and a node without the label is left alone."""
     operator = planned(mig={"strategy": "mixed", "owner": "operator"}).gpu_operator

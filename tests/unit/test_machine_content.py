@@ -136,7 +136,11 @@ def test_the_desired_state_of_the_default_machine(planned: Planned) -> None:
         "node": {"name": "mlops-k8s-master"},
         "apt": {"ubuntu": None},
         "driver": {"source": "ubuntu", "branch": 580, "openKernelModules": False},
-        "toolkit": {"version": "1.20.2-1", "apt": "https://nvidia.github.io/libnvidia-container"},
+        "toolkit": {
+            "version": "1.20.2-1",
+            "apt": "https://nvidia.github.io/libnvidia-container",
+            "deviceListFromEnvironment": False,
+        },
         "mig": {"mode": [True], "onChange": "refuse"},
         "rke2": {
             "version": "v1.36.4+rke2r1",

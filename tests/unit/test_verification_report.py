@@ -32,6 +32,12 @@ def test_a_passed_report_is_a_line_and_one_for_each_node() -> None:
     )
 
 
+def test_what_nvidia_smi_warned_of_is_told_whatever_the_verdict() -> None:
+    warning = "WARNING: infoROM is corrupted at gpu 0001:00:00.0"
+    for each in (report(), report(WIPED)):
+        assert f"\n  nvidia-smi warns: {warning}" in summary(dataclasses.replace(each, warnings=(warning,)))
+
+
 def test_a_failed_report_tells_every_failed_check_with_the_way_out_and_praises_nothing() -> None:
     distinct = Check.of("devices are distinct", "", "7 different devices", "6 different devices", "Is sharing on?")
     assert summary(report(WIPED, distinct, devices=[device("mlops-k8s-master", "1g.10gb")])) == (

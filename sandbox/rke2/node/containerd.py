@@ -63,6 +63,8 @@ _NVIDIA = """\
 
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes."nvidia"]
   runtime_type = "io.containerd.runc.v2"
+  # RKE2's containerd 2 knows CDI itself. This 1.6 does not, so NVIDIA's runtime gets the device plugin's annotations.
+  container_annotations = ["cdi.k8s.io/*"]
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes."nvidia".options]
   BinaryName = "{path}"
   SystemdCgroup = false

@@ -24,10 +24,11 @@ type component struct {
 
 func components(spec policySpec) []component {
 	strategy := corev1.EnvVar{Name: "MIG_STRATEGY", Value: spec.MIG.Strategy}
+	list := corev1.EnvVar{Name: "DEVICE_LIST_STRATEGY", Value: spec.deviceListStrategy()}
 	return []component{
 		{"nvidia-device-plugin-daemonset", "device-plugin", spec.DevicePlugin, func(o operand) corev1.PodSpec {
 			return corev1.PodSpec{
-				Containers: []corev1.Container{gpuContainer("nvidia-device-plugin", o, strategy)},
+				Containers: []corev1.Container{gpuContainer("nvidia-device-plugin", o, strategy, list)},
 				Volumes:    []corev1.Volume{hostPath("device-plugin", "/var/lib/kubelet/device-plugins", corev1.HostPathDirectory)},
 			}
 		}},
@@ -39,12 +40,13 @@ func components(spec policySpec) []component {
 				Volumes:            []corev1.Volume{hostPath("hardware", "/hardware", corev1.HostPathDirectoryOrCreate)},
 			}
 		}},
-		{"nvidia-operator-validator", "operator-validator", spec.Validator, func(o operand) corev1.PodSpec {
+		{"nvidia-operator-validator", "operator-validator", spec.Validator.operand, func(o operand) corev1.PodSpec {
 			return corev1.PodSpec{
 				ServiceAccountName: "nvidia-operator-validator",
 				HostNetwork:        true,
 				InitContainers: []corev1.Container{
-					gpuContainer("validate-driver", o), gpuContainer("validate-plugin", o, ofNode()),
+					gpuContainer("validate-driver", o), gpuContainer("validate-cuda", o, spec.Validator.CUDA.Env...),
+					gpuContainer("validate-plugin", o, ofNode()),
 				},
 				Containers: []corev1.Container{gpuContainer("wait-until-terminated", o)},
 			}

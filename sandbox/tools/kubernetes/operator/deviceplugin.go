@@ -36,6 +36,10 @@ func runDevicePlugin(ctx context.Context) error {
 	if err := watcher.Add(api.DevicePluginPath); err != nil {
 		return fmt.Errorf("cannot watch the kubelet's folder: %w", err)
 	}
+	hand := handOvers[os.Getenv("DEVICE_LIST_STRATEGY")]
+	if hand == nil {
+		return fmt.Errorf("DEVICE_LIST_STRATEGY: %q is not stood in for", os.Getenv("DEVICE_LIST_STRATEGY"))
+	}
 	for ctx.Err() == nil {
 		inventory, err := gpu.Read(ctx, gpu.NvidiaSMI)
 		if err != nil {
@@ -48,7 +52,7 @@ func runDevicePlugin(ctx context.Context) error {
 		if len(resources) == 0 {
 			log.Printf("strategy %s finds no device to advertise; waiting", strategy)
 		}
-		stop, err := serveAll(ctx, resources)
+		stop, err := serveAll(ctx, resources, hand)
 		if err == nil {
 			err = untilKubeletStarts(ctx, watcher)
 		}
@@ -81,7 +85,7 @@ func untilKubeletStarts(ctx context.Context, watcher *fsnotify.Watcher) error {
 }
 
 // serveAll registers one plugin per resource. stop ends those that were started, also after an error.
-func serveAll(ctx context.Context, resources map[string][]string) (stop func(), err error) {
+func serveAll(ctx context.Context, resources map[string][]string, hand handOver) (stop func(), err error) {
 	var plugins []*plugin
 	stop = func() {
 		for _, p := range plugins {
@@ -89,7 +93,7 @@ func serveAll(ctx context.Context, resources map[string][]string) (stop func(), 
 		}
 	}
 	for resource, uuids := range resources {
-		p := &plugin{resource: resource, uuids: uuids, stopped: make(chan struct{})}
+		p := &plugin{resource: resource, uuids: uuids, hand: hand, stopped: make(chan struct{})}
 		plugins = append(plugins, p)
 		if err := p.serve(ctx); err != nil {
 			return stop, fmt.Errorf("%s: %w", resource, err)
@@ -104,6 +108,7 @@ type plugin struct {
 	api.UnimplementedDevicePluginServer
 	resource string
 	uuids    []string
+	hand     handOver
 	server   *grpc.Server
 	stopped  chan struct{}
 }
@@ -177,9 +182,7 @@ func (p *plugin) ListAndWatch(_ *api.Empty, stream grpc.ServerStreamingServer[ap
 func (p *plugin) Allocate(_ context.Context, request *api.AllocateRequest) (*api.AllocateResponse, error) {
 	response := &api.AllocateResponse{}
 	for _, container := range request.ContainerRequests {
-		response.ContainerResponses = append(response.ContainerResponses, &api.ContainerAllocateResponse{
-			Envs: map[string]string{"NVIDIA_VISIBLE_DEVICES": strings.Join(container.DevicesIds, ",")},
-		})
+		response.ContainerResponses = append(response.ContainerResponses, p.hand(container.DevicesIds))
 	}
 	return response, nil
 }

@@ -14,20 +14,20 @@ func (m *migManager) pauseClients(ctx context.Context) error {
 	if err := m.relabelClients(ctx, "true", paused); err != nil {
 		return err
 	}
-	waiting, cancel := context.WithTimeout(ctx, pausePatience)
+	waiting, cancel := context.WithTimeout(ctx, m.patience)
 	defer cancel()
 	for label, app := range gpuClients {
 		for {
 			pods, err := m.client.CoreV1().Pods(m.namespace).List(waiting, m.podsOf(app))
-			if err != nil {
+			if err != nil && waiting.Err() == nil {
 				return err
 			}
-			if len(pods.Items) == 0 {
+			if err == nil && len(pods.Items) == 0 {
 				break
 			}
 			select {
 			case <-waiting.Done():
-				return fmt.Errorf("%w: %s=%s, but its pods are not gone after %s", errClientsStay, label, paused, pausePatience)
+				return fmt.Errorf("GPU clients do not end: %s=%s, but its pods are not gone after %s", label, paused, m.patience)
 			case <-time.After(500 * time.Millisecond):
 			}
 		}

@@ -19,6 +19,7 @@ var roles = map[string]func(context.Context) error{
 	"gpu-feature-discovery": runFeatureDiscovery,
 	"nvidia-mig-manager":    runMIGManager,
 	"validate-driver":       validateDriver,
+	"validate-cuda":         validateCUDA,
 	"validate-plugin":       validatePlugin,
 	"wait-until-terminated": waitUntilTerminated,
 }
@@ -27,7 +28,7 @@ func main() {
 	log.SetFlags(log.Ltime | log.Lmsgprefix)
 	if len(os.Args) != 2 || roles[os.Args[1]] == nil {
 		fmt.Fprintf(os.Stderr, "usage: %s gpu-operator | nfd-worker | nvidia-device-plugin | gpu-feature-discovery | "+
-			"nvidia-mig-manager | validate-driver | validate-plugin | wait-until-terminated\nseen: %s\n", os.Args[0], strings.Join(os.Args[1:], " "))
+			"nvidia-mig-manager | validate-driver | validate-cuda | validate-plugin | wait-until-terminated\nseen: %s\n", os.Args[0], strings.Join(os.Args[1:], " "))
 		os.Exit(2)
 	}
 	log.SetPrefix(os.Args[1] + ": ")

@@ -35,10 +35,7 @@ var gpuClients = map[string]string{
 	deployPrefix + "dcgm-exporter":         "nvidia-dcgm-exporter",
 }
 
-var (
-	errRebooting   = errors.New("the node reboots for its MIG mode")
-	errClientsStay = errors.New("GPU clients do not end")
-)
+var errRebooting = errors.New("the node reboots for its MIG mode")
 
 // migManager makes the GPUs of its node what the label nvidia.com/mig.config says, whenever the label changes and once
 // when it starts: after a reboot an A100 has no instances.
@@ -48,6 +45,7 @@ type migManager struct {
 	namespace  string
 	configFile string // "": the generated configuration
 	withReboot bool
+	patience   time.Duration // for the pods of GPU clients to end
 }
 
 func runMIGManager(ctx context.Context) error {
@@ -62,6 +60,7 @@ func runMIGManager(ctx context.Context) error {
 	m := &migManager{
 		client: client, node: os.Getenv("NODE_NAME"), namespace: os.Getenv("OPERATOR_NAMESPACE"),
 		configFile: os.Getenv("CONFIG_FILE"), withReboot: os.Getenv("WITH_REBOOT") == "true",
+		patience: pausePatience,
 	}
 	if m.node == "" || m.namespace == "" {
 		return errors.New("NODE_NAME or OPERATOR_NAMESPACE is not set")
@@ -115,17 +114,14 @@ func (m *migManager) watch(ctx context.Context) (<-chan string, error) {
 }
 
 // serve takes the GPUs to the configuration of this name and tells in the state label how that went. An error means
-// that Kubernetes cannot be told; a change that fails is told, and not an error.
+// that Kubernetes cannot be told; a change that fails is told, and not an error. As in MIG Manager 0.15.1 (mig-parted
+// #485) that holds for every failure; 0.15.0 stayed pending, with its clients paused, when their pods did not end.
 func (m *migManager) serve(ctx context.Context, name, lastState string) error {
 	log.Printf("%s=%s", migConfigLabel, name)
 	err := m.change(ctx, name, lastState == "rebooting")
 	if errors.Is(err, errRebooting) {
 		log.Print(err)
 		<-ctx.Done()
-		return nil
-	}
-	if errors.Is(err, errClientsStay) {
-		log.Printf("error: %v", err) // as NVIDIA's: the state stays pending, the clients stay paused
 		return nil
 	}
 	state := "success"

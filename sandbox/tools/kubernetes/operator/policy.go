@@ -32,10 +32,18 @@ type policySpec struct {
 	PSA struct {
 		Enabled bool `json:"enabled"`
 	} `json:"psa"`
+	CDI struct {
+		Enabled *bool `json:"enabled"`
+	} `json:"cdi"`
 	DevicePlugin operand `json:"devicePlugin"`
 	GFD          operand `json:"gfd"`
-	Validator    operand `json:"validator"`
-	MIGManager   struct {
+	Validator    struct {
+		operand `json:",inline"`
+		CUDA    struct {
+			Env []corev1.EnvVar `json:"env"`
+		} `json:"cuda"`
+	} `json:"validator"`
+	MIGManager struct {
 		operand `json:",inline"`
 		Config  struct {
 			Name    string `json:"name"`
@@ -57,6 +65,14 @@ type operand struct {
 }
 
 func (o operand) enabled() bool { return o.Enabled == nil || *o.Enabled }
+
+// deviceListStrategy is how the device plugin hands devices over.
+func (spec policySpec) deviceListStrategy() string {
+	if spec.CDI.Enabled == nil || *spec.CDI.Enabled {
+		return byCDI
+	}
+	return byEnvironment
+}
 
 func (o operand) reference() string { return o.Repository + "/" + o.Image + ":" + o.Version }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -22,6 +23,22 @@ func validateDriver(ctx context.Context) error {
 		log.Print(strings.TrimSpace(list))
 	}
 	return err
+}
+
+// validateCUDA computes on a device, as the pod does that NVIDIA's validator starts; WITH_WORKLOAD=false leaves that out.
+func validateCUDA(ctx context.Context) error {
+	if os.Getenv("WITH_WORKLOAD") == "false" {
+		log.Print("without a workload")
+		return nil
+	}
+	inventory, err := gpu.Read(ctx, gpu.NvidiaSMI)
+	if err != nil {
+		return err
+	}
+	if !inventory.Computes() {
+		return errors.New("no CUDA-capable device is detected: MIG mode is on and there are no instances")
+	}
+	return nil
 }
 
 // validatePlugin waits until the kubelet offers a GPU or a MIG device, as long as NVIDIA's validator does: 30 × 5 s.

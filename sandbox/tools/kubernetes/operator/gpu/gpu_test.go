@@ -137,3 +137,14 @@ func TestLabelsByStrategy(t *testing.T) {
 		"nvidia.com/mig-1g.10gb.me.engines.ofa": "1", "nvidia.com/mig-1g.10gb.me.count": "1",
 	})
 }
+
+func TestCUDAFindsNothingOnAGPUInMIGModeWithoutInstances(t *testing.T) {
+	for _, device := range []struct {
+		mode, list string
+		computes   bool
+	}{{"Disabled", gpuName, true}, {"Enabled", gpuName, false}, {"Enabled", gpuName + one, true}} {
+		if got := read(t, device.mode, device.list).Computes(); got != device.computes {
+			t.Errorf("mode %s, %q: %v", device.mode, device.list, got)
+		}
+	}
+}

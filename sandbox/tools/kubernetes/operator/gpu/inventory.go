@@ -41,6 +41,16 @@ type MIGDevice struct {
 	UUID    string
 }
 
+// Computes tells whether CUDA finds a device: a GPU with MIG mode off, or a MIG device.
+func (inventory *Inventory) Computes() bool {
+	for _, device := range inventory.GPUs {
+		if !device.MIGEnabled || len(device.MIGDevices) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Profile is a line of `nvidia-smi mig -lgip`.
 type Profile struct {
 	MemoryMiB                                          int

@@ -1,0 +1,80 @@
+"""The proof that a pod sees only what it was given: one on each node requests nothing and asks for every device."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from machine.documents.expectations import ExpectedNode
+from machine.documents.verification_report import Check
+from machine.gpu.nvidia_smi import listed_gpus
+from machine.verification import pod_trouble
+from machine.verification.node_checks import counted
+from machine.verification.pod_logs import PodLogs
+from machine.verification.pod_namespace import PodNamespace
+from machine.verification.pods import COMPUTE, PodWithoutRequest, pods_without_request
+from machine.verification.polling import Polling
+
+_NOTHING = "no device"
+_EVERYTHING = "every device"
+_SETTING = "accept-nvidia-visible-devices-envvar-when-unprivileged"
+_CONFIGURATION = "/etc/nvidia-container-runtime/config.toml"
+_LEAST_SECONDS = 30
+"""How long these pods may take at least, however late the others have told."""
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """The proof. `image` and `seconds` are those of the other pods; `is_open`: devices are for whoever names them."""
+
+    namespace: PodNamespace
+    polling: Polling
+    image: str
+    seconds: int
+    is_open: bool
+
+    def checks(self, nodes: Sequence[ExpectedNode], deadline: float) -> list[Check]:
+        """One for each node with devices, by the deadline, a time of the clock's. Raises RefusedError, AwayError."""
+        pods = pods_without_request(nodes)
+        by_name = {node.name: node for node in nodes}
+        self.namespace.create(pod.manifest(self.image, self.seconds) for pod in pods)
+        self.polling.progress.tell("a pod that requests nothing has to see " + self._expected())
+        logs = PodLogs(self.namespace, pods, self.polling.clock, self.polling.progress)
+        self.polling.until(logs.look, max(deadline, self.polling.clock.monotonic() + _LEAST_SECONDS))
+        silent = logs.waiting()
+        return [
+            self._silent(pod, logs.why_silent(pod))
+            if pod in silent
+            else self._told(pod, by_name[pod.node], logs.told[pod.name])
+            for pod in pods
+        ]
+
+    def _expected(self) -> str:
+        return _EVERYTHING if self.is_open else _NOTHING
+
+    def _silent(self, pod: PodWithoutRequest, words: str) -> Check:
+        return Check.of("isolation", pod.node, self._expected(), words, pod_trouble.remedy(words, self.image))
+
+    def _told(self, pod: PodWithoutRequest, node: ExpectedNode, log: str) -> Check:
+        stage = "the toolkit stage does that (`sudo mig-k8s converge` there)"
+        if self.is_open:
+            remedy = f"The stack says toolkit.deviceListFromEnvironment: {_SETTING} must be true in {_CONFIGURATION}"
+            return Check.of("isolation", pod.node, _EVERYTHING, _seen(node, log), f"{remedy}; {stage}.")
+        remedy = (
+            f"Any pod gets every device of the node by NVIDIA_VISIBLE_DEVICES=all: write {_SETTING} = false at the top"
+            f" of {_CONFIGURATION} there; {stage}. Pods that need the old behaviour: toolkit.deviceListFromEnvironment."
+        )
+        return Check.of("isolation", pod.node, _NOTHING, _seen(node, log), remedy)
+
+
+def _seen(node: ExpectedNode, log: str) -> str:
+    """What a pod saw, by its log: `every device`, which of them, or `no device`."""
+    gpus = listed_gpus(log)
+    if not gpus:
+        computes = re.search(rf"^{COMPUTE} passed$", log, re.MULTILINE)
+        return "a device that CUDA computes on" if computes else _NOTHING
+    seen = Counter(f"MIG device {device.profile}" for gpu in gpus for device in gpu.devices)
+    wanted = Counter(f"MIG device {device.profile}" for device in node.devices if device.profile)
+    if seen == wanted:
+        return _EVERYTHING
+    return counted(seen) if seen else f"{len(gpus)} GPUs without MIG devices"
