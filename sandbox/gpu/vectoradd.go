@@ -53,7 +53,7 @@ func cudaError() string {
 	if err != nil {
 		return err.Error()
 	}
-	if faults.DriverMismatch {
+	if different, err := mismatch(driver, faults); err != nil || different {
 		return "system has unsupported display driver / cuda driver combination"
 	}
 	state, err := readState()

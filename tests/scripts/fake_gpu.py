@@ -28,6 +28,8 @@ class FakeGpu:
             "GPU_VOLATILE": str(self.volatile),
             "GPU_VISIBLE": str(path / "visible-devices"),
             "GPU_PRIVILEGED": "1",
+            "GPU_MODULES": str(path / "modules"),
+            "GPU_LIBRARY": str(path / "libnvidia-ml.so.1"),
             "PATH": f"{self.bin}:{os.environ['PATH']}",
         }
 
