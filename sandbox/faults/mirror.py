@@ -9,6 +9,7 @@ from sandbox.tools import toolchain
 
 ABOUT = {
     "package-missing": "the apt repository no longer has nvidia-utils-580-server",
+    "fabric-manager-missing": "the apt repository has no nvidia-fabricmanager-580",
     "modules-stale": "the running kernel's driver modules in the apt repository were built for an older driver",
     "wrong-key": "the toolkit's repository shows another key than the one that was pinned",
     "download-cut": "the connection ends in the middle of RKE2's tarball",
@@ -17,6 +18,7 @@ ABOUT = {
 _TARBALL = "/rke2/*/rke2.linux-amd64.tar.gz"
 _UBUNTU: dict[str, Callable[[Path], None]] = {
     "package-missing": lambda ubuntu: packages.withdraw(ubuntu, "nvidia-utils-580-server"),
+    "fabric-manager-missing": lambda ubuntu: packages.withdraw(ubuntu, "nvidia-fabricmanager-580"),
     "modules-stale": lambda ubuntu: packages.let_modules_be_older(ubuntu, toolchain.gpu()),
 }
 """Faults of /ubuntu: what is done to its tree."""

@@ -65,6 +65,9 @@ func cudaError() string {
 		return err.Error()
 	}
 	for _, device := range devices {
+		if joined, err := device.joined(faults); err != nil || !joined {
+			return "system not yet initialized"
+		}
 		if !device.State.Mode || len(device.migDevices()) > 0 {
 			return ""
 		}

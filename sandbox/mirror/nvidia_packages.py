@@ -10,6 +10,19 @@ _UBUNTU_VERSION = f"{DRIVER_VERSION}-0ubuntu0.24.04.1"
 _FLAVOURS = {f"{DRIVER_BRANCH}-server": f"{DRIVER_BRANCH}-server-open"}
 _FLAVOURS |= {other: flavour for flavour, other in _FLAVOURS.items()}
 """Of the driver's kernel modules, each with the one it excludes."""
+_FABRIC_MANAGER_UNIT = f"""[Unit]
+Description=NVIDIA fabric manager service
+After=network-online.target
+Requires=network-online.target
+
+[Service]
+Type=notify
+ExecStart=/usr/bin/nv-fabricmanager {DRIVER_VERSION}
+ExecStopPost=/bin/rm -f /run/gpu/fabric
+
+[Install]
+WantedBy=multi-user.target
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +67,14 @@ def driver_packages(kernel: str) -> list[Package]:
         ),
         Package(name=common, version=_UBUNTU_VERSION, programs=("/usr/lib/nvidia/load-driver",), files=load),
     ]
+    packages.append(
+        Package(
+            name=f"nvidia-fabricmanager-{DRIVER_BRANCH}",
+            version=_UBUNTU_VERSION,
+            programs=("/usr/bin/nv-fabricmanager",),
+            files={"/usr/lib/systemd/system/nvidia-fabricmanager.service": _FABRIC_MANAGER_UNIT},
+        )
+    )
     for flavour, other in _FLAVOURS.items():
         headless = f"nvidia-headless-no-dkms-{flavour}"
         conflicts = (f"nvidia-headless-no-dkms-{other}",)

@@ -16,7 +16,7 @@ from install_stages import CLOUD_INIT, run
 from packages_on_machine import install, installed, offer, packages
 from staged import STAGES
 
-from machine.documents.desired_state import Apt, DesiredState, Driver, Mig, Rke2, Toolkit
+from machine.documents.desired_state import Apt, DesiredState, Driver, FabricManager, Mig, Rke2, Toolkit
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -35,8 +35,9 @@ def test_every_stage_stops_at_errors_and_can_be_sourced(name: str) -> None:
 def test_every_stage_reads_all_of_its_section_and_nothing_else() -> None:
     """No field without a reader, no variable that nobody sets."""
     hints = typing.get_type_hints(DesiredState)
-    for stage, section in {"apt": Apt, "driver": Driver, "toolkit": Toolkit, "mig-mode": Mig, "rke2": Rke2}.items():
-        name = {"mig-mode": "mig"}.get(stage, stage)
+    sections = {"apt": Apt, "driver": Driver, "fabric-manager": FabricManager, "toolkit": Toolkit, "mig-mode": Mig}
+    for stage, section in {**sections, "rke2": Rke2}.items():
+        name = {"mig-mode": "mig"}.get(stage, stage.replace("-", "_"))
         assert section in (hints[name], *typing.get_args(hints[name]))
         fields = {f"{name}_{field.name}".upper() for field in dataclasses.fields(section)}
         text = (CLOUD_INIT / "stages" / stage).read_text(encoding="utf-8")
