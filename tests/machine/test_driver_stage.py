@@ -136,7 +136,7 @@ def test_the_modules_of_the_running_kernel_are_chosen_only_if_they_are_of_the_us
     flavour = "580-server-open" if open_modules else "580-server"
     offer_modules(gpu_machine, flavour, kernel, version)
     library = CLOUD_INIT / "library"
-    sources = "".join(f"source {library}/{name}.sh; " for name in ("stage", "packages", "driver_packages"))
+    sources = "".join(f"source {library}/{name}.sh; " for name in ("stage", "packages", "driver-packages"))
     asked = f'{sources}choose_modules 580 {flavour} {kernel} 580.178.04; echo "$modules:$next_kernel"'
     said = subprocess.run(
         ["bash", "-euc", asked], env=gpu_machine.environment, capture_output=True, text=True, check=True

@@ -64,7 +64,7 @@ def test_apt_refuses_open_modules_of_an_older_driver(apt: Shell) -> None:
 
 @pytest.mark.parametrize("flavour", ["580-server", "580-server-open"])
 def test_the_stage_chooses_the_metapackage_which_brings_the_newer_kernel(apt: Shell, flavour: str) -> None:
-    sources = "".join(f"source {LIBRARY}/{name}.sh; " for name in ("stage", "packages", "driver_packages"))
+    sources = "".join(f"source {LIBRARY}/{name}.sh; " for name in ("stage", "packages", "driver-packages"))
     modules, kernel = apt(
         f'{sources}choose_modules 580 {flavour} {KERNEL} 580.159.04; echo "$modules $next_kernel"'
     ).split()

@@ -5,6 +5,7 @@ import base64
 import gzip
 import io
 import json
+import re
 import tarfile
 from collections.abc import Callable
 from hashlib import sha256
@@ -433,3 +434,16 @@ def test_an_incomplete_checkout_is_said_to_be_one(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("plan.machine.release._REPOSITORY", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"this checkout lacks machine/__main__.py, cloud-init/stages, "):
         release()
+
+
+def test_every_file_that_a_stage_reads_is_in_the_release() -> None:
+    """A name that the release does not know would be left out without a word."""
+    here = Path(__file__).resolve().parents[2] / "cloud-init"
+    named = {
+        f"library/{name}"
+        for stage in (here / "stages").iterdir()
+        for name in re.findall(r'^source "\$library/(\S+)"$', stage.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert (
+        {"library/stage.sh", "library/driver-packages.sh", "library/nvidia-smi.sh"} <= named <= set(release().contents)
+    )
