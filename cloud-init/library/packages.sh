@@ -48,6 +48,9 @@ candidate_version() {
   return 0
 }
 
+# depends PACKAGE: the Depends field of its candidate version; nothing for a package that apt does not know.
+depends() { timeout 120 apt-cache show --no-all-versions "$1" 2>/dev/null | sed -n 's/^Depends: //p' || true; }
+
 # hold PATTERN…: every installed package whose name matches.
 hold() {
   local state name names=()

@@ -64,11 +64,21 @@ def stages(machine: ThisMachine) -> tuple[Stage, ...]:
         script = machine.release / FOLDER / name
         return Stage(name, script, seconds, wanted, (*library, *reads), reason, needs, looks_at)
 
+    no_fabric = _NO_GPU if desired.driver is None else "no NVSwitch joins this machine's GPUs"
     not_ours = _NO_GPU if desired.driver is None else "the GPU Operator's MIG Manager owns MIG here"
     config = (machine.path(RKE2_CONFIG_PATH),)
     return (
         stage("apt", 900, "apt", desired.apt),
         stage("driver", 2400, "driver", desired.driver, reason=_NO_GPU),
+        stage(
+            "fabric-manager",
+            1500,
+            "fabric_manager",
+            desired.fabric_manager,
+            reason=no_fabric,
+            needs="driver",
+            looks_at=("driver",),
+        ),
         stage("toolkit", 1200, "toolkit", desired.toolkit, reason=_NO_GPU),
         stage("mig-mode", 1400, "mig", desired.mig, reason=not_ours, needs="driver"),
         stage("rke2", 3000, "rke2", desired.rke2, looks_at=("toolkit",), reads=config),

@@ -35,6 +35,14 @@ class Driver(Form):
 
 
 @dataclass(frozen=True)
+class FabricManager(Form):
+    """NVIDIA's Fabric Manager for GPUs that NVSwitch joins: `source` and `branch` are the driver's."""
+
+    source: Literal["ubuntu", "image"]
+    branch: int
+
+
+@dataclass(frozen=True)
 class Toolkit(Form):
     """NVIDIA's container toolkit: the packages' version and where they come from."""
 
@@ -71,7 +79,7 @@ class Rke2(Form):
 
 @dataclass(frozen=True)
 class DesiredState(Document):
-    """All of it. A section that is None: nothing to do on this machine (no GPU; or its MIG is left alone)."""
+    """All of it. A section that is None: nothing to do on this machine (no GPU; no NVSwitch; its MIG is left alone)."""
 
     NAME: ClassVar[str] = "the desired state"
 
@@ -81,3 +89,5 @@ class DesiredState(Document):
     toolkit: Toolkit | None
     mig: Mig | None
     rke2: Rke2
+    fabric_manager: FabricManager | None = None
+    """A desired state that an older release wrote does not say."""

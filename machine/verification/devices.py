@@ -11,6 +11,13 @@ from machine.verification.pods import COMPUTE, Pod
 
 _LOG = 400
 """How much of a log a check quotes."""
+_NOT_INITIALIZED = "system not yet initialized"
+"""CUDA's words for its error 802."""
+_FABRIC = (
+    "CUDA waits for the fabric between the GPUs (error 802: system not yet initialized). On the node: `systemctl status"
+    " nvidia-fabricmanager`, and `nvidia-smi -q`, section Fabric. `pulumi up` installs and starts Fabric Manager on"
+    " sizes with NVSwitch."
+)
 _OWN = "devices are the machine's"
 _LISTED = "those of its nvidia-smi -L"
 
@@ -77,5 +84,7 @@ def _computes(pod: Pod, log: str) -> Check:
     expected, seen = "passed", words[-1] if words else "not tried"
     if seen == "absent":  # it proves less, but the image is the user's choice
         expected = seen = "no sample in this image"
+    if _NOT_INITIALIZED in log:
+        return Check.of(f"{pod.name} computes", pod.node, expected, seen, _FABRIC)
     remedy = f"CUDA does not run on the device although it is visible: {one_line(log[-_LOG:])}"
     return Check.of(f"{pod.name} computes", pod.node, expected, seen, remedy)

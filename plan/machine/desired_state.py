@@ -1,6 +1,7 @@
 """The desired state of a machine, out of its plan."""
 
-from machine.documents.desired_state import Apt, DesiredState, Driver, Mig, Node, Rke2, Toolkit
+from machine.documents.desired_state import Apt, DesiredState, Driver, FabricManager, Mig, Node, Rke2, Toolkit
+from plan.gpu.catalogue import vm_sizes
 from plan.machine.node import NodePlan
 
 
@@ -25,7 +26,15 @@ def desired_state(node: NodePlan) -> DesiredState:
             cis=rke2.cis,
             gpu=node.layout is not None,
         ),
+        fabric_manager=_fabric_manager(node),
     )
+
+
+def _fabric_manager(node: NodePlan) -> FabricManager | None:
+    """Of the driver's source and branch, on sizes with NVSwitch; on the others it would fail to start."""
+    if node.driver is None or not vm_sizes()[node.vm.size].nvswitch:
+        return None
+    return FabricManager(node.driver.source, node.driver.branch)
 
 
 def _mig(node: NodePlan) -> Mig | None:

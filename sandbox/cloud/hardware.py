@@ -8,7 +8,7 @@ _NAMESPACE = uuid.UUID("6d69672d-6b38-4773-8d67-707500000000")
 
 
 def gpus(vm_size: str, vm_id: str) -> tuple[dict[str, object], ...]:
-    """The GPUs of a machine, by index: index, model, uuid (the same at every boot of this machine) and PCI bus id."""
+    """The GPUs of a machine: index, model, uuid (the same at every boot), PCI bus id, NVSwitch or not."""
     size = vm_sizes().get(vm_size)
     if size is None or size.gpu is None:
         return ()
@@ -18,6 +18,7 @@ def gpus(vm_size: str, vm_id: str) -> tuple[dict[str, object], ...]:
             "model": size.gpu.name,
             "uuid": f"GPU-{uuid.uuid5(_NAMESPACE, f'{vm_id}/{index}')}",
             "pci_bus_id": f"{index + 1:08X}:00:00.0",  # Azure gives every passed-through device a PCI domain of its own
+            **({"nvswitch": True} if size.nvswitch else {}),
         }
         for index in range(size.gpu_count)
     )

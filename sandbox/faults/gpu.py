@@ -6,6 +6,7 @@ from pathlib import Path
 ABOUT = {
     "driver-does-not-load": "the kernel module finds no GPU it knows",
     "driver-mismatch": "nvidia-smi and the kernel module are of different versions, whatever is rebooted",
+    "fabric-not-ready": "GPUs with NVSwitch never join the fabric, although Fabric Manager runs",
     "mode-stays-pending": "MIG mode is accepted and not taken up, whatever is rebooted",
     "cgi-fails": "the second GPU instance that is asked for is refused, once",
     "cgi-claims-success": "nvidia-smi says that it made GPU instances and makes none",
@@ -16,6 +17,7 @@ ABOUT = {
 _KEYS: dict[str, dict[str, object]] = {
     "driver-does-not-load": {"driver_does_not_load": True},
     "driver-mismatch": {"driver_mismatch": True},
+    "fabric-not-ready": {"fabric_not_ready": True},
     "mode-stays-pending": {"mode_stays_pending": True},
     "cgi-fails": {"cgi_fails_at": 2},
     "cgi-claims-success": {"cgi_claims_success": True},

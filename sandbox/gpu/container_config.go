@@ -123,6 +123,13 @@ func resolve(wanted string) ([]string, error) {
 	if driver == "" {
 		return nil, errors.New("nvidia-container-cli: initialization error: nvml error: driver not loaded")
 	}
+	faults, err := readFaults()
+	if err != nil {
+		return nil, err
+	}
+	if different, err := mismatch(driver, faults); err != nil || different {
+		return nil, errors.Join(errors.New("nvidia-container-cli: initialization error: nvml error: driver/library version mismatch"), err)
+	}
 	switch wanted {
 	case "all":
 		return []string{"all"}, nil

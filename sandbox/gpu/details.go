@@ -32,6 +32,13 @@ func (s *session) details() int {
 		fmt.Fprint(s.out, "    PCI\n")
 		line("        ", "Device Id", device.Model.PCIDeviceID)
 		line("        ", "Bus Id", device.PCIBusID)
+		state, status, err := device.fabric(s.faults)
+		if err != nil {
+			return failed(s.out, err)
+		}
+		fmt.Fprint(s.out, "    Fabric\n")
+		line("        ", "State", state)
+		line("        ", "Status", status)
 	}
 	return 0
 }

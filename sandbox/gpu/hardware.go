@@ -21,6 +21,7 @@ type GPU struct {
 	UsedMiB     int    `json:"memory_used_mib"`
 	Watt        int    `json:"power_w"`
 	Celsius     int    `json:"temperature_c"`
+	NVSwitch    bool   `json:"nvswitch"` // joined to the others, so that CUDA needs Fabric Manager
 }
 
 // Faults is faults.json: what goes wrong on purpose. GPUs are named by index.
@@ -43,6 +44,8 @@ type Faults struct {
 	DriverMismatch bool `json:"driver_mismatch"`
 	// The kernel module finds no GPU it knows.
 	DriverDoesNotLoad bool `json:"driver_does_not_load"`
+	// GPUs do not join the fabric, although Fabric Manager runs.
+	FabricNotReady bool `json:"fabric_not_ready"`
 
 	writtenAt int64
 }

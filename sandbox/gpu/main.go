@@ -1,6 +1,6 @@
 // Command gpu stands in for the NVIDIA driver's programs on a machine without a GPU. It is one static program that
-// looks at the name it is called by: nvidia-smi, load-driver, nvidia-container-runtime or vectorAdd. Called by any
-// other name, its first argument is the name.
+// looks at the name it is called by: nvidia-smi, load-driver, nv-fabricmanager, nvidia-container-runtime or
+// vectorAdd. Called by any other name, its first argument is the name.
 package main
 
 import (
@@ -14,6 +14,7 @@ import (
 var programs = map[string]func(arguments []string) int{
 	"nvidia-smi":               nvidiaSMI,
 	"load-driver":              loadDriver,
+	"nv-fabricmanager":         fabricManager,
 	"nvidia-container-runtime": containerRuntime,
 	"vectorAdd":                vectorAdd,
 }

@@ -84,7 +84,12 @@ func runSMI(out io.Writer, arguments []string) int {
 	case driver == "":
 		io.WriteString(out, driverMissingText)
 		return driverNotLoaded
-	case faults.DriverMismatch:
+	}
+	different, err := mismatch(driver, faults)
+	switch {
+	case err != nil:
+		return failed(out, err)
+	case different:
 		fmt.Fprintln(out, "Failed to initialize NVML: Driver/library version mismatch")
 		fmt.Fprintln(out, "NVML library version:", majorMinor(driver))
 		return libraryMismatch

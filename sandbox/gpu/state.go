@@ -61,7 +61,7 @@ func (state *State) write() error { return writeJSON(statePath(), state, forEver
 
 // loadedDriver is the version in the marker that load-driver leaves; empty when no driver is loaded.
 func loadedDriver() (string, error) {
-	content, err := os.ReadFile(filepath.Join(volatileDirectory(), "driver"))
+	content, err := os.ReadFile(markerPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}

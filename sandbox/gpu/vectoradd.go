@@ -53,7 +53,7 @@ func cudaError() string {
 	if err != nil {
 		return err.Error()
 	}
-	if faults.DriverMismatch {
+	if different, err := mismatch(driver, faults); err != nil || different {
 		return "system has unsupported display driver / cuda driver combination"
 	}
 	state, err := readState()
@@ -65,6 +65,9 @@ func cudaError() string {
 		return err.Error()
 	}
 	for _, device := range devices {
+		if joined, err := device.joined(faults); err != nil || !joined {
+			return "system not yet initialized"
+		}
 		if !device.State.Mode || len(device.migDevices()) > 0 {
 			return ""
 		}

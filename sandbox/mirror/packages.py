@@ -9,45 +9,28 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.cache import cached, digest
+from sandbox.mirror import nvidia_packages
+from sandbox.mirror.nvidia_packages import (
+    OLDER_DRIVER_VERSION,
+    Package,
+    driver_packages,
+    module_packages,
+    toolkit_packages,
+)
 from sandbox.process import run
 
-DRIVER_BRANCH, DRIVER_VERSION, TOOLKIT_VERSION = "580", "580.159.04", "1.20.2-1"
-_UBUNTU_VERSION = f"{DRIVER_VERSION}-0ubuntu0.24.04.1"
 UBUNTU_KEYRING = "/usr/share/keyrings/ubuntu-archive-keyring.asc"
 _SUITE = "sandbox"
-# What the real package's first installation writes, as far as the sandbox's runtime reads it: keys at their default.
-_TOOLKIT_CONFIGURATION = """\
-#accept-nvidia-visible-devices-as-volume-mounts = false
-#accept-nvidia-visible-devices-envvar-when-unprivileged = true
-disable-require = false
-
-[nvidia-container-runtime]
-mode = "auto"
-"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Package:
-    """``programs``: paths at which the GPU program is installed (it looks at the name it is called by)."""
-
-    name: str
-    version: str
-    depends: tuple[str, ...] = ()
-    conflicts: tuple[str, ...] = ()
-    programs: tuple[str, ...] = ()
-    files: dict[str, str] = field(default_factory=dict)
-    configuration: dict[str, str] = field(default_factory=dict)
-    """Files whose changes on a machine outlast a new version of the package."""
 
 
 def publish(mirror: Path, gpu: Path) -> None:
     """Put /ubuntu and /toolkit into the tree of a mirror, made from the GPU program ``gpu``."""
     kernel = os.uname().release
-    key = digest(Path(__file__).read_bytes(), gpu.read_bytes(), kernel, fingerprint("ubuntu"), fingerprint("toolkit"))
+    sources = [Path(file).read_bytes() for file in (__file__, nvidia_packages.__file__)]
+    key = digest(*sources, gpu.read_bytes(), kernel, fingerprint("ubuntu"), fingerprint("toolkit"))
     built = cached("apt-repositories", key, lambda draft: _build(draft, gpu, kernel), expected="about 5 s")
     for repository in ("ubuntu", "toolkit"):
         shutil.rmtree(mirror / repository, ignore_errors=True)
@@ -71,53 +54,6 @@ def toolkit_fingerprint() -> str:
 
 def fingerprint(repository: str) -> str:
     return (_keys() / f"{repository}.fingerprint").read_text().strip()
-
-
-def driver_packages(kernel: str) -> list[Package]:
-    """Ubuntu's server branch, with closed and with open kernel modules; facts: mig.md §8."""
-    packages = [
-        Package(name=f"nvidia-utils-{DRIVER_BRANCH}-server", version=_UBUNTU_VERSION, programs=("/usr/bin/nvidia-smi",))
-    ]
-    # modprobe runs a program instead of looking for a module: the kernel is the host's. At boot, udev would load it
-    load = {
-        "/etc/modprobe.d/nvidia-stand-in.conf": f"install nvidia /usr/lib/nvidia/load-driver {DRIVER_VERSION}\n",
-        "/usr/lib/modules-load.d/nvidia-stand-in.conf": "nvidia\n",
-    }
-    flavours = (f"{DRIVER_BRANCH}-server", f"{DRIVER_BRANCH}-server-open")
-    for flavour, other in (flavours, reversed(flavours)):
-        packages.append(
-            Package(
-                name=f"linux-modules-nvidia-{flavour}-{kernel}",
-                version=_UBUNTU_VERSION,
-                conflicts=(f"linux-modules-nvidia-{other}-{kernel}",),
-                programs=("/usr/lib/nvidia/load-driver",),
-                files=load,
-            )
-        )
-        headless = f"nvidia-headless-no-dkms-{flavour}"
-        packages.append(
-            Package(name=headless, version=_UBUNTU_VERSION, conflicts=(f"nvidia-headless-no-dkms-{other}",))
-        )
-    return packages
-
-
-def toolkit_packages() -> list[Package]:
-    same = f"(= {TOOLKIT_VERSION})"
-    return [
-        Package(name="libnvidia-container1", version=TOOLKIT_VERSION),
-        Package(name="libnvidia-container-tools", version=TOOLKIT_VERSION, depends=(f"libnvidia-container1 {same}",)),
-        Package(
-            name="nvidia-container-toolkit-base",
-            version=TOOLKIT_VERSION,
-            programs=("/usr/bin/nvidia-container-runtime",),
-            configuration={"/etc/nvidia-container-runtime/config.toml": _TOOLKIT_CONFIGURATION},
-        ),
-        Package(
-            name="nvidia-container-toolkit",
-            version=TOOLKIT_VERSION,
-            depends=(f"nvidia-container-toolkit-base {same}", f"libnvidia-container-tools {same}"),
-        ),
-    ]
 
 
 def build_package(package: Package, gpu: Path, pool: Path) -> None:
@@ -162,6 +98,18 @@ def take_out(ubuntu: Path, name: str) -> None:
     """Take a package out of a published /ubuntu, as if it had never been there."""
     for package in (ubuntu / "pool").glob(f"{name}_*.deb"):
         package.unlink()
+    _index_again(ubuntu)
+
+
+def let_modules_be_older(ubuntu: Path, gpu: Path) -> None:
+    """The running kernel's modules in a published /ubuntu are as they were built for an older driver."""
+    for package in module_packages(os.uname().release, OLDER_DRIVER_VERSION):
+        (ubuntu / "pool" / f"{package.name}_{package.version}_amd64.deb").unlink()
+        build_package(package, gpu, ubuntu / "pool")
+    _index_again(ubuntu)
+
+
+def _index_again(ubuntu: Path) -> None:
     # The date stays: apt takes an older Release than it knows for no news.
     release = (ubuntu / f"dists/{_SUITE}/Release").read_text()
     date = next(line for line in release.splitlines() if line.startswith("Date: "))

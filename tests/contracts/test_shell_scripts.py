@@ -39,7 +39,9 @@ def shellcheck() -> str:
 
 def test_the_stages_of_the_converge_path_are_among_them() -> None:
     found = {_name(path) for path in scripts()}
-    assert {f"cloud-init/stages/{name}" for name in ("apt", "driver", "toolkit", "mig-mode", "rke2")} <= found
+    assert {
+        f"cloud-init/stages/{name}" for name in ("apt", "driver", "fabric-manager", "toolkit", "mig-mode", "rke2")
+    } <= found
 
 
 @pytest.mark.parametrize("path", [path for path in scripts() if _is_ours_to_stop(path)], ids=_name)

@@ -28,6 +28,14 @@ def a_machine(tmp_path: Path) -> AMachine:
     return AMachine.below(tmp_path)
 
 
+@pytest.fixture
+def real_stages(tmp_path: Path) -> AMachine:
+    """A machine for the real stages, with no programs of its own yet."""
+    made = AMachine.below(tmp_path)
+    made.write("etc/rancher/rke2/config.yaml", "cni: calico\n", 0o600)
+    return made
+
+
 @pytest.fixture(scope="session")
 def gpu_program() -> Path:
     """The sandbox's GPU program, to be called by names such as nvidia-smi and load-driver. Built at its first use."""

@@ -1,4 +1,7 @@
-"""apt and dpkg as far as the stages need them: packages are files named after them that hold their version."""
+"""apt and dpkg as far as the stages need them.
+
+Packages are files named after them, of three lines: version, dependencies, conflicts.
+"""
 
 from pathlib import Path
 
@@ -6,25 +9,36 @@ from a_machine import AMachine
 
 APT_GET = """
     while [ "${1#-}" != "$1" ]; do shift; done
+    install() {
+      [ -f "$STATE/archive/$1" ] || return 0
+      cp "$STATE/archive/$1" "$STATE/installed/$1"
+      for other in $(sed -n '3{s/,/ /g;p}' "$STATE/archive/$1"); do rm -f "$STATE/installed/$other"; done
+      for needed in $(sed -n '2{s/([^)]*)//g;s/,/ /g;p}' "$STATE/archive/$1"); do install "$needed"; done
+    }
     case "$1" in
       update) [ ! -f "$STATE/apt-update-fails" ] || { echo "E: Could not get lock" >&2; exit 100; } ;;
       install)
         for word; do
           case "$word" in
             *=*) name=${word%%=*}; version=${word#*=}
-              there=$(cat "$STATE/archive/$name" 2>/dev/null)
+              there=$(sed -n 1p "$STATE/archive/$name" 2>/dev/null)
               [ "$there" = "$version" ] || { echo "E: Version not found" >&2; exit 100; }
-              echo "$version" >"$STATE/installed/$name" ;;
+              install "$name" ;;
           esac
         done ;;
     esac
 """
 APT_CACHE = """
+    [ "$2" != --no-all-versions ] || set -- "$1" "$3"
     case "$1" in
       policy)
+        there=$(sed -n 1p "$STATE/archive/$2" 2>/dev/null)
         printf '%s:\\n  Installed: (none)\\n' "$2"
-        echo "  Candidate: $(cat "$STATE/archive/$2" 2>/dev/null || echo '(none)')" ;;
-      madison) for f in "$STATE/archive/$2"; do echo " $2 | $(cat "$f") | https://mirror.example"; done ;;
+        echo "  Candidate: ${there:-(none)}" ;;
+      show)
+        [ -f "$STATE/archive/$2" ] || { echo "N: Unable to locate package $2" >&2; exit 100; }
+        sed -e "1s/^/Package: $2\\nVersion: /" -e '2s/^/Depends: /' -e '3s/^/Conflicts: /' "$STATE/archive/$2" ;;
+      madison) for f in "$STATE/archive/$2"; do echo " $2 | $(sed -n 1p "$f") | https://mirror.example"; done ;;
     esac
 """
 DPKG_QUERY = """
@@ -33,7 +47,8 @@ DPKG_QUERY = """
       for f in "$STATE"/installed/$pattern; do
         [ -f "$f" ] || continue
         case "$format" in
-          *Version*) printf 'installed %s' "$(cat "$f")" ;;
+          *Depends*) sed -n 2p "$f" ;;
+          *Version*) printf 'installed %s' "$(sed -n 1p "$f")" ;;
           *) echo "installed $(basename "$f")" ;;
         esac
       done
@@ -57,8 +72,9 @@ def packages(machine: AMachine, **archive: str) -> None:
     machine.program("systemctl", "")
 
 
-def offer(machine: AMachine, name: str, version: str) -> None:
-    (machine.state / "archive" / name).write_text(version + "\n", encoding="utf-8")
+def offer(machine: AMachine, name: str, version: str, depends: str = "", conflicts: str = "") -> None:
+    """A package of the archive, with fields as in its control file."""
+    (machine.state / "archive" / name).write_text(f"{version}\n{depends}\n{conflicts}\n", encoding="utf-8")
 
 
 def install(machine: AMachine, name: str, version: str) -> None:
@@ -66,7 +82,7 @@ def install(machine: AMachine, name: str, version: str) -> None:
 
 
 def installed(machine: AMachine) -> dict[str, str]:
-    return {path.name: path.read_text(encoding="utf-8").strip() for path in _files(machine.state / "installed")}
+    return {path.name: path.read_text(encoding="utf-8").splitlines()[0] for path in _files(machine.state / "installed")}
 
 
 def _files(folder: Path) -> list[Path]:

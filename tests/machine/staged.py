@@ -16,7 +16,9 @@ from machine.documents.desired_state import DesiredState
 from machine.documents.result import Outcome, Result, StageResult
 from machine.host.program import Ended
 
-STAGES = ("apt", "driver", "toolkit", "mig-mode", "rke2")
+STAGES = ("apt", "driver", "fabric-manager", "toolkit", "mig-mode", "rke2")
+RUN = tuple(name for name in STAGES if name != "fabric-manager")
+"""Those with work to do on the machine of the tests, whose GPUs no NVSwitch joins."""
 CONVERGE = "mig-k8s-converge.service"
 
 

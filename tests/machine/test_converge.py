@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from a_machine import DESIRED, FIRST_BOOT, SECOND_BOOT
-from staged import STAGES, StagedMachine, WentDownError
+from staged import RUN, STAGES, StagedMachine, WentDownError
 
 from machine.converge import script
 from machine.converge.stages import stages
@@ -53,7 +53,8 @@ def test_converge_runs_the_stages_in_order_and_records_each(machine: StagedMachi
     assert machine.runs() == ["apt", "driver", "toolkit", "mig-mode", "rke2"]
     result = machine.result()
     assert result.state == "done"
-    assert [stage.outcome for stage in result.stages] == ["done"] * 5
+    assert machine.outcomes() == {**dict.fromkeys(STAGES, "done"), "fabric-manager": "skipped"}
+    assert machine.reason("fabric-manager") == "no NVSwitch joins this machine's GPUs"
     driver = machine.record("driver")
     assert (driver.reason, driver.boot_id, len(driver.inputs)) == ("driver is well", FIRST_BOOT, 64)
     assert driver.ended is not None
@@ -86,7 +87,7 @@ def test_what_all_stages_share_is_an_input_of_each(machine: StagedMachine) -> No
     library.mkdir()
     (library / "stage.sh").write_text("# another one\n", encoding="utf-8")
     machine.converge()
-    assert machine.runs() == list(STAGES)
+    assert machine.runs() == list(RUN)
 
 
 def test_every_stage_looks_again_after_a_boot(machine: StagedMachine) -> None:
@@ -94,7 +95,7 @@ def test_every_stage_looks_again_after_a_boot(machine: StagedMachine) -> None:
     machine.runs()
     machine.next_boot()
     assert machine.converge() == 0
-    assert machine.runs() == list(STAGES)
+    assert machine.runs() == list(RUN)
 
 
 def test_a_stage_gets_its_section_of_the_desired_state_by_one_rule(machine: StagedMachine) -> None:
@@ -135,18 +136,33 @@ def test_a_stage_gets_nothing_of_the_callers_environment(
     assert machine.reason("apt") == "none nothing"
 
 
-def test_a_machine_without_gpu_skips_three_stages_and_says_why(machine: StagedMachine) -> None:
+def test_a_machine_without_gpu_skips_four_stages_and_says_why(machine: StagedMachine) -> None:
     machine.desire(driver=None, toolkit=None, mig=None)
     assert machine.converge() == 0
     assert machine.runs() == ["apt", "rke2"]
     assert machine.outcomes() == {
         "apt": "done",
         "driver": "skipped",
+        "fabric-manager": "skipped",
         "toolkit": "skipped",
         "mig-mode": "skipped",
         "rke2": "done",
     }
-    assert machine.reason("mig-mode") == "this machine has no GPU"
+    assert machine.reason("mig-mode") == machine.reason("fabric-manager") == "this machine has no GPU"
+
+
+def test_fabric_manager_comes_between_driver_and_mig_mode_and_looks_again_after_the_driver(
+    machine: StagedMachine,
+) -> None:
+    machine.desire(fabricManager={"source": "ubuntu", "branch": 580})
+    machine.stage("fabric-manager", "echo done $FABRIC_MANAGER_SOURCE $FABRIC_MANAGER_BRANCH")
+    assert machine.converge() == 0
+    assert machine.runs() == ["apt", "driver", "fabric-manager", "toolkit", "mig-mode", "rke2"]
+    assert machine.reason("fabric-manager") == "ubuntu 580"
+    machine.stage("driver", "echo done another")
+    machine.runs()
+    assert machine.converge() == 0
+    assert machine.runs() == ["driver", "fabric-manager"]
 
 
 def test_a_machine_whose_mig_is_not_ours_says_whose_it_is(machine: StagedMachine) -> None:
@@ -317,7 +333,7 @@ def test_a_result_torn_by_a_power_cut_is_written_anew(machine: StagedMachine) ->
     machine.runs()
     machine.write("var/lib/mig-k8s/result.json", machine.read("var/lib/mig-k8s/result.json")[:100])
     assert machine.converge() == 0
-    assert machine.runs() == list(STAGES)
+    assert machine.runs() == list(RUN)
 
 
 def test_the_result_of_an_older_release_is_an_empty_one(machine: StagedMachine) -> None:
@@ -325,7 +341,7 @@ def test_the_result_of_an_older_release_is_an_empty_one(machine: StagedMachine) 
     old = {"version": 1, "boot_id": FIRST_BOOT, "state": "done", "stages": [stage], "reboots": {}}
     machine.write("var/lib/mig-k8s/result.json", json.dumps(old))
     assert machine.converge() == 0
-    assert machine.runs() == list(STAGES)
+    assert machine.runs() == list(RUN)
 
 
 # ---- a disk that fills up
@@ -357,7 +373,12 @@ def test_a_disk_that_fills_up_in_the_middle_names_the_stage_and_the_next_run_goe
     errors = capsys.readouterr().err
     assert "mlops-k8s-master is not ready" in errors
     assert f"toolkit failed: cannot write {machine.root}/var/lib/mig-k8s/result.json: {ROOM}" in errors
-    assert machine.outcomes() == {"apt": "done", "driver": "done", "toolkit": "running"}
+    assert machine.outcomes() == {
+        "apt": "done",
+        "driver": "done",
+        "fabric-manager": "skipped",
+        "toolkit": "running",
+    }
     full.unlink()
     machine.stage("toolkit", "echo done toolkit is well")
     machine.runs()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from a_machine import DESIRED, FIRST_BOOT
-from staged import STAGES, StagedMachine, configuration
+from staged import RUN, StagedMachine, configuration
 
 Wait = Callable[[Callable[[], bool], str], None]
 COMMAND = (str(Path(sys.executable).resolve()), "-I", "-B", str(Path(__file__).with_name("mig_k8s.py")))
@@ -69,18 +69,18 @@ def running(words: Sequence[str], stdin: str) -> "Iterator[subprocess.Popen[str]
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("victim", STAGES)
+@pytest.mark.parametrize("victim", RUN)
 def test_killed_around_any_stage_the_next_run_finishes(machine: StagedMachine, victim: str, moment: str) -> None:
     kill = '[ -f "$STATE/killed" ] || { touch "$STATE/killed"; kill -9 $PPID; exit 1; }'
-    for name in STAGES:
+    for name in RUN:
         effect = f'echo x >>"$STATE/effect-{name}"'
         lines = [effect] if name != victim else [kill, effect] if moment == "before" else [effect, kill]
         machine.stage(name, "\n".join([*lines, "echo done ok"]))
     assert run(machine, "converge").returncode == -9
-    assert machine.runs() == list(STAGES[: STAGES.index(victim) + 1])
+    assert machine.runs() == list(RUN[: RUN.index(victim) + 1])
     assert run(machine, "converge").returncode == 0
-    assert machine.runs() == list(STAGES[STAGES.index(victim) :])
-    assert all((machine.state / f"effect-{name}").exists() for name in STAGES)
+    assert machine.runs() == list(RUN[RUN.index(victim) :])
+    assert all((machine.state / f"effect-{name}").exists() for name in RUN)
     assert machine.result().state == "done"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from a_machine import DESIRED
-from staged import STAGES, StagedMachine, configuration
+from staged import RUN, STAGES, StagedMachine, configuration
 from test_converge import REBOOT_ONCE, ROOM, FillDisk, fill_disk
 
 __all__ = ["fill_disk"]
@@ -47,6 +47,7 @@ def test_update_writes_what_differs_and_says_how_far_it_is(
         "apt        done: apt is well",
         "driver     installing nvidia 580",
         "driver     done: nvidia 580.159.04",
+        "fabric-manager skipped: no NVSwitch joins this machine's GPUs",
         "toolkit    done: toolkit is well",
         "mig-mode   done: mig-mode is well",
         "rke2       done: rke2 is well",
@@ -136,7 +137,7 @@ def test_one_reboot_lies_between_update_and_ready(machine: StagedMachine, stdin:
     machine.next_boot()
     assert machine.command("ready") == 0
     assert json.loads(capsys.readouterr().out)["state"] == "done"
-    assert machine.runs() == list(STAGES)
+    assert machine.runs() == list(RUN)
 
 
 def test_a_second_reboot_lies_between_resume_and_ready(machine: StagedMachine, capsys: Said) -> None:
@@ -175,7 +176,7 @@ def test_status_tells_how_far_it_is_and_changes_nothing(machine: StagedMachine, 
     assert machine.command("status") == 1
     assert capsys.readouterr().out.splitlines() == [
         *[f"{name:<10} not run yet" for name in STAGES],
-        "left to do: apt, driver, toolkit, mig-mode, rke2",
+        "left to do: apt, driver, fabric-manager, toolkit, mig-mode, rke2",
     ]
     assert machine.runs() == []
     machine.converge()

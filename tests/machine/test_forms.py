@@ -23,7 +23,8 @@ DESIRED_STATE = """{
               "deviceListFromEnvironment": true},
   "mig": {"mode": [true], "onChange": "refuse"},
   "rke2": {"version": "v1.35.7+rke2r1", "install": "https://get.rke2.io", "artifacts": null, "sha256": null,
-           "role": "server", "token": false, "cis": false, "gpu": true}
+           "role": "server", "token": false, "cis": false, "gpu": true},
+  "fabricManager": {"source": "ubuntu", "branch": 580}
 }"""
 LAYOUT = """{
   "version": 1,

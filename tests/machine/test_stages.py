@@ -12,42 +12,11 @@ from pathlib import Path
 
 import pytest
 from a_machine import AMachine
+from install_stages import CLOUD_INIT, run
 from packages_on_machine import install, installed, offer, packages
 from staged import STAGES
 
-from machine.documents.desired_state import Apt, DesiredState, Driver, Mig, Rke2, Toolkit
-
-CLOUD_INIT = Path(__file__).resolve().parents[2] / "cloud-init"
-KERNEL = "6.8.0-1064-azure"
-MODULES = f"linux-modules-nvidia-580-server-{KERNEL}"
-DRIVER = {"DRIVER_SOURCE": "ubuntu", "DRIVER_BRANCH": "580", "DRIVER_OPEN_KERNEL_MODULES": "0"}
-VERSION = "580.159.04"
-UBUNTU_VERSION = "580.159.04-0ubuntu0.24.04.1"
-
-NVIDIA_SMI = """
-    cat "$STATE/loaded" 2>/dev/null && exit
-    echo "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
-    exit 9
-"""
-
-
-@pytest.fixture
-def real_stages(tmp_path: Path) -> AMachine:
-    """A machine for the real stages, with no programs of its own yet."""
-    made = AMachine.below(tmp_path)
-    made.write("etc/rancher/rke2/config.yaml", "cni: calico\n", 0o600)
-    return made
-
-
-def run(machine: AMachine, stage: str, **environment: str) -> tuple[int, str, subprocess.CompletedProcess[str]]:
-    """Exit code, last report line, and the whole."""
-    given = {**machine.environment, "MIG_K8S_ROOT": str(machine.root), **environment}
-    ended = subprocess.run(
-        [str(CLOUD_INIT / "stages" / stage)], env=given, capture_output=True, text=True, timeout=60, check=False
-    )
-    lines = ended.stdout.splitlines()
-    assert all(line.split(" ")[0] in ("progress", "done", "unchanged", "reboot", "failed") for line in lines), lines
-    return ended.returncode, lines[-1] if lines else "", ended
+from machine.documents.desired_state import Apt, DesiredState, Driver, FabricManager, Mig, Rke2, Toolkit
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -66,8 +35,9 @@ def test_every_stage_stops_at_errors_and_can_be_sourced(name: str) -> None:
 def test_every_stage_reads_all_of_its_section_and_nothing_else() -> None:
     """No field without a reader, no variable that nobody sets."""
     hints = typing.get_type_hints(DesiredState)
-    for stage, section in {"apt": Apt, "driver": Driver, "toolkit": Toolkit, "mig-mode": Mig, "rke2": Rke2}.items():
-        name = {"mig-mode": "mig"}.get(stage, stage)
+    sections = {"apt": Apt, "driver": Driver, "fabric-manager": FabricManager, "toolkit": Toolkit, "mig-mode": Mig}
+    for stage, section in {**sections, "rke2": Rke2}.items():
+        name = {"mig-mode": "mig"}.get(stage, stage.replace("-", "_"))
         assert section in (hints[name], *typing.get_args(hints[name]))
         fields = {f"{name}_{field.name}".upper() for field in dataclasses.fields(section)}
         text = (CLOUD_INIT / "stages" / stage).read_text(encoding="utf-8")
@@ -129,149 +99,6 @@ def test_a_full_disk_fails_the_stage_and_leaves_the_old_file(real_stages: AMachi
     assert code != 0
     assert "No space left on device" in ended.stderr
     assert real_stages.read("etc/apt/apt.conf.d/99-mig-k8s") == "old\n"
-
-
-# ---- driver
-
-
-@pytest.fixture
-def gpu_machine(real_stages: AMachine) -> AMachine:
-    """A machine whose archive has the 580 driver for its kernel, and a GPU that works once the module is loaded."""
-    packages(real_stages, nvidia_headless_no_dkms_580_server=UBUNTU_VERSION, nvidia_utils_580_server=UBUNTU_VERSION)
-    offer(real_stages, MODULES, "6.8.0-1064.73+1")
-    real_stages.program("uname", f"echo {KERNEL}")
-    real_stages.program("modprobe", f'echo {VERSION} >"$STATE/loaded"')
-    real_stages.program("modinfo", "echo Canonical Ltd. Kernel Module Signing")
-    real_stages.program("mokutil", "echo SecureBoot enabled")
-    real_stages.program("nvidia-smi", NVIDIA_SMI)
-    return real_stages
-
-
-def test_the_driver_is_installed_by_exact_version_held_and_loaded(gpu_machine: AMachine) -> None:
-    code, last, ended = run(gpu_machine, "driver", **DRIVER)
-    assert (code, last) == (0, "done nvidia 580.159.04"), ended.stderr
-    assert installed(gpu_machine) == {
-        MODULES: "6.8.0-1064.73+1",
-        "nvidia-headless-no-dkms-580-server": UBUNTU_VERSION,
-        "nvidia-utils-580-server": UBUNTU_VERSION,
-    }
-    (hold,) = gpu_machine.calls("apt-mark hold")
-    assert set(hold.split()[2:]) == set(installed(gpu_machine))
-    assert gpu_machine.read("etc/modules-load.d/mig-k8s-nvidia.conf") == "nvidia\n"
-
-
-def test_an_installed_driver_that_works_is_left_alone(gpu_machine: AMachine) -> None:
-    run(gpu_machine, "driver", **DRIVER)
-    gpu_machine.forget_calls()
-    assert run(gpu_machine, "driver", **DRIVER)[1] == "unchanged nvidia 580.159.04"
-    assert gpu_machine.calls("apt-get") == []
-    assert gpu_machine.calls("modprobe") == []
-
-
-def test_a_kernel_without_module_package_gets_the_metapackage_and_one_reboot(gpu_machine: AMachine) -> None:
-    (gpu_machine.state / "archive" / MODULES).unlink()
-    offer(gpu_machine, "linux-modules-nvidia-580-server-azure", "6.8.0-1070.80")
-    gpu_machine.program("modprobe", "echo 'modprobe: FATAL: Module nvidia not found' >&2; exit 1")
-    gpu_machine.program("modinfo", "exit 1")
-    gpu_machine.program("mokutil", "echo SecureBoot disabled")
-    gpu_machine.write("lib/modules/6.8.0-1070-azure/kernel/nvidia-580srv/nvidia.ko", "")
-    code, last, _ = run(gpu_machine, "driver", **DRIVER)
-    assert (code, last) == (0, "reboot the driver's modules are for a newer kernel than 6.8.0-1064-azure")
-    assert "linux-modules-nvidia-580-server-azure" in installed(gpu_machine)
-
-
-def test_open_kernel_modules_have_their_own_packages(gpu_machine: AMachine) -> None:
-    offer(gpu_machine, f"linux-modules-nvidia-580-server-open-{KERNEL}", "1")
-    offer(gpu_machine, "nvidia-headless-no-dkms-580-server-open", "2")
-    run(gpu_machine, "driver", **{**DRIVER, "DRIVER_OPEN_KERNEL_MODULES": "1"})
-    assert sorted(installed(gpu_machine)) == [
-        f"linux-modules-nvidia-580-server-open-{KERNEL}",
-        "nvidia-headless-no-dkms-580-server-open",
-        "nvidia-utils-580-server",
-    ]
-
-
-def test_a_branch_that_ubuntu_does_not_have_is_named(gpu_machine: AMachine) -> None:
-    code, last, _ = run(gpu_machine, "driver", **{**DRIVER, "DRIVER_BRANCH": "515"})
-    assert code == 1
-    assert last.startswith(
-        "failed apt knows no linux-modules-nvidia-515-server-azure nvidia-headless-no-dkms-515-server"
-    )
-
-
-def test_a_package_list_that_cannot_be_read_is_retried_and_then_told(gpu_machine: AMachine) -> None:
-    (gpu_machine.state / "apt-update-fails").touch()
-    code, last, ended = run(gpu_machine, "driver", **DRIVER)
-    assert code == 1
-    assert last.startswith("failed apt cannot read its package lists")
-    assert len(gpu_machine.calls("apt-get update")) == 5
-    assert "progress apt-get update failed (100), try 2 of 5 in 15 s" in ended.stdout
-
-
-def test_a_module_that_does_not_load_fails_with_what_modprobe_said(gpu_machine: AMachine) -> None:
-    gpu_machine.program("modprobe", "echo \"modprobe: ERROR: could not insert 'nvidia': No such device\" >&2; exit 1")
-    code, last, _ = run(gpu_machine, "driver", **DRIVER)
-    assert code == 1
-    assert "could not insert 'nvidia': No such device" in last
-
-
-def test_an_unsigned_module_under_secure_boot_is_refused_before_it_is_loaded(gpu_machine: AMachine) -> None:
-    gpu_machine.program("modinfo", "")
-    code, last, _ = run(gpu_machine, "driver", **DRIVER)
-    assert code == 1
-    assert last.startswith("failed Secure Boot is on and the nvidia module is not signed")
-    assert gpu_machine.calls("modprobe") == []
-
-
-def test_an_unsigned_module_without_secure_boot_is_fine(gpu_machine: AMachine) -> None:
-    gpu_machine.program("modinfo", "")
-    gpu_machine.program("mokutil", "echo SecureBoot disabled")
-    assert run(gpu_machine, "driver", **DRIVER)[1] == "done nvidia 580.159.04"
-
-
-def test_a_kernel_that_runs_another_driver_version_asks_for_a_reboot(gpu_machine: AMachine) -> None:
-    gpu_machine.program("nvidia-smi", 'echo "Failed to initialize NVML: Driver/library version mismatch"; exit 18')
-    code, last, _ = run(gpu_machine, "driver", **DRIVER)
-    assert (code, last) == (0, "reboot the kernel runs another driver version than the one installed")
-
-
-def test_an_nvidia_smi_that_hangs_is_ended_and_told(gpu_machine: AMachine) -> None:
-    gpu_machine.program(
-        "timeout", 'case "$*" in *nvidia-smi*) exit 124;; esac; shift; [ "$1" = 10 -o "$1" = 5 ] && shift 2; "$@"'
-    )
-    code, last, _ = run(gpu_machine, "driver", **DRIVER)
-    assert code == 1
-    assert "nvidia-smi said nothing within 120 s" in last
-
-
-def test_an_image_that_brings_the_driver_is_only_looked_at(gpu_machine: AMachine) -> None:
-    assert (
-        run(gpu_machine, "driver", **{**DRIVER, "DRIVER_SOURCE": "image"})[1]
-        == "unchanged the image's nvidia 580.159.04"
-    )
-    assert gpu_machine.calls("apt-get") == []
-    gpu_machine.program("modprobe", "exit 1")
-    (gpu_machine.state / "loaded").unlink()
-    code, last, _ = run(gpu_machine, "driver", **{**DRIVER, "DRIVER_SOURCE": "image"})
-    assert code == 1
-    assert last.startswith("failed driver.source is image, but the image's driver does not work: NVIDIA-SMI has failed")
-
-
-def test_apt_that_finds_no_room_is_not_asked_again(gpu_machine: AMachine) -> None:
-    words = "E: You don't have enough free space in /var/cache/apt/archives/."
-    gpu_machine.program("apt-get", f'case "$*" in *install*) echo "{words}"; exit 100; esac')
-    code, last, _ = run(gpu_machine, "driver", **DRIVER)
-    assert code == 1
-    assert last.endswith(": E: You don't have enough free space in /var/cache/apt/archives/. The next run tries again.")
-    assert len(gpu_machine.calls("apt-get install")) == 1
-
-
-def test_who_holds_dpkgs_lock_is_told(gpu_machine: AMachine) -> None:
-    lock = gpu_machine.root / "var/lib/dpkg/lock-frontend"
-    gpu_machine.program("lslocks", f"echo unattended-upgr 812 {lock}; echo cron 3 /run/crond.pid")
-    code, _, ended = run(gpu_machine, "driver", **DRIVER)
-    assert code == 0
-    assert "progress waiting for unattended-upgr (process 812), which holds dpkg's lock; at most 10 min" in ended.stdout
 
 
 # ---- toolkit

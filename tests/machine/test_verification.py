@@ -310,6 +310,19 @@ def test_a_device_that_is_seen_but_does_not_compute_fails(machine: AMachine) -> 
     assert check.remedy.endswith("Test PASSED / mig-verify: compute failed")
 
 
+def test_cuda_that_waits_for_the_fabric_is_told_with_fabric_manager_as_the_way_out(machine: AMachine) -> None:
+    words = "Failed to allocate device vector A (error code system not yet initialized)!"
+    says(machine, POD_2G, log("2g.20gb", compute="failed").replace("Test PASSED", words))
+    _, report, _ = verified(machine)
+    (check,) = failed(report)
+    assert (check.name, check.expected, check.seen) == (f"{POD_2G} computes", "passed", "failed")
+    assert check.remedy == (
+        "CUDA waits for the fabric between the GPUs (error 802: system not yet initialized). On the node: `systemctl "
+        "status nvidia-fabricmanager`, and `nvidia-smi -q`, section Fabric. `pulumi up` installs and starts Fabric "
+        "Manager on sizes with NVSwitch."
+    )
+
+
 def test_an_image_without_the_sample_is_said_to_prove_less(machine: AMachine) -> None:
     says(machine, POD_2G, log("2g.20gb", compute="absent"))
     code, report, _ = verified(machine)

@@ -1,10 +1,12 @@
-"""An nvidia-smi that hangs: two minutes of waiting, on a machine of its own."""
+"""Faults that take a machine of its own: an nvidia-smi that hangs for two minutes, a driver that costs a kernel."""
 
 import os
 from collections.abc import Iterator
 
 import pytest
 from command_line import CHECKOUT, CommandLine
+
+from sandbox.mirror import nvidia_packages
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(420)]
 
@@ -32,4 +34,15 @@ def test_an_nvidia_smi_that_hangs_is_ended_and_told_and_the_next_up_finishes(per
     assert "done: RKE2 v1.36.4+rke2r1 server is ready" in said
     person.run("fault", "smi-hangs", "--off")
     person.run("up", str(CHECKOUT / "Pulumi.dev.yaml"), seconds=240)
+    assert person.output("verification")["passed"] is True
+
+
+def test_modules_of_an_older_driver_cost_one_reboot_into_the_metapackages_kernel(person: CommandLine) -> None:
+    kernel = os.uname().release
+    newer = nvidia_packages.next_kernel(kernel)
+    person.run("fault", "modules-stale")
+    said = person.run("up", str(CHECKOUT / "Pulumi.dev.yaml"), seconds=300)
+    assert f"the modules for the running kernel {kernel} are of 580.126.09, those of " in said
+    assert f"(kernel {newer}) of 580.159.04; the driver is 580.159.04: kernel {newer} comes with its modules" in said
+    assert person.ssh("uname -r").strip() == newer
     assert person.output("verification")["passed"] is True

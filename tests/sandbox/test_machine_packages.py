@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from administrator import Boot, Machine
 
-from sandbox.mirror import packages
+from sandbox.mirror import nvidia_packages, packages
 from sandbox.mirror.server import Mirror
 
 pytestmark = pytest.mark.sandbox
@@ -18,9 +18,9 @@ QUICK = "-o Acquire::Retries=0"
 
 
 @pytest.fixture(scope="module")
-def machine(mirror: Mirror, boot: Boot, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+def machine(mirror: Mirror, boot: Boot) -> Machine:
     """With an apt that has read the mirror's repositories; the GPU program only says how it was called."""
-    program = tmp_path_factory.mktemp("gpu") / "gpu"
+    program = mirror.root.parent / "gpu"
     program.write_text(PROGRAM)
     packages.publish(mirror.root, program)
     born = boot(number=30)
@@ -47,11 +47,11 @@ def test_the_driver_is_installed_by_its_ubuntu_names(machine: Machine) -> None:
 
 def test_modprobe_loads_the_driver_and_so_does_every_boot(machine: Machine) -> None:
     machine.run(f"sudo apt-get install -y {DRIVER}")
-    assert machine.run("sudo modprobe nvidia") == "/usr/lib/nvidia/load-driver 580.159.04"
+    assert machine.run("sudo modprobe nvidia") == f"/usr/lib/nvidia/load-driver --kernel {KERNEL}"
     before = machine.boot_id()
     machine.run("sudo systemctl reboot", check=False)
     machine.wait_for_reboot(before)
-    assert machine.run("cat /run/calls") == "/usr/lib/nvidia/load-driver 580.159.04"
+    assert machine.run("cat /run/calls") == f"/usr/lib/nvidia/load-driver --kernel {KERNEL}"
 
 
 def test_open_and_closed_modules_exclude_each_other(machine: Machine) -> None:
@@ -60,6 +60,32 @@ def test_open_and_closed_modules_exclude_each_other(machine: Machine) -> None:
         f"sudo apt-get install -y --no-remove linux-modules-nvidia-580-server-open-{KERNEL}", check=False
     )
     assert "Packages need to be removed but remove is disabled" in said
+
+
+def test_modules_of_an_older_driver_stand_beside_a_newer_userland_only_when_they_are_closed(
+    machine: Machine, mirror: Mirror
+) -> None:
+    modules = f"linux-modules-nvidia-580-server-{KERNEL}"
+    machine.run("sudo apt-get remove -y 'linux-modules-nvidia-*'")
+    packages.let_modules_be_older(mirror.root / "ubuntu", mirror.root.parent / "gpu")
+    machine.run(f"sudo apt-get {QUICK} update; sudo apt-get install -y {modules} nvidia-utils-580-server")
+    assert "nvidia-kernel-common-580-server (>= 580.126.09)" in machine.run(f"apt-cache show {modules}")
+    said = machine.run(
+        f"sudo apt-get install -y linux-modules-nvidia-580-server-open-{KERNEL} {DRIVER.split()[2]}", check=False
+    )
+    assert "nvidia-kernel-common-580-server (<= 580.126.09-1)" in said
+    machine.run("sudo apt-get remove -y 'linux-modules-nvidia-*'")
+
+
+def test_the_metapackage_brings_a_newer_kernel_into_which_the_machine_boots(machine: Machine) -> None:
+    newer = nvidia_packages.next_kernel(KERNEL)
+    machine.run(f"sudo apt-get install -y linux-modules-nvidia-580-server-{nvidia_packages.kernel_flavour(KERNEL)}")
+    assert machine.run("uname -r") == KERNEL
+    before = machine.boot_id()
+    machine.run("sudo systemctl reboot", check=False)
+    machine.wait_for_reboot(before)
+    assert machine.run("uname -r") == newer
+    assert f"--kernel {newer}" in machine.run("sudo modprobe nvidia")
 
 
 def test_the_toolkit_comes_from_a_repository_with_a_key_of_its_own(machine: Machine) -> None:

@@ -93,10 +93,10 @@ def logs_of_pods(person: CommandLine, pods: dict[str, str]) -> list[str]:
 
 def test_step_1_the_driver_is_pinned_and_answers_without_a_reboot(person: CommandLine) -> None:
     kernel = os.uname().release
-    packages = ["nvidia-headless-no-dkms-580-server", "nvidia-utils-580-server"]
-    packages.append(f"linux-modules-nvidia-580-server-{kernel}")
+    packages = [f"linux-modules-nvidia-580-server-{kernel}"]
+    packages += ["nvidia-headless-no-dkms-580-server", "nvidia-utils-580-server"]
     versions = person.ssh(f"dpkg-query -W -f '${{Version}}\\n' {' '.join(packages)}").splitlines()
-    assert versions == ["580.159.04-0ubuntu0.24.04.1"] * 3
+    assert versions == [f"{kernel}.1+1", *["580.159.04-0ubuntu0.24.04.1"] * 2]
     assert set(packages) <= set(person.ssh("apt-mark showhold").split())
     assert tutorial.SMI in person.ssh("nvidia-smi")
     assert reboots(person) == 0

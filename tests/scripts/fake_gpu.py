@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-PROGRAMS = ("nvidia-smi", "load-driver", "nvidia-container-runtime", "vectorAdd")
+PROGRAMS = ("nvidia-smi", "load-driver", "nv-fabricmanager", "nvidia-container-runtime", "vectorAdd")
 TUTORIAL_GPU = "GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b"
 
 
@@ -28,6 +28,8 @@ class FakeGpu:
             "GPU_VOLATILE": str(self.volatile),
             "GPU_VISIBLE": str(path / "visible-devices"),
             "GPU_PRIVILEGED": "1",
+            "GPU_MODULES": str(path / "modules"),
+            "GPU_LIBRARY": str(path / "libnvidia-ml.so.1"),
             "PATH": f"{self.bin}:{os.environ['PATH']}",
         }
 

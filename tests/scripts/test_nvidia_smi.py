@@ -170,4 +170,6 @@ def test_called_by_another_name_the_program_takes_its_name_from_the_first_word(g
     assert gpu.run("gpu", "nvidia-smi", "-L").stdout == gpu.said("-L")
     nameless = gpu.run("gpu")
     assert nameless.returncode == 2
-    assert nameless.stderr == ("gpu: call me as one of: load-driver, nvidia-container-runtime, nvidia-smi, vectorAdd\n")
+    assert nameless.stderr == (
+        "gpu: call me as one of: load-driver, nv-fabricmanager, nvidia-container-runtime, nvidia-smi, vectorAdd\n"
+    )

@@ -5,6 +5,7 @@ import base64
 import gzip
 import io
 import json
+import re
 import tarfile
 from collections.abc import Callable
 from hashlib import sha256
@@ -152,7 +153,27 @@ def test_the_desired_state_of_the_default_machine(planned: Planned) -> None:
             "cis": False,
             "gpu": True,
         },
+        "fabricManager": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("vm_size", "wanted"),
+    [
+        ("Standard_NC24ads_A100_v4", None),
+        ("Standard_NC40ads_H100_v5", None),
+        ("Standard_ND96asr_v4", {"source": "ubuntu", "branch": 580}),
+        ("Standard_ND96isr_H100_v5", {"source": "ubuntu", "branch": 580}),
+        ("Standard_ND96isr_H200_v5", {"source": "ubuntu", "branch": 580}),
+    ],
+)
+def test_sizes_with_nvswitch_get_fabric_manager_of_the_drivers_branch_and_no_others(
+    planned: Planned, vm_size: str, wanted: object
+) -> None:
+    pools = [{"vmSize": vm_size, "migDevices": {}}]
+    trusted = {"securityType": "Standard"} if vm_size == "Standard_ND96asr_v4" else {}
+    node = planned(nodePools=pools, mig={"strategy": "none"}, vm=trusted).nodes[0]
+    assert _desired(node)["fabricManager"] == wanted
 
 
 def test_a_machine_without_gpu_gets_no_driver_toolkit_or_mig(planned: Planned) -> None:
@@ -279,7 +300,7 @@ def test_user_data_holds_the_whole_release_and_the_configuration_in_plain_files(
     assert not any("encoding" in file or "owner" in file for file in files.values())
     runnable = [path.removeprefix(born) for path, file in files.items() if file.get("permissions") == "0755"]
     assert runnable == [
-        *(f"stages/{name}" for name in ("apt", "driver", "mig-mode", "rke2", "toolkit")),
+        *(f"stages/{name}" for name in ("apt", "driver", "fabric-manager", "mig-mode", "rke2", "toolkit")),
         *(f"entry-points/{name}" for name in ("mig-apply", "mig-k8s", "mig-verify")),
     ]
 
@@ -416,3 +437,16 @@ def test_an_incomplete_checkout_is_said_to_be_one(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("plan.machine.release._REPOSITORY", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"this checkout lacks machine/__main__.py, cloud-init/stages, "):
         release()
+
+
+def test_every_file_that_a_stage_reads_is_in_the_release() -> None:
+    """A name that the release does not know would be left out without a word."""
+    here = Path(__file__).resolve().parents[2] / "cloud-init"
+    named = {
+        f"library/{name}"
+        for stage in (here / "stages").iterdir()
+        for name in re.findall(r'^source "\$library/(\S+)"$', stage.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert (
+        {"library/stage.sh", "library/driver-packages.sh", "library/nvidia-smi.sh"} <= named <= set(release().contents)
+    )

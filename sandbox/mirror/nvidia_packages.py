@@ -1,0 +1,144 @@
+"""NVIDIA's packages as the stand-in repositories have them: names, versions and dependencies of the real ones."""
+
+import re
+from dataclasses import dataclass, field
+
+DRIVER_BRANCH, DRIVER_VERSION, TOOLKIT_VERSION = "580", "580.159.04", "1.20.2-1"
+OLDER_DRIVER_VERSION = "580.126.09"
+"""What modules are of that were built for a driver of before."""
+_UBUNTU_VERSION = f"{DRIVER_VERSION}-0ubuntu0.24.04.1"
+_FLAVOURS = {f"{DRIVER_BRANCH}-server": f"{DRIVER_BRANCH}-server-open"}
+_FLAVOURS |= {other: flavour for flavour, other in _FLAVOURS.items()}
+"""Of the driver's kernel modules, each with the one it excludes."""
+_FABRIC_MANAGER_UNIT = f"""[Unit]
+Description=NVIDIA fabric manager service
+After=network-online.target
+Requires=network-online.target
+
+[Service]
+Type=notify
+ExecStart=/usr/bin/nv-fabricmanager {DRIVER_VERSION}
+ExecStopPost=/bin/rm -f /run/gpu/fabric
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+# What the real package's first installation writes, as far as the sandbox's runtime reads it: keys at their default.
+_TOOLKIT_CONFIGURATION = """\
+#accept-nvidia-visible-devices-as-volume-mounts = false
+#accept-nvidia-visible-devices-envvar-when-unprivileged = true
+disable-require = false
+
+[nvidia-container-runtime]
+mode = "auto"
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """``programs``: paths at which the GPU program is installed (it looks at the name it is called by)."""
+
+    name: str
+    version: str
+    depends: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    files: dict[str, str] = field(default_factory=dict)
+    configuration: dict[str, str] = field(default_factory=dict)
+    """Files whose changes on a machine outlast a new version of the package."""
+
+
+def kernel_flavour(kernel: str) -> str:
+    """What the name of a metapackage ends in: azure for 6.8.0-1064-azure."""
+    return re.sub(r"^[^-]*-(\d[^-]*-)?", "", kernel)
+
+
+def next_kernel(kernel: str) -> str:
+    """A newer kernel of the same flavour than this one, which the metapackages bring: 7.0.0-1020-azure, say."""
+    return f"{int(kernel.partition('.')[0]) + 1}.0.0-1020-{kernel_flavour(kernel)}"
+
+
+def driver_packages(kernel: str) -> list[Package]:
+    """Ubuntu's server branch: one version of the userland, modules for two kernels, a metapackage for the newer one.
+
+    Facts: mig.md §8, hardware-2026-11.md.
+    """
+    common = f"nvidia-kernel-common-{DRIVER_BRANCH}-server"
+    # modprobe runs a program instead of looking for a module: the kernel is the host's. At boot, udev would load it
+    load = {
+        "/etc/modprobe.d/nvidia-stand-in.conf": 'install nvidia /usr/lib/nvidia/load-driver --kernel "$(uname -r)"\n',
+        "/usr/lib/modules-load.d/nvidia-stand-in.conf": "nvidia\n",
+    }
+    packages = [
+        Package(
+            name=f"nvidia-utils-{DRIVER_BRANCH}-server",
+            version=_UBUNTU_VERSION,
+            programs=("/usr/bin/nvidia-smi",),
+            files={"/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1": f"{DRIVER_VERSION}\n"},
+        ),
+        Package(name=common, version=_UBUNTU_VERSION, programs=("/usr/lib/nvidia/load-driver",), files=load),
+    ]
+    packages.append(
+        Package(
+            name=f"nvidia-fabricmanager-{DRIVER_BRANCH}",
+            version=_UBUNTU_VERSION,
+            programs=("/usr/bin/nv-fabricmanager",),
+            files={"/usr/lib/systemd/system/nvidia-fabricmanager.service": _FABRIC_MANAGER_UNIT},
+        )
+    )
+    for flavour, other in _FLAVOURS.items():
+        headless = f"nvidia-headless-no-dkms-{flavour}"
+        conflicts = (f"nvidia-headless-no-dkms-{other}",)
+        depends = (f"{common} (= {_UBUNTU_VERSION})",)
+        packages.append(Package(name=headless, version=_UBUNTU_VERSION, depends=depends, conflicts=conflicts))
+    newer = next_kernel(kernel)
+    for release in (kernel, newer):
+        image = {f"/boot/vmlinuz-{release}": "a kernel\n"}
+        packages.append(Package(name=f"linux-image-{release}", version=f"{release}.1", files=image))
+        packages += module_packages(release, DRIVER_VERSION)
+    for flavour in _FLAVOURS:
+        name = f"linux-modules-nvidia-{flavour}"
+        depends = (f"{name}-{newer} (= {newer}.1+1)",)
+        packages.append(Package(name=f"{name}-{kernel_flavour(kernel)}", version=f"{newer}.1+1", depends=depends))
+    return packages
+
+
+def module_packages(kernel: str, version: str) -> list[Package]:
+    """Closed and open modules for a kernel, built for this driver; only the open ones exclude a newer userland."""
+    common = f"nvidia-kernel-common-{DRIVER_BRANCH}-server"
+    packages = []
+    for flavour, other in _FLAVOURS.items():
+        kind = "open" if flavour.endswith("-open") else "proprietary"
+        folder = f"/usr/lib/modules/{kernel}/kernel/nvidia-{DRIVER_BRANCH}srv{'-open' if kind == 'open' else ''}"
+        upper = (f"{common} (<= {version}-1)",) if kind == "open" else ()
+        packages.append(
+            Package(
+                name=f"linux-modules-nvidia-{flavour}-{kernel}",
+                version=f"{kernel}.1+1",
+                depends=(f"linux-image-{kernel} | linux-image-unsigned-{kernel}", *upper, f"{common} (>= {version})"),
+                conflicts=(f"linux-modules-nvidia-{other}-{kernel}",),
+                files={f"{folder}/nvidia.ko": f"{version} {kind}\n"},
+            )
+        )
+    return packages
+
+
+def toolkit_packages() -> list[Package]:
+    """The four packages of the container toolkit."""
+    same = f"(= {TOOLKIT_VERSION})"
+    return [
+        Package(name="libnvidia-container1", version=TOOLKIT_VERSION),
+        Package(name="libnvidia-container-tools", version=TOOLKIT_VERSION, depends=(f"libnvidia-container1 {same}",)),
+        Package(
+            name="nvidia-container-toolkit-base",
+            version=TOOLKIT_VERSION,
+            programs=("/usr/bin/nvidia-container-runtime",),
+            configuration={"/etc/nvidia-container-runtime/config.toml": _TOOLKIT_CONFIGURATION},
+        ),
+        Package(
+            name="nvidia-container-toolkit",
+            version=TOOLKIT_VERSION,
+            depends=(f"nvidia-container-toolkit-base {same}", f"libnvidia-container-tools {same}"),
+        ),
+    ]
