@@ -3,7 +3,7 @@
 A GPU has at most 8 memory slices, so every placement of a layout can be looked at.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
@@ -39,7 +39,7 @@ def largest_first(profiles: Iterable[_AnyProfile]) -> tuple[_AnyProfile, ...]:
 
 
 def choose(
-    profiles: Profiles, wanted: Mapping[str, int], worth: Mapping[Place, int], preferred: Collection[Place]
+    profiles: Profiles, wanted: Mapping[str, int], worth: Mapping[Place, int], preferred: Iterable[Place]
 ) -> tuple[Place, ...] | None:
     """Places for `wanted` (profile -> count), largest first; None when the GPU has no room for all of them.
 
@@ -50,8 +50,9 @@ def choose(
     worths = [sum(worth.get(place, 0) for place in places) for places, _ in every]
     most = max(worths, default=0)
     best = [found for found, its in zip(every, worths, strict=True) if its == most]
+    own = set(preferred)
     # The first of equals starts furthest left.
-    return max(best, key=lambda f: (f[1], sum(place in preferred for place in f[0])))[0] if best else None
+    return max(best, key=lambda found: (found[1], len(own.intersection(found[0]))))[0] if best else None
 
 
 @cache
