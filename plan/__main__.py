@@ -43,6 +43,10 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--json", action="store_true", help="as data (docs/plan-json.md)")
     show.add_argument("--svg", type=Path, metavar="PICTURE", help="write the layouts as a picture too")
     show.set_defaults(run=_show)
+    layout = commands.add_parser("layout", help="the layout of a machine, as `mig-k8s apply --dry-run` reads it there")
+    layout.add_argument("file", type=Path, metavar="FILE")
+    layout.add_argument("machine", metavar="MACHINE")
+    layout.set_defaults(run=_layout)
     digest = commands.add_parser("digest", help="what changing one stack file into another does")
     digest.add_argument("old", type=Path, metavar="OLD")
     digest.add_argument("new", type=Path, metavar="NEW")
@@ -85,6 +89,17 @@ def _show(options: argparse.Namespace) -> int:
         terminal = sys.stdout.isatty()
         width = min(WIDTH, max(80, shutil.get_terminal_size().columns)) if terminal else WIDTH
         print(draw(plan, colour=terminal and not os.environ.get("NO_COLOR"), width=width), end="")
+    return 0
+
+
+def _layout(options: argparse.Namespace) -> int:
+    _, _, stack = _read(options.file)
+    layout = stack.host_layouts.get(options.machine)
+    if layout is None:
+        names = ", ".join(stack.host_layouts) or "none"
+        print(f"{options.machine} makes no instances itself; machines that do: {names}", file=sys.stderr)
+        return 1
+    print(layout.to_json(), end="")
     return 0
 
 

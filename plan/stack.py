@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from machine.documents import layout as document
 from machine.documents.expectations import Expectations
+from machine.documents.layout import GpuLayout
 from machine.documents.mig_manager_layout import MigManagerLayout
 from plan.cluster.expectations import expected_nodes
 from plan.cluster.gpu_operator import GpuOperatorPlan, gpu_operator_plan
 from plan.cluster.mig_manager_layout import mig_manager_layout
 from plan.cluster.node_removal import NodeRemovalPlan, node_removals
-from plan.gpu.layout import GpuLayout, Layout
+from plan.gpu.layout import Layout
 from plan.gpu.nearest import refusal, written
 from plan.gpu.placement import best_placement
 from plan.machine.node import AutoShutdownPlan, ImagePlan, NodePlan, SpotPlan, VmPlan, layout_document

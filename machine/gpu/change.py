@@ -1,11 +1,11 @@
 """The smallest change that brings a GPU from what it is to a wanted shape, and the commands that do it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from machine.documents.layout import Place
+from machine.documents.layout import GpuLayout, Place
 from machine.gpu.instances import Gpu, Instance, Shape
-from machine.gpu.profiles import Profile
+from machine.placement import Profile, choose
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,22 @@ class Change:
         return self.remove + self.repair
 
 
+def nearest_shape(
+    gpu: Gpu, wanted: GpuLayout, profiles: dict[str, Profile], held: Collection[str], *, at_boot: bool
+) -> Shape:
+    """The shape with the instances of `wanted` that is reached with the smallest change.
+
+    The most MIG devices in `held`, by UUID, stay; then the most others; then the most GPU instances that get another
+    compute instance. An empty GPU gets the places of `wanted`; at a boot every GPU does for what it lacks.
+    """
+    worth = dict.fromkeys(wanted.instances, 1) if at_boot or not gpu.instances else {}
+    for instance in gpu.instances:  # at most seven of each kind: none of them outweighs one of the next
+        is_held = any(uuid in held for uuid in instance.uuids)
+        worth[instance.place] = 8 if instance.computes is not None else 512 if is_held else 64
+    places = choose(tuple(profiles.values()), wanted.profiles, worth, wanted.instances)
+    return dict.fromkeys(places or wanted.instances)
+
+
 def difference(gpu: Gpu, wanted: Shape, profiles: dict[str, Profile]) -> Change:
     """The smallest change: an instance at a wanted place is never removed. Larger ones are made first."""
     here = gpu.instances
@@ -36,7 +52,7 @@ def difference(gpu: Gpu, wanted: Shape, profiles: dict[str, Profile]) -> Change:
         keep=tuple(i for i in here if i.place in wanted and wanted[i.place] == i.computes),
         remove=tuple(i for i in here if i.place not in wanted),
         repair=tuple(i for i in here if i.place in wanted and wanted[i.place] != i.computes),
-        create=tuple(sorted(missing, key=lambda place: (-profiles[place.profile].size, place.start))),
+        create=tuple(sorted(missing, key=lambda place: (-profiles[place.profile].memory_slices, place.start))),
     )
 
 

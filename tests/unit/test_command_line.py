@@ -205,6 +205,32 @@ def test_show_svg_writes_a_picture_besides(run: Run, tmp_path: Path) -> None:
     assert "3g.40gb" in target.read_text(encoding="utf-8")
 
 
+def test_layout_is_the_document_that_the_machine_gets(run: Run) -> None:
+    """With what a change does about pods: `mig-k8s apply --dry-run` on the machine reads it."""
+    done = run("layout", "Pulumi.dev.yaml", "mlops-k8s-master")
+    places = [("3g.40gb", 4), ("2g.20gb", 0), ("1g.10gb", 2)]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {
+        "version": 1,
+        "gpus": [
+            {"index": 0, "mode": True, "instances": [{"profile": name, "start": start} for name, start in places]}
+        ],
+        "onChange": "refuse",
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "machine", "said"),
+    [
+        ("Pulumi.dev.yaml", "other", "other makes no instances itself; machines that do: mlops-k8s-master\n"),
+        ("examples/operator-owned.yaml", "other", "other makes no instances itself; machines that do: none\n"),
+    ],
+)
+def test_layout_of_a_machine_that_makes_none_names_those_that_do(run: Run, file: str, machine: str, said: str) -> None:
+    done = run("layout", file, machine)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+
+
 def test_digest_of_a_stack_with_itself_is_nothing(run: Run) -> None:
     """One line."""
     assert run("digest", "Pulumi.dev.yaml", "Pulumi.dev.yaml").stdout == "Nothing changes.\n"

@@ -22,7 +22,21 @@ def test_a_changed_layout_says_what_is_kept_removed_and_made(planned: Planned) -
         "**mlops-k8s-master** stays, without a reboot.\n"
         "- GPU 0: keeps 4 × 1g.10gb; removes 3 × 1g.10gb; makes 1 × 3g.40gb\n"
         "- Pods on the 3 removed devices: the change stops before it touches them (`mig.onChange: refuse`).\n"
+        "- Counted from the old file's places. The machine keeps first what pods hold; "
+        "`sudo mig-k8s apply --dry-run` there says it exactly.\n"
     ).replace("{1g.10gb: 4, 3g.40gb: 1}", "{3g.40gb: 1, 1g.10gb: 4}")
+
+
+def test_what_can_stay_at_another_place_than_the_new_files_own_is_kept(planned: Planned) -> None:
+    """On an empty GPU both would lie elsewhere: the 3g at 0, so that the 1g.20gb comes to 6 and a 2g fits beside it."""
+    old = planned(nodePools=[{"migDevices": {"3g.40gb": 1}}], mig=_MIXED)
+    new = planned(nodePools=[{"migDevices": {"3g.40gb": 1, "1g.20gb": 1}}], mig=_MIXED)
+    assert digest(old, new) == (
+        "**Settings**\n\n"
+        "- `nodePools[0].migDevices`: {3g.40gb: 1} → {3g.40gb: 1, 1g.20gb: 1}\n\n"
+        "**mlops-k8s-master** stays, without a reboot.\n"
+        "- GPU 0: keeps 1 × 3g.40gb; makes 1 × 1g.20gb\n"
+    )
 
 
 def test_draining_says_so(planned: Planned) -> None:
@@ -62,11 +76,11 @@ def test_mig_manager_takes_over_what_is_right(planned: Planned) -> None:
     )
 
 
-def test_the_host_may_move_what_mig_manager_made_and_is_not_to_change_the_mode_at_once(planned: Planned) -> None:
+def test_the_host_keeps_what_mig_manager_made_and_is_not_to_change_the_mode_at_once(planned: Planned) -> None:
     """MIG Manager lives until the release says otherwise, which comes after the machine's own change."""
     taken = digest(planned(mig=_MANAGER), planned(mig=_MIXED))
     assert taken.endswith(
-        "- The host takes over the instances: what MIG Manager put elsewhere moves, if `mig.onChange` allows it.\n"
+        "- The host takes over the instances: as many as can stay do, wherever MIG Manager has put them.\n"
     )
     both = digest(planned(mig=_MANAGER), planned(nodePools=[{}], mig={"strategy": "none"}))
     assert "- MIG Manager may set the old MIG mode again meanwhile: change `mig.owner` first, " in both
