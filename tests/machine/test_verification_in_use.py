@@ -160,6 +160,21 @@ def test_a_device_in_use_that_is_not_right_fails_with_its_remedy(machine: AMachi
     assert left(machine) == []
 
 
+def test_one_device_in_use_does_not_account_for_two_that_pods_of_ours_lack(machine: AMachine) -> None:
+    """A pod asked for two devices, and the kubelet gave it one."""
+    shows(machine, allocatable={"nvidia.com/gpu": "3"})
+    devices = [{"pod": PODS[profile], "resource": "nvidia.com/gpu", "profile": profile} for profile in UUIDS]
+    wanted = {"name": NAME, "allocatable": {"nvidia.com/gpu": 3}, "labels": {}, "devices": devices}
+    holder = {**pod_for("nvidia.com/gpu", "train", 2, nodeName=NAME), "status": {"phase": "Running"}}
+    record = {"node": NAME, "uid": "uid-train", "resource": "nvidia.com/gpu", "ids": [UUIDS["3g.40gb"]]}
+    machine.api.change(pods=[holder], record=[record], devices={NAME: {"nvidia.com/gpu": list(UUIDS.values())}})
+    code, report, _ = verified(machine, nodes=[wanted], seconds=20)
+    assert code == 1
+    silent = [check for check in failed(report) if check.expected == "runs"]
+    assert len(silent) == 1
+    assert "Insufficient nvidia.com/gpu" in silent[0].seen
+
+
 def test_a_device_that_two_users_pods_hold_fails(machine: AMachine) -> None:
     hold(machine, "train", RESOURCES["3g.40gb"], UUIDS["3g.40gb"])
     hold(machine, "serve", RESOURCES["3g.40gb"], UUIDS["3g.40gb"])
@@ -277,6 +292,27 @@ def test_a_device_that_is_given_back_during_the_last_checks_is_no_device_too_man
     assert code == 0, said
     (check,) = [check for check in report.checks if check.name == f"one more {RESOURCES['3g.40gb']}"]
     assert check.seen == "Pending"
+
+
+def test_a_device_that_is_free_for_the_pod_too_many_is_no_device_too_many(machine: AMachine) -> None:
+    """Taken from a pod of ours when it had told, and given back when the pod more was made."""
+    at(machine, 2, "^create -n [^ ]+ -f", lambda _: machine.api.submit(pod_for(RESOURCES["2g.20gb"], "train")))
+    at(machine, 3, "^create -n [^ ]+ -f", lambda _: machine.api.end("train"))
+    code, report, said = verified(machine, seconds=1200)
+    assert code == 0, said
+    assert users(machine) == {"train": "Succeeded"}
+    assert len(machine.api.calls(f"kubectl create -n {NAMESPACE} -f")) == 4  # the last for another pod more
+    (check,) = [check for check in report.checks if check.name == f"one more {RESOURCES['2g.20gb']}"]
+    assert check.seen == "Pending"
+
+
+def test_a_device_is_not_called_given_out_twice_while_it_changes_hands(machine: AMachine) -> None:
+    """The looks at pods and at the record are a moment apart."""
+    hold(machine, "train", RESOURCES["2g.20gb"], UUIDS["3g.40gb"])
+    machine.clock.at(5, lambda: machine.api.end("train"))
+    code, report, said = verified(machine, seconds=1200)
+    assert code == 0, said
+    assert set(proofs(report).values()) == {"proven by a pod"}
 
 
 def test_a_pod_that_the_kubelet_has_no_device_for_any_more_is_made_again(machine: AMachine) -> None:
