@@ -52,6 +52,8 @@ def read(text: object) -> Sharing:
         raise ValueError("is no YAML") from None
     if not isinstance(whole, Mapping):
         raise ValueError("is no mapping written as text")
+    if whole.get("version", "v1") != "v1":
+        raise ValueError("has another version than v1")
     slices = _mapping(_mapping(whole, "sharing"), "timeSlicing")
     if slices is None:
         return Sharing()
