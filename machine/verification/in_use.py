@@ -12,7 +12,7 @@ from machine.host.errors import GpuError, NodeError
 from machine.kubernetes import device_record
 from machine.kubernetes.device_record import Allocation
 from machine.kubernetes.gpu_clients import DEVICE_PLUGIN
-from machine.kubernetes.kubectl import AwayError, Kubectl
+from machine.kubernetes.kubectl import Kubectl
 
 _READ_THERE = f"nvidia-smi -L; echo; cat {device_record.PATH}"
 """Runs in the device plugin's container, which sees every GPU of its node and has the kubelet's folder at its place."""
@@ -70,9 +70,7 @@ class InUse:
             if users := by_node.get(node):
                 try:
                     self.listed[node], record = self._told_by(node)
-                except AwayError:
-                    raise
-                except (GpuError, NodeError) as error:
+                except (GpuError, NodeError) as error:  # also a kubelet that the API server does not reach
                     self.troubles[node] = str(error)
                     continue
                 held += [

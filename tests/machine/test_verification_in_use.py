@@ -387,15 +387,44 @@ def test_nothing_is_run_on_another_machine_whose_devices_are_all_free(pool: AMac
     assert pool.api.calls("kubectl exec") == []
 
 
-def test_another_machine_whose_record_nobody_can_read_is_told_with_the_reason(pool: AMachine) -> None:
+@pytest.mark.parametrize(
+    ("said", "seen"),
+    [
+        ("Error from server: error dialing backend: dial tcp 10.0.0.5:10250: connect: no route to host", "no route to"),
+        (
+            "Error from server (Forbidden): pods is forbidden: cannot create resource pods/exec",
+            "cannot create resource",
+        ),
+        ("sh: cat: not found / command terminated with exit code 127", "exit code 127"),
+    ],
+)
+def test_another_machine_whose_record_nobody_can_read_is_told_with_the_reason(
+    pool: AMachine, said: str, seen: str
+) -> None:
     hold(pool, "train", RESOURCES["3g.40gb"], UUIDS["3g.40gb"], AGENT)
-    words = "Error from server: error dialing backend: dial tcp 10.0.0.5:10250: connect: no route"
-    pool.api.before("^exec", lambda command: Ended(command, 1, "", words))
+    pool.api.before("^exec", lambda command: Ended(command, 1, "", said))
     code, report, _ = verified(pool, nodes=of_the_pool(), seconds=20)
     assert code == 1
     (check,) = failed(report)
     assert (check.name, check.node) == (POD_3G, AGENT)
-    assert "error dialing backend" in check.seen
+    assert seen in check.seen
+
+
+@pytest.mark.parametrize(
+    ("listing", "seen"), [("", "its nvidia-smi lists no GPU"), (None, "no device plugin runs there")]
+)
+def test_another_machine_that_cannot_tell_is_told_with_the_reason(
+    pool: AMachine, listing: str | None, seen: str
+) -> None:
+    hold(pool, "train", RESOURCES["3g.40gb"], UUIDS["3g.40gb"], AGENT)
+    if listing is None:
+        pool.api.change(daemons={}, pods=[pod for pod in pool.api.listed("pods") if "labels" not in pod["metadata"]])
+    else:
+        pool.api.change(listings={AGENT: listing})
+    _, report, _ = verified(pool, nodes=of_the_pool(), seconds=20)
+    (check,) = failed(report)
+    assert (check.name, check.node) == (POD_3G, AGENT)
+    assert seen in check.seen
 
 
 # ---- sharing
