@@ -37,9 +37,8 @@ class Isolation:
         """One for each node with devices, by the deadline, a time of the clock's. Raises RefusedError, AwayError."""
         pods = pods_without_request(nodes)
         by_name = {node.name: node for node in nodes}
-        self.namespace.create(pod.manifest(self.image, self.seconds) for pod in pods)
+        logs = PodLogs(self.namespace, pods, self.polling, self.image, self.seconds)
         self.polling.progress.tell("a pod that requests nothing has to see " + self._expected())
-        logs = PodLogs(self.namespace, pods, self.polling.clock, self.polling.progress)
         self.polling.until(logs.look, max(deadline, self.polling.clock.monotonic() + _LEAST_SECONDS))
         silent = logs.waiting()
         return [

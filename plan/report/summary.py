@@ -18,7 +18,7 @@ from plan.stack import StackPlan
 
 def summary(stack: StackPlan) -> dict[str, Any]:
     """The whole plan of a stack as JSON data, version 1."""
-    expected = {node.name: node for node in expected_nodes(stack.nodes, stack.mig_strategy)}
+    expected = {node.name: node for node in expected_nodes(stack.nodes, stack.mig_strategy, stack.sharing)}
     operator = stack.gpu_operator
     return {
         "version": 1,
