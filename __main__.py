@@ -27,7 +27,13 @@ if stack.warnings:
 
 group = ResourceGroup(f"mig-k8s-{pulumi.get_stack()}", location=stack.location, tags=stack.tags)
 network = Network("network", NetworkArgs(stack=stack, resource_group_name=group.name))
-machines = {node.name: Machine(node.name, MachineArgs(plan=node, network=network, keys=keys)) for node in stack.nodes}
+machines: dict[str, Machine] = {}
+for node in stack.nodes:
+    server = machines[node.joins].private_address if node.joins else None
+    bought = MachineArgs(
+        plan=node, network=network, keys=keys, server_address=server, other_name=stack.other_names.get(node.name)
+    )
+    machines[node.name] = Machine(node.name, bought)
 access = {name: machine.access for name, machine in machines.items()}
 releases = {name: NodeRelease(name, NodeReleaseArgs(access=each)) for name, each in access.items()}
 managed = {name: MigManagerArgs(wanted=each, access=access[name]) for name, each in stack.mig_manager_layouts.items()}
@@ -36,7 +42,13 @@ first, token = stack.nodes[0].name, config.secret("rke2Token")
 software: dict[str, NodeSoftware] = {}
 for node in stack.nodes:  # the first server forms the cluster, so every other machine waits for it
     waits_for = [*([freed[node.name]] if node.name in freed else []), *([software[first].ready] if software else [])]
-    sent = NodeSoftwareArgs(plan=node, release=releases[node.name], token=token, digest_key=keys.host_private)
+    sent = NodeSoftwareArgs(
+        plan=node,
+        addresses=machines[node.name].addresses,
+        release=releases[node.name],
+        token=token,
+        digest_key=keys.host_private,
+    )
     software[node.name] = NodeSoftware(node.name, sent, after(*waits_for))
 ready = [each.ready for each in software.values()]
 made = [
@@ -55,6 +67,7 @@ verification = stack.verification and Verification(
 )
 
 pulumi.export("addresses", {name: each.address for name, each in access.items()})
+pulumi.export("privateAddresses", {name: machine.private_address for name, machine in machines.items()})
 pulumi.export("ssh", {name: each.ssh_command for name, each in access.items()})
 pulumi.export("knownHosts", {name: each.known_hosts_line for name, each in access.items()})
 pulumi.export("kubeconfig", cluster.kubeconfig)

@@ -9,7 +9,7 @@ from components.dialling import REBOOTING
 from components.identity import digest, keyed_digest
 from components.machine_command import SecretInput, first_child, machine_command
 from components.node_release import NodeRelease
-from plan import NodePlan, configuration
+from plan import Addresses, NodePlan, configuration
 
 _TIMEOUT_SECONDS = 3600
 
@@ -19,6 +19,8 @@ class NodeSoftwareArgs:
     """Inputs of `NodeSoftware`."""
 
     plan: NodePlan
+    addresses: pulumi.Output[Addresses]
+    """Of the machine."""
     release: NodeRelease
     """What brings the machine to its state."""
     token: pulumi.Input[str] | None
@@ -77,14 +79,12 @@ class NodeSoftware(pulumi.ComponentResource):
 
 def _configuration(args: NodeSoftwareArgs) -> SecretInput:
     """The machine's configuration, with the token where there is one."""
-    public = args.release.access.address.apply(
-        lambda address: configuration(args.plan, public_address=address).to_json()
-    )
+    public = args.addresses.apply(lambda addresses: configuration(args.plan, addresses).to_json())
     if args.token is None or not args.plan.has_token:
         return SecretInput(text=public, identity=digest(public))
     token = pulumi.Output.from_input(args.token).apply(str.strip)
-    text = pulumi.Output.all(args.release.access.address, token).apply(
-        lambda known: configuration(args.plan, public_address=known[0], token=known[1]).to_json()
+    text = pulumi.Output.all(args.addresses, token).apply(
+        lambda known: configuration(args.plan, known[0], token=known[1]).to_json()
     )
     return SecretInput(
         text=text, identity=pulumi.Output.concat(digest(public), " ", keyed_digest(token, key=args.digest_key))

@@ -35,10 +35,15 @@ def one_of_each(name: str, plan: StackPlan) -> None:
         admin_private=pulumi.Output.secret(ADMIN_PRIVATE_KEY),
     )
     network = Network(name, NetworkArgs(stack=plan, resource_group_name="group"))
-    access = Machine(name, MachineArgs(plan=node, network=network, keys=keys)).access
+    machine = Machine(name, MachineArgs(plan=node, network=network, keys=keys, server_address=None))
+    access = machine.access
     release = NodeRelease(name, NodeReleaseArgs(access=access))
-    args = NodeSoftwareArgs(plan=node, release=release, token=None, digest_key=keys.host_private)
-    software = NodeSoftware(name, args)
+    software = NodeSoftware(
+        name,
+        NodeSoftwareArgs(
+            plan=node, addresses=machine.addresses, release=release, token=None, digest_key=keys.host_private
+        ),
+    )
     MigInstances(name, MigInstancesArgs(layout=plan.host_layouts[node.name], access=access), after(software.ready))
     cluster = Cluster(name, ClusterArgs(access=access, software=software))
     inside = pulumi.ResourceOptions(providers=[cluster.provider])
