@@ -5,7 +5,7 @@ from pulumi_azure_native.resources import ResourceGroup
 
 from components.cluster import Cluster, ClusterArgs
 from components.gpu_operator import GpuOperator, GpuOperatorArgs
-from components.machine import Machine, MachineArgs
+from components.machine import machines_of
 from components.machine_command import after
 from components.mig_instances import MigInstances, MigInstancesArgs
 from components.mig_manager import FreeGpus, MigManagerArgs, MigManagerLabel
@@ -27,14 +27,7 @@ if stack.warnings:
 
 group = ResourceGroup(f"mig-k8s-{pulumi.get_stack()}", location=stack.location, tags=stack.tags)
 network = Network("network", NetworkArgs(stack=stack, resource_group_name=group.name))
-machines: dict[str, Machine] = {}
-for node in stack.nodes:
-    server = machines[node.joins].private_address if node.joins else None
-    bought = MachineArgs(
-        plan=node, network=network, keys=keys, server_address=server, other_name=stack.other_names.get(node.name)
-    )
-    machines[node.name] = Machine(node.name, bought)
-access = {name: machine.access for name, machine in machines.items()}
+access = {name: machine.access for name, machine in machines_of(stack, network, keys).items()}
 releases = {name: NodeRelease(name, NodeReleaseArgs(access=each)) for name, each in access.items()}
 managed = {name: MigManagerArgs(wanted=each, access=access[name]) for name, each in stack.mig_manager_layouts.items()}
 freed = {name: FreeGpus(name, args, after(releases[name].delivered)).done for name, args in managed.items()}
@@ -42,13 +35,7 @@ first, token = stack.nodes[0].name, config.secret("rke2Token")
 software: dict[str, NodeSoftware] = {}
 for node in stack.nodes:  # the first server forms the cluster, so every other machine waits for it
     waits_for = [*([freed[node.name]] if node.name in freed else []), *([software[first].ready] if software else [])]
-    sent = NodeSoftwareArgs(
-        plan=node,
-        addresses=machines[node.name].addresses,
-        release=releases[node.name],
-        token=token,
-        digest_key=keys.host_private,
-    )
+    sent = NodeSoftwareArgs(plan=node, release=releases[node.name], token=token, digest_key=keys.host_private)
     software[node.name] = NodeSoftware(node.name, sent, after(*waits_for))
 ready = [each.ready for each in software.values()]
 made = [
@@ -67,7 +54,7 @@ verification = stack.verification and Verification(
 )
 
 pulumi.export("addresses", {name: each.address for name, each in access.items()})
-pulumi.export("privateAddresses", {name: machine.private_address for name, machine in machines.items()})
+pulumi.export("privateAddresses", {name: each.private_address for name, each in access.items()})
 pulumi.export("ssh", {name: each.ssh_command for name, each in access.items()})
 pulumi.export("knownHosts", {name: each.known_hosts_line for name, each in access.items()})
 pulumi.export("kubeconfig", cluster.kubeconfig)

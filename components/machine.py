@@ -10,7 +10,7 @@ import pulumi_azure_native as azure
 from components import vm_profiles
 from components.machine_command import Access
 from components.network import Network
-from plan import Addresses, NodePlan, Problems, user_data
+from plan import Addresses, NodePlan, Problems, StackPlan, user_data
 
 _Value = TypeVar("_Value")
 _CHOSEN_ONCE = ["ipConfigurations[0].privateIPAddress", "ipConfigurations[0].privateIPAllocationMethod"]
@@ -54,10 +54,6 @@ class Machine(pulumi.ComponentResource):
 
     access: Access
     """How administrators and remote commands reach this very machine."""
-    private_address: pulumi.Output[str]
-    """Chosen by Azure when the interface is made."""
-    addresses: pulumi.Output[Addresses]
-    """What the machine's files name."""
 
     def __init__(self, name: str, args: MachineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         aliases = [pulumi.Alias(name=args.other_name)] if args.other_name else []
@@ -94,11 +90,11 @@ class Machine(pulumi.ComponentResource):
             tags=vm.tags,
             opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(ignore_changes=_CHOSEN_ONCE)),
         )
-        self.private_address = interface.ip_configurations.apply(_private_address)
-        self.addresses = pulumi.Output.all(address.ip_address, self.private_address, args.server_address).apply(
+        private_address = interface.ip_configurations.apply(_private_address)
+        addresses = pulumi.Output.all(address.ip_address, private_address, args.server_address).apply(
             lambda known: Addresses(public=known[0], private=known[1], server=known[2])
         )
-        custom_data = pulumi.Output.all(self.addresses, args.keys.host_private).apply(
+        custom_data = pulumi.Output.all(addresses, args.keys.host_private).apply(
             lambda known: _custom_data(args.plan, known[0], host_private=known[1], host_public=args.keys.host_public)
         )
         machine = azure.compute.VirtualMachine(
@@ -156,8 +152,20 @@ class Machine(pulumi.ComponentResource):
             private_key=args.keys.admin_private,
             agent_socket_path=vm.agent_socket_path,
             vm_id=_of_planned_name(args.plan, machine, machine.vm_id),
+            addresses=addresses,
         )
         self.register_outputs({"address": address.ip_address, "vm_id": machine.vm_id})
+
+
+def machines_of(stack: StackPlan, network: Network, keys: SshKeys) -> dict[str, Machine]:
+    """Every machine of a stack by its name; whoever joins the cluster is told the address of a server."""
+    machines: dict[str, Machine] = {}
+    for node in stack.nodes:
+        server = machines[node.joins].access.private_address if node.joins else None
+        other_name = stack.other_names.get(node.name)
+        args = MachineArgs(plan=node, network=network, keys=keys, server_address=server, other_name=other_name)
+        machines[node.name] = Machine(node.name, args)
+    return machines
 
 
 def _private_address(settings: list[azure.network.outputs.NetworkInterfaceIPConfigurationResponse]) -> Any:  # noqa: ANN401

@@ -9,7 +9,7 @@ from components.dialling import REBOOTING
 from components.identity import digest, keyed_digest
 from components.machine_command import SecretInput, first_child, machine_command
 from components.node_release import NodeRelease
-from plan import Addresses, NodePlan, configuration
+from plan import NodePlan, configuration
 
 _TIMEOUT_SECONDS = 3600
 
@@ -19,8 +19,6 @@ class NodeSoftwareArgs:
     """Inputs of `NodeSoftware`."""
 
     plan: NodePlan
-    addresses: pulumi.Output[Addresses]
-    """Of the machine."""
     release: NodeRelease
     """What brings the machine to its state."""
     token: pulumi.Input[str] | None
@@ -79,11 +77,12 @@ class NodeSoftware(pulumi.ComponentResource):
 
 def _configuration(args: NodeSoftwareArgs) -> SecretInput:
     """The machine's configuration, with the token where there is one."""
-    public = args.addresses.apply(lambda addresses: configuration(args.plan, addresses).to_json())
+    addresses = args.release.access.addresses
+    public = addresses.apply(lambda known: configuration(args.plan, known).to_json())
     if args.token is None or not args.plan.has_token:
         return SecretInput(text=public, identity=digest(public))
     token = pulumi.Output.from_input(args.token).apply(str.strip)
-    text = pulumi.Output.all(args.addresses, token).apply(
+    text = pulumi.Output.all(addresses, token).apply(
         lambda known: configuration(args.plan, known[0], token=known[1]).to_json()
     )
     return SecretInput(

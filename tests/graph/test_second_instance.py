@@ -35,15 +35,10 @@ def one_of_each(name: str, plan: StackPlan) -> None:
         admin_private=pulumi.Output.secret(ADMIN_PRIVATE_KEY),
     )
     network = Network(name, NetworkArgs(stack=plan, resource_group_name="group"))
-    machine = Machine(name, MachineArgs(plan=node, network=network, keys=keys, server_address=None))
-    access = machine.access
+    access = Machine(name, MachineArgs(plan=node, network=network, keys=keys, server_address=None)).access
     release = NodeRelease(name, NodeReleaseArgs(access=access))
-    software = NodeSoftware(
-        name,
-        NodeSoftwareArgs(
-            plan=node, addresses=machine.addresses, release=release, token=None, digest_key=keys.host_private
-        ),
-    )
+    args = NodeSoftwareArgs(plan=node, release=release, token=None, digest_key=keys.host_private)
+    software = NodeSoftware(name, args)
     MigInstances(name, MigInstancesArgs(layout=plan.host_layouts[node.name], access=access), after(software.ready))
     cluster = Cluster(name, ClusterArgs(access=access, software=software))
     inside = pulumi.ResourceOptions(providers=[cluster.provider])
