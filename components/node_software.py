@@ -77,14 +77,13 @@ class NodeSoftware(pulumi.ComponentResource):
 
 def _configuration(args: NodeSoftwareArgs) -> SecretInput:
     """The machine's configuration, with the token where there is one."""
-    public = args.release.access.address.apply(
-        lambda address: configuration(args.plan, public_address=address).to_json()
-    )
+    addresses = args.release.access.addresses
+    public = addresses.apply(lambda known: configuration(args.plan, known).to_json())
     if args.token is None or not args.plan.has_token:
         return SecretInput(text=public, identity=digest(public))
     token = pulumi.Output.from_input(args.token).apply(str.strip)
-    text = pulumi.Output.all(args.release.access.address, token).apply(
-        lambda known: configuration(args.plan, public_address=known[0], token=known[1]).to_json()
+    text = pulumi.Output.all(addresses, token).apply(
+        lambda known: configuration(args.plan, known[0], token=known[1]).to_json()
     )
     return SecretInput(
         text=text, identity=pulumi.Output.concat(digest(public), " ", keyed_digest(token, key=args.digest_key))

@@ -10,6 +10,13 @@ from plan.gpu.layout import Layout
 from plan.gpu.nearest import written
 from plan.gpu.placement import placement_after
 from plan.machine.node import NodePlan
+from plan.report.membership import (
+    first_server,
+    refused_name,
+    renamed_machines,
+    touched_machines,
+    untouched_machines,
+)
 from plan.stack import StackPlan
 
 _FROZEN = ("image", "admin_username", "public_key", "zone", "security_type", "os_disk_type", "spot")
@@ -17,15 +24,25 @@ _FROZEN = ("image", "admin_username", "public_key", "zone", "security_type", "os
 
 
 def digest(old: StackPlan, new: StackPlan) -> str:
-    """Markdown: changed settings, then every machine that is touched. `old` and `new` are whole plans."""
+    """Markdown: changed settings, then every machine that is touched. `old` and `new` are whole plans.
+
+    Machines are the same by their names, wherever their pool stands.
+    """
     settings = list(_changed(_settings(old), _settings(new), ""))
     if not settings:
         return "Nothing changes.\n"
     before = {node.name: node for node in old.nodes}
     after = {node.name: node for node in new.nodes}
     lines = ["**Settings**", "", *(f"- {line}" for line in settings)]
-    for name in [*after, *(name for name in before if name not in after)]:
-        lines += ["", *_machine(before.get(name), after.get(name), moved=old.location != new.location)]
+    moved = old.location != new.location
+    lines += [line for text in first_server(old, new) for line in ("", text)]
+    renamed = renamed_machines(old, new)
+    for name in touched_machines(old, new):
+        if name in renamed:
+            lines += ["", refused_name(name, renamed[name])]
+        elif name not in renamed.values():
+            lines += ["", *_machine(before.get(name), after.get(name), moved=moved)]
+    lines += [line for text in untouched_machines(old, new) for line in ("", text)]
     if old.mig_strategy != new.mig_strategy:
         lines += ["", f"Pods ask for other resources from now on: strategy {old.mig_strategy} → {new.mig_strategy}."]
     return "\n".join(lines) + "\n"
@@ -39,11 +56,21 @@ def _changed(old: Any, new: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - 
     if isinstance(old, dict) and isinstance(new, dict) and not path.endswith("igDevices"):
         for key in [*old, *(key for key in new if key not in old)]:
             yield from _changed(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+    elif path == "nodePools":
+        yield from _changed_pools({pool["name"]: pool for pool in old}, {pool["name"]: pool for pool in new})
     elif isinstance(old, tuple) and isinstance(new, tuple) and len(old) == len(new):
         for number, (one, other) in enumerate(zip(old, new, strict=True)):
             yield from _changed(one, other, f"{path}[{number}]")
     elif old != new:
         yield f"`{path}`: {_text(old)} → {_text(new)}"
+
+
+def _changed_pools(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+    if list(old) != list(new):
+        yield f"`nodePools`: [{', '.join(old)}] → [{', '.join(new)}]"
+    for index, name in enumerate(new):
+        if name in old:
+            yield from _changed(old[name], new[name], f"nodePools[{index}]")
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - any value of a stack file
@@ -83,8 +110,9 @@ def _fate(old: NodePlan, new: NodePlan, *, moved: bool) -> tuple[str, bool]:
     frozen = [name for name in _FROZEN if getattr(old.vm, name) != getattr(new.vm, name)]
     if moved or old.vm.rebuild != new.vm.rebuild:
         return "is replaced: a new machine, everything on the old one is lost.", False
-    if frozen or old.private_address != new.private_address or old.role != new.role:
-        what = ", ".join([*frozen, *(["address or role"] if not frozen else [])]).replace("_", " ")
+    refused = [*frozen, *(["role"] if old.role != new.role else []), *_refused_token(old, new)]
+    if refused:
+        what = ", ".join(refused).replace("_", " ")
         return f"stays, but Azure or the cluster refuses this change ({what}): change `vm.rebuild` with it.", True
     if old.vm.size != new.vm.size:
         return f"is resized ({old.vm.size} → {new.vm.size}): it stops, starts, and makes its instances again.", False
@@ -93,6 +121,11 @@ def _fate(old: NodePlan, new: NodePlan, *, moved: bool) -> tuple[str, bool]:
             return "stays, with one reboot: this GPU changes its MIG mode on a reboot. All its pods restart.", True
         return "stays, without a reboot: this GPU changes its MIG mode at once.", True
     return "stays, without a reboot.", True
+
+
+def _refused_token(old: NodePlan, new: NodePlan) -> list[str]:
+    """A first server that was started without a token refuses one: its data are encrypted with another."""
+    return ["token"] if new.joins is None and new.has_token and not old.has_token else []
 
 
 def _modes(node: NodePlan) -> tuple[bool, ...]:

@@ -17,11 +17,11 @@ from plan.stack import StackPlan
 
 
 def summary(stack: StackPlan) -> dict[str, Any]:
-    """The whole plan of a stack as JSON data, version 1."""
+    """The whole plan of a stack as JSON data, version 2."""
     expected = {node.name: node for node in expected_nodes(stack.nodes, stack.mig_strategy, stack.sharing)}
     operator = stack.gpu_operator
     return {
-        "version": 1,
+        "version": 2,
         "location": stack.location,
         "mig": {"strategy": stack.mig_strategy, "owner": stack.mig_owner},
         "network": {
@@ -73,7 +73,6 @@ def _node(node: NodePlan, expected: ExpectedNode) -> dict[str, Any]:
         "name": node.name,
         "role": node.role,
         "vmSize": node.vm.size,
-        "privateAddress": node.private_address,
         "userDataBytes": user_data_bytes(node),
         "userDataLimitBytes": LIMIT_BYTES,
         "fabricManager": runs_fabric_manager(node),

@@ -35,7 +35,7 @@ def one_of_each(name: str, plan: StackPlan) -> None:
         admin_private=pulumi.Output.secret(ADMIN_PRIVATE_KEY),
     )
     network = Network(name, NetworkArgs(stack=plan, resource_group_name="group"))
-    access = Machine(name, MachineArgs(plan=node, network=network, keys=keys)).access
+    access = Machine(name, MachineArgs(plan=node, network=network, keys=keys, server_address=None)).access
     release = NodeRelease(name, NodeReleaseArgs(access=access))
     args = NodeSoftwareArgs(plan=node, release=release, token=None, digest_key=keys.host_private)
     software = NodeSoftware(name, args)

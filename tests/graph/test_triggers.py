@@ -63,7 +63,7 @@ def test_adding_a_machine_to_a_living_stack_leaves_the_triggers_of_the_others_kn
     assert unknown_triggers(graph) == of_new | {"verification-run"}
 
 
-@pytest.mark.parametrize(("machine", "others"), [("gpu-0", set()), ("server", {"cluster-kubeconfig"})])
+@pytest.mark.parametrize(("machine", "others"), [("gpu", set()), ("server", {"cluster-kubeconfig"})])
 def test_rebuilding_a_machine_of_a_living_stack_leaves_the_triggers_of_the_others_known(
     program: Program, machine: str, others: set[str]
 ) -> None:
@@ -88,7 +88,7 @@ def changed(before: Graph, after: Graph) -> set[str]:
 
 def test_a_changed_token_goes_to_every_machine_of_a_cluster_and_is_proven_again(program: Program) -> None:
     assert changed(program(**CLUSTER_OF_THREE), program(**CLUSTER_OF_THREE, rke2Token=OTHER_TOKEN)) == {
-        *(f"{machine}-{step}" for machine in ("server", "gpu-0", "gpu-1") for step in ("converge", "resume", "ready")),
+        *(f"{machine}-{step}" for machine in ("server", "gpu", "gpu-1") for step in ("converge", "resume", "ready")),
         "cluster-kubeconfig",
         "verification-run",
     }

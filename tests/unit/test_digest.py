@@ -146,7 +146,91 @@ def test_machines_come_and_go(planned: Planned) -> None:
     text = digest(old, new)
     assert "**c** is new: Standard_NC24ads_A100_v4, agent." in text
     assert "**b** is removed, with everything on it." in text
-    assert "**a** stays, without a reboot." in text
+    assert text.endswith("\nThe other machine is not touched.\n")
+    assert "**a**" not in text
+
+
+_POOLS: list[dict[str, object]] = [
+    {"name": "control", "vmSize": "Standard_D4s_v5"},
+    {"name": "train", "role": "agent", "count": 2, "migDevices": {"1g.10gb": 7}},
+    {"name": "serve", "role": "agent", "count": 2, "migDevices": {"1g.10gb": 7}},
+]
+
+
+def test_a_pool_that_grows_in_the_middle_touches_nobody_else(planned: Planned) -> None:
+    more = [_POOLS[0], {**_POOLS[1], "count": 3}, _POOLS[2]]
+    assert digest(planned(nodePools=_POOLS), planned(nodePools=more)) == (
+        "**Settings**\n\n"
+        "- `nodePools[1].count`: 2 → 3\n\n"
+        "**train-2** is new: Standard_NC24ads_A100_v4, agent.\n"
+        "- GPU 0: makes 7 × 1g.10gb\n\n"
+        "The other 5 machines are not touched.\n"
+    )
+    assert digest(planned(nodePools=more), planned(nodePools=_POOLS)) == (
+        "**Settings**\n\n"
+        "- `nodePools[1].count`: 3 → 2\n\n"
+        "**train-2** is removed, with everything on it.\n\n"
+        "The other 5 machines are not touched.\n"
+    )
+
+
+def test_a_pool_that_comes_or_goes_in_the_middle_touches_nobody_else(planned: Planned) -> None:
+    new = {"name": "edge", "role": "agent", "vmSize": "Standard_D4s_v5"}
+    come = digest(planned(nodePools=_POOLS), planned(nodePools=[*_POOLS[:2], new, _POOLS[2]]))
+    assert come == (
+        "**Settings**\n\n"
+        "- `nodePools`: [control, train, serve] → [control, train, edge, serve]\n\n"
+        "**edge** is new: Standard_D4s_v5, agent.\n\n"
+        "The other 5 machines are not touched.\n"
+    )
+    gone = digest(planned(nodePools=_POOLS), planned(nodePools=[_POOLS[0], _POOLS[2]]))
+    assert "**train** is removed" in gone
+    assert "**train-1** is removed" in gone
+    assert gone.endswith("The other 3 machines are not touched.\n")
+
+
+def test_pools_in_another_order_are_the_same_machines(planned: Planned) -> None:
+    other = [_POOLS[0], _POOLS[2], _POOLS[1]]
+    assert digest(planned(nodePools=_POOLS), planned(nodePools=other)) == (
+        "**Settings**\n\n- `nodePools`: [control, train, serve] → [control, serve, train]\n\nNo machine is touched.\n"
+    )
+
+
+def test_a_change_of_one_pool_is_told_by_its_place_in_the_new_order(planned: Planned) -> None:
+    other = [_POOLS[0], _POOLS[2], {**_POOLS[1], "migDevices": {"1g.10gb": 6}}]
+    text = digest(planned(nodePools=_POOLS), planned(nodePools=other))
+    assert "- `nodePools[2].migDevices`: {1g.10gb: 7} → {1g.10gb: 6}\n" in text
+    assert "**train** stays, without a reboot.\n- GPU 0: keeps 6 × 1g.10gb; removes 1 × 1g.10gb\n" in text
+    assert "serve**" not in text
+
+
+def test_another_first_server_means_another_cluster(planned: Planned) -> None:
+    servers = [{"name": "one"}, {"name": "two", "count": 2}]
+    text = digest(planned(nodePools=servers), planned(nodePools=servers[::-1]))
+    assert "**The cluster is lost**: **two** would be the first server and form a second one" in text
+    assert "Keep the pool of **one** first." in text
+    renamed = digest(planned(nodePools=_POOLS), planned(nodePools=[{**_POOLS[0], "name": "head"}, *_POOLS[1:]]))
+    assert "**The cluster is lost**: its first server **control** goes, and **head** forms a new one.\n" in renamed
+
+
+def test_a_machine_is_not_renamed(planned: Planned) -> None:
+    """What an older version numbered from 0 keeps its name."""
+    kept = [{**_POOLS[0], "firstMachine": "control-0"}, *_POOLS[1:]]
+    text = digest(planned(nodePools=kept), planned(nodePools=_POOLS))
+    assert text == (
+        "**Settings**\n\n"
+        "- `nodePools[0].firstMachine`: control-0 → (not set)\n\n"
+        "**control** is called control-0 in Azure, and a machine keeps its name: `pulumi up` refuses this. "
+        "Write `firstMachine: control-0`.\n\n"
+        "The other 4 machines are not touched.\n"
+    )
+
+
+def test_a_first_agent_brings_a_token_that_a_lone_server_refuses(planned: Planned) -> None:
+    text = digest(
+        planned(nodePools=[{"name": "a"}]), planned(nodePools=[{"name": "a"}, {"name": "b", "role": "agent"}])
+    )
+    assert "**a** stays, but Azure or the cluster refuses this change (token)" in text
 
 
 def test_a_new_version_changes_no_gpu(planned: Planned) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from minimal_stack import minimal
+from minimal_stack import addresses, minimal
 
 from plan import (
     NodePlan,
@@ -32,7 +32,6 @@ from plan import (
 from plan.machine.source import for_machines
 
 Planned = Callable[..., StackPlan]
-_ADDRESS = "20.1.2.3"
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _POOLS = [
     {"name": "server", "count": 3, "vmSize": "Standard_D4s_v5"},
@@ -47,12 +46,12 @@ _POOLS = [
 
 
 def _desired(node: NodePlan) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(configuration(node, public_address=_ADDRESS).desired_state.to_json())
+    content: dict[str, Any] = json.loads(configuration(node, addresses(node)).desired_state.to_json())
     return content
 
 
 def _rke2_text(node: NodePlan) -> str:
-    return configuration(node, public_address=_ADDRESS).rke2_config
+    return configuration(node, addresses(node)).rke2_config
 
 
 def _rke2(node: NodePlan) -> dict[str, Any]:
@@ -61,7 +60,7 @@ def _rke2(node: NodePlan) -> dict[str, Any]:
 
 
 def _packed(node: NodePlan) -> bytes:
-    return user_data(node, public_address=_ADDRESS, host_private_key="PRIVATE\n", host_public_key="ssh-ed25519 AAAA")
+    return user_data(node, addresses(node), host_private_key="PRIVATE\n", host_public_key="ssh-ed25519 AAAA")
 
 
 def _user_data(node: NodePlan) -> str:
@@ -100,8 +99,8 @@ def test_the_kubeconfig_mode_is_text_for_every_yaml_reader(planned: Planned) -> 
 def test_further_servers_and_agents_join_the_first(planned: Planned) -> None:
     """By its private address, with the shared token."""
     nodes = planned(nodePools=_POOLS).nodes
-    assert [node.name for node in nodes] == ["server-0", "server-1", "server-2", "gpu"]
-    assert [node.private_address for node in nodes] == ["10.60.0.4", "10.60.0.5", "10.60.0.6", "10.60.0.7"]
+    assert [node.name for node in nodes] == ["server", "server-1", "server-2", "gpu"]
+    assert [node.joins for node in nodes] == [None, "server", "server", "server"]
     configs = [_rke2(node) for node in nodes]
     assert [config.get("server") for config in configs] == [None, *["https://10.60.0.4:9345"] * 3]
     assert [config["token-file"] for config in configs] == ["/etc/rancher/rke2/token"] * 4
@@ -279,16 +278,16 @@ def test_every_gpu_has_its_own_layout(planned: Planned) -> None:
 def test_the_configuration_holds_a_token_only_where_machines_share_one(planned: Planned) -> None:
     """As a line of its own, however it was given."""
     single, server = planned().nodes[0], planned(nodePools=_POOLS).nodes[0]
-    assert configuration(single, public_address=_ADDRESS, token="secret").rke2_token is None
-    assert configuration(server, public_address=_ADDRESS, token=" secret\n").rke2_token == "secret\n"
-    assert configuration(server, public_address=_ADDRESS).rke2_token is None
+    assert configuration(single, addresses(single), token="secret").rke2_token is None
+    assert configuration(server, addresses(server), token=" secret\n").rke2_token == "secret\n"
+    assert configuration(server, addresses(server)).rke2_token is None
 
 
 def test_user_data_holds_the_release_as_ssh_delivers_it_and_the_configuration_in_plain_files(planned: Planned) -> None:
     """One form, and one command that receives it."""
     node = planned().nodes[0]
     files = {file["path"]: file for file in yaml.safe_load(_user_data(node))["write_files"]}
-    wanted = configuration(node, public_address=_ADDRESS)
+    wanted = configuration(node, addresses(node))
     assert {path: file["content"] for path, file in files.items()} == {
         "/usr/local/lib/mig-k8s/release.cloud-init": delivery(release()),
         "/etc/mig-k8s/desired.json": wanted.desired_state.to_json(),
