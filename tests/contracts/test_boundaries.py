@@ -69,7 +69,7 @@ def test_modules_stay_small_enough_to_read() -> None:
     parts = {path.relative_to(REPOSITORY).parts[0] for path in lengths}
     assert {"plan", "components", "machine", "cloud-init"} <= parts
     assert {path: length for path, length in lengths.items() if length > 250 and path.suffix != ".yaml"} == {}
-    assert len((REPOSITORY / "__main__.py").read_text(encoding="utf-8").splitlines()) <= 62
+    assert len((REPOSITORY / "__main__.py").read_text(encoding="utf-8").splitlines()) <= 67
 
 
 @pytest.mark.parametrize("path", PROGRAM, ids=lambda path: str(path.relative_to(REPOSITORY)))
