@@ -38,6 +38,7 @@ NEW: Objects = {
     "made": 0,
     "listings": {},
     "stuck_namespaces": [],
+    "stuck_nodes": [],
     "away": False,
 }
 """`budgets`: pod -> names of the disruption budgets that forbid its eviction. `owned`: pods that their owner makes
