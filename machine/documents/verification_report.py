@@ -44,6 +44,11 @@ class ProvenDevice(Form):
     resource: str = ""
     proof: str = BY_A_POD
 
+    @property
+    def kind(self) -> tuple[str, str]:
+        """What it is one of: a resource of its node."""
+        return self.node, self.resource
+
 
 @dataclass(frozen=True)
 class VerificationReport(Document):

@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from fractions import Fraction
 
 from machine.documents.verification_report import BY_A_POD, Check, ProvenDevice
 from machine.gpu.nvidia_smi import listed_gpus
@@ -53,8 +52,7 @@ def in_use_checks(pods: Sequence[Pod], devices: Sequence[ProvenDevice]) -> list[
         seen = _named(device.profile) if device.gpu else f"{device.uuid}, which is not of this machine"
         if device.uuid in shared:
             seen += f", which {', '.join(others)} has too"
-        kind = device.node, device.resource
-        expected = _named(of_a_pod[kind]) if kind in of_a_pod else f"nothing of {device.resource}"
+        expected = _named(of_a_pod[device.kind]) if device.kind in of_a_pod else f"nothing of {device.resource}"
         remedy = f"Delete {device.pod}: its owner makes it again with a device that is there and its own."
         checks.append(Check.of(f"{device.pod} holds a device", device.node, expected, seen, remedy))
     return checks
@@ -64,19 +62,18 @@ def overfull(devices: Sequence[ProvenDevice], pods: Sequence[Pod]) -> list[str]:
     """UUIDs of the devices that more pods have than may share them."""
     replicas = {pod.kind: pod.device.replicas for pod in pods}
     having = Counter(device.uuid for device in devices if device.uuid)
-    limits = {device.uuid: replicas.get((device.node, device.resource), 1) for device in devices}
+    limits = {device.uuid: replicas.get(device.kind, 1) for device in devices}
     return [uuid for uuid, count in having.items() if count > limits[uuid]]
 
 
 def distinct(pods: Sequence[Pod], devices: Sequence[ProvenDevice]) -> Check:
     """As many devices as the pods are for, none with more pods than may share it."""
-    expected = sum(Fraction(1, pod.device.replicas) for pod in pods)
+    expected = round(sum(1 / pod.device.replicas for pod in pods))
     shared = overfull(devices, pods)
     count = len({device.uuid for device in devices if device.uuid})
     words = f"{count} different devices" + (f", shared: {', '.join(shared)}" if shared else "")
     remedy = (
-        "More pods have a device than may share it. Is sharing (time slicing, MPS) on in the device plugin's"
-        " configuration?"
+        "Is sharing (time slicing, MPS) on in the device plugin's configuration?"
         if shared
         else "Not every pod told a device: the checks of those pods say why."
     )

@@ -20,31 +20,6 @@ Listed = dict[str, tuple[str | None, str]]
 """UUID of a device -> its profile, None for a whole GPU, and the UUID of its GPU."""
 
 
-@dataclass(frozen=True)
-class Held:
-    """A device that a user's pod holds. `device`: its id, as the kubelet has it."""
-
-    node: str
-    resource: str
-    device: str
-    pod: str
-
-    @property
-    def kind(self) -> tuple[str, str]:
-        """The resource of the node that there is one less of."""
-        return self.node, self.resource
-
-    @property
-    def uuid(self) -> str:
-        """The device itself, which several pods may share."""
-        return device_record.uuid_of(self.device)
-
-    def proven(self, listed: Listed) -> ProvenDevice:
-        """The device as the report has it. `listed`: what its machine lists."""
-        profile, gpu = listed.get(self.uuid, (None, None))
-        return ProvenDevice(self.node, self.pod, profile, self.uuid, gpu, self.resource, f"in use by {self.pod}")
-
-
 @dataclass
 class InUse:
     """What was seen at the last look: `held` devices, what the nodes concerned list, and why one told nothing."""
@@ -53,7 +28,7 @@ class InUse:
     kubectl: Kubectl
     operator_namespace: str
     own_namespace: str
-    held: tuple[Held, ...] = ()
+    held: tuple[ProvenDevice, ...] = ()
     listed: dict[str, Listed] = field(default_factory=dict)
     troubles: dict[str, str] = field(default_factory=dict)
 
@@ -64,22 +39,24 @@ class InUse:
             meta, node = pod["metadata"], pod["spec"]["nodeName"]
             if meta["namespace"] != self.own_namespace and _requests(pod):
                 by_node.setdefault(node, {})[meta["uid"]] = f"{meta['namespace']}/{meta['name']}"
-        held: list[Held] = []
+        held: list[ProvenDevice] = []
         self.listed, self.troubles = {}, {}
         for node in nodes:
             if users := by_node.get(node):
                 try:
-                    self.listed[node], record = self._told_by(node)
+                    listed, record = self._told_by(node)
                 except (GpuError, NodeError) as error:  # also a kubelet that the API server does not reach
                     self.troubles[node] = str(error)
                     continue
-                held += [
-                    Held(node, given.resource, device, users[given.pod_uid])
-                    for given in record
-                    if given.pod_uid in users
-                    for device in given.ids
-                ]
-        self.held = tuple(dict.fromkeys(held))  # containers of one pod may pass a device on
+                self.listed[node] = listed
+                given = ((each, device) for each in record if each.pod_uid in users for device in each.ids)
+                # Containers of one pod may pass a device on, and are in the record with it each.
+                for uid, resource, device in dict.fromkeys((each.pod_uid, each.resource, d) for each, d in given):
+                    uuid = device_record.uuid_of(device)
+                    profile, gpu = listed.get(uuid, (None, None))
+                    proof = f"in use by {users[uid]}"
+                    held.append(ProvenDevice(node, users[uid], profile, uuid, gpu, resource, proof))
+        self.held = tuple(held)
 
     def requested(self) -> Counter[tuple[str, str]]:
         """How many of each resource of each node pods have been given, those of the verification too."""
@@ -105,8 +82,8 @@ class InUse:
             plugins = self.kubectl.get("pods", *place, "-l", f"app={DEVICE_PLUGIN}", of_node)
             if not plugins:
                 raise NodeError("no device plugin runs there, which could tell who holds what")
-            container = (plugins[0]["metadata"]["name"], "-c", "nvidia-device-plugin")
-            told = self.kubectl.read("exec", *place, *container, "--", "sh", "-c", _READ_THERE)
+            name = plugins[0]["metadata"]["name"]
+            told = self.kubectl.read("exec", *place, name, "-c", "nvidia-device-plugin", "--", "sh", "-c", _READ_THERE)
             listing, _, checkpoint = told.partition("\n{")
             record = device_record.understood("{" + checkpoint)
         listed = listed_devices(listing)

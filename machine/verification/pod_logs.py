@@ -1,52 +1,34 @@
 """The pods of a verification and what they tell, gathered look by look; one that had to give way is made again."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from machine.host.errors import NodeError
 from machine.kubernetes.kubectl import AwayError
 from machine.verification import pod_trouble
 from machine.verification.pod_namespace import PodNamespace
-from machine.verification.pods import COMPUTE
+from machine.verification.pods import COMPUTE, Pod, PodWithoutRequest
 from machine.verification.polling import Polling
 
 STUCK_SECONDS = 90
 """How long pods may show nothing but errors that seldom heal, such as an image that cannot be pulled."""
 
 
-class AnyPod(Protocol):
-    """A pod."""
-
-    @property
-    def name(self) -> str:
-        """Its name in Kubernetes."""
-
-    def manifest(self, image: str, seconds: int) -> dict[str, Any]:
-        """What it is made from."""
-
-
-_Pod = TypeVar("_Pod", bound=AnyPod)
+_Pod = TypeVar("_Pod", Pod, PodWithoutRequest)
 
 
 class PodLogs(Generic[_Pod]):
     """These pods, made at once, and their logs. `told`: name → log of each that has told its device to the end."""
 
-    def __init__(
-        self,
-        namespace: PodNamespace,
-        pods: Sequence[_Pod],
-        polling: Polling,
-        image: str,
-        seconds: int,
-    ) -> None:
+    def __init__(self, namespace: PodNamespace, pods: Sequence[_Pod], polling: Polling) -> None:
         self.told: dict[str, str] = {}
-        self._namespace, self._pods, self._clock, self._progress = namespace, pods, polling.clock, polling.progress
-        self._image, self._seconds = image, seconds
+        self._pods: Sequence[_Pod] = pods
+        self._namespace, self._clock, self._progress = namespace, polling.clock, polling.progress
         self._troubles: dict[str, str] = {}
         self._gave_way: dict[str, str] = {}
         self._unread: dict[str, str] = {}
         self._stuck_since = self._clock.monotonic()
-        self._create(pods)
+        namespace.create(pods)
 
     @property
     def is_stuck(self) -> bool:
@@ -88,9 +70,6 @@ class PodLogs(Generic[_Pod]):
         """What the last look showed of a pod that has not told."""
         return self._troubles.get(pod.name) or f"{pod.name}: {self._unread.get(pod.name, 'nothing in its log')}"
 
-    def _create(self, pods: Sequence[_Pod]) -> None:
-        self._namespace.create(pod.manifest(self._image, self._seconds) for pod in pods)
-
     def _make_again(self, seen: Mapping[str, Mapping[str, Any]]) -> None:
         """Whoever takes the device of a pod that told has it now: what the pod told does not count any more."""
         for pod in self._pods:
@@ -100,9 +79,9 @@ class PodLogs(Generic[_Pod]):
             self._gave_way[pod.name] = words
             self._progress.note(words)
             if pod.name not in seen:
-                self._create([pod])
+                self._namespace.create([pod])
             elif "deletionTimestamp" not in seen[pod.name]["metadata"]:
-                self._namespace.delete_pod(pod.name)
+                self._namespace.delete_pods(pod.name)
 
     def _read(self, name: str) -> None:
         """Read a log. That this fails is no end: the container may be gone again, or its node away for a moment."""

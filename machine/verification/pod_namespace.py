@@ -7,7 +7,7 @@ from typing import Any
 
 from machine.host.errors import NodeError
 from machine.kubernetes.kubectl import Kubectl, RefusedError
-from machine.verification.pods import LOWEST_PRIORITY, PRIORITY_CLASS, PodWithoutRequest
+from machine.verification.pods import LOWEST_PRIORITY, PRIORITY_CLASS, Pod, PodWithoutRequest
 
 DELETE_SECONDS = 120
 """How long Kubernetes may take to delete it."""
@@ -17,11 +17,15 @@ ADMISSION_SECONDS = 20
 
 @dataclass(frozen=True)
 class PodNamespace:
-    """The namespace. Its methods raise RefusedError and AwayError."""
+    """The namespace. Its methods raise RefusedError and AwayError.
+
+    `image` is that of its pods; one that nobody deletes ends by itself after `seconds`.
+    """
 
     kubectl: Kubectl
     name: str
-    delete_seconds: int = DELETE_SECONDS
+    image: str
+    seconds: int = 0
 
     def make(self) -> None:
         """Make it anew: a run that was killed leaves its pods, and they hold devices."""
@@ -34,17 +38,15 @@ class PodNamespace:
             "metadata": {"name": PRIORITY_CLASS},
             "value": LOWEST_PRIORITY,
             "preemptionPolicy": "Never",
-            "description": "Pods of mig-k8s verify, which make way for every other pod.",
+            "description": "Of mig-k8s verify: makes way for every pod.",
         }
         self._create([namespace, priority])
         if not self.kubectl.machine.clock.wait(self._is_admitted, ADMISSION_SECONDS):
-            raise NodeError(
-                f"the API server does not know PriorityClass {PRIORITY_CLASS} {ADMISSION_SECONDS} s after it was made"
-            )
+            raise NodeError(f"the API server does not know PriorityClass {PRIORITY_CLASS}, which was just made")
 
-    def create(self, manifests: Iterable[dict[str, Any]]) -> None:
+    def create(self, pods: Iterable[Pod | PodWithoutRequest]) -> None:
         """Create pods, all at once."""
-        self._create(list(manifests), "-n", self.name)
+        self._create([pod.manifest(self.image, self.seconds) for pod in pods], "-n", self.name)
 
     def pods(self) -> dict[str, dict[str, Any]]:
         """Name → pod."""
@@ -54,26 +56,24 @@ class PodNamespace:
         """What a pod has said so far."""
         return self.kubectl.read("logs", "-n", self.name, pod)
 
-    def delete_pod(self, name: str) -> None:
-        """Begin to delete a pod."""
-        self.kubectl.change("delete", "pod", name, "-n", self.name, "--ignore-not-found", "--wait=false")
-
-    def delete_pods(self) -> None:
-        """Begin to delete its pods: the namespace alone would let them hold their devices for another 5 s."""
-        self.kubectl.change("delete", "pods", "--all", "-n", self.name, "--wait=false")
+    def delete_pods(self, *names: str) -> None:
+        """Begin to delete pods, all of them without names: the namespace alone would let them hold devices for 5 s."""
+        self.kubectl.change(
+            "delete", "pods", *(names or ("--all",)), "-n", self.name, "--ignore-not-found", "--wait=false"
+        )
 
     def delete(self) -> None:
         """Delete both, if they are there, and wait until they are gone."""
-        bound = f"--timeout={self.delete_seconds}s"
+        bound = f"--timeout={DELETE_SECONDS}s"
         self.kubectl.change(
             "delete", f"namespace/{self.name}", f"priorityclass/{PRIORITY_CLASS}", "--ignore-not-found", "--wait=true",
-            bound, seconds=self.delete_seconds + 30,
+            bound, seconds=DELETE_SECONDS + 30,
         )  # fmt: skip
 
     def _is_admitted(self) -> bool:
         """Whether a pod of the class would be taken."""
         try:
-            self._create([PodWithoutRequest("", "probe").manifest("none", 1)], "-n", self.name, "--dry-run=server")
+            self._create([PodWithoutRequest("", "probe").manifest(self.image, 1)], "-n", self.name, "--dry-run=server")
         except RefusedError as error:
             if "no PriorityClass" not in str(error):
                 raise

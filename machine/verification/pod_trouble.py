@@ -47,8 +47,7 @@ def remedy(words: str, image: str) -> str:
         return f"Can the node pull {image}? Set verify.image or RKE2's registries.yaml, and look at the way out."
     if lacks_a_device(words):
         return (
-            "By the kubelet's record no pod holds the device: `kubectl describe node` lists who requests what. A pod"
-            " that holds one of before a change has to be deleted."
+            "The kubelet's record has no pod with the device: delete a pod that requests one (`kubectl describe node`)."
         )
     if any(reason in words for reason in _RUNTIME):
         return "Runtime class nvidia starts no container: was the toolkit there when RKE2 started (`mig-k8s status`)?"

@@ -35,14 +35,11 @@ class ProofByPods:
 
     namespace: PodNamespace
     polling: Polling
-    image: str
-    seconds: int
-    """After which a pod that nobody deletes ends by itself."""
     in_use: InUse
 
     def prove(self, pods: Sequence[Pod], deadline: float) -> Proof:
         """Prove the devices of these pods by the deadline, a time of the clock's. Raises RefusedError, AwayError."""
-        logs = PodLogs(self.namespace, pods, self.polling, self.image, self.seconds)
+        logs = PodLogs(self.namespace, pods, self.polling)
         self.polling.progress.tell(f"one pod per device: {len(pods)}")
         nodes = dict.fromkeys(pod.node for pod in pods)
 
@@ -65,7 +62,7 @@ class ProofByPods:
 
     def _unproven(self, logs: PodLogs[Pod]) -> list[Pod]:
         """The pods that have not told and for whose device nobody else accounts."""
-        in_use = Counter(kind for kind, _ in {(held.kind, held.device) for held in self.in_use.held})
+        in_use = Counter(held.kind for held in self.in_use.held)
         lacking = [pod.name for pod in logs.lacking()]
         unproven = []
         for pod in logs.waiting():
@@ -77,8 +74,8 @@ class ProofByPods:
 
     def _devices(self, pods: Sequence[Pod], logs: PodLogs[Pod]) -> tuple[ProvenDevice, ...]:
         told = (seen_by(pod, logs.told[pod.name]) for pod in pods if pod.name in logs.told)
-        return (*told, *(held.proven(self.in_use.listed[held.node]) for held in self.in_use.held))
+        return (*told, *self.in_use.held)
 
     def _silent(self, pod: Pod, words: str) -> Check:
         words = f"{words}; {trouble}" if (trouble := self.in_use.troubles.get(pod.node)) else words
-        return Check.of(pod.name, pod.node, "runs", words, pod_trouble.remedy(words, self.image))
+        return Check.of(pod.name, pod.node, "runs", words, pod_trouble.remedy(words, self.namespace.image))

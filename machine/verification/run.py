@@ -37,7 +37,7 @@ class Verification:
         self._deadline = machine.clock.monotonic() + expected.timeout_seconds
         # What polls outlasts an API server that is away by looking again, and is heard of meanwhile.
         self._looking = replace(kubectl, away_seconds=0)
-        self._namespace = PodNamespace(self._looking, expected.namespace)
+        self._namespace = PodNamespace(self._looking, expected.namespace, expected.image)
         self._is_made = False
         self._checks: list[Check] = []
         self._devices: tuple[ProvenDevice, ...] = ()
@@ -107,22 +107,18 @@ class Verification:
         self._namespace.make()
         left = self._deadline - self._machine.clock.monotonic()
         seconds = int(max(left, _LEAST_POD_SECONDS)) + DELETE_SECONDS
-        image = self._expected.image
+        namespace = replace(self._namespace, seconds=seconds)
         in_use = InUse(self._smi, self._looking, self._expected.operator_namespace, self._namespace.name)
-        proof = ProofByPods(self._namespace, self._polling, image, seconds, in_use).prove(pods, self._deadline)
+        proof = ProofByPods(namespace, self._polling, in_use).prove(pods, self._deadline)
         self._devices, self._warned = proof.devices, proof.warnings
         self._checks += proof.checks
         if proof.complete or devices.overfull(proof.devices, pods):
             self._checks.append(devices.distinct(pods, proof.devices))
         if proof.complete:
             self._checks += self._of_their_machines(in_use.listed)
-            self._checks += self._isolation(seconds).checks(self._expected.nodes, self._deadline)
-            self._checks += Surplus(self._namespace, self._polling, image, seconds, in_use).checks(pods)
-
-    def _isolation(self, seconds: int) -> Isolation:
-        expected = self._expected
-        is_open = expected.device_list_from_environment
-        return Isolation(self._namespace, self._polling, expected.image, seconds, is_open)
+            isolation = Isolation(namespace, self._polling, self._expected.device_list_from_environment)
+            self._checks += isolation.checks(self._expected.nodes, self._deadline)
+            self._checks += Surplus(namespace, self._polling, in_use).checks(pods)
 
     def _of_their_machines(self, listed: Mapping[str, Listed]) -> list[Check]:
         """This machine is always asked for its list, others were where their devices are in use."""

@@ -19,14 +19,11 @@ _REMEDY = "More devices are offered than expected: `kubectl describe node`."
 
 @dataclass(frozen=True)
 class Surplus:
-    """One pod more for each resource of each node. `image` and `seconds` are those of the other pods."""
+    """One pod more for each resource of each node."""
 
     namespace: PodNamespace
     polling: Polling
-    image: str
-    seconds: int
     in_use: InUse
-    decide_seconds: float = DECIDE_SECONDS
 
     def checks(self, pods: Sequence[Pod]) -> list[Check]:
         """Try one more of each kind of these pods, which hold their devices. Raises RefusedError, AwayError.
@@ -41,7 +38,7 @@ class Surplus:
             again = [kind for kind, state in states.items() if state is None]
             surplus.update({kind: surplus[kind].one_more() for kind in again})
             if again:
-                self.namespace.create(surplus[kind].manifest(self.image, self.seconds) for kind in again)
+                self.namespace.create(surplus[kind] for kind in again)
             seen, requested = self.namespace.pods(), self.in_use.requested()
             for kind, pod in surplus.items():
                 states[kind] = _state(pod.name, seen.get(pod.name), is_surplus=requested[kind] > devices[kind])
@@ -50,7 +47,7 @@ class Surplus:
                 self.polling.progress.tell("one pod more than devices has to stay Pending")
             return decided
 
-        self.polling.until(is_decided, self.polling.clock.monotonic() + self.decide_seconds)
+        self.polling.until(is_decided, self.polling.clock.monotonic() + DECIDE_SECONDS)
         return [
             Check.of(f"one more {resource}", node, "Pending", state or "the scheduler has not decided", _REMEDY)
             for (node, resource), state in states.items()

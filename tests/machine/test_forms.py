@@ -36,7 +36,7 @@ EXPECTATIONS = """{
   "nodes": [{"name": "mlops-k8s-master", "allocatable": {"nvidia.com/mig-3g.40gb": 1},
              "labels": {"nvidia.com/mig.strategy": "mixed"},
              "devices": [{"pod": "mig-mixed-3g-40gb-0", "resource": "nvidia.com/mig-3g.40gb", "profile": "3g.40gb",
-                          "compute": true}]}],
+                          "compute": true, "replicas": 1}]}],
   "operatorNamespace": "gpu-operator", "deviceListFromEnvironment": true
 }"""
 GPU_REPORT = """{
@@ -50,7 +50,8 @@ VERIFICATION = """{
   "version": 1, "passed": false, "started": "2026-11-26T09:30:00Z", "seconds": 12.5,
   "checks": [{"name": "ready", "node": "mlops-k8s-master", "expected": "ready", "seen": "not ready", "remedy": "wait",
               "passed": false}],
-  "devices": [{"node": "mlops-k8s-master", "pod": "p", "profile": null, "uuid": null, "gpu": null}],
+  "devices": [{"node": "mlops-k8s-master", "pod": "work/p", "profile": null, "uuid": null,
+               "gpu": null, "resource": "nvidia.com/gpu", "proof": "in use by work/p"}],
   "warnings": ["WARNING: infoROM is corrupted at gpu 0001:00:00.0"]
 }"""
 RESULT = """{

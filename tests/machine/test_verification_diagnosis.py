@@ -330,8 +330,7 @@ def test_a_device_that_is_taken_by_no_pod_of_the_kubelets_record_is_told(machine
     (check,) = failed(report)
     assert check.seen.startswith(f"{POD_2G}: 0/1 nodes are available: 1 Insufficient nvidia.com/mig-2g.20gb")
     assert check.remedy == (
-        "By the kubelet's record no pod holds the device: `kubectl describe node` lists who requests what. A pod that"
-        " holds one of before a change has to be deleted."
+        "The kubelet's record has no pod with the device: delete a pod that requests one (`kubectl describe node`)."
     )
 
 

@@ -15,7 +15,7 @@ import yaml
 from cluster import eventually
 from command_line import CHECKOUT, NODE, CommandLine, wait_for_line
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(500)]
 
 IMAGE = "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04"
 RECORD = "/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint"
@@ -29,7 +29,7 @@ def person(obstacle: str | None) -> Iterator[CommandLine]:
         pytest.skip(f"no machine can boot here: {obstacle}")
     person = CommandLine(f"test-{os.getpid()}-use")
     try:
-        person.up(CHECKOUT / "Pulumi.dev.yaml")
+        person.up(CHECKOUT / "Pulumi.dev.yaml", seconds=400)
         yield person
     finally:
         person.run("down", seconds=120)
