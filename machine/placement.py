@@ -29,7 +29,7 @@ class Profile:
 
 
 Profiles = tuple[Profile, ...]
-"""All of a GPU, largest first. The first takes every compute slice that there is."""
+"""All of a GPU, largest first."""
 _AnyProfile = TypeVar("_AnyProfile", bound=Profile)
 
 
@@ -95,17 +95,15 @@ def creatable(profiles: Profiles, places: Iterable[Place]) -> tuple[int, ...]:
     named = {profile.name: profile for profile in profiles}
     here = [(named[place.profile], place.start) for place in places]
     taken = sum(_slices(profile, start) for profile, start in here)
-    compute = max((p.compute_slices for p in profiles), default=0) - sum(p.compute_slices for p, _ in here)
     has_media = any(profile.has_media_extensions for profile, _ in here)
-
-    def more(profile: Profile) -> int:
-        if profile.has_media_extensions and has_media:
-            return 0
-        room = min(compute // profile.compute_slices, profile.maximum - sum(p is profile for p, _ in here))
-        # Starts of one profile are multiples of its size, so free starts do not get in each other's way.
-        return room and min(room, sum(not taken & _slices(profile, start) for start in profile.starts))
-
-    return tuple(more(profile) for profile in profiles)
+    # Compute slices and maxima never run out before memory slices do, media engines apart; and starts of one profile
+    # are multiples of its size, so free ones do not get in each other's way.
+    return tuple(
+        0
+        if has_media and profile.has_media_extensions
+        else min(profile.maximum, sum(not taken & _slices(profile, start) for start in profile.starts))
+        for profile in profiles
+    )
 
 
 def _slices(profile: Profile, start: int) -> int:

@@ -34,12 +34,13 @@ def nearest_shape(
     """The shape with the instances of `wanted` that is reached with the smallest change.
 
     The most MIG devices in `held`, by UUID, stay; then the most others; then the most GPU instances that get another
-    compute instance. An empty GPU gets the places of `wanted`; at a boot every GPU does for what it lacks.
+    compute instance. An empty GPU gets the places of `wanted`, and at a boot they come before what nobody holds.
     """
-    worth = dict.fromkeys(wanted.instances, 1) if at_boot or not gpu.instances else {}
-    for instance in gpu.instances:  # at most seven of each kind: none of them outweighs one of the next
+    worth = dict.fromkeys(wanted.instances, 512 if at_boot or not gpu.instances else 0)
+    for instance in gpu.instances:  # at most seven of each kind: together they never outweigh one of the next
         is_held = any(uuid in held for uuid in instance.uuids)
-        worth[instance.place] = 8 if instance.computes is not None else 512 if is_held else 64
+        value = 8 if instance.computes is not None else 4096 if is_held else 64
+        worth[instance.place] = worth.get(instance.place, 0) + value
     places = choose(tuple(profiles.values()), wanted.profiles, worth, wanted.instances)
     return dict.fromkeys(places or wanted.instances)
 

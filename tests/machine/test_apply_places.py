@@ -81,8 +81,8 @@ def test_what_pods_hold_outweighs_any_number_of_instances_that_nobody_holds() ->
 def test_an_instance_whose_device_is_whole_outweighs_those_that_need_another_compute_instance() -> None:
     """And one of these outweighs a place that nothing has."""
     whole, other, none = (
-        Instance(1, Place("3g.40gb", 4), None, ("MIG-1",)),
-        Instance(2, Place("3g.40gb", 0), (0, 0), ("MIG-2", "MIG-3")),
+        Instance(1, Place("3g.40gb", 0), None, ("MIG-1",)),
+        Instance(2, Place("3g.40gb", 4), (0, 0), ("MIG-2", "MIG-3")),
         Instance(3, Place("3g.40gb", 0), ()),
     )
 
@@ -90,19 +90,30 @@ def test_an_instance_whose_device_is_whole_outweighs_those_that_need_another_com
         one = gpu_layout("3g.40gb:4")
         return set(nearest_shape(Gpu("GPU-0", True, True, there), one, PROFILES, held, at_boot=False))
 
-    assert shape(whole, other, held={"MIG-2"}) == {Place("3g.40gb", 4)}
-    assert shape(other, held=set()) == shape(none, held=set()) == {Place("3g.40gb", 0)}
+    assert shape(whole, other, held={"MIG-2"}) == {Place("3g.40gb", 0)}
+    assert shape(none, held=set()) == {Place("3g.40gb", 0)}
+    assert shape(other, held=set()) == {Place("3g.40gb", 4)}
 
 
-def test_at_a_boot_what_is_missing_comes_to_its_own_place_and_what_is_there_stays() -> None:
-    """Though other places would leave more creatable."""
+def test_at_a_boot_each_instance_comes_to_its_own_place_unless_a_pod_holds_one_at_another() -> None:
+    """Somebody made the 1g at 0: without a pod on it, it goes. Other places would leave more creatable."""
     one = gpu_layout("3g.40gb:0", "1g.10gb:6")
     assert decided(frozenset(), frozenset(), one, at_boot=True) == {("3g.40gb", 0), ("1g.10gb", 6)}
     assert decided(frozenset({("1g.10gb", 6)}), frozenset(), one, at_boot=True) == {("3g.40gb", 0), ("1g.10gb", 6)}
-    assert decided(frozenset({("1g.10gb", 0)}), frozenset(), one, at_boot=True) == {("3g.40gb", 4), ("1g.10gb", 0)}
+    other: State = frozenset({("1g.10gb", 0)})
+    assert decided(other, frozenset(), one, at_boot=True) == {("3g.40gb", 0), ("1g.10gb", 6)}
+    assert decided(other, other, one, at_boot=True) == {("3g.40gb", 4), ("1g.10gb", 0)}
+    both: State = frozenset({("1g.10gb", 1), ("1g.10gb", 5)})
+    assert decided(both, frozenset(), gpu_layout("1g.10gb:1"), at_boot=True) == {("1g.10gb", 1)}
+    assert decided(both, frozenset(), gpu_layout("1g.10gb:1")) == {("1g.10gb", 5)}
     little = gpu_layout("1g.10gb:0", "1g.10gb:5")
     assert decided(frozenset({("1g.10gb", 5)}), frozenset(), little, at_boot=True) == {("1g.10gb", 0), ("1g.10gb", 5)}
     assert decided(frozenset({("1g.10gb", 5)}), frozenset(), little) == {("1g.10gb", 4), ("1g.10gb", 5)}
+
+
+def test_an_empty_gpu_gets_the_places_of_the_layout_whatever_they_leave_creatable() -> None:
+    """So that an administrator's own layout is made as it is written."""
+    assert decided(frozenset(), frozenset(), gpu_layout("3g.40gb:0", "1g.10gb:5")) == {("3g.40gb", 0), ("1g.10gb", 5)}
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -263,10 +274,9 @@ def test_a_boot_brings_each_instance_back_to_where_it_was_with_its_uuid(gpus: Ma
 def test_a_boot_that_was_cut_short_goes_on_with_the_same_places(gpus: Make) -> None:
     gpu = gpus("A100-80GB")
     gpu.enable()
-    for new in (gpu_layout("3g.40gb:4"), BESIDE):
-        call(gpu.machine, "apply", stdin=layout(new))
+    call(gpu.machine, "apply", stdin=layout(gpu_layout("1g.10gb:0", "1g.10gb:5")))
     before = devices(gpu)
-    for first in ("9:4", "15:0"):
+    for first in ("19:0", "19:5"):
         gpu.reboot()
         gpu.smi("mig", "-cgi", first, "-C")
         assert call(gpu.machine, "boot").status == 0

@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from machine.documents.layout import GpuLayout, Place
-from machine.placement import choose
-from mig_states import MODELS, State, Wanted, every, wanted
+from machine.placement import choose, creatable, largest_first
+from mig_states import MODELS, State, Wanted, every, table, wanted
 from plan.gpu.catalogue import gpu_models
 from plan.gpu.nearest import layouts
 from plan.gpu.placement import best_placement, placement_after
@@ -36,6 +36,12 @@ def own_places(model: str, *, media: bool) -> dict[Wanted, GpuLayout]:
 @pytest.mark.parametrize("model", MODELS)
 def test_the_plan_knows_exactly_the_layouts_that_nvidias_tables_allow(model: str) -> None:
     assert {frozenset(layout) for layout in layouts(gpu_models()[model])} == set(every(model).by_layout)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_is_still_creatable_is_what_nvidias_tables_allow_beside_each_state(model: str) -> None:
+    for there, left in every(model).left.items():
+        assert creatable(gpu_models()[model].profiles, gpu(there).instances) == left
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -140,6 +146,14 @@ def test_of_equal_places_those_of_the_layout_are_taken_and_then_those_on_the_lef
         Place("1g.10gb", 5),
         Place("1g.10gb+me", 4),
     )
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_profiles_come_largest_first_in_whatever_order_a_gpu_lists_them(model: str) -> None:
+    """Compute slices, then memory slices; of two alike the one with media extensions, which fits once, comes last."""
+    profiles = gpu_models()[model].profiles
+    listed = [*reversed(profiles[2:]), *profiles[:2]]
+    assert [profile.name for profile in largest_first(listed)] == [row.name for row in table(model)]
 
 
 def test_what_has_no_room_has_no_places() -> None:
