@@ -21,7 +21,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]*(\.sh|\.service)?")
 PYTHON = "/usr/bin/python3"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Release:
     """Files by their path in the release, its manifest among them."""
 
@@ -75,6 +75,7 @@ def _sources(repository: Path) -> list[tuple[str, Path]]:
     ]
 
 
+@cache  # a stack has one release and many machines
 def delivery(sent: Release) -> str:
     """The release as the standard input of `delivery_command`: base64 of a .tar.gz, the same text every time."""
     packed = io.BytesIO()
