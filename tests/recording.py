@@ -187,13 +187,16 @@ def run_program(
     preview: bool = False,
     unmade: Sequence[str] | None = None,
 ) -> Graph:
-    """Runs a Pulumi program to its end, all outputs included, in an event loop and a context of its own.
+    """Runs a Pulumi program to its end, all outputs included, in an event loop, a context and a thread of its own.
 
     A preview is that of a new stack, or, with `unmade` (see `Cloud`), that of a living one.
+
+    The thread is for speed: the SDK sends the stack with every resource, and fifty frames of it would be pytest's.
     """
     if unmade is None:
         unmade = [""] if preview else []
-    return contextvars.copy_context().run(_run, program, config or {}, preview, unmade)
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(contextvars.copy_context().run, _run, program, config or {}, preview, unmade).result()
 
 
 def _run(
