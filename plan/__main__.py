@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -97,4 +98,6 @@ def _digest(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    # `python -m plan show FILE | head` ends as every filter does, without a traceback.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     sys.exit(main())

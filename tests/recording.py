@@ -97,7 +97,8 @@ class Graph:
         return found[0]
 
     def commands(self) -> list[Registered]:
-        return [each for each in self.resources if each.type == "command:remote:Command"]
+        """What is run on machines that are there; a removal is run only when its machine goes."""
+        return [each for each in self.resources if each.type == "command:remote:Command" and "create" in each.inputs]
 
     def waits_for(self, later: Registered, earlier: Registered) -> bool:
         """Whether the engine makes `later` only when `earlier` is there."""
@@ -137,7 +138,7 @@ class Cloud(mocks.Mocks):
             case "azure-native:compute:VirtualMachine":
                 return {"name": args.name, "vmId": f"vm_id of {args.name}"}
             case "command:remote:Command":
-                return {"stdout": _stdout(args.inputs["create"]), "stderr": ""}
+                return {"stdout": _stdout(args.inputs.get("create", "")), "stderr": ""}
             case _:
                 return {} if args.typ.startswith("kubernetes:") else {"name": args.name}
 

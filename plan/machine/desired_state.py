@@ -26,15 +26,15 @@ def desired_state(node: NodePlan) -> DesiredState:
             cis=rke2.cis,
             gpu=node.layout is not None,
         ),
-        fabric_manager=_fabric_manager(node),
+        fabric_manager=None
+        if driver is None or not runs_fabric_manager(node)
+        else FabricManager(driver.source, driver.branch),
     )
 
 
-def _fabric_manager(node: NodePlan) -> FabricManager | None:
-    """Of the driver's source and branch, on sizes with NVSwitch; on the others it would fail to start."""
-    if node.driver is None or not vm_sizes()[node.vm.size].nvswitch:
-        return None
-    return FabricManager(node.driver.source, node.driver.branch)
+def runs_fabric_manager(node: NodePlan) -> bool:
+    """Whether we install a driver and NVSwitch joins the GPUs; on other sizes the service fails to start."""
+    return node.driver is not None and vm_sizes()[node.vm.size].nvswitch
 
 
 def _mig(node: NodePlan) -> Mig | None:

@@ -113,6 +113,8 @@ def _painted(text: str, room: int, compute: int, *, colour: bool) -> str:
 def _expectations(node: dict[str, Any], width: int) -> Iterator[str]:
     yield f"  user-data     {node['userDataBytes']:,} of {node['userDataLimitBytes']:,} bytes"
     yield f"  reboots       {_REBOOTS[node['reboots']]}"
+    if node["fabricManager"]:
+        yield "  fabric        NVSwitch: Fabric Manager starts before MIG instances and RKE2"
     for title, pairs in (("allocatable", node["allocatable"]), ("labels", node["labels"])):
         for number, (key, value) in enumerate(pairs.items()):
             yield f"  {'' if number else title:<13} {key}: {value}"

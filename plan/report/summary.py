@@ -9,6 +9,7 @@ from plan.cluster.mig_manager import mig_parted_config
 from plan.gpu.catalogue import vm_sizes
 from plan.gpu.layout import GpuLayout, Layout
 from plan.gpu.placement import creatable
+from plan.machine.desired_state import runs_fabric_manager
 from plan.machine.node import NodePlan
 from plan.machine.user_data import LIMIT_BYTES, user_data_bytes
 from plan.stack import StackPlan
@@ -74,6 +75,7 @@ def _node(node: NodePlan, expected: ExpectedNode) -> dict[str, Any]:
         "privateAddress": node.private_address,
         "userDataBytes": user_data_bytes(node),
         "userDataLimitBytes": LIMIT_BYTES,
+        "fabricManager": runs_fabric_manager(node),
         "reboots": reboots(node),
         "gpus": [_gpu(layout, gpu) for gpu in layout.gpus] if layout else [],
         "allocatable": expected.allocatable,

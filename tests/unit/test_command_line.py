@@ -1,6 +1,8 @@
 """`python -m plan`: exit codes and output as people and scripts meet them."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -92,6 +94,18 @@ def test_the_module_runs_as_a_program_with_these_exit_codes(wrong: Path) -> None
     """What a shell sees."""
     assert _process("check", "Pulumi.dev.yaml").returncode == 0
     assert _process("check", str(wrong)).returncode == 1
+
+
+def test_a_reader_that_has_seen_enough_ends_it_without_a_word() -> None:
+    """As in `python -m plan show FILE | head -1`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "plan", "show", "Pulumi.dev.yaml"]
+    try:
+        done = subprocess.run(command, cwd=_ROOT, stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
 
 
 def test_a_missing_file_is_no_traceback(run: Run) -> None:
