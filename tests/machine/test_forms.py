@@ -11,6 +11,7 @@ from machine.documents.form import Document, DocumentError
 from machine.documents.gpu_report import GpuReport
 from machine.documents.layout import GpuLayout, Layout, Place
 from machine.documents.mig_manager_layout import MigManagerLayout
+from machine.documents.node_removal import NodeRemoval
 from machine.documents.result import Result
 from machine.documents.verification_report import VerificationReport
 
@@ -26,6 +27,7 @@ DESIRED_STATE = """{
            "role": "server", "token": false, "cis": false, "gpu": true},
   "fabricManager": {"source": "ubuntu", "branch": 580}
 }"""
+NODE_REMOVAL = """{"version": 1, "node": "gpu-1", "onChange": "drain", "namespaces": ["kube-system", "gpu-operator"]}"""
 LAYOUT = """{
   "version": 1,
   "gpus": [{"index": 0, "mode": true, "instances": [{"profile": "3g.40gb", "start": 4}]}],
@@ -43,7 +45,8 @@ GPU_REPORT = """{
   "version": 1, "applied": true, "changed": true,
   "gpus": [{"index": 0, "outcome": "changed", "reason": "", "mode": true, "kept": ["1g.10gb at 0"], "removed": [],
             "created": ["3g.40gb at 4"], "restored": null, "commands": ["nvidia-smi mig -i 0 -cgi 9:4 -C"],
-            "instances": [{"id": 2, "profile": "3g.40gb", "start": 4, "uuids": ["MIG-40ed9496"]}]}],
+            "instances": [{"id": 2, "profile": "3g.40gb", "start": 4, "uuids": ["MIG-40ed9496"]}],
+            "pods": ["work/notebook (2g.20gb at 0)"]}],
   "warnings": ["WARNING: infoROM is corrupted at gpu 0001:00:00.0"]
 }"""
 VERIFICATION = """{
@@ -93,6 +96,7 @@ EVERY = [
     (Result, RESULT),
     (Configuration, CONFIGURATION),
     (MigManagerLayout, MIG_MANAGER),
+    (NodeRemoval, NODE_REMOVAL),
 ]
 
 
