@@ -53,4 +53,4 @@ def test_the_first_of_several_servers_leaves_by_another_and_an_only_server_has_n
 
 def test_the_namespace_of_the_operator_is_the_stacks(program: Program) -> None:
     graph = program(nodePools=CLUSTER, mig={"strategy": "single"}, gpuOperator={"namespace": "nvidia"})
-    assert json.loads(graph.one("gpu-0-removal").plain("stdin"))["namespaces"] == ["kube-system", "nvidia"]
+    assert json.loads(graph.one("gpu-removal").plain("stdin"))["namespaces"] == ["kube-system", "nvidia"]
