@@ -54,6 +54,8 @@ class Machine(pulumi.ComponentResource):
 
     access: Access
     """How administrators and remote commands reach this very machine."""
+    planned_name: pulumi.Output[str]
+    """Its name. Whatever uses this comes only to a machine that has the name of its plan in Azure too."""
 
     def __init__(self, name: str, args: MachineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         aliases = [pulumi.Alias(name=args.other_name)] if args.other_name else []
@@ -129,6 +131,7 @@ class Machine(pulumi.ComponentResource):
                 ),
             ),
         )
+        self.planned_name = _of_planned_name(args.plan, machine, machine.name)
         if vm.auto_shutdown:
             azure.devtestlab.GlobalSchedule(
                 f"{name}-shutdown",

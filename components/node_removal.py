@@ -40,7 +40,7 @@ class NodeRemoval(pulumi.ComponentResource):
             f"{name}-removal",
             connection=args.server.connection(RUNNING),
             delete=f"sudo timeout -k 10 {_TIMEOUT_SECONDS} /usr/local/sbin/mig-k8s remove-node",
-            stdin=args.removal.to_json(),
+            stdin=args.machine.planned_name.apply(lambda _: args.removal.to_json()),
             logging=remote.Logging.STDERR,
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(

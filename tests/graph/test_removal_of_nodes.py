@@ -43,9 +43,8 @@ def test_destroying_the_whole_stack_drains_nobody(program: Program) -> None:
 
 def test_the_first_of_several_servers_leaves_by_another_and_an_only_server_has_no_way_out(program: Program) -> None:
     graph = program(nodePools=SERVERS, mig={"strategy": "single"})
-    first, second, third = (
-        graph.one(f"{name}-converge").plain("connection", "host") for name in ("server", "server-1", "server-2")
-    )
+    names = ("server", "server-1", "server-2")
+    first, second, third = (graph.one(f"{name}-converge").plain("connection", "host") for name in names)
     hosts = {name: graph.one(f"{name}-removal").plain("connection", "host") for name in ("server", "server-2", "gpu")}
     assert hosts == {"server": second, "server-2": first, "gpu": first}
     assert third not in hosts.values()
