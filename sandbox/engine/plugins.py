@@ -32,5 +32,5 @@ def _provider(folder: Path, name: str) -> Path:
 def _install(folder: Path, plugin: str, module: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # -P: the engine starts it in the program's folder, whose modules are the program's.
-    start = f"PYTHONPATH={shlex.quote(str(CHECKOUT))} exec {shlex.quote(sys.executable)} -P -m sandbox.{module}"
+    start = f"PYTHONPATH={shlex.quote(str(CHECKOUT))} exec {shlex.quote(sys.executable)} -Pm sandbox.{module}"
     private_file.write(folder / f"pulumi-{plugin}", f'#!/bin/sh\n{start} "$@"\n', mode=0o700)
