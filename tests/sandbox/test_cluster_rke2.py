@@ -71,7 +71,7 @@ def test_the_node_token_names_the_cluster_by_the_hash_of_its_authority(machine: 
     authority = machine.run(f"sudo cat {DATA}/server/tls/server-ca.crt") + "\n"
 
     assert token.startswith(f"K10{hashlib.sha256(authority.encode()).hexdigest()}::server:")
-    assert machine.run(f"sudo stat -c %a {DATA}/server/node-token") == "600"
+    assert machine.run(f"sudo stat -Lc %a {DATA}/server/node-token") == "600"
 
 
 def test_the_kubelet_may_not_give_its_node_a_role(cluster: Cluster) -> None:
