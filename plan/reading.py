@@ -111,22 +111,25 @@ def _too_deep(value: object, levels: int) -> bool:
 
 def needed_secrets(settings: Settings) -> dict[str, str]:
     """The secret keys this stack needs, and what for."""
-    needed = {"sshHostKey": "the machines present this host key, and its public half is pinned"}
+    needed = {
+        "sshHostKey": "the machines present this host key, and its public half is pinned",
+        "rke2Token": "servers start with it and machines join with it; a cluster that runs without it takes it over",
+    }
     if settings.ssh.agent_socket_path is None:
         needed["sshPrivateKey"] = "it is the private half of ssh.publicKey (or give ssh.agentSocketPath)"
-    if settings.machine_count > 1:
-        needed["rke2Token"] = "machines join the cluster with it"
     return needed
 
 
 def _unset_secrets(settings: Settings, secrets: set[str], unsound: frozenset[str]) -> list[Problem]:
-    known_broken = {"sshPrivateKey": "ssh", "rke2Token": "nodePools"}
+    known_broken = {"sshPrivateKey": "ssh"}
+    made_by = {"rke2Token": "openssl rand -hex 32 | pulumi config set --secret mig-k8s:rke2Token"}
     return [
         Problem(
             path=f"{NAMESPACE}:{key}",
             value="",
             what=f"this secret is not set: {reason}",
-            remedy=f"`make new-stack` makes it, or: pulumi config set --secret {NAMESPACE}:{key} < FILE",
+            remedy="`make new-stack` makes it, or: "
+            + made_by.get(key, f"pulumi config set --secret {NAMESPACE}:{key} < FILE"),
         )
         for key, reason in needed_secrets(settings).items()
         if key not in secrets and known_broken.get(key) not in unsound

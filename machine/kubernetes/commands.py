@@ -1,4 +1,4 @@
-"""The subcommands around a layout that MIG Manager makes: free before the change, label after it."""
+"""The subcommands of the Kubernetes node: free and label around a layout that MIG Manager makes, and keep-tokens."""
 
 import argparse
 import sys
@@ -14,7 +14,7 @@ from machine.gpu.nvidia_smi import NoNvidiaSmiError, NvidiaSmi
 from machine.host import lock
 from machine.host.console import say
 from machine.host.errors import GpuError, NodeError, UsageError
-from machine.kubernetes import mig_manager
+from machine.kubernetes import mig_manager, server_token
 from machine.kubernetes.kubectl import Kubectl
 from machine.kubernetes.node import Node
 
@@ -32,6 +32,8 @@ def add_parser(subparsers: "Subparsers") -> None:
     parser.set_defaults(run=lambda machine, _: free(NvidiaSmi(machine), _read(Layout)))
     parser = subparsers.add_parser("label", help="let MIG Manager make a layout, and wait until the GPUs have it")
     parser.set_defaults(run=lambda machine, _: label(NvidiaSmi(machine), _read(MigManagerLayout)))
+    parser = subparsers.add_parser("keep-tokens", help="have RKE2 keep this server's tokens over its next start")
+    parser.set_defaults(run=lambda machine, _: server_token.keep(machine))
 
 
 def free(smi: NvidiaSmi, layout: Layout) -> int:
