@@ -120,16 +120,20 @@ def needed_secrets(settings: Settings) -> dict[str, str]:
     return needed
 
 
+def how_to_set(key: str) -> str:
+    """The command that sets a secret; a token is made by it, since nobody has one yet."""
+    command = f"pulumi config set --secret {NAMESPACE}:{key}"
+    return f"openssl rand -hex 32 | {command}" if key == "rke2Token" else f"{command} < FILE"
+
+
 def _unset_secrets(settings: Settings, secrets: set[str], unsound: frozenset[str]) -> list[Problem]:
     known_broken = {"sshPrivateKey": "ssh"}
-    made_by = {"rke2Token": "openssl rand -hex 32 | pulumi config set --secret mig-k8s:rke2Token"}
     return [
         Problem(
             path=f"{NAMESPACE}:{key}",
             value="",
             what=f"this secret is not set: {reason}",
-            remedy="`make new-stack` makes it, or: "
-            + made_by.get(key, f"pulumi config set --secret {NAMESPACE}:{key} < FILE"),
+            remedy=f"`make new-stack` makes it, or: {how_to_set(key)}",
         )
         for key, reason in needed_secrets(settings).items()
         if key not in secrets and known_broken.get(key) not in unsound

@@ -66,6 +66,9 @@ def _machine(old: NodePlan | None, new: NodePlan | None, *, moved: bool) -> Iter
         yield f"**{new.name}** is new: {new.vm.size}, {new.role}."
         yield from _gpus((), new.layout.gpus if new.layout else (), by_manager=False)
         return
+    if old == new and not moved:
+        yield f"**{new.name}** is not touched."
+        return
     fate, keeps_gpus = _fate(old, new, moved=moved)
     yield f"**{new.name}** {fate}"
     before = old.layout.gpus if old.layout and keeps_gpus else ()

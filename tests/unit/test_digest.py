@@ -132,7 +132,7 @@ def test_machines_come_and_go(planned: Planned) -> None:
     text = digest(old, new)
     assert "**c** is new: Standard_NC24ads_A100_v4, agent." in text
     assert "**b** is removed, with everything on it." in text
-    assert "**a** stays, without a reboot." in text
+    assert "**a** is not touched." in text
 
 
 def test_a_new_version_changes_no_gpu(planned: Planned) -> None:
