@@ -11,6 +11,7 @@ from components.mig_instances import MigInstances, MigInstancesArgs
 from components.mig_manager import FreeGpus, MigManagerArgs, MigManagerLabel
 from components.network import Network, NetworkArgs
 from components.node_release import NodeRelease, NodeReleaseArgs
+from components.node_removal import NodeRemoval, NodeRemovalArgs
 from components.node_software import NodeSoftware, NodeSoftwareArgs
 from components.verification import Verification, VerificationArgs
 from plan import Problems, plan_stack, read_settings, warning_report
@@ -30,6 +31,11 @@ network = Network("network", NetworkArgs(stack=stack, resource_group_name=group.
 machines = {node.name: Machine(node.name, MachineArgs(plan=node, network=network, keys=keys)) for node in stack.nodes}
 access = {name: machine.access for name, machine in machines.items()}
 releases = {name: NodeRelease(name, NodeReleaseArgs(access=each)) for name, each in access.items()}
+for name, removed in stack.node_removals.items():
+    way_out = NodeRemovalArgs(
+        removal=removed.removal, machine=machines[name], server=access[removed.server], cluster=group
+    )
+    NodeRemoval(name, way_out)
 managed = {name: MigManagerArgs(wanted=each, access=access[name]) for name, each in stack.mig_manager_layouts.items()}
 freed = {name: FreeGpus(name, args, after(releases[name].delivered)).done for name, args in managed.items()}
 first, token = stack.nodes[0].name, config.token()

@@ -3,8 +3,9 @@ but to read the files of machine/ and cloud-init/, which go to the machines as t
 
 from plan.cluster.gpu_operator import GpuOperatorPlan
 from plan.machine.configuration import configuration
+from plan.machine.delivery import delivery, delivery_command
 from plan.machine.node import NodePlan, VmPlan
-from plan.machine.release import Release, delivery, delivery_command, release
+from plan.machine.release import Release, release
 from plan.machine.user_data import user_data
 from plan.problems import Problem, Problems, warning_report
 from plan.reading import read_settings

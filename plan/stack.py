@@ -9,6 +9,7 @@ from machine.documents.mig_manager_layout import MigManagerLayout
 from plan.cluster.expectations import expected_nodes
 from plan.cluster.gpu_operator import GpuOperatorPlan, gpu_operator_plan
 from plan.cluster.mig_manager_layout import mig_manager_layout
+from plan.cluster.node_removal import NodeRemovalPlan, node_removals
 from plan.gpu.layout import GpuLayout, Layout
 from plan.gpu.nearest import refusal, written
 from plan.gpu.placement import best_placement
@@ -57,6 +58,8 @@ class StackPlan:
     """By machine: the layout that the machine itself makes, as it is told."""
     mig_manager_layouts: dict[str, MigManagerLayout]
     """By machine: the layout that MIG Manager makes there, as the machine is told."""
+    node_removals: dict[str, NodeRemovalPlan]
+    """By machine: what is run when it goes from the stack file."""
     warnings: tuple[Problem, ...]
     """What its author should know though nothing is refused for it."""
     settings: Settings
@@ -88,6 +91,7 @@ def plan_stack(settings: Settings) -> StackPlan:
         mig_manager_layouts={
             node.name: mig_manager_layout(node, operator) for node in nodes if node.mig_owner == "operator"
         },
+        node_removals=node_removals(nodes, operator.namespace),
         warnings=warnings(settings),
         settings=settings,
     )

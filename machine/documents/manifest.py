@@ -12,8 +12,6 @@ FILE = "manifest.json"
 """The manifest's own file in a release; all others count."""
 HOME = "/usr/local/lib/mig-k8s"
 """Where a machine's releases lie."""
-BORN = f"{HOME}/incoming.cloud-init"
-"""What cloud-init writes; it becomes a release when cloud-init installs it."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The subcommands of the Kubernetes node: free and label around a layout that MIG Manager makes, and keep-tokens."""
+"""The subcommands that change a node: free and label around a layout of MIG Manager's, keep-tokens, remove-node."""
 
 import argparse
 import sys
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from machine.documents.form import Document, DocumentError
 from machine.documents.layout import GpuLayout, Layout
 from machine.documents.mig_manager_layout import MigManagerLayout
+from machine.documents.node_removal import NodeRemoval
 from machine.gpu import apply
 from machine.gpu.all_gpus import AllGpus
 from machine.gpu.comparison import compared
@@ -14,7 +15,8 @@ from machine.gpu.nvidia_smi import NoNvidiaSmiError, NvidiaSmi
 from machine.host import lock
 from machine.host.console import say
 from machine.host.errors import GpuError, NodeError, UsageError
-from machine.kubernetes import mig_manager, server_token
+from machine.host.this_machine import ThisMachine
+from machine.kubernetes import mig_manager, removal, server_token
 from machine.kubernetes.kubectl import Kubectl
 from machine.kubernetes.node import Node
 
@@ -34,6 +36,8 @@ def add_parser(subparsers: "Subparsers") -> None:
     parser.set_defaults(run=lambda machine, _: label(NvidiaSmi(machine), _read(MigManagerLayout)))
     parser = subparsers.add_parser("keep-tokens", help="have RKE2 keep this server's tokens over its next start")
     parser.set_defaults(run=lambda machine, _: server_token.keep(machine))
+    parser = subparsers.add_parser("remove-node", help="take another machine out of the cluster, its pods first")
+    parser.set_defaults(run=lambda machine, _: remove_node(machine))
 
 
 def free(smi: NvidiaSmi, layout: Layout) -> int:
@@ -66,6 +70,12 @@ def label(smi: NvidiaSmi, wanted: MigManagerLayout) -> int:
         if kubectl is None:
             raise NodeError(f"there is no Kubernetes on {wanted.node}: `sudo mig-k8s status` there tells why")
         mig_manager.label(smi, Node(kubectl, wanted.node), wanted)
+    return 0
+
+
+def remove_node(machine: ThisMachine) -> int:
+    """Take a machine out of the cluster, on a server that stays. Returns 0. Raises MachineError."""
+    removal.remove(machine, _read(NodeRemoval))
     return 0
 
 

@@ -21,14 +21,14 @@ def rehearse(node: Node, pods: Iterable[Pod]) -> None:
     _check({pod: why for pod in sorted(pods) if (why := _evict(node, pod, dry_run=True))})
 
 
-def evict(node: Node, pods: Iterable[Pod]) -> None:
+def evict(node: Node, pods: Iterable[Pod], *, why: str = "which holds a device that must go") -> None:
     """End pods and wait until they have ended; their owners make them again, under another uid.
 
     Raises NodeError with the budgets that do not allow it for BUDGET_SECONDS; some pods may have been ended by then.
     """
     meant = sorted(pods)
     for pod in meant:
-        say(f"evicts pod {pod}, which holds a device that must go")
+        say(f"evicts pod {pod}, {why}")
     forbidden = dict.fromkeys(meant, "")
 
     def are_evicted() -> bool:

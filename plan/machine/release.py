@@ -1,16 +1,12 @@
-"""The release: everything of ours that runs on a machine, as files with their manifest and as SSH delivers it."""
+"""The release: everything of ours that runs on a machine, as files with their manifest."""
 
-import base64
-import gzip
-import io
 import re
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from machine.documents.manifest import FILE, HOME, Manifest, files_digest
+from machine.documents.manifest import FILE, Manifest, files_digest
 from plan.machine.source import for_machines
 
 _REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -18,10 +14,9 @@ _MAIN = "machine/__main__.py"
 _FOLDERS = {"stages": True, "library": False, "units": False, "entry-points": True}
 """Folders of cloud-init/ that are folders of a release, and whether their files can be run."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*(\.sh|\.service)?")
-PYTHON = "/usr/bin/python3"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)  # the same or not: it is packed once
 class Release:
     """Files by their path in the release, its manifest among them."""
 
@@ -73,28 +68,3 @@ def _sources(repository: Path) -> list[tuple[str, Path]]:
         *((str(path.relative_to(repository)), path) for path in sorted(modules)),
         *((f"{folder}/{path.name}", path) for folder, paths in scripts.items() for path in paths),
     ]
-
-
-def delivery(sent: Release) -> str:
-    """The release as the standard input of `delivery_command`: base64 of a .tar.gz, the same text every time."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for path, content in sent.contents.items():
-            data = content.encode()
-            entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(data), 0o755 if is_runnable(path) else 0o644
-            archive.addfile(entry, io.BytesIO(data))
-    # No time in it: an unchanged release is an unchanged command.
-    return base64.encodebytes(gzip.compress(packed.getvalue(), mtime=0)).decode()
-
-
-def delivery_command(*, home: str = HOME, python: str = PYTHON) -> str:
-    """What receives a release on a machine and has it install itself. It needs nothing of what is there already.
-
-    A shell of its own: standard input must not be read before tar reads it.
-    """
-    return (
-        f'sh -c \'d={home}/incoming.$$; rm -rf "$d"; mkdir -p "$d" && base64 -d | tar -xzf - -C "$d" ||'
-        f' {{ rm -rf "$d"; echo "the release did not arrive whole; run it again" >&2; exit 1; }};'
-        f' exec {python} -I -B "$d" install\''
-    )

@@ -1,4 +1,4 @@
-"""The source of a program as a machine gets it: without what only people read, with the same line numbers.
+"""The source of a program as a machine gets it: only what runs there, with the same line numbers.
 
 That is a quarter of the user-data, which Azure limits. A traceback from a machine still points at the checkout's lines,
 and an edited comment is no new release.
@@ -33,10 +33,14 @@ def _shell(text: str) -> str:
 
 
 def _python(text: str) -> str:
-    """Docstrings and comments go; everything that Python sees stays in its line."""
+    """Docstrings, comments and the annotations of functions go; everything that runs stays in its line.
+
+    The fields of a class keep their types: dataclasses and documents read those.
+    """
     lines = [line.encode() for line in text.split("\n")]  # ast counts columns in bytes
     texts: dict[int, list[tuple[int, int]]] = {}
     docstrings: list[tuple[ast.Expr, bytes]] = []
+    annotations: list[tuple[int, int, int]] = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, (ast.Constant, ast.JoinedStr)):
             for number, span in _spans(node):
@@ -45,6 +49,7 @@ def _python(text: str) -> str:
         if isinstance(body, list):
             found = [each for each in body if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)]
             docstrings.extend((each, b"" if len(body) > 1 else b"...") for each in found)
+        annotations.extend(_annotation(node, lines))
     for number, line in enumerate(lines, 1):
         for sign in re.finditer(b"#", line):
             if not any(start <= sign.start() < end for start, end in texts.get(number, ())):
@@ -52,6 +57,8 @@ def _python(text: str) -> str:
                 break
     for statement, instead in docstrings:
         _empty(lines, statement, instead)
+    for number, start, end in sorted(annotations, reverse=True):  # from the right: columns on the left stay true
+        lines[number - 1] = lines[number - 1][:start] + lines[number - 1][end:]
     inside = {number for number, spans in texts.items() if any(start == 0 for start, _ in spans)}
     return b"\n".join(line if number in inside else _narrow(line) for number, line in enumerate(lines, 1)).decode()
 
@@ -60,6 +67,18 @@ def _narrow(line: bytes) -> bytes:
     """One space for each level of indentation: all those of a release are a fiftieth of the user-data."""
     text = line.lstrip(b" ")
     return b" " * ((len(line) - len(text)) // 4) + text
+
+
+def _annotation(node: ast.AST, lines: list[bytes]) -> Iterator[tuple[int, int, int]]:
+    """Line and columns of a parameter's type, or of what a function returns. One of several lines stays."""
+    if isinstance(node, ast.arg):
+        found, start = node.annotation, node.col_offset + len(node.arg.encode())
+    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns:
+        found, start = node.returns, lines[node.returns.lineno - 1].rfind(b" ->", 0, node.returns.col_offset)
+    else:
+        return
+    if found and found.end_col_offset and node.lineno <= found.lineno == found.end_lineno and start >= 0:
+        yield found.lineno, start, found.end_col_offset
 
 
 def _spans(node: ast.expr) -> Iterator[tuple[int, tuple[int, int]]]:

@@ -11,20 +11,23 @@ from functools import cache
 
 from machine.documents import desired_state
 from machine.documents.configuration import RKE2_CONFIG_PATH
-from machine.documents.manifest import BORN
+from machine.documents.manifest import HOME
 from plan.machine.configuration import configuration
+from plan.machine.delivery import delivery, delivery_command
 from plan.machine.node import NodePlan
-from plan.machine.release import PYTHON, is_runnable, release
+from plan.machine.release import release
 from plan.problems import Problem, Problems
 from plan.yaml_text import yaml_text
 
 LIMIT_BYTES = 65_535
 """Azure's limit for custom data, before its base64 encoding."""
+_RELEASE = f"{HOME}/release.cloud-init"
+"""The release as it also comes over SSH."""
 _FILES = "write_files"
 _GZIP = 31
 """zlib's word for the largest window and gzip's header."""
-_RELEASE_BYTES = 49_000
-"""More than the release takes of it, gzipped."""
+_RELEASE_BYTES = 45_000
+"""More than the release takes of it."""
 _KEYS_BYTES = 2_000
 """More than the machine's keys take, and what it runs."""
 _SAMPLE_ADDRESS = "255.255.255.255"
@@ -42,7 +45,8 @@ def user_data(node: NodePlan, *, public_address: str, host_private_key: str, hos
         "ssh_keys": {"ed25519_private": host_private_key.strip() + "\n", "ed25519_public": host_public_key.strip()},
         "runcmd": [
             # What came over SSH in the meantime is newer and stays.
-            [PYTHON, "-I", "-B", BORN, "install", "--if-none"],
+            f"{delivery_command(if_none=True)} <{_RELEASE}",
+            ["rm", "-f", _RELEASE],
             # cloud-init does not wait: converge outlives it and may reboot the machine.
             ["systemctl", "start", "--no-block", "mig-k8s-converge.service"],
         ],
@@ -73,8 +77,8 @@ def _own(node: NodePlan, *, public_address: str) -> str:
     """The files that only this machine has, as the end of a list."""
     wanted = configuration(node, public_address=public_address)
     files = [
-        _file(desired_state.PATH, "0600", wanted.desired_state.to_json()),
-        _file(RKE2_CONFIG_PATH, "0600", wanted.rke2_config),
+        _file(desired_state.PATH, wanted.desired_state.to_json()),
+        _file(RKE2_CONFIG_PATH, wanted.rke2_config),
     ]
     return yaml_text({_FILES: files}).removeprefix(f"{_FILES}:\n")
 
@@ -85,17 +89,14 @@ def _release_packed() -> tuple[bytes, "zlib._Compress"]:
 
     A thousand machines do not pack it a thousand times. No time stands in it: unchanged files, unchanged user-data.
     """
-    sent = release()
-    files = [
-        _file(f"{BORN}/{path}", "0755" if is_runnable(path) else None, text) for path, text in sent.contents.items()
-    ]
     packer = zlib.compressobj(level=9, wbits=_GZIP, memLevel=9)
+    files = [_file(_RELEASE, delivery(release()))]
     return packer.compress(f"#cloud-config\n{yaml_text({_FILES: files})}".encode()), packer
 
 
-def _file(path: str, mode: str | None, content: str) -> dict[str, str]:
-    """An entry of write_files. cloud-init's own: 0644, owned by root, and the directories on the way."""
-    return {"path": path, **({"permissions": mode} if mode else {}), "content": content}
+def _file(path: str, content: str) -> dict[str, str]:
+    """An entry of write_files. cloud-init's own: owned by root, and the directories on the way."""
+    return {"path": path, "permissions": "0600", "content": content}
 
 
 def _too_large(node: NodePlan, size: int) -> Problem:

@@ -6,9 +6,11 @@ cloud-init is installed, it is asked too.
 
 import base64
 import gzip
+import io
 import json
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +29,13 @@ SOUND: dict[str, Any] = {
         "ed25519_public": "ssh-ed25519 AAAA",
     },
     "write_files": [{"path": "/etc/a", "permissions": "0600", "content": "a"}],
-    "runcmd": [["true"]],
+    "runcmd": ["true <a", ["true"]],
 }
 
 
 def faults(document: bytes) -> list[str]:
-    found = jsonschema.Draft7Validator(SCHEMA).iter_errors(yaml.safe_load(document))
+    """As libyaml reads it, eight times as fast as the loader of cloud-init: see the test of the units."""
+    found = jsonschema.Draft7Validator(SCHEMA).iter_errors(yaml.load(document, yaml.CSafeLoader))
     return [f"{fault.json_path}: {fault.message[-160:]}" for fault in found]
 
 
@@ -67,10 +70,16 @@ def test_azure_takes_its_size(program: Program, path: str) -> None:
 
 def test_the_units_and_entry_points_are_those_of_the_repository(program: Program) -> None:
     (document,) = documents(program())
-    born = "/usr/local/lib/mig-k8s/incoming.cloud-init/"
-    files = {entry["path"].removeprefix(born): entry["content"] for entry in yaml.safe_load(document)["write_files"]}
-    for path in sorted((REPOSITORY / "cloud-init/units").iterdir()):
-        assert files[f"units/{path.name}"] == path.read_text(encoding="utf-8")
+    read = yaml.safe_load(document)  # the loader of cloud-init
+    assert read == yaml.load(document, yaml.CSafeLoader)
+    written = {entry["path"]: entry["content"] for entry in read["write_files"]}
+    packed = base64.b64decode(written["/usr/local/lib/mig-k8s/release.cloud-init"])
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        for folder in ("units", "entry-points"):
+            for path in sorted((REPOSITORY / "cloud-init" / folder).iterdir()):
+                file = archive.extractfile(f"{folder}/{path.name}")
+                assert file is not None
+                assert file.read() == path.read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def test_custom_data_is_a_secret_that_no_later_change_touches(program: Program) 
     assert document["ssh_keys"]["ed25519_private"] == HOST_PRIVATE_KEY
     assert document["ssh_keys"]["ed25519_public"] == HOST_PUBLIC_KEY
     paths = [entry["path"] for entry in document["write_files"]]
-    assert "/usr/local/lib/mig-k8s/incoming.cloud-init/__main__.py" in paths
+    assert "/usr/local/lib/mig-k8s/release.cloud-init" in paths
     assert "/etc/mig-k8s/desired.json" in paths
 
 

@@ -15,7 +15,8 @@ from machine.host.this_machine import ThisMachine
 from machine.release import storage
 from machine.release.check import is_whole, read_manifest
 from machine.release.install import install
-from plan.machine.release import Release, delivery_command, is_runnable, release
+from plan.machine.delivery import delivery_command
+from plan.machine.release import Release, is_runnable, release
 
 
 def changed(path: str, content: str, of: Release | None = None) -> Release:
@@ -31,7 +32,7 @@ def small() -> Release:
 
 
 def write(sent: Release, folder: Path) -> Path:
-    """A release's files in a folder, as tar or cloud-init leave them."""
+    """A release's files in a folder, as its delivery leaves them."""
     for path, content in sent.contents.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(content, encoding="utf-8")
@@ -98,16 +99,19 @@ class Receiver(ThisMachine):
     # ---- with processes of its own, as over SSH
 
     def python(self) -> Path:
-        """What stands for /usr/bin/python3 here."""
+        """What stands for /usr/bin/python3 here. It runs a release on this machine, and anything else as it is."""
         path = self.root.parent / "programs/python-of-the-machine"
-        process = Path(__file__).with_name("release_process.py")
-        path.write_text(f'#!/bin/sh\nexec {Path(sys.executable).resolve()} -I -B {process} {self.root} "$@"\n')
+        process, python = Path(__file__).with_name("release_process.py"), Path(sys.executable).resolve()
+        path.write_text(
+            f'#!/bin/sh\ncase "$*" in *" -c "*) exec {python} "$@" ;; esac\n'
+            f'exec {python} -I -B {process} {self.root} "$@"\n'
+        )
         path.chmod(0o755)
         return path
 
-    def deliver(self, stdin: str) -> "subprocess.CompletedProcess[str]":
-        """What the program does over SSH."""
-        command = delivery_command(home=str(self.home), python=str(self.python()))
+    def deliver(self, stdin: str, *, if_none: bool = False) -> "subprocess.CompletedProcess[str]":
+        """What the program does over SSH, and cloud-init at the first boot (`if_none`)."""
+        command = delivery_command(home=str(self.home), python=str(self.python()), if_none=if_none)
         return subprocess.run(
             ["bash", "-c", command], input=stdin, capture_output=True, text=True, timeout=60, check=False
         )

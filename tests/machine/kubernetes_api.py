@@ -32,6 +32,7 @@ NEW: Objects = {
     "statuses": {},
     "logs": {},
     "stuck_namespaces": [],
+    "stuck_nodes": [],
     "away": False,
 }
 """`budgets`: pod -> names of the disruption budgets that forbid its eviction. `owned`: pods that their owner makes

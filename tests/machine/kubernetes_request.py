@@ -31,7 +31,7 @@ class Request:
         """Standard output. Raises ApiError."""
         run_controllers(self.facts)
         verbs = {"get": self._get, "label": self._label, "create": self._create, "logs": self._logs}
-        verbs |= {"delete": self._delete}
+        verbs |= {"delete": self._delete, "cordon": self._cordon, "uncordon": self._cordon}
         if self.words[0] not in verbs:
             raise NotImplementedError(f"kubectl {' '.join(self.words)}")
         said = verbs[self.words[0]]()
@@ -137,6 +137,12 @@ class Request:
                 labels[key] = value
         return f"node/{name} labeled\n"
 
+    def _cordon(self) -> str:
+        if self.identity:
+            self._forbid("nodes", "a node does not decide where pods run")
+        self.named("nodes", self.words[1]).setdefault("spec", {})["unschedulable"] = self.words[0] == "cordon"
+        return f"node/{self.words[1]} {self.words[0]}ed\n"
+
     def _create(self) -> str:
         body = json.loads(self.stdin)
         if "--raw" in self.words:
@@ -215,12 +221,20 @@ class Request:
                 continue
             if resource == "pods":
                 end(self.facts, item, item["spec"].get("terminationGracePeriodSeconds", 30))
+            elif name in self.facts["stuck_nodes"]:  # a finalizer waits, for the etcd member of a server for example
+                raise ApiError("", f"error: timed out waiting for the condition on nodes/{name}")
             elif name in self.facts["stuck_namespaces"]:
                 raise ApiError("", f"error: timed out waiting for the condition on namespaces/{name}")
             else:
                 self.resources[resource].remove(item)
-                inside = [
-                    p for p in self.resources["pods"] if resource == "namespaces" and p["metadata"]["namespace"] == name
-                ]
-                self.resources["pods"] = [pod for pod in self.resources["pods"] if pod not in inside]
+                home = {"namespaces": _namespace, "nodes": _node_name}.get(resource)
+                self.resources["pods"] = [p for p in self.resources["pods"] if home is None or home(p) != name]
         return ""
+
+
+def _namespace(pod: Objects) -> object:
+    return pod["metadata"]["namespace"]
+
+
+def _node_name(pod: Objects) -> object:
+    return pod["spec"].get("nodeName")

@@ -1,4 +1,5 @@
-"""A stack of two machines under RKE2's CIS profile, by the commands people type: up, again, an agent replaced, down."""
+"""A stack of three machines under RKE2's CIS profile, by the commands people type: up, again, an agent replaced, one
+after the other removed, down."""
 
 import os
 import re
@@ -13,11 +14,19 @@ from command_line import CHECKOUT, CommandLine
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
 
-SERVER, AGENT = "server", "train"
+SERVER, AGENT, SPARE = "server", "train", "spare"
+RUNNING = """
+{apiVersion: v1, kind: Pod, metadata: {name: at-work}, spec: {nodeSelector: {kubernetes.io/hostname: %s}, containers:
+ [{name: c, command: [sleep, "600"], image: "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04",
+   securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, runAsNonRoot: true, runAsUser: 1000,
+   seccompProfile: {type: RuntimeDefault}}}], tolerations: [{operator: Exists}]}}
+"""
+"""A user's pod on a machine, with what the CIS profile asks of it."""
 
 
-def stack(folder: Path) -> Path:
-    """A server and an agent with a GPU each, divided in different ways; the agent's has NVIDIA's customary taint."""
+def stack(folder: Path, *without: str) -> Path:
+    """A server and an agent with a GPU each, divided in different ways, the agent's with NVIDIA's customary taint; and
+    an agent without a GPU. `without`: pools that are left out."""
     config: dict[str, Any] = yaml.safe_load((CHECKOUT / "examples/cluster.yaml").read_text())["config"]
     config["mig-k8s:rke2"] = {"cis": True}
     config["mig-k8s:nodePools"] = [
@@ -29,15 +38,18 @@ def stack(folder: Path) -> Path:
             "migDevices": {"2g.20gb": 1, "1g.10gb": 1},
             "nodeTaints": ["nvidia.com/gpu=present:NoSchedule"],
         },
+        {"name": SPARE, "role": "agent", "vmSize": "Standard_D4s_v5"},
     ]
-    file = folder / "two-machines.yaml"
+    pools = config["mig-k8s:nodePools"]
+    config["mig-k8s:nodePools"] = [pool for pool in pools if pool["name"] not in without]
+    file = folder / "machines.yaml"
     file.write_text(yaml.safe_dump({"config": config}))
     return file
 
 
 @pytest.fixture(scope="module")
 def person(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    """At a sandbox of their own, with both machines up."""
+    """At a sandbox of their own, with all machines up."""
     if obstacle is not None:
         pytest.skip(f"no machine can boot here: {obstacle}")
     person = CommandLine(f"test-{os.getpid()}-several")
@@ -64,10 +76,10 @@ def test_pods_on_both_nodes_saw_the_devices_of_their_machine(person: CommandLine
     assert seen_in_pods(person) == [(SERVER, "3g.40gb"), (AGENT, "1g.10gb"), (AGENT, "2g.20gb")]
 
 
-def test_the_server_has_rke2s_roles_and_the_agent_none(person: CommandLine) -> None:
+def test_the_server_has_rke2s_roles_and_the_agents_none(person: CommandLine) -> None:
     rows = [line.split()[:3] for line in person.kubectl("get", "nodes", "--no-headers").splitlines()]
 
-    assert rows == [[SERVER, "Ready", "control-plane,etcd"], [AGENT, "Ready", "<none>"]]
+    assert rows == [[SERVER, "Ready", "control-plane,etcd"], [SPARE, "Ready", "<none>"], [AGENT, "Ready", "<none>"]]
 
 
 def test_under_the_cis_profile_etcd_is_its_own_user_and_pods_are_restricted(person: CommandLine) -> None:
@@ -106,9 +118,49 @@ def test_an_agent_that_is_replaced_joins_under_its_old_name(person: CommandLine)
 
     pulumi_up(person, "--replace", f"**::{AGENT}-vm")
 
-    assert len(before & set(person.sandbox.machine_ids)) == 1
-    assert len(person.sandbox.machine_ids) == 2
+    assert len(before & set(person.sandbox.machine_ids)) == 2
+    assert len(person.sandbox.machine_ids) == 3
     assert seen_in_pods(person) == [(SERVER, "3g.40gb"), (AGENT, "1g.10gb"), (AGENT, "2g.20gb")]
+
+
+def test_a_machine_on_which_a_pod_of_a_user_runs_is_not_removed(person: CommandLine, tmp_path: Path) -> None:
+    person.kubectl("apply", "-f", "-", stdin=RUNNING % SPARE)
+    person.kubectl("wait", "--for=condition=Ready", "pod/at-work", "--timeout=50s")
+    said = person.run("up", str(stack(tmp_path, SPARE)), status=1, seconds=300)
+    assert "pods run on spare, which is to be removed: default/at-work. Delete them; or set mig.onChange" in said
+    assert len(person.sandbox.machine_ids) == 3
+    (node,) = [each for each in person.get("nodes")["items"] if each["metadata"]["name"] == SPARE]
+    assert "unschedulable" not in node["spec"]
+    assert person.get("pod", "at-work")["status"]["phase"] == "Running"
+
+
+def test_without_such_a_pod_it_goes_with_its_node_and_nobody_else_is_touched(
+    person: CommandLine, tmp_path: Path
+) -> None:
+    before = person.ssh("cat /proc/sys/kernel/random/boot_id; systemctl show -p MainPID rke2-agent", machine=AGENT)
+    person.kubectl("delete", "pod", "at-work", "--wait=true")
+    person.up(stack(tmp_path, SPARE), seconds=300)
+    assert len(person.sandbox.machine_ids) == 2
+    assert {each["metadata"]["name"] for each in person.get("nodes")["items"]} == {SERVER, AGENT}
+    assert before == person.ssh(
+        "cat /proc/sys/kernel/random/boot_id; systemctl show -p MainPID rke2-agent", machine=AGENT
+    )
+
+
+def test_a_dead_machine_is_removed_although_a_pod_is_recorded_on_it(person: CommandLine, tmp_path: Path) -> None:
+    person.kubectl("apply", "-f", "-", stdin=RUNNING % AGENT)
+    person.kubectl("wait", "--for=condition=Ready", "pod/at-work", "--timeout=50s")
+    person.ssh("sudo systemctl stop rke2-agent && sudo ip link set host0 down", statuses=(0, 255), machine=AGENT)
+
+    def is_away() -> bool:
+        (node,) = [each for each in person.get("nodes")["items"] if each["metadata"]["name"] == AGENT]
+        return [each["status"] for each in node["status"]["conditions"] if each["type"] == "Ready"] != ["True"]
+
+    eventually("the API to see that the agent is away", is_away, seconds=120)
+    said = person.run("up", str(stack(tmp_path, SPARE, AGENT)), seconds=300)
+    assert "train does not answer, so its pods cannot be told to end" in said
+    assert [each["metadata"]["name"] for each in person.get("nodes")["items"]] == [SERVER]
+    assert len(person.sandbox.machine_ids) == 1
 
 
 def test_down_leaves_nothing(person: CommandLine) -> None:

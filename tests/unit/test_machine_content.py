@@ -19,6 +19,7 @@ from minimal_stack import SECRETS, minimal
 from plan import (
     NodePlan,
     Problems,
+    Release,
     StackPlan,
     configuration,
     delivery,
@@ -288,26 +289,19 @@ def test_a_configuration_without_the_token_holds_nothing_secret(planned: Planned
     assert (made.rke2_token, made.rke2_agent_token, made.node_password) == (None, None, None)
 
 
-def test_user_data_holds_the_whole_release_and_the_configuration_in_plain_files(planned: Planned) -> None:
-    """One way: what cloud-init writes is what SSH delivers."""
+def test_user_data_holds_the_release_as_ssh_delivers_it_and_the_configuration_in_plain_files(planned: Planned) -> None:
+    """One form, and one command that receives it."""
     node = planned().nodes[0]
     files = {file["path"]: file for file in yaml.safe_load(_user_data(node))["write_files"]}
-    born = "/usr/local/lib/mig-k8s/incoming.cloud-init/"
-    assert {path.removeprefix(born): file["content"] for path, file in files.items() if path.startswith(born)} == (
-        release().contents
-    )
-    others = {path: (file["permissions"], file["content"]) for path, file in files.items() if born not in path}
     wanted = configuration(node, public_address=_ADDRESS)
-    assert others == {
-        "/etc/mig-k8s/desired.json": ("0600", wanted.desired_state.to_json()),
-        "/etc/rancher/rke2/config.yaml": ("0600", wanted.rke2_config),
+    assert {path: file["content"] for path, file in files.items()} == {
+        "/usr/local/lib/mig-k8s/release.cloud-init": delivery(release()),
+        "/etc/mig-k8s/desired.json": wanted.desired_state.to_json(),
+        "/etc/rancher/rke2/config.yaml": wanted.rke2_config,
     }
+    # As text: cloud-init refuses the number that YAML 1.1 makes of 0600.
+    assert [file["permissions"] for file in files.values()] == ["0600"] * 3
     assert not any("encoding" in file or "owner" in file for file in files.values())
-    runnable = [path.removeprefix(born) for path, file in files.items() if file.get("permissions") == "0755"]
-    assert runnable == [
-        *(f"stages/{name}" for name in ("apt", "driver", "fabric-manager", "mig-mode", "rke2", "toolkit")),
-        *(f"entry-points/{name}" for name in ("mig-apply", "mig-k8s", "mig-verify")),
-    ]
 
 
 def test_the_release_holds_what_the_machine_runs(planned: Planned) -> None:
@@ -324,31 +318,46 @@ def test_the_release_holds_what_the_machine_runs(planned: Planned) -> None:
 
 
 def test_a_release_is_delivered_as_the_same_text_every_time_and_unpacks_to_its_files() -> None:
-    """base64 of a tar.gz in lines, without a time."""
+    """base64 of a tar.bz2 in one line, without a time."""
     text = delivery(release())
-    assert text == delivery(release())
-    assert max(map(len, text.splitlines())) == 76
-    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(text))) as archive:
+    again = Release(contents=dict(release().contents), name=release().name)
+    assert delivery(again) == text
+    assert re.fullmatch("[A-Za-z0-9+/]+=*", text)
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(text)), mode="r:bz2") as archive:
         members = archive.getmembers()
         contents = {member.name: archive.extractfile(member).read().decode() for member in members}  # type: ignore[union-attr]
     assert contents == release().contents
-    assert {(member.mtime, member.uid, member.gid) for member in members} == {(0, 0, 0)}
+    assert {(member.mtime, member.uid, member.gid, member.uname, member.gname) for member in members} == {
+        (0, 0, 0, "", "")
+    }
     modes = {member.name: member.mode for member in members}
-    assert (modes["stages/rke2"], modes["entry-points/mig-k8s"]) == (0o755, 0o755)
-    assert (modes["library/stage.sh"], modes["__main__.py"], modes["manifest.json"]) == (0o644, 0o644, 0o644)
+    assert [path for path, mode in modes.items() if mode == 0o755] == [
+        *(f"stages/{name}" for name in ("apt", "driver", "fabric-manager", "mig-mode", "rke2", "toolkit")),
+        *(f"entry-points/{name}" for name in ("mig-apply", "mig-k8s", "mig-verify")),
+    ]
+    assert set(modes.values()) == {0o755, 0o644}
+
+
+def test_a_release_is_packed_once_for_all_machines() -> None:
+    """Its delivery is one text, not one text per machine."""
+    assert delivery(release()) is delivery(release())
 
 
 def test_what_receives_a_release_is_one_command_that_needs_nothing_of_what_is_there() -> None:
-    """No data in it."""
+    """No data in it, and no program but a shell and the Python that cloud-init runs on."""
     assert delivery_command() == (
-        'sh -c \'d=/usr/local/lib/mig-k8s/incoming.$$; rm -rf "$d"; mkdir -p "$d" && base64 -d | tar -xzf - -C "$d"'
+        'sh -c \'d=/usr/local/lib/mig-k8s/incoming.$$; rm -rf "$d"; mkdir -p "$d" && /usr/bin/python3 -I -W ignore -c'
+        ' "import base64, bz2, io, sys, tarfile; sys.tracebacklimit = 0;'
+        " archive = io.BytesIO(bz2.decompress(base64.b64decode(sys.stdin.buffer.read())));"
+        ' tarfile.TarFile(fileobj=archive).extractall(sys.argv[1])" "$d"'
         ' || { rm -rf "$d"; echo "the release did not arrive whole; run it again" >&2; exit 1; };'
         ' exec /usr/bin/python3 -I -B "$d" install\''
     )
+    assert delivery_command(if_none=True) == delivery_command().removesuffix("'") + " --if-none'"
 
 
-def test_programs_go_to_a_machine_without_comments_and_with_their_line_numbers() -> None:
-    """Whatever Python sees is there, with a space a level; a text that looks like a comment is no comment."""
+def test_programs_go_to_a_machine_without_comments_and_types_and_with_their_line_numbers() -> None:
+    """Whatever runs is there, with a space a level; a text that looks like a comment is no comment."""
     python = '''"""What
 it does."""
 
@@ -368,10 +377,25 @@ class Full:
     field: int = 1  # why
     other: str = '#'  # why
     """What it is."""
+
+    def é(self, ü: "dict[str, int]", /, *rest: int, key: str | None = ' -> #', **more: str) -> "list[int]":  # why
+        """It."""
+        kept: int = 1
+        return [each for each in (lambda a, b=2: (a, b))(kept)]
+
+    async def lines(
+        self, one: int,
+        two: Callable[[], int] = lambda: 2,
+    ) -> tuple[
+        int, ...
+    ]: ...
 '''
     assert for_machines("machine/a.py", python).split("\n") == [
         "", "", "", "", 'NAME = """', "    # a text", '"""', "", "", "class Empty(Exception):", " ...", "", "",
         "class Full:", "", "", " field: int = 1", " other: str = '#'", "", "",
+        " def é(self, ü, /, *rest, key = ' -> #', **more):", "", "  kept: int = 1",
+        "  return [each for each in (lambda a, b=2: (a, b))(kept)]", "",
+        " async def lines(", "  self, one,", "  two = lambda: 2,", " ) -> tuple[", "  int, ...", " ]: ...", "",
     ]  # fmt: skip
     shell = "#!/bin/sh\n# why\ncat <<'END'\n# a text\nEND\n  # why\nread x <<<END\n# why\n"
     assert for_machines("stages/a", shell) == "#!/bin/sh\n\ncat <<'END'\n# a text\nEND\n\nread x <<<END\n\n"
@@ -380,11 +404,12 @@ class Full:
 
 @pytest.mark.parametrize("path", [path for path in release().contents if path.endswith(".py")])
 def test_a_module_on_a_machine_is_the_module_of_the_checkout(path: str) -> None:
-    """The same program in the same lines, but for docstrings."""
+    """The same program in the same lines, but for docstrings and the types of functions."""
     source = (_REPOSITORY / ("machine/__main__.py" if path == "__main__.py" else path)).read_text(encoding="utf-8")
     on_machine = release().contents[path]
     assert len(on_machine.splitlines()) <= len(source.splitlines())
     assert _program(on_machine) == _program(source)
+    assert not [node for node in ast.walk(ast.parse(on_machine)) if isinstance(node, ast.arg) and node.annotation]
 
 
 def _program(text: str) -> str:
@@ -394,6 +419,10 @@ def _program(text: str) -> str:
             node.body = [  # type: ignore[attr-defined]
                 each for each in body if not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
             ]
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.returns = None
     return ast.dump(tree, include_attributes=False) + str(
         [node.lineno for node in ast.walk(tree) if isinstance(node, ast.stmt)]
     )
@@ -407,15 +436,10 @@ def test_user_data_is_a_cloud_config_with_the_pinned_host_key(planned: Planned) 
     assert document["ssh_deletekeys"] is True
     assert document["ssh_keys"] == {"ed25519_private": "PRIVATE\n", "ed25519_public": "ssh-ed25519 AAAA"}
     assert document["runcmd"] == [
-        ["/usr/bin/python3", "-I", "-B", "/usr/local/lib/mig-k8s/incoming.cloud-init", "install", "--if-none"],
+        f"{delivery_command(if_none=True)} </usr/local/lib/mig-k8s/release.cloud-init",
+        ["rm", "-f", "/usr/local/lib/mig-k8s/release.cloud-init"],
         ["systemctl", "start", "--no-block", "mig-k8s-converge.service"],
     ]
-
-
-def test_permissions_in_user_data_are_text(planned: Planned) -> None:
-    """cloud-init refuses the number that YAML 1.1 makes of 0600."""
-    for file in yaml.safe_load(_user_data(planned().nodes[0]))["write_files"]:
-        assert file.get("permissions") in (None, "0600", "0755")
 
 
 def test_user_data_is_the_same_every_time(planned: Planned) -> None:

@@ -1,0 +1,17 @@
+"""A machine that leaves the cluster: which one, and what its pods may expect."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from machine.documents.form import Document
+
+
+@dataclass(frozen=True)
+class NodeRemoval(Document):
+    """Read on a server that stays. `namespaces` are those whose pods are the cluster's own: they hinder nothing."""
+
+    NAME: ClassVar[str] = "the removal of a node"
+
+    node: str
+    on_change: Literal["refuse", "drain"]
+    namespaces: tuple[str, ...]

@@ -1,0 +1,102 @@
+"""Taking a machine out of the cluster before it is deleted: its pods end first, its Node object goes last.
+
+RKE2 removes a server's etcd member before the API forgets its Node; the Node's finalizer waits for that.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from machine.documents.node_removal import NodeRemoval
+from machine.host import lock
+from machine.host.console import say
+from machine.host.errors import NodeError
+from machine.host.this_machine import ThisMachine
+from machine.kubernetes import eviction
+from machine.kubernetes.kubectl import Kubectl
+from machine.kubernetes.node import Node
+from machine.kubernetes.pods import Pod
+
+_LOCK = "/run/mig-k8s/removal"
+_TURN_SECONDS = 1800
+"""Removals run one after the other: how long one waits for its turn."""
+_DELETE_SECONDS = 180
+_ETCD = "node-role.kubernetes.io/etcd"
+
+
+def remove(machine: ThisMachine, removal: NodeRemoval) -> None:
+    """Remove the node, or change nothing. Raises NodeError with what stands in the way; a second run goes on."""
+    kubectl = Kubectl.here(machine)
+    if kubectl is None:
+        raise NodeError("there is no Kubernetes on this machine: `sudo mig-k8s status` tells why")
+    with lock.held(machine.path(_LOCK), machine.clock, seconds=_TURN_SECONDS) as is_our_turn:
+        if not is_our_turn:
+            raise NodeError(f"another machine is being removed for more than {_TURN_SECONDS} s: see {_LOCK}")
+        nodes = {found["metadata"]["name"]: found for found in kubectl.get("nodes")}
+        leaving = nodes.pop(removal.node, None)
+        if leaving is None:
+            say(f"{removal.node} is no node of this cluster: nothing to remove")
+            return
+        _check_quorum(leaving, list(nodes.values()))
+        with _emptied(Node(kubectl, removal.node), removal, answers=_is_ready(leaving)):
+            say(f"deletes node {removal.node}")
+            bound = f"--timeout={_DELETE_SECONDS}s"
+            kubectl.change("delete", "node", removal.node, bound, seconds=_DELETE_SECONDS + 30)
+
+
+def _check_quorum(leaving: dict[str, Any], others: list[dict[str, Any]]) -> None:
+    """etcd goes on while more than half of its members answer. Raises NodeError where that would end."""
+    if _ETCD not in leaving["metadata"].get("labels", {}):
+        return
+    name = leaving["metadata"]["name"]
+    servers = [other for other in others if _ETCD in other["metadata"].get("labels", {})]
+    dead = [server["metadata"]["name"] for server in servers if not _is_ready(server)]
+    if len(servers) - len(dead) <= len(servers) // 2:
+        seen = f"of the servers that stay, {', '.join(dead)} do not answer" if dead else "it is the only server"
+        raise NodeError(
+            f"{name} stays: {seen}, so the cluster would lose the majority of its servers. Bring them back first"
+        )
+
+
+@contextlib.contextmanager
+def _emptied(node: Node, removal: NodeRemoval, *, answers: bool) -> Iterator[None]:
+    """The pods of users have ended, and no more come. Should the node stay after all, they may come again."""
+    if not answers:
+        say(f"{node.name} does not answer, so its pods cannot be told to end; their owners make them again elsewhere")
+        yield
+        return
+    _check_pods(node, removal)
+    node.kubectl.change("cordon", node.name)
+    try:
+        eviction.evict(node, _check_pods(node, removal), why=f"because {node.name} is removed")
+        yield
+    except BaseException:
+        node.kubectl.change("uncordon", node.name)
+        raise
+
+
+def _check_pods(node: Node, removal: NodeRemoval) -> list[Pod]:
+    """The pods that are to end. Raises NodeError where the stack file or a disruption budget forbids it."""
+    pods = _pods(node, removal)
+    if removal.on_change == "drain":
+        eviction.rehearse(node, pods)
+    elif pods:
+        raise NodeError(
+            f"pods run on {node.name}, which is to be removed: {', '.join(map(str, pods))}. Delete them; or set "
+            "mig.onChange to drain, run `pulumi up` while the machine is still in the stack file, and remove it then"
+        )
+    return pods
+
+
+def _pods(node: Node, removal: NodeRemoval) -> list[Pod]:
+    """Pods of users: not the cluster's own, and not those that a DaemonSet or the kubelet makes on every machine."""
+    return sorted(
+        Pod.of(pod)
+        for pod in node.pods()
+        if pod["metadata"]["namespace"] not in removal.namespaces
+        and all(owner["kind"] not in ("DaemonSet", "Node") for owner in pod["metadata"].get("ownerReferences", ()))
+    )
+
+
+def _is_ready(node: dict[str, Any]) -> bool:
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in node["status"].get("conditions", ()))

@@ -1,0 +1,26 @@
+"""How a machine leaves the cluster, should it go from the stack file: on which server, and what its pods may expect."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from machine.documents.node_removal import NodeRemoval
+from plan.machine.node import NodePlan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeRemovalPlan:
+    """What is run when the machine is removed: `removal`, on the machine named `server`, which stays."""
+
+    server: str
+    removal: NodeRemoval
+
+
+def node_removals(nodes: Sequence[NodePlan], operator_namespace: str) -> dict[str, NodeRemovalPlan]:
+    """By machine. The only server has none: the cluster ends with it."""
+    servers = [node.name for node in nodes if node.role == "server"]
+    own = ("kube-system", operator_namespace)
+    return {
+        node.name: NodeRemovalPlan(server=server, removal=NodeRemoval(node.name, node.on_change, own))
+        for node in nodes
+        if (server := next((name for name in servers if name != node.name), None)) is not None
+    }
