@@ -4,8 +4,8 @@ import base64
 import gzip
 import json
 
-from recording import LOCAL_KUBECONFIG
 from plan.machine.tokens import agent_token, node_password
+from recording import LOCAL_KUBECONFIG
 from stacks import ADMIN_PRIVATE_KEY, CLUSTER, HOST_PRIVATE_KEY, RKE2_TOKEN, Program
 from wire import in_clear, opened
 
