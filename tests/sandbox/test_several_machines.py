@@ -150,7 +150,7 @@ def test_without_such_a_pod_it_goes_with_its_node_and_nobody_else_is_touched(
 def test_a_dead_machine_is_removed_although_a_pod_is_recorded_on_it(person: CommandLine, tmp_path: Path) -> None:
     person.kubectl("apply", "-f", "-", stdin=RUNNING % AGENT)
     person.kubectl("wait", "--for=condition=Ready", "pod/at-work", "--timeout=50s")
-    person.ssh("sudo systemctl stop rke2-agent && sudo ip link set host0 down", statuses=(0, 255), machine=AGENT)
+    person.ssh("sudo systemctl poweroff", statuses=(0, 255), machine=AGENT)
 
     def is_away() -> bool:
         (node,) = [each for each in person.get("nodes")["items"] if each["metadata"]["name"] == AGENT]
