@@ -146,7 +146,6 @@ def _nodes(settings: Settings) -> tuple[NodePlan, ...]:
                     sources=settings.sources,
                     dns_label=settings.network.dns_label if first else None,
                     joins=None if first else nodes[0].name,
-                    has_token=settings.machine_count > 1,
                 )
             )
     return tuple(nodes)

@@ -90,7 +90,7 @@ def _text(value: Any) -> str:  # noqa: ANN401 - any value of a stack file
 def _machine(old: NodePlan | None, new: NodePlan | None, *, moved: bool) -> Iterator[str]:
     if new is None:
         assert old is not None  # noqa: S101 - the name came from one of the two
-        yield f"**{old.name}** is removed, with everything on it."
+        yield f"**{old.name}** is removed, with everything on it{_before_removal(old)}."
         return
     if old is None:
         yield f"**{new.name}** is new: {new.vm.size}, {new.role}."
@@ -105,12 +105,20 @@ def _machine(old: NodePlan | None, new: NodePlan | None, *, moved: bool) -> Iter
         yield from _owner(old, new)
 
 
+def _before_removal(old: NodePlan) -> str:
+    if old.joins is None:  # the cluster's end is told where it is
+        return ""
+    if old.on_change == "refuse":
+        return "; where pods of users run on it, `pulumi up` stops before that (`mig.onChange: refuse`)"
+    return "; its pods are evicted first (`mig.onChange: drain`)"
+
+
 def _fate(old: NodePlan, new: NodePlan, *, moved: bool) -> tuple[str, bool]:
     """What happens to the machine itself, and whether its instances are there afterwards."""
     frozen = [name for name in _FROZEN if getattr(old.vm, name) != getattr(new.vm, name)]
     if moved or old.vm.rebuild != new.vm.rebuild:
         return "is replaced: a new machine, everything on the old one is lost.", False
-    refused = [*frozen, *(["role"] if old.role != new.role else []), *_refused_token(old, new)]
+    refused = [*frozen, *(["role"] if old.role != new.role else [])]
     if refused:
         what = ", ".join(refused).replace("_", " ")
         return f"stays, but Azure or the cluster refuses this change ({what}): change `vm.rebuild` with it.", True
@@ -121,11 +129,6 @@ def _fate(old: NodePlan, new: NodePlan, *, moved: bool) -> tuple[str, bool]:
             return "stays, with one reboot: this GPU changes its MIG mode on a reboot. All its pods restart.", True
         return "stays, without a reboot: this GPU changes its MIG mode at once.", True
     return "stays, without a reboot.", True
-
-
-def _refused_token(old: NodePlan, new: NodePlan) -> list[str]:
-    """A first server that was started without a token refuses one: its data are encrypted with another."""
-    return ["token"] if new.joins is None and new.has_token and not old.has_token else []
 
 
 def _modes(node: NodePlan) -> tuple[bool, ...]:

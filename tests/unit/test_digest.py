@@ -145,7 +145,14 @@ def test_machines_come_and_go(planned: Planned) -> None:
     new = planned(nodePools=[{"name": "a"}, {"name": "c", "role": "agent"}])
     text = digest(old, new)
     assert "**c** is new: Standard_NC24ads_A100_v4, agent." in text
-    assert "**b** is removed, with everything on it." in text
+    assert (
+        "**b** is removed, with everything on it; where pods of users run on it, `pulumi up` stops before that "
+        "(`mig.onChange: refuse`).\n"
+    ) in text
+    both: list[dict[str, object]] = [{"name": "a"}, {"name": "b", "role": "agent"}]
+    drains = {"strategy": "single", "onChange": "drain"}
+    drained = digest(planned(nodePools=both, mig=drains), planned(nodePools=both[:1], mig=drains))
+    assert "**b** is removed, with everything on it; its pods are evicted first (`mig.onChange: drain`).\n" in drained
     assert text.endswith("\nThe other machine is not touched.\n")
     assert "**a**" not in text
 
@@ -169,7 +176,8 @@ def test_a_pool_that_grows_in_the_middle_touches_nobody_else(planned: Planned) -
     assert digest(planned(nodePools=more), planned(nodePools=_POOLS)) == (
         "**Settings**\n\n"
         "- `nodePools[1].count`: 3 → 2\n\n"
-        "**train-2** is removed, with everything on it.\n\n"
+        "**train-2** is removed, with everything on it; where pods of users run on it, `pulumi up` stops before that "
+        "(`mig.onChange: refuse`).\n\n"
         "The other 5 machines are not touched.\n"
     )
 
@@ -224,13 +232,6 @@ def test_a_machine_is_not_renamed(planned: Planned) -> None:
         "Write `firstMachine: control-0`.\n\n"
         "The other 4 machines are not touched.\n"
     )
-
-
-def test_a_first_agent_brings_a_token_that_a_lone_server_refuses(planned: Planned) -> None:
-    text = digest(
-        planned(nodePools=[{"name": "a"}]), planned(nodePools=[{"name": "a"}, {"name": "b", "role": "agent"}])
-    )
-    assert "**a** stays, but Azure or the cluster refuses this change (token)" in text
 
 
 def test_a_new_version_changes_no_gpu(planned: Planned) -> None:
