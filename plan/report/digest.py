@@ -115,13 +115,10 @@ def _before_removal(old: NodePlan) -> str:
 
 def _fate(old: NodePlan, new: NodePlan, *, moved: bool) -> tuple[str, bool]:
     """What happens to the machine itself, and whether its instances are there afterwards."""
-    frozen = [name for name in _FROZEN if getattr(old.vm, name) != getattr(new.vm, name)]
     if moved or old.vm.rebuild != new.vm.rebuild:
         return "is replaced: a new machine, everything on the old one is lost.", False
-    refused = [*frozen, *(["role"] if old.role != new.role else [])]
-    if refused:
-        what = ", ".join(refused).replace("_", " ")
-        return f"stays, but Azure or the cluster refuses this change ({what}): change `vm.rebuild` with it.", True
+    if refused := _refused(old, new):
+        return refused, True
     if old.vm.size != new.vm.size:
         return f"is resized ({old.vm.size} → {new.vm.size}): it stops, starts, and makes its instances again.", False
     if _modes(old) != _modes(new):
@@ -129,6 +126,24 @@ def _fate(old: NodePlan, new: NodePlan, *, moved: bool) -> tuple[str, bool]:
             return "stays, with one reboot: this GPU changes its MIG mode on a reboot. All its pods restart.", True
         return "stays, without a reboot: this GPU changes its MIG mode at once.", True
     return "stays, without a reboot.", True
+
+
+def _refused(old: NodePlan, new: NodePlan) -> str | None:
+    """What the cluster or Azure does not let a living machine change, in words."""
+    changed = [key for key, was in _founded(old).items() if _founded(new).get(key, was) != was]
+    if changed:
+        return f"is refused: a cluster keeps its {' and '.join(changed)}. Change `vm.rebuild` with it to lose it."
+    frozen = [name for name in _FROZEN if getattr(old.vm, name) != getattr(new.vm, name)]
+    if frozen or old.role != new.role:
+        what = ", ".join([*frozen, *(["role"] if old.role != new.role else [])]).replace("_", " ")
+        return f"stays, but Azure or the cluster refuses this change ({what}): change `vm.rebuild` with it."
+    return None
+
+
+def _founded(node: NodePlan) -> dict[str, str]:
+    """What a server's cluster keeps for life (`machine.kubernetes.founding`)."""
+    network = {"network.podCidr": node.network.pod_cidr, "network.serviceCidr": node.network.service_cidr}
+    return {**network, "rke2.cni": node.rke2.cni} if node.role == "server" else {}
 
 
 def _modes(node: NodePlan) -> tuple[bool, ...]:
