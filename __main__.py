@@ -38,7 +38,7 @@ for name, removed in stack.node_removals.items():
     NodeRemoval(name, way_out)
 managed = {name: MigManagerArgs(wanted=each, access=access[name]) for name, each in stack.mig_manager_layouts.items()}
 freed = {name: FreeGpus(name, args, after(releases[name].delivered)).done for name, args in managed.items()}
-first, token = stack.nodes[0].name, config.secret("rke2Token")
+first, token = stack.nodes[0].name, config.token()
 software: dict[str, NodeSoftware] = {}
 for node in stack.nodes:  # the first server forms the cluster, so every other machine waits for it
     waits_for = [*([freed[node.name]] if node.name in freed else []), *([software[first].ready] if software else [])]

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from plan.problems import Problems, warning_report
-from plan.reading import needed_secrets, read_settings
+from plan.reading import how_to_set, needed_secrets, read_settings
 from plan.stack import StackPlan, plan_stack
 from plan.stack_file.document import StackFile, read_stack_file
 from plan.stack_file.settings import Settings
@@ -63,6 +63,8 @@ def _check(options: argparse.Namespace) -> int:
     unset = [key for key in needed_secrets(settings) if key not in file.secrets]
     if unset:
         print(f"Before `pulumi up` (or by `make new-stack`) these secrets are to be set: {', '.join(unset)}")
+        if file.secrets:  # a stack that is older than the demand
+            print("\n".join(f"  {how_to_set(key)}" for key in unset))
     sizes = " and ".join(dict.fromkeys(node.vm.size for node in stack.nodes))
     if stack.warnings:
         print(f"\n{warning_report(stack.warnings)}\n")

@@ -143,7 +143,6 @@ def _nodes(settings: Settings) -> tuple[NodePlan, ...]:
                     sources=settings.sources,
                     dns_label=settings.network.dns_label if first else None,
                     server_url=None if first else f"https://{nodes[0].private_address}:9345",
-                    has_token=settings.machine_count > 1,
                 )
             )
     return tuple(nodes)

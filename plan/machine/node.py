@@ -82,8 +82,6 @@ class NodePlan:
     dns_label: str | None
     server_url: str | None
     """Where it joins the cluster; None on the first server."""
-    has_token: bool
-    """Whether the machines share a token: always, unless there is only one machine."""
 
     @property
     def mig_config(self) -> str | None:

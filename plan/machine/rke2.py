@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from machine.documents.configuration import RKE2_TOKEN_PATH
+from machine.documents.configuration import RKE2_AGENT_TOKEN_PATH, RKE2_TOKEN_PATH
 from plan.machine.node import NodePlan
 
 MANAGED_KEYS = {
@@ -39,6 +39,8 @@ def config(node: NodePlan, *, public_address: str) -> dict[str, Any]:
         # Known at registration: MIG Manager must never see the node without it (its default is all-disabled).
         labels["nvidia.com/mig.config"] = node.mig_config
     content: dict[str, Any] = {"node-name": node.name, "node-ip": node.private_address}
+    # From the first start on: a cluster takes no other token later without more ado.
+    content["token-file"] = RKE2_TOKEN_PATH
     if node.role == "server":
         content |= {
             "cni": node.rke2.cni,
@@ -49,11 +51,10 @@ def config(node: NodePlan, *, public_address: str) -> dict[str, Any]:
             "write-kubeconfig-mode": "0600",
             "cluster-cidr": node.network.pod_cidr,
             "service-cidr": node.network.service_cidr,
+            "agent-token-file": RKE2_AGENT_TOKEN_PATH,
         }
     if node.server_url is not None:
         content["server"] = node.server_url
-    if node.has_token:
-        content["token-file"] = RKE2_TOKEN_PATH
     if labels:
         content["node-label"] = [f"{key}={value}" for key, value in labels.items()]
     if node.taints:

@@ -23,7 +23,7 @@ DESIRED_STATE = """{
               "deviceListFromEnvironment": true},
   "mig": {"mode": [true], "onChange": "refuse"},
   "rke2": {"version": "v1.35.7+rke2r1", "install": "https://get.rke2.io", "artifacts": null, "sha256": null,
-           "role": "server", "token": false, "cis": false, "gpu": true},
+           "role": "server", "cis": false, "gpu": true},
   "fabricManager": {"source": "ubuntu", "branch": 580}
 }"""
 LAYOUT = """{
@@ -70,7 +70,14 @@ def _inner(text: str) -> dict[str, object]:
 
 
 CONFIGURATION = json.dumps(
-    {"version": 1, "desiredState": _inner(DESIRED_STATE), "rke2Config": "cni: calico\n", "rke2Token": "t"}
+    {
+        "version": 1,
+        "desiredState": _inner(DESIRED_STATE),
+        "rke2Config": "cni: calico\n",
+        "rke2Token": "t",
+        "rke2AgentToken": "a",
+        "nodePassword": None,
+    }
 )
 MIG_MANAGER = json.dumps(
     {
@@ -170,6 +177,7 @@ def test_keys_of_earlier_releases_are_still_understood() -> None:
     """The desired state and the expectations that the commit before this package left on machines."""
     desired = json.loads(DESIRED_STATE)
     desired["node"]["role"] = "server"
+    desired["rke2"]["token"] = True
     assert DesiredState.from_json(json.dumps(desired)) == DesiredState.from_json(DESIRED_STATE)
     expectations = json.loads(EXPECTATIONS)
     del expectations["operatorNamespace"]

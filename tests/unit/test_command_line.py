@@ -70,10 +70,24 @@ def test_a_right_stack_is_all_well(run: Run) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
         "Pulumi.dev.yaml: all well; machines: 1, MIG devices: 3\n"
-        "Before `pulumi up` (or by `make new-stack`) these secrets are to be set: sshHostKey, sshPrivateKey\n"
+        "Before `pulumi up` (or by `make new-stack`) these secrets are to be set: "
+        "sshHostKey, rke2Token, sshPrivateKey\n"
         "Only Azure knows whether westeurope has Standard_NC24ads_A100_v4: "
         "`python -m plan show` has the commands that ask it.\n"
     )
+
+
+def test_a_stack_of_before_the_token_is_told_how_to_make_it(run: Run, tmp_path: Path) -> None:
+    """The others are set, so `make new-stack` is no way."""
+    keys = "".join(f"  mig-k8s:{key}: {{secure: AAABAG==}}\n" for key in ("sshHostKey", "sshPrivateKey"))
+    old = tmp_path / "Pulumi.old.yaml"
+    old.write_text(Path("Pulumi.dev.yaml").read_text(encoding="utf-8").rstrip("\n") + f"\n{keys}")
+    done = run("check", str(old))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1:3] == [
+        "Before `pulumi up` (or by `make new-stack`) these secrets are to be set: rke2Token",
+        "  openssl rand -hex 32 | pulumi config set --secret mig-k8s:rke2Token",
+    ]
 
 
 @pytest.mark.parametrize("command", ["check", "show"])
