@@ -66,6 +66,9 @@ def _machine(old: NodePlan | None, new: NodePlan | None, *, moved: bool) -> Iter
         yield f"**{new.name}** is new: {new.vm.size}, {new.role}."
         yield from _gpus((), new.layout.gpus if new.layout else (), by_manager=False)
         return
+    if old == new and not moved:
+        yield f"**{new.name}** is not touched."
+        return
     fate, keeps_gpus = _fate(old, new, moved=moved)
     yield f"**{new.name}** {fate}"
     before = old.layout.gpus if old.layout and keeps_gpus else ()
@@ -77,12 +80,10 @@ def _machine(old: NodePlan | None, new: NodePlan | None, *, moved: bool) -> Iter
 
 def _fate(old: NodePlan, new: NodePlan, *, moved: bool) -> tuple[str, bool]:
     """What happens to the machine itself, and whether its instances are there afterwards."""
-    frozen = [name for name in _FROZEN if getattr(old.vm, name) != getattr(new.vm, name)]
     if moved or old.vm.rebuild != new.vm.rebuild:
         return "is replaced: a new machine, everything on the old one is lost.", False
-    if frozen or old.private_address != new.private_address or old.role != new.role:
-        what = ", ".join([*frozen, *(["address or role"] if not frozen else [])]).replace("_", " ")
-        return f"stays, but Azure or the cluster refuses this change ({what}): change `vm.rebuild` with it.", True
+    if refused := _refused(old, new):
+        return refused, True
     if old.vm.size != new.vm.size:
         return f"is resized ({old.vm.size} → {new.vm.size}): it stops, starts, and makes its instances again.", False
     if _modes(old) != _modes(new):
@@ -90,6 +91,24 @@ def _fate(old: NodePlan, new: NodePlan, *, moved: bool) -> tuple[str, bool]:
             return "stays, with one reboot: this GPU changes its MIG mode on a reboot. All its pods restart.", True
         return "stays, without a reboot: this GPU changes its MIG mode at once.", True
     return "stays, without a reboot.", True
+
+
+def _refused(old: NodePlan, new: NodePlan) -> str | None:
+    """What the cluster or Azure does not let a living machine change, in words."""
+    changed = [key for key, was in _founded(old).items() if _founded(new).get(key, was) != was]
+    if changed:
+        return f"is refused: a cluster keeps its {' and '.join(changed)}. Change `vm.rebuild` with it to lose it."
+    frozen = [name for name in _FROZEN if getattr(old.vm, name) != getattr(new.vm, name)]
+    if frozen or old.private_address != new.private_address or old.role != new.role:
+        what = ", ".join([*frozen, *(["address or role"] if not frozen else [])]).replace("_", " ")
+        return f"stays, but Azure or the cluster refuses this change ({what}): change `vm.rebuild` with it."
+    return None
+
+
+def _founded(node: NodePlan) -> dict[str, str]:
+    """What a server's cluster keeps for life (`machine.kubernetes.founding`)."""
+    network = {"network.podCidr": node.network.pod_cidr, "network.serviceCidr": node.network.service_cidr}
+    return {**network, "rke2.cni": node.rke2.cni} if node.role == "server" else {}
 
 
 def _modes(node: NodePlan) -> tuple[bool, ...]:

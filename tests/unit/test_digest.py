@@ -132,7 +132,36 @@ def test_machines_come_and_go(planned: Planned) -> None:
     text = digest(old, new)
     assert "**c** is new: Standard_NC24ads_A100_v4, agent." in text
     assert "**b** is removed, with everything on it." in text
-    assert "**a** stays, without a reboot." in text
+    assert "**a** is not touched." in text
+
+
+def test_the_first_agent_touches_nothing_of_the_server(planned: Planned) -> None:
+    """Its token was there from the first start."""
+    server = {"name": "mlops-k8s-master", "migDevices": {"1g.10gb": 7}}
+    before = planned(nodePools=[server])
+    text = digest(before, planned(nodePools=[server, {"name": "gpu", "role": "agent", "migDevices": {"1g.10gb": 1}}]))
+    assert "**mlops-k8s-master** is not touched." in text
+    assert "**gpu** is new: Standard_NC24ads_A100_v4, agent." in text
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"network": {"podCidr": "10.44.0.0/16"}}, "network.podCidr"),
+        ({"network": {"serviceCidr": "10.45.0.0/16"}}, "network.serviceCidr"),
+        ({"rke2": {"cni": "cilium"}}, "rke2.cni"),
+    ],
+)
+def test_what_a_cluster_keeps_for_life_is_refused_on_its_server(
+    planned: Planned, change: dict[str, dict[str, str]], key: str
+) -> None:
+    """And changed where the cluster is lost on purpose."""
+    pools = [{"name": "server"}, {"name": "gpu", "role": "agent"}]
+    old = planned(nodePools=pools)
+    text = digest(old, planned(nodePools=pools, **change))
+    assert f"**server** is refused: a cluster keeps its {key}. Change `vm.rebuild` with it to lose it." in text
+    assert "**gpu** stays, without a reboot." in text
+    assert "refused" not in digest(old, planned(nodePools=pools, **change, vm={"rebuild": "2"}))
 
 
 def test_a_new_version_changes_no_gpu(planned: Planned) -> None:
