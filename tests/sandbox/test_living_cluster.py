@@ -1,0 +1,127 @@
+"""One cluster through its life, while a pod that nobody names holds a device: layouts, agents, servers, pools come and
+go. The pod counts on, on the same device, and its machine is never rebooted."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from command_line import CHECKOUT, NODE, CommandLine
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
+
+IMAGE = "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04"
+AT_WORK = f"""
+{{apiVersion: v1, kind: Pod, metadata: {{name: at-work}}, spec: {{restartPolicy: Never, containers: [{{name: c,
+  command: [sleep, "3600"], image: "{IMAGE}", resources: {{limits: {{nvidia.com/mig-3g.40gb: 1}}}}}}]}}}}
+"""
+"""The pod that nobody names."""
+IN_THE_WAY = f"""
+{{apiVersion: v1, kind: Pod, metadata: {{name: in-the-way}}, spec: {{restartPolicy: Never, containers: [{{name: c,
+  command: [sleep, "3600"], image: "{IMAGE}", resources: {{limits: {{nvidia.com/mig-7g.80gb: 1}}}}}}]}}}}
+"""
+"""A pod on the agent that is removed."""
+FIRST = {"name": NODE, "vmSize": "Standard_NC24ads_A100_v4", "migDevices": {"3g.40gb": 1, "1g.10gb": 4}}
+AGENT = {"name": "gpu", "role": "agent", "vmSize": "Standard_NC24ads_A100_v4", "migDevices": {"7g.80gb": 1}}
+SERVERS = {"name": "server", "role": "server", "count": 2, "vmSize": "Standard_D4s_v5"}
+MIDDLE = {"name": "middle", "role": "agent", "vmSize": "Standard_D4s_v5"}
+
+
+class Cluster:
+    """The sandbox, and what must be the same after every step."""
+
+    def __init__(self, person: CommandLine, folder: Path) -> None:
+        self.person, self.folder = person, folder
+
+    def up(self, *pools: dict[str, Any]) -> str:
+        config: dict[str, Any] = yaml.safe_load((CHECKOUT / "Pulumi.dev.yaml").read_text())["config"]
+        config["mig-k8s:mig"] = {"strategy": "mixed", "onChange": "drain"}
+        if pools:
+            config["mig-k8s:nodePools"] = list(pools)
+        file = self.folder / "stack.yaml"
+        file.write_text(yaml.safe_dump({"config": config}))
+        return self.person.up(file, seconds=500)
+
+    def kept(self) -> dict[str, Any]:
+        """The pod, its process, its device; and the boot of its machine."""
+        pod = self.person.get("pod", "at-work")
+        (container,) = pod["status"]["containerStatuses"]
+        return {
+            "uid": pod["metadata"]["uid"],
+            "container": container["containerID"],
+            "running": "running" in container["state"],
+            "device": self.person.kubectl("exec", "at-work", "--", "nvidia-smi", "-L"),
+            "boot": self.person.boot_id(),
+        }
+
+    def nodes(self) -> list[str]:
+        return sorted(node["metadata"]["name"] for node in self.person.get("nodes")["items"])
+
+
+@pytest.fixture(scope="module")
+def cluster(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The tutorial's machine, up."""
+    if obstacle is not None:
+        pytest.skip(f"no machine can boot here: {obstacle}")
+    person = CommandLine(f"test-{os.getpid()}-living")
+    try:
+        made = Cluster(person, tmp_path_factory.mktemp("stacks"))
+        made.up()
+        yield made
+    finally:
+        person.run("down", seconds=120)
+
+
+@pytest.fixture(scope="module")
+def kept(cluster: Cluster) -> dict[str, Any]:
+    """What the pod was when it began."""
+    cluster.person.kubectl("apply", "-f", "-", stdin=AT_WORK)
+    cluster.person.kubectl("wait", "--for=condition=Ready", "pod/at-work", "--timeout=50s")
+    return cluster.kept()
+
+
+def test_another_layout_of_its_gpu_keeps_the_device_that_the_pod_holds(cluster: Cluster, kept: dict[str, Any]) -> None:
+    cluster.up(FIRST)
+    assert sorted(cluster.person.mig_devices().values()) == ["1g.10gb"] * 4 + ["3g.40gb"]
+    assert cluster.kept() == kept
+
+
+def test_the_first_agent_joins_a_server_that_was_born_without_others(cluster: Cluster, kept: dict[str, Any]) -> None:
+    cluster.up(FIRST, AGENT)
+    assert cluster.nodes() == ["gpu", NODE]
+    assert cluster.kept() == kept
+
+
+def test_two_more_servers_make_three(cluster: Cluster, kept: dict[str, Any]) -> None:
+    cluster.up(FIRST, SERVERS, AGENT)
+    assert cluster.nodes() == ["gpu", NODE, "server", "server-1"]
+    assert cluster.kept() == kept
+
+
+def test_a_pool_in_the_middle_comes_and_goes(cluster: Cluster, kept: dict[str, Any]) -> None:
+    machines = set(cluster.person.sandbox.machine_ids)
+    cluster.up(FIRST, SERVERS, MIDDLE, AGENT)
+    assert cluster.nodes() == ["gpu", "middle", NODE, "server", "server-1"]
+    assert machines < set(cluster.person.sandbox.machine_ids)
+    cluster.up(FIRST, SERVERS, AGENT)
+    assert cluster.nodes() == ["gpu", NODE, "server", "server-1"]
+    assert set(cluster.person.sandbox.machine_ids) == machines
+    assert cluster.kept() == kept
+
+
+def test_an_agent_is_removed_under_load(cluster: Cluster, kept: dict[str, Any]) -> None:
+    cluster.person.kubectl("apply", "-f", "-", stdin=IN_THE_WAY)
+    cluster.person.kubectl("wait", "--for=condition=Ready", "pod/in-the-way", "--timeout=50s")
+    said = cluster.up(FIRST, SERVERS)
+    assert "evicts pod default/in-the-way, because gpu is removed" in said
+    assert [pod["metadata"]["name"] for pod in cluster.person.get("pods")["items"]] == ["at-work"]
+    assert cluster.nodes() == [NODE, "server", "server-1"]
+    assert cluster.kept() == kept
+
+
+def test_back_to_one_machine_two_servers_leave_one_after_the_other(cluster: Cluster, kept: dict[str, Any]) -> None:
+    cluster.up(FIRST)
+    assert cluster.nodes() == [NODE]
+    assert cluster.kept() == kept
