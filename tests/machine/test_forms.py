@@ -43,7 +43,8 @@ GPU_REPORT = """{
   "version": 1, "applied": true, "changed": true,
   "gpus": [{"index": 0, "outcome": "changed", "reason": "", "mode": true, "kept": ["1g.10gb at 0"], "removed": [],
             "created": ["3g.40gb at 4"], "restored": null, "commands": ["nvidia-smi mig -i 0 -cgi 9:4 -C"],
-            "instances": [{"id": 2, "profile": "3g.40gb", "start": 4, "uuids": ["MIG-40ed9496"]}]}],
+            "instances": [{"id": 2, "profile": "3g.40gb", "start": 4, "uuids": ["MIG-40ed9496"]}],
+            "pods": ["work/notebook (1g.10gb at 5)"]}],
   "warnings": ["WARNING: infoROM is corrupted at gpu 0001:00:00.0"]
 }"""
 VERIFICATION = """{
