@@ -1,6 +1,7 @@
 """The API server of these tests refuses what the real one refuses."""
 
 import json
+from typing import Any
 
 import pytest
 from a_machine import FIRST_BOOT, NAME, AMachine
@@ -46,7 +47,7 @@ def eviction(uid: str = "uid-notebook", **options: object) -> str:
     return json.dumps({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata, "deleteOptions": options})
 
 
-NEVER = {"priority": -1, "preemptionPolicy": "Never"}
+NEVER: dict[str, Any] = {"priority": -1, "preemptionPolicy": "Never"}
 """Of a higher priority than the one that holds the device, and yet it waits."""
 EVICT = ("create", "--raw", "/api/v1/namespaces/work/pods/notebook/eviction", "-f", "-")
 
