@@ -91,9 +91,10 @@ def test_the_known_impossible_layouts_do_not_fit(layout: str) -> None:
     assert not fits(A100, _counted(layout.split()))
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
-def test_what_fits_is_exactly_what_a_state_of_the_gpu_has(model: GpuModel) -> None:
-    """Every multiset up to one more than the maxima, against all states that NVIDIA's tables allow."""
+@pytest.mark.parametrize("name", ["A100-80GB", "A30-24GB"])
+def test_what_fits_is_exactly_what_a_state_of_the_gpu_has(name: str) -> None:
+    """Every multiset up to one more than the maxima, against all states that NVIDIA's tables allow: one GPU of each."""
+    model = gpu_models()[name]
     possible = {tuple(sorted(layout)) for layout in every(model.name).by_layout}
     for numbers in product(*(range(profile.maximum + 2) for profile in model.profiles)):
         wanted = dict(zip((profile.name for profile in model.profiles), numbers, strict=True))

@@ -3,6 +3,7 @@
 tests/bench/layout_changes.py does it from every state of every model, media extensions included, in some minutes.
 """
 
+from functools import cache
 from random import Random
 
 import pytest
@@ -24,6 +25,7 @@ def state(places: tuple[Place, ...] | None) -> State:
     return frozenset((place.profile, place.start) for place in places)
 
 
+@cache
 def own_places(model: str, *, media: bool) -> dict[Wanted, GpuLayout]:
     """Every layout with an instance -> what the plan gives an empty GPU for it. `media`: those with `+me` too."""
     return {
