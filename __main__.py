@@ -11,7 +11,7 @@ from components.mig_instances import MigInstances, MigInstancesArgs
 from components.mig_manager import FreeGpus, MigManagerArgs, MigManagerLabel
 from components.network import Network, NetworkArgs
 from components.node_release import NodeRelease, NodeReleaseArgs
-from components.node_removal import NodeRemoval, NodeRemovalArgs
+from components.node_removal import removals_of
 from components.node_software import NodeSoftware, NodeSoftwareArgs
 from components.verification import Verification, VerificationArgs
 from plan import Problems, plan_stack, read_settings, warning_report
@@ -31,12 +31,10 @@ network = Network("network", NetworkArgs(stack=stack, resource_group_name=group.
 machines = machines_of(stack, network, keys)
 access = {name: machine.access for name, machine in machines.items()}
 releases = {name: NodeRelease(name, NodeReleaseArgs(access=each)) for name, each in access.items()}
-for name, gone in stack.node_removals.items():
-    leaving = NodeRemovalArgs(removal=gone.removal, machine=machines[name], server=access[gone.server], cluster=group)
-    NodeRemoval(name, leaving)
+removals_of(stack, machines, group)
 managed = {name: MigManagerArgs(wanted=each, access=access[name]) for name, each in stack.mig_manager_layouts.items()}
 freed = {name: FreeGpus(name, args, after(releases[name].delivered)).done for name, args in managed.items()}
-first, token = stack.nodes[0].name, config.secret("rke2Token")
+first, token = stack.nodes[0].name, config.token()
 software: dict[str, NodeSoftware] = {}
 for node in stack.nodes:  # the first server forms the cluster, so every other machine waits for it
     waits_for = [*([freed[node.name]] if node.name in freed else []), *([software[first].ready] if software else [])]

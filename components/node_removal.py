@@ -1,5 +1,6 @@
 """A machine's way out of the cluster, which is gone before its VM is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -9,6 +10,7 @@ from components.dialling import RUNNING
 from components.machine import Machine
 from components.machine_command import Access
 from machine.documents.node_removal import NodeRemoval as Removal
+from plan import StackPlan
 
 _TIMEOUT_SECONDS = 3600
 """Drains wait for disruption budgets and for pods to end; removals run one after the other."""
@@ -50,3 +52,10 @@ class NodeRemoval(pulumi.ComponentResource):
             ),
         )
         self.register_outputs({})
+
+
+def removals_of(stack: StackPlan, machines: Mapping[str, Machine], cluster: pulumi.Resource) -> None:
+    """The removal of every machine of a stack, all for the day on which it goes."""
+    for name, plan in stack.node_removals.items():
+        server = machines[plan.server].access
+        NodeRemoval(name, NodeRemovalArgs(removal=plan.removal, machine=machines[name], server=server, cluster=cluster))

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 from machine.documents import layout as document
 from machine.documents.expectations import Expectations
+from machine.documents.layout import GpuLayout
 from machine.documents.mig_manager_layout import MigManagerLayout
 from plan.cluster.expectations import expected_nodes
-from plan.cluster.gpu_operator import GpuOperatorPlan, gpu_operator_plan
+from plan.cluster.gpu_operator import GpuOperatorPlan, gpu_operator_plan, value_at
 from plan.cluster.mig_manager_layout import mig_manager_layout
 from plan.cluster.node_removal import NodeRemovalPlan, node_removals
-from plan.gpu.layout import GpuLayout, Layout
+from plan.cluster.sharing import Sharing, sharing
+from plan.gpu.layout import Layout
 from plan.gpu.nearest import refusal, written
 from plan.gpu.placement import best_placement
 from plan.machine.node import AutoShutdownPlan, ImagePlan, NodePlan, SpotPlan, VmPlan, layout_document
@@ -55,6 +57,7 @@ class StackPlan:
     verification: VerificationPlan | None
     mig_owner: str
     mig_strategy: str
+    sharing: Sharing
     host_layouts: dict[str, document.Layout]
     """By machine: the layout that the machine itself makes, as it is told."""
     mig_manager_layouts: dict[str, MigManagerLayout]
@@ -89,6 +92,7 @@ def plan_stack(settings: Settings) -> StackPlan:
         verification=_verification(settings, nodes) if settings.verify.enabled else None,
         mig_owner=settings.mig.owner,
         mig_strategy=settings.mig.strategy,
+        sharing=_sharing(settings),
         host_layouts={node.name: layout_document(node) for node in nodes if node.mig_owner == "host"},
         mig_manager_layouts={
             node.name: mig_manager_layout(node, operator) for node in nodes if node.mig_owner == "operator"
@@ -142,7 +146,6 @@ def _nodes(settings: Settings) -> tuple[NodePlan, ...]:
                     sources=settings.sources,
                     dns_label=settings.network.dns_label if first else None,
                     joins=None if first else nodes[0].name,
-                    has_token=settings.machine_count > 1,
                 )
             )
     return tuple(nodes)
@@ -173,13 +176,17 @@ def _pool_layout(pool: NodePool, pool_index: int) -> Layout | None:
     return Layout(model=model, gpus=tuple(gpus))
 
 
+def _sharing(settings: Settings) -> Sharing:
+    return sharing(value_at(settings.gpu_operator.values, ("devicePlugin", "config")))
+
+
 def _verification(settings: Settings, nodes: tuple[NodePlan, ...]) -> VerificationPlan:
     timeout = settings.verify.timeout_minutes * 60
     expectations = Expectations(
         image=settings.verify.image,
         timeout_seconds=timeout,
         namespace=VERIFY_NAMESPACE,
-        nodes=expected_nodes(nodes, settings.mig.strategy),
+        nodes=expected_nodes(nodes, settings.mig.strategy, _sharing(settings)),
         operator_namespace=settings.gpu_operator.namespace,
         device_list_from_environment=settings.toolkit.device_list_from_environment,
     )

@@ -1,7 +1,6 @@
 """The report of a verification (docs/outputs.md): as people read it, and as JUnit XML for what collects tests."""
 
 import re
-from collections import Counter
 from xml.etree import ElementTree as ET
 
 from machine.documents.verification_report import VerificationReport
@@ -11,7 +10,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def summary(report: VerificationReport) -> str:
-    """The verdict, every failed check with the way out, and what pods saw where all is well."""
+    """The verdict, every failed check with the way out, and how devices were proven where all is well."""
     checks = report.checks
     failed = [check for check in checks if not check.passed]
     verdict = "passed" if report.passed else "FAILED"
@@ -20,13 +19,7 @@ def summary(report: VerificationReport) -> str:
         lines.append(f"  FAILED {check.node or 'cluster'}: {check.name}")
         lines.append(f"    expected  {check.expected}\n    seen      {check.seen}\n    do        {check.remedy}")
     lines += [f"  nvidia-smi warns: {warning}" for warning in report.warnings]
-    if report.passed:
-        seen: dict[str, Counter[str]] = {}
-        for device in report.devices:
-            seen.setdefault(device.node, Counter())[device.profile or "whole GPU"] += 1
-        for node, profiles in seen.items():
-            devices = ", ".join(f"{count} × {profile}" for profile, count in profiles.items())
-            lines.append(f"  {node}: {devices}, each seen by a pod of its own")
+    lines += [f"  {proof}" for proof in report.proofs()]
     return "\n".join(lines)
 
 

@@ -210,15 +210,15 @@ def run_program(
     unmade: Sequence[str] | None = None,
     born_as: Mapping[str, str] | None = None,
 ) -> Graph:
-    """Runs a Pulumi program to its end, all outputs included, in an event loop and a context of its own.
+    """Runs a Pulumi program to its end, all outputs included, in an event loop, a context and a thread of its own.
 
     A preview is that of a new stack, or, with `unmade` (see `Cloud`), that of a living one. `born_as`: see `Cloud`.
+
+    The thread is for speed: the SDK sends the stack with every resource, and fifty frames of it would be pytest's.
     """
-    if unmade is None:
-        unmade = [""] if preview else []
-    return contextvars.copy_context().run(
-        _run, program, config or {}, preview, Cloud(unmade=unmade, born_as=born_as or {})
-    )
+    cloud = Cloud(unmade=([""] if preview else []) if unmade is None else unmade, born_as=born_as or {})
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(contextvars.copy_context().run, _run, program, config or {}, preview, cloud).result()
 
 
 def _run(program: Callable[[], object], config: Mapping[str, str | Encrypted], preview: bool, cloud: Cloud) -> Graph:

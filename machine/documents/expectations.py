@@ -18,6 +18,8 @@ class ExpectedDevice(Form):
     profile: str | None
     compute: bool = True
     """Whether CUDA can run on it: a GPU in MIG mode without instances is visible but computes nothing."""
+    replicas: int = 1
+    """How many pods share it by time-slicing; each of them is an expected device of its own."""
 
 
 @dataclass(frozen=True)

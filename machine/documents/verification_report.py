@@ -1,5 +1,6 @@
-"""The report of a verification: each check with what was expected and seen, and the devices that pods saw."""
+"""The report of a verification: each check with what was expected and seen, and how each device was proven."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,15 +25,29 @@ class Check(Form):
         return cls(name, node, expected, seen, "" if passed else remedy, passed)
 
 
+BY_A_POD = "proven by a pod"
+"""Every other proof is `in use by NAMESPACE/POD`, which says that the kubelet's record is the proof."""
+
+
 @dataclass(frozen=True)
-class SeenDevice(Form):
-    """A device as a pod saw it: UUIDs of the device and of its GPU; None when the pod saw none."""
+class ProvenDevice(Form):
+    """A device and the pod that has it: the verification's own, which saw it, or one of a user's, as NAMESPACE/POD.
+
+    UUIDs of the device and of its GPU are None when the pod saw none, or when the machine does not list it.
+    """
 
     node: str
     pod: str
     profile: str | None
     uuid: str | None
     gpu: str | None
+    resource: str = ""
+    proof: str = BY_A_POD
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """What it is one of: a resource of its node."""
+        return self.node, self.resource
 
 
 @dataclass(frozen=True)
@@ -45,5 +60,15 @@ class VerificationReport(Document):
     started: str
     seconds: float
     checks: tuple[Check, ...]
-    devices: tuple[SeenDevice, ...]
+    devices: tuple[ProvenDevice, ...]
     warnings: tuple[str, ...] = ()
+
+    def proofs(self) -> list[str]:
+        """How the devices were proven, a line for each proof on a node; nothing where a check failed."""
+        found: dict[tuple[str, str], dict[str | None, str]] = {}
+        for device in self.devices if self.passed else ():
+            found.setdefault((device.node, device.proof), {})[device.uuid] = device.profile or "whole GPU"
+        return [
+            f"{node}: {', '.join(f'{n} × {kind}' for kind, n in Counter(kinds.values()).items())}: {proof}"
+            for (node, proof), kinds in found.items()
+        ]

@@ -4,8 +4,9 @@ from machine.kubernetes.node import Node
 
 PAUSED = "paused-for-mig-change"
 """MIG Manager's own word, so the GPU Operator understands it."""
+DEVICE_PLUGIN = "nvidia-device-plugin-daemonset"
 CLIENTS = {
-    "nvidia.com/gpu.deploy.device-plugin": "nvidia-device-plugin-daemonset",
+    "nvidia.com/gpu.deploy.device-plugin": DEVICE_PLUGIN,
     "nvidia.com/gpu.deploy.gpu-feature-discovery": "gpu-feature-discovery",
     "nvidia.com/gpu.deploy.dcgm": "nvidia-dcgm",
     "nvidia.com/gpu.deploy.dcgm-exporter": "nvidia-dcgm-exporter",

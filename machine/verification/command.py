@@ -22,12 +22,11 @@ LOCK = "/run/mig-verify.lock"
 LOCK_SECONDS = 60
 """How long another run may take to end: one whose session is gone needs a heartbeat and its clean-up."""
 DESCRIPTION = """\
-In this order, all within the time that the expectations give: every node is ready and of this boot; allocatable and
-labels are what is expected; one pod per device, all at the same time, sees exactly one device of its profile and
-computes on it; no two see the same device, the devices are those nvidia-smi lists on this machine, and one pod more
-stays Pending. Everything it makes lies in one namespace, which it deletes again whatever happens.
-Progress and failed checks go to standard error. Exit status: 0 passed, 1 a check failed, 2 the expectations are not
-understood or Kubernetes does not answer."""
+Within the time that the expectations give: every node is ready, of this boot, with the allocatable and labels that are
+expected; each free device is proven by a pod that sees just it and computes on it, each one in use by the kubelet's
+record of who has it; no two pods have the same device, and one pod more stays Pending. Its pods make way for any other.
+What it makes it deletes again, whatever happens. Progress and failed checks go to standard error.
+Exit status: 0 passed, 1 a check failed, 2 the expectations are not understood or Kubernetes does not answer."""
 
 
 class NoVerdictError(MachineError):

@@ -9,13 +9,12 @@ from machine.documents.expectations import ExpectedNode
 from machine.gpu.nvidia_smi import NvidiaSmi, listed_gpus
 from machine.host.errors import GpuError
 from machine.host.this_machine import ThisMachine
-from machine.kubernetes.gpu_clients import PAUSED
+from machine.kubernetes.gpu_clients import DEVICE_PLUGIN, PAUSED
 from machine.kubernetes.kubectl import Kubectl
 from machine.kubernetes.mig_manager import APP, CONFIG, STATE
 from machine.verification import pod_trouble
 from machine.verification.node_checks import counted
 
-_DEVICE_PLUGIN = "nvidia-device-plugin-daemonset"
 _MISMATCH = "Driver/library version mismatch"
 Labels = Mapping[str, str]
 
@@ -85,7 +84,7 @@ class Diagnosis:
         )
 
     def _device_plugin(self, name: str, labels: Labels, *, is_here: bool) -> str:
-        daemon = ("-A", "-l", f"app={_DEVICE_PLUGIN}")
+        daemon = ("-A", "-l", f"app={DEVICE_PLUGIN}")
         plugin = self.kubectl.get("pods", *daemon, f"--field-selector=spec.nodeName={name}")
         if not plugin:
             return (
@@ -96,7 +95,7 @@ class Diagnosis:
         if trouble := [words for pod in plugin if (words := pod_trouble.trouble(pod))]:
             return f"The device plugin does not run ({'; '.join(trouble)}): its log has the reason."
         proof = "MIG Manager's success is no proof. " if labels.get(STATE) == "success" else ""
-        restart = f"`kubectl delete pod -n {self.operator_namespace} -l app={_DEVICE_PLUGIN}`"
+        restart = f"`kubectl delete pod -n {self.operator_namespace} -l app={DEVICE_PLUGIN}`"
         looked = f"{proof}The device plugin runs but looked at the GPU before the change: restart it ({restart})."
         return looked if is_here else f"{looked} If `nvidia-smi -L` there lacks instances: `pulumi up`, or reboot it."
 

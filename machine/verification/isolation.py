@@ -25,21 +25,18 @@ _LEAST_SECONDS = 30
 
 @dataclass(frozen=True)
 class Isolation:
-    """The proof. `image` and `seconds` are those of the other pods; `is_open`: devices are for whoever names them."""
+    """The proof. `is_open`: devices are for whoever names them."""
 
     namespace: PodNamespace
     polling: Polling
-    image: str
-    seconds: int
     is_open: bool
 
     def checks(self, nodes: Sequence[ExpectedNode], deadline: float) -> list[Check]:
         """One for each node with devices, by the deadline, a time of the clock's. Raises RefusedError, AwayError."""
         pods = pods_without_request(nodes)
         by_name = {node.name: node for node in nodes}
-        self.namespace.create(pod.manifest(self.image, self.seconds) for pod in pods)
+        logs = PodLogs(self.namespace, pods, self.polling)
         self.polling.progress.tell("a pod that requests nothing has to see " + self._expected())
-        logs = PodLogs(self.namespace, pods, self.polling.clock, self.polling.progress)
         self.polling.until(logs.look, max(deadline, self.polling.clock.monotonic() + _LEAST_SECONDS))
         silent = logs.waiting()
         return [
@@ -53,7 +50,7 @@ class Isolation:
         return _EVERYTHING if self.is_open else _NOTHING
 
     def _silent(self, pod: PodWithoutRequest, words: str) -> Check:
-        return Check.of("isolation", pod.node, self._expected(), words, pod_trouble.remedy(words, self.image))
+        return Check.of("isolation", pod.node, self._expected(), words, pod_trouble.remedy(words, self.namespace.image))
 
     def _told(self, pod: PodWithoutRequest, node: ExpectedNode, log: str) -> Check:
         stage = "the toolkit stage does that (`sudo mig-k8s converge` there)"

@@ -45,9 +45,7 @@ def _ready(name: str, status: Mapping[str, Any], boot_id: str | None) -> Check:
 def _allocatable(expected: ExpectedNode, allocatable: Mapping[str, str]) -> Check:
     """Allocatable 0 is the same as none: the kubelet remembers resources whose plugin went away."""
     gpu = {name: int(count) for name, count in allocatable.items() if name.startswith("nvidia.com/")}
-    seen = {
-        name: count for name, count in gpu.items() if count and (name in expected.allocatable or ".shared" not in name)
-    }
+    seen = {name: count for name, count in gpu.items() if count}
     wanted = {name: count for name, count in expected.allocatable.items() if count}
     return Check.of(ALLOCATABLE, expected.name, counted(wanted), counted(seen))
 

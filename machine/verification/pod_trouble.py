@@ -25,6 +25,17 @@ def trouble(pod: Mapping[str, Any]) -> str:
     return ""
 
 
+def gave_way(name: str, pod: Mapping[str, Any] | None) -> str:
+    """Why a pod that was made has no device any more, or was refused it by the kubelet; empty when it may have it."""
+    if pod is None or "deletionTimestamp" in pod["metadata"]:
+        return f"{name}: it gave way to another pod"
+    status = pod["status"]
+    targets = [condition for condition in status.get("conditions", []) if condition["type"] == "DisruptionTarget"]
+    if status.get("reason") == "UnexpectedAdmissionError" or any(each["status"] == "True" for each in targets):
+        return trouble(pod) or f"{name}: it gives way to another pod"
+    return ""
+
+
 def lacks_a_device(words: str) -> bool:
     """Whether the scheduler found no free device on the node."""
     return "Insufficient" in words
@@ -35,7 +46,9 @@ def remedy(words: str, image: str) -> str:
     if "ImagePull" in words or "ErrImage" in words or "InvalidImageName" in words:
         return f"Can the node pull {image}? Set verify.image or RKE2's registries.yaml, and look at the way out."
     if lacks_a_device(words):
-        return "Another pod holds the device: `kubectl describe node` lists who requests what."
+        return (
+            "The kubelet's record has no pod with the device: delete a pod that requests one (`kubectl describe node`)."
+        )
     if any(reason in words for reason in _RUNTIME):
         return "Runtime class nvidia starts no container: was the toolkit there when RKE2 started (`mig-k8s status`)?"
     return "`kubectl describe pod` while the verification runs tells more."

@@ -6,6 +6,9 @@ from typing import Any
 
 from machine.documents.expectations import ExpectedDevice, ExpectedNode
 
+PRIORITY_CLASS = "mig-k8s-verify"
+"""The class of these pods, below every other: they make way for anybody's pod at once, and take nobody's device."""
+LOWEST_PRIORITY = -(2**31)
 COMPUTE = "mig-verify: compute"
 """Begins the last line of a pod's log: `mig-verify: compute passed|failed|absent`."""
 SCRIPT = f"""nvidia-smi -L
@@ -24,8 +27,13 @@ class Pod:
     name: str
     device: ExpectedDevice
 
+    @property
+    def kind(self) -> tuple[str, str]:
+        """What it needs one of: a resource of its node."""
+        return self.node, self.device.resource
+
     def one_more(self) -> "Pod":
-        """A second pod for a device of the same kind."""
+        """Another pod for a device of the same kind."""
         return replace(self, name=f"{self.name}-more")
 
     def manifest(self, image: str, seconds: int) -> dict[str, Any]:
@@ -61,6 +69,7 @@ def _manifest(name: str, node: str, image: str, seconds: int, more: Mapping[str,
         "kind": "Pod",
         "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "mig-verify"}},
         "spec": {
+            "priorityClassName": PRIORITY_CLASS,
             "runtimeClassName": "nvidia",
             "restartPolicy": "Never",
             "nodeSelector": {"kubernetes.io/hostname": node},

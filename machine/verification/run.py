@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from machine.documents.expectations import Expectations
-from machine.documents.verification_report import Check, SeenDevice, VerificationReport
+from machine.documents.verification_report import Check, ProvenDevice, VerificationReport
 from machine.gpu.nvidia_smi import NvidiaSmi
 from machine.host.errors import GpuError, NodeError
 from machine.host.signals import Interrupted, ignored
@@ -13,6 +13,7 @@ from machine.host.this_machine import ThisMachine
 from machine.kubernetes.kubectl import Kubectl
 from machine.verification import devices
 from machine.verification.diagnosis import Diagnosis
+from machine.verification.in_use import InUse, Listed, listed_devices
 from machine.verification.isolation import Isolation
 from machine.verification.node_checks import ALLOCATABLE, node_checks
 from machine.verification.operator_check import operator_check
@@ -36,10 +37,10 @@ class Verification:
         self._deadline = machine.clock.monotonic() + expected.timeout_seconds
         # What polls outlasts an API server that is away by looking again, and is heard of meanwhile.
         self._looking = replace(kubectl, away_seconds=0)
-        self._namespace = PodNamespace(self._looking, expected.namespace)
+        self._namespace = PodNamespace(self._looking, expected.namespace, expected.image)
         self._is_made = False
         self._checks: list[Check] = []
-        self._devices: tuple[SeenDevice, ...] = ()
+        self._devices: tuple[ProvenDevice, ...] = ()
         self._smi = NvidiaSmi(machine)
         self._warned: tuple[str, ...] = ()
 
@@ -98,7 +99,7 @@ class Verification:
         return False
 
     def _prove_devices(self) -> None:
-        """Every device by a pod; then what can be said of all of them together."""
+        """Every device by a pod or by who has it; then what can be said of all of them together."""
         pods = list(pods_of(self._expected.nodes))
         if not pods:
             return
@@ -106,28 +107,32 @@ class Verification:
         self._namespace.make()
         left = self._deadline - self._machine.clock.monotonic()
         seconds = int(max(left, _LEAST_POD_SECONDS)) + DELETE_SECONDS
-        proof = ProofByPods(self._namespace, self._polling, self._expected.image, seconds).prove(pods, self._deadline)
+        namespace = replace(self._namespace, seconds=seconds)
+        in_use = InUse(self._smi, self._looking, self._expected.operator_namespace, self._namespace.name)
+        proof = ProofByPods(namespace, self._polling, in_use).prove(pods, self._deadline)
         self._devices, self._warned = proof.devices, proof.warnings
-        self._checks += [*proof.checks, devices.distinct(len(pods), proof.devices)]
+        self._checks += proof.checks
+        if proof.complete or devices.overfull(proof.devices, pods):
+            self._checks.append(devices.distinct(pods, proof.devices))
         if proof.complete:
-            self._checks += self._of_this_machine()
-            self._checks += self._isolation(seconds).checks(self._expected.nodes, self._deadline)
-            self._checks += Surplus(self._namespace, self._polling, self._expected.image, seconds).checks(pods)
+            self._checks += self._of_their_machines(in_use.listed)
+            isolation = Isolation(namespace, self._polling, self._expected.device_list_from_environment)
+            self._checks += isolation.checks(self._expected.nodes, self._deadline)
+            self._checks += Surplus(namespace, self._polling, in_use).checks(pods)
 
-    def _isolation(self, seconds: int) -> Isolation:
-        expected = self._expected
-        is_open = expected.device_list_from_environment
-        return Isolation(self._namespace, self._polling, expected.image, seconds, is_open)
-
-    def _of_this_machine(self) -> list[Check]:
-        here = self._machine.node_name()
-        seen = [device for device in self._devices if device.node == here]
-        if here is None or not seen:
-            return []
-        try:
-            return [devices.of_this_machine(here, seen, self._smi.listed())]
-        except GpuError as error:
-            return [devices.unlisted(here, str(error))]
+    def _of_their_machines(self, listed: Mapping[str, Listed]) -> list[Check]:
+        """This machine is always asked for its list, others were where their devices are in use."""
+        here, checks = self._machine.node_name(), []
+        for node in dict.fromkeys(device.node for device in self._devices):
+            try:
+                its = listed_devices(self._smi.say("-L")) if node == here else listed.get(node)
+            except GpuError as error:
+                checks.append(devices.unlisted(node, str(error)))
+                continue
+            if its is not None:
+                seen = [device for device in self._devices if device.node == node]
+                checks.append(devices.of_their_machine(node, seen, its))
+        return checks
 
     def _clean_up(self) -> None:
         """Delete what was made, once. That it cannot be deleted is a failed check."""

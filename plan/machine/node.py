@@ -81,8 +81,6 @@ class NodePlan:
     dns_label: str | None
     joins: str | None
     """The name of the server that it joins the cluster by; None on the server that forms it."""
-    has_token: bool
-    """Whether the machines share a token: always, unless there is only one machine."""
 
     @property
     def mig_config(self) -> str | None:

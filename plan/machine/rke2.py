@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from machine.documents.configuration import RKE2_TOKEN_PATH
+from machine.documents.configuration import RKE2_AGENT_TOKEN_PATH, RKE2_TOKEN_PATH
 from plan.machine.addresses import Addresses
 from plan.machine.node import NodePlan
 
@@ -40,6 +40,8 @@ def config(node: NodePlan, addresses: Addresses) -> dict[str, Any]:
         # Known at registration: MIG Manager must never see the node without it (its default is all-disabled).
         labels["nvidia.com/mig.config"] = node.mig_config
     content: dict[str, Any] = {"node-name": node.name, "node-ip": addresses.private}
+    # From the first start on: a cluster takes no other token later without more ado.
+    content["token-file"] = RKE2_TOKEN_PATH
     if node.role == "server":
         content |= {
             "cni": node.rke2.cni,
@@ -50,11 +52,10 @@ def config(node: NodePlan, addresses: Addresses) -> dict[str, Any]:
             "write-kubeconfig-mode": "0600",
             "cluster-cidr": node.network.pod_cidr,
             "service-cidr": node.network.service_cidr,
+            "agent-token-file": RKE2_AGENT_TOKEN_PATH,
         }
     if addresses.server is not None:
         content["server"] = f"https://{addresses.server}:9345"
-    if node.has_token:
-        content["token-file"] = RKE2_TOKEN_PATH
     if labels:
         content["node-label"] = [f"{key}={value}" for key, value in labels.items()]
     if node.taints:

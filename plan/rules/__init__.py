@@ -33,7 +33,7 @@ RULES: tuple[tuple[Rule, frozenset[str]], ...] = (
     (operator.helm_values_decided_by_layouts, frozenset({"gpuOperator", "mig", "nodePools"})),
     (operator.unknown_helm_values, frozenset({"gpuOperator"})),
     (operator.devices_by_environment, frozenset({"gpuOperator", "toolkit"})),
-    (operator.sharing_against_verification, frozenset({"gpuOperator", "verify"})),
+    (operator.sharing_that_cannot_be, frozenset({"gpuOperator"})),
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from plan.cluster import sharing
 from plan.cluster.gpu_operator import value_at
 from plan.cluster.managed_values import MANAGED_VALUES
 from plan.problems import Problem, Refusal, names_a_secret, nearest_word
@@ -25,6 +26,7 @@ _GONE: dict[tuple[str, ...], tuple[str, object]] = {
 _DATA = Path(__file__).parent.parent / "stack_file/data"
 _KEY_TABLES = ("gpu-operator-v26.7-values.yaml", "gpu-operator-v26.7-nfd-values.yaml")
 _KEY_TABLE_RELEASE = "v26.7.0"
+_PODS_OF_A_NODE = 110
 
 
 def managed_helm_values(settings: Settings) -> Iterator[Problem]:
@@ -149,19 +151,45 @@ def devices_by_environment(settings: Settings) -> Iterator[Problem]:
         ).at(f"mig-k8s:gpuOperator.values.{path}", value)
 
 
-def sharing_against_verification(settings: Settings) -> Iterator[Problem]:
-    """Device sharing, which changes what a node advertises: MPS never works with MIG, replicas defeat the proof."""
+def sharing_that_cannot_be(settings: Settings) -> Iterator[Problem]:
+    """Configurations of the device plugin over which it would end: MPS with MIG, or a text that it does not read."""
     config = value_at(settings.gpu_operator.values, ("devicePlugin", "config"))
-    if not config:
+    if not isinstance(config, Mapping):
         return
-    text = json.dumps(config)
     place = "mig-k8s:gpuOperator.values.devicePlugin.config"
-    if re.search(r"\bmps\b", text):
+    if re.search(r"\bmps\b", json.dumps(config)):
         yield Refusal(
             "the device plugin refuses MPS on MIG devices", remedy="Use time-slicing, or smaller instances."
         ).at(place, shown(config))
-    elif "timeSlicing" in text and settings.verify.enabled:
-        yield Refusal(
-            "replicas of a device make the verification fail: it asks each device for exactly one pod",
-            remedy="Write verify: {enabled: false}, or leave the sharing out.",
-        ).at(place, shown(config))
+        return
+    data, default = config.get("data"), config.get("default")
+    if not config.get("create") or not isinstance(data, Mapping):
+        return
+    for key, text in data.items():
+        try:
+            sharing.read(text)
+        except ValueError as error:
+            yield Refusal(
+                f"the device plugin would not start: this {error}",
+                remedy="Write it as in NVIDIA/k8s-device-plugin, e.g."
+                " 'sharing: {timeSlicing: {resources: [{name: nvidia.com/gpu, replicas: 2}]}}'.",
+            ).at(f"{place}.data.{key}", shown(text))
+    if default and default not in data:
+        yield Refusal("no configuration of this name", allowed=", ".join(data)).at(f"{place}.default", shown(default))
+
+
+def pods_of_the_verification(settings: Settings) -> Iterator[Problem]:
+    """A warning where the verification has more pods on a machine than a kubelet takes: one for each replica."""
+    config = value_at(settings.gpu_operator.values, ("devicePlugin", "config"))
+    replicas = max(sharing.sharing(config).replicas.values(), default=1)
+    for number, pool in enumerate(settings.node_pools) if settings.verify.enabled and replicas > 1 else ():
+        wanted = [pool.wanted(index) for index in range(pool.size.gpu_count)]
+        pods = replicas * sum(1 if devices is None else sum(devices.values()) for devices in wanted)
+        if pods > _PODS_OF_A_NODE:
+            yield Problem(
+                path="mig-k8s:gpuOperator.values.devicePlugin.config",
+                value=shown(config),
+                what=f"the verification has a pod for each replica, up to {pods} on a machine of nodePools[{number}];"
+                f" a kubelet takes {_PODS_OF_A_NODE} unless it is told otherwise",
+                remedy="Write fewer replicas, max-pods in rke2.config, or verify: {enabled: false}.",
+            )

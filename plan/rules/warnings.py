@@ -34,6 +34,7 @@ WARNINGS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     releases_to_know_about,
     rke2.unknown_rke2_keys,
     operator.unchecked_helm_values,
+    operator.pods_of_the_verification,
 )
 
 

@@ -104,7 +104,7 @@ def test_it_runs_on_the_first_server_and_prints_what_make_sandbox_prints(verify:
     done = verify("prod", "--junit", str(tmp_path / "report.xml"), says=PASSED)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout == (
-        "verification: passed, 1 of 1 checks in 10 s\n  mlops-k8s-master: 1 × 1g.10gb, each seen by a pod of its own\n"
+        "verification: passed, 1 of 1 checks in 10 s\n  mlops-k8s-master: 1 × 1g.10gb: proven by a pod\n"
     )
     assert "·  0 s: 7 pods\n" in done.stderr
     assert (tmp_path / "calls").read_text() == "mig-verify --again --json\n"

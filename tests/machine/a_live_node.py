@@ -2,7 +2,7 @@
 
 import json
 
-from a_machine import FIRST_BOOT, NAME, AMachine
+from a_machine import CHECKPOINT, FIRST_BOOT, NAME, AMachine
 from calls import Called, call
 from gpus import SEVEN, Gpus, layout
 from kubernetes_api import DAEMONS, KubernetesApi, node, pod
@@ -11,7 +11,6 @@ from machine.documents.layout import GpuLayout
 
 PAUSED = dict.fromkeys(DAEMONS, "paused-for-mig-change")
 RUNNING = dict.fromkeys(DAEMONS, "true")
-CHECKPOINT = "var/lib/kubelet/device-plugins/kubelet_internal_checkpoint"
 
 
 _SEVEN: dict[str, tuple[list[str], list[str]]] = {}

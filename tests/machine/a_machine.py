@@ -19,6 +19,7 @@ from machine.host.program import Ended
 from machine.host.this_machine import ThisMachine
 
 NAME = "mlops-k8s-master"
+CHECKPOINT = "var/lib/kubelet/device-plugins/kubelet_internal_checkpoint"
 FIRST_BOOT = "11111111-1111-1111-1111-111111111111"
 SECOND_BOOT = "22222222-2222-2222-2222-222222222222"
 DESIRED: dict[str, Any] = {
@@ -34,7 +35,6 @@ DESIRED: dict[str, Any] = {
         "artifacts": None,
         "sha256": None,
         "role": "server",
-        "token": False,
         "cis": False,
     },
 }
@@ -145,7 +145,7 @@ class AMachine(ThisMachine):
         return made
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "api", KubernetesApi(self.folder / "state/api", NAME))
+        object.__setattr__(self, "api", KubernetesApi(self.folder / "state/api", NAME, self.path(CHECKPOINT)))
         object.__setattr__(self, "systemd", Systemd(self.folder / "state/systemd"))
         object.__setattr__(self, "answers", {"kubectl": self.api.answer, "systemctl": self.systemd.answer})
 

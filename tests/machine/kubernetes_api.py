@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from kubernetes_controllers import Objects
+from kubernetes_controllers import Objects, run_controllers
 from kubernetes_request import ApiError, Request
+from kubernetes_scheduling import checkpoint
 
 from machine.host.program import Ended
 
@@ -24,27 +25,34 @@ DAEMONS = {
 }
 """The GPU Operator's: deploy label of the node -> `app` label of the pod."""
 NEW: Objects = {
-    "resources": {"nodes": [], "pods": [], "namespaces": []},
+    "resources": {"nodes": [], "pods": [], "namespaces": [], "priorityclasses": []},
     "daemons": DAEMONS,
     "budgets": {},
     "owned": [],
     "stuck": [],
     "statuses": {},
     "logs": {},
+    "device_logs": {},
+    "devices": {},
+    "record": [],
+    "made": 0,
+    "listings": {},
     "stuck_namespaces": [],
     "stuck_nodes": [],
     "away": False,
 }
 """`budgets`: pod -> names of the disruption budgets that forbid its eviction. `owned`: pods that their owner makes
 again under the same name. `stuck`: pods that never end. `statuses`, `logs`: what becomes of a pod of that name.
+`devices`: node -> resource -> what its device plugin registered; `record`: what its kubelet gave to whom; `listings`:
+what nvidia-smi -L says there; `device_logs`: UUID -> what a pod says that was given it, unless `logs` has its name.
 `away`: the API server does not answer. Every other resource, such as `configmaps`, exists once it has a list."""
 
 
 class KubernetesApi:
     """The API server. `answer` is what kubectl ends with; hooks run before an answer or are one."""
 
-    def __init__(self, folder: Path, node_name: str) -> None:
-        self.folder, self.node_name = folder, node_name
+    def __init__(self, folder: Path, node_name: str, record: Path) -> None:
+        self.folder, self.node_name, self.record = folder, node_name, record
         self.hooks: list[tuple[re.Pattern[str], Hook]] = []
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "objects.json").exists():
@@ -59,6 +67,9 @@ class KubernetesApi:
         draft = self.folder / "objects.new"
         draft.write_text(json.dumps(objects), encoding="utf-8")
         draft.replace(self.folder / "objects.json")
+        if objects["devices"]:  # this machine's kubelet
+            self.record.parent.mkdir(parents=True, exist_ok=True)
+            self.record.write_text(json.dumps(checkpoint(objects, self.node_name)), encoding="utf-8")
 
     def change(self, **objects: object) -> None:
         """Replace lists of resources (`nodes=…, pods=…`) or facts (`budgets=…`)."""
@@ -84,6 +95,22 @@ class KubernetesApi:
                 node["metadata"]["labels"].pop(key, None)
             else:
                 node["metadata"]["labels"][key] = value
+        self.save(objects)
+
+    def submit(self, *pods: Objects) -> None:
+        """A user makes pods, which wait for the scheduler."""
+        objects = self.objects()
+        objects["resources"]["pods"] += pods
+        run_controllers(objects)
+        self.save(objects)
+
+    def end(self, name: str) -> None:
+        """A pod of a user's ends by itself."""
+        objects = self.objects()
+        for pod in objects["resources"]["pods"]:
+            if pod["metadata"]["name"] == name:
+                pod["status"] = {"phase": "Succeeded"}
+        run_controllers(objects)
         self.save(objects)
 
     def before(self, pattern: str, hook: Hook) -> None:
@@ -125,6 +152,8 @@ class KubernetesApi:
             try:
                 said = request.answer()
             except ApiError as error:
+                if objects != before:  # of a list, those before the refused one are made
+                    self.save(objects)
                 details = error.details if "-v=8" in words else ""
                 return Ended(command, 1, "", f"{details}{error}\n")
             if objects != before:
@@ -146,4 +175,15 @@ def node(
 def pod(name: str, node_name: str, uid: str, phase: str = "Running", **meta: object) -> Objects:
     """A pod of namespace `work`."""
     metadata = {"name": name, "namespace": "work", "uid": uid, **meta}
-    return {"metadata": metadata, "spec": {"nodeName": node_name}, "status": {"phase": phase}}
+    return {
+        "metadata": metadata,
+        "spec": {"nodeName": node_name, "containers": [{"name": "main"}]},
+        "status": {"phase": phase},
+    }
+
+
+def pod_for(resource: str, name: str, count: int = 1, **spec: object) -> Objects:
+    """A pod of namespace `work` that asks for devices, not yet scheduled."""
+    containers = [{"name": "main", "resources": {"limits": {resource: str(count)}}}]
+    metadata = {"name": name, "namespace": "work", "uid": f"uid-{name}"}
+    return {"metadata": metadata, "spec": {"containers": containers, **spec}, "status": {"phase": "Pending"}}

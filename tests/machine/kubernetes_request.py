@@ -1,15 +1,18 @@
 """One request to the API server of these tests, refused as the real one refuses it.
 
 A kubelet's own kubeconfig reads only its node and that node's pods (NodeAuthorizer, NodeRestriction), an eviction obeys
-disruption budgets, dry run and preconditions, nothing is made twice or in a namespace that is not there.
+disruption budgets, dry run and preconditions, nothing is made twice or in a namespace that is not there, and no pod
+with a PriorityClass that admission does not know, be it that it has not yet heard of a new one.
 """
 
 import json
 import re
 
 from kubernetes_controllers import Objects, end, run_controllers
+from kubernetes_scheduling import checkpoint
 
 PLURALS = {"node": "nodes", "pod": "pods", "namespace": "namespaces", "ns": "namespaces", "po": "pods", "no": "nodes"}
+PLURALS |= {"priorityclass": "priorityclasses", "pc": "priorityclasses"}
 
 
 class ApiError(Exception):
@@ -31,7 +34,7 @@ class Request:
         """Standard output. Raises ApiError."""
         run_controllers(self.facts)
         verbs = {"get": self._get, "label": self._label, "create": self._create, "logs": self._logs}
-        verbs |= {"delete": self._delete, "cordon": self._cordon, "uncordon": self._cordon}
+        verbs |= {"delete": self._delete, "exec": self._exec, "cordon": self._cordon, "uncordon": self._cordon}
         if self.words[0] not in verbs:
             raise NotImplementedError(f"kubectl {' '.join(self.words)}")
         said = verbs[self.words[0]]()
@@ -53,7 +56,7 @@ class Request:
         for word in self.words[1:]:
             if skip:
                 skip = False
-            elif word in ("-n", "--namespace", "-l", "--selector", "--field-selector", "-o", "-f", "--raw"):
+            elif word in ("-c", "-n", "--namespace", "-l", "--selector", "--field-selector", "-o", "-f", "--raw"):
                 skip = True
             elif not word.startswith("-") or word == "-":
                 found.append(word)
@@ -116,7 +119,20 @@ class Request:
         pod = self.named("pods", name)
         if pod["status"].get("phase") == "Pending":
             raise ApiError("BadRequest", f'container "device" in pod "{name}" is waiting to start: ContainerCreating')
-        return str(self.facts["logs"].get(name, ""))
+        given = [e["ids"] for e in self.facts["record"] if e["uid"] == pod["metadata"].get("uid")]
+        seen = "".join(self.facts["device_logs"].get(id_.split("::")[0], "") for ids in given for id_ in ids)
+        return str(self.facts["logs"].get(name, seen))
+
+    def _exec(self) -> str:
+        """In the device plugin's pod, which has the kubelet's folder and all GPUs of its node."""
+        if self.identity:
+            self._forbid("pods/exec", "a node runs nothing in pods")
+        pod = self.named("pods", self.positional()[0])
+        assert pod["metadata"]["labels"]["app"] == "nvidia-device-plugin-daemonset", self.words
+        assert self.words[-5:-1] == ("nvidia-device-plugin", "--", "sh", "-c"), self.words
+        node = pod["spec"]["nodeName"]
+        assert self.words[-1] == "nvidia-smi -L; echo; cat /var/lib/kubelet/device-plugins/kubelet_internal_checkpoint"
+        return f"{self.facts['listings'].get(node, '')}\n{json.dumps(checkpoint(self.facts, node))}"
 
     # ---- changing
 
@@ -149,19 +165,45 @@ class Request:
             return self._evict(body)
         if self.identity:
             self._forbid("namespaces", "a node creates no objects")
+        refused: list[str] = []
         for item in body.get("items", [body]):
-            resource, meta = f"{item['kind'].lower()}s", item["metadata"]
-            if resource != "namespaces":
-                meta["namespace"] = meta.get("namespace") or self.option("-n", "--namespace") or "default"
-                if all(n["metadata"]["name"] != meta["namespace"] for n in self.resources["namespaces"]):
-                    raise ApiError("NotFound", f'namespaces "{meta["namespace"]}" not found')
-            same = [(i["metadata"]["name"], i["metadata"].get("namespace")) for i in self.resources[resource]]
-            if (meta["name"], meta.get("namespace")) in same:
-                raise ApiError("AlreadyExists", f'{resource} "{meta["name"]}" already exists')
-            item["status"] = {"phase": "Pending"} if resource == "pods" else {"phase": "Active"}
-            meta.setdefault("uid", f"uid-{meta['name']}")
-            self.resources[resource].append(item)
+            try:
+                self._create_one(item)
+            except ApiError as error:
+                refused.append(str(error))
+        if refused:
+            raise ApiError("", "\n".join(refused))
         return ""
+
+    def _create_one(self, item: Objects) -> None:
+        resource, meta = PLURALS[item["kind"].lower()], item["metadata"]
+        if resource == "pods":
+            meta["namespace"] = meta.get("namespace") or self.option("-n", "--namespace") or "default"
+            if all(n["metadata"]["name"] != meta["namespace"] for n in self.resources["namespaces"]):
+                raise ApiError("NotFound", f'namespaces "{meta["namespace"]}" not found')
+            self._admit(item)
+        same = [(i["metadata"]["name"], i["metadata"].get("namespace")) for i in self.resources[resource]]
+        if (meta["name"], meta.get("namespace")) in same:
+            raise ApiError("AlreadyExists", f'{resource} "{meta["name"]}" already exists')
+        if "--dry-run=server" in self.words:
+            return
+        item["status"] = {"phase": "Pending"} if resource == "pods" else {"phase": "Active"}
+        self.facts["made"] += 1
+        meta.setdefault("uid", f"uid-{meta['name']}-{self.facts['made']}")
+        self.resources[resource].append(item)
+
+    def _admit(self, pod: Objects) -> None:
+        """Give a pod its priority. Admission hears of a class a moment after it was made."""
+        name = pod["spec"].get("priorityClassName")
+        if name is None:
+            return
+        found = [each for each in self.resources["priorityclasses"] if each["metadata"]["name"] == name]
+        if not found or not found[0].setdefault("asked", 0):
+            for each in found:
+                each["asked"] += 1
+            words = f'pods "{pod["metadata"]["name"]}" is forbidden: no PriorityClass with name {name} was found'
+            raise ApiError("Forbidden", f'error when creating "STDIN": {words}')
+        pod["spec"] |= {"priority": found[0]["value"], "preemptionPolicy": found[0]["preemptionPolicy"]}
 
     def _evict(self, eviction: Objects) -> str:
         assert (eviction["apiVersion"], eviction["kind"]) == ("policy/v1", "Eviction"), eviction
@@ -206,12 +248,19 @@ class Request:
 
     def _delete(self) -> str:
         kind, *names = self.positional()
+        if "/" in kind:
+            for word in (kind, *names):
+                self._delete_of(*word.split("/"))
+            return ""
+        return self._delete_of(kind, *names)
+
+    def _delete_of(self, kind: str, *names: str) -> str:
         resource = PLURALS.get(kind, kind)
         if self.identity and resource != "pods":
             self._forbid(resource, "a node deletes its own pods only")
         if not names:
             assert "--all" in self.words or self.option("-l", "--selector"), self.words
-            names = [item["metadata"]["name"] for item in self.resources[resource] if self._is_meant(item)]
+            names = tuple(item["metadata"]["name"] for item in self.resources[resource] if self._is_meant(item))
         for name in names:
             try:
                 item = self.named(resource, name)

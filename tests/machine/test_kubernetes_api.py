@@ -4,7 +4,7 @@ import json
 
 import pytest
 from a_machine import FIRST_BOOT, NAME, AMachine
-from kubernetes_api import node, pod
+from kubernetes_api import node, pod, pod_for
 
 from machine.host.program import Ended
 
@@ -46,6 +46,8 @@ def eviction(uid: str = "uid-notebook", **options: object) -> str:
     return json.dumps({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata, "deleteOptions": options})
 
 
+NEVER = {"priority": -1, "preemptionPolicy": "Never"}
+"""Of a higher priority than the one that holds the device, and yet it waits."""
 EVICT = ("create", "--raw", "/api/v1/namespaces/work/pods/notebook/eviction", "-f", "-")
 
 
@@ -85,3 +87,36 @@ def test_a_pod_without_a_device_left_stays_pending_and_says_why(joined: AMachine
     assert kubectl(joined, "delete", "namespace", "verify").succeeded
     assert "(NotFound)" in kubectl(joined, "delete", "namespace", "verify").stderr
     assert kubectl(joined, "delete", "namespace", "verify", "--ignore-not-found").succeeded
+
+
+def test_a_pod_of_a_priority_class_that_admission_does_not_know_is_refused(joined: AMachine) -> None:
+    """kubernetes: plugin/pkg/admission/priority, which reads the classes from a cache."""
+    lowest = {"kind": "PriorityClass", "metadata": {"name": "lowest"}, "value": -5, "preemptionPolicy": "Never"}
+    with_class = json.dumps({"kind": "Pod", **pod_for("nvidia.com/gpu", "first", priorityClassName="lowest")})
+    joined.api.change(namespaces=[{"metadata": {"name": "work"}}])
+    for made in (False, True):
+        if made:
+            assert kubectl(joined, "create", "-f", "-", stdin=json.dumps(lowest)).succeeded
+        refused = kubectl(joined, "create", "-n", "work", "-f", "-", stdin=with_class)
+        assert refused.stderr == (
+            'Error from server (Forbidden): error when creating "STDIN": pods "first" is forbidden:'
+            " no PriorityClass with name lowest was found\n"
+        )
+    assert kubectl(joined, "create", "-n", "work", "--dry-run=server", "-f", "-", stdin=with_class).succeeded
+    assert joined.api.listed("pods") == []
+    assert kubectl(joined, "create", "-n", "work", "-f", "-", stdin=with_class).succeeded
+    assert joined.api.listed("pods")[0]["spec"]["priority"] == -5
+
+
+def test_a_pod_takes_the_device_of_one_of_lower_priority_and_of_no_other(joined: AMachine) -> None:
+    def phases() -> dict[str, str]:
+        listed = kubectl(joined, "get", "pods", "-n", "work", "-o", "json").stdout
+        return {item["metadata"]["name"]: item["status"]["phase"] for item in json.loads(listed)["items"]}
+
+    joined.api.submit(pod_for("nvidia.com/gpu", "low", priority=-5))
+    joined.api.submit(pod_for("nvidia.com/gpu", "never", **NEVER))
+    assert [phases(), phases()][1] == {"low": "Running", "never": "Pending"}
+    joined.api.submit(pod_for("nvidia.com/gpu", "users"))
+    assert [phases() for _ in range(4)][3] == {"never": "Pending", "users": "Running"}
+    joined.api.submit(pod_for("nvidia.com/gpu", "another"))
+    assert [phases() for _ in range(4)][3] == {"never": "Pending", "users": "Running", "another": "Pending"}

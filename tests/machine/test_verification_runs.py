@@ -158,7 +158,7 @@ def test_whichever_program_it_ends_at_the_next_run_finds_everything_in_order(
     as_it_should_be(machine)
     assert called(machine).status == 0
     runs = len(machine.api.calls()) + len(machine.calls("nvidia-smi"))
-    assert runs == 19
+    assert runs == 24
     for nth in range(1, runs + 1):
         machine.doom(what, at=nth, when=when)
         with contextlib.suppress(PowerCut):

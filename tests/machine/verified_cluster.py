@@ -5,7 +5,7 @@ from typing import Any
 
 from a_machine import FIRST_BOOT, NAME, AMachine
 from calls import Called, call
-from kubernetes_api import Hook, node
+from kubernetes_api import Hook, node, pod_for
 
 from machine.documents.verification_report import Check, VerificationReport
 from machine.host.program import Ended
@@ -56,7 +56,11 @@ def as_it_should_be(machine: AMachine) -> None:
     machine.program("nvidia-smi", f"printf '%s' '{EVERYTHING}'")
     shows(machine)
     policy_is(machine, "ready")
-    machine.api.change(logs={**{PODS[profile]: log(profile) for profile in UUIDS}, NO_REQUEST: NOTHING})
+    machine.api.change(
+        logs={NO_REQUEST: NOTHING},
+        devices={NAME: {f"nvidia.com/mig-{profile}": [uuid] for profile, uuid in UUIDS.items()}},
+        device_logs={uuid: log(profile) for profile, uuid in UUIDS.items()},
+    )
 
 
 def shows(machine: AMachine, **changes: object) -> None:
@@ -76,6 +80,15 @@ def says(machine: AMachine, pod: str, text: str) -> None:
     """The log of a pod."""
     policy_is(machine, "ready")
     machine.api.change(logs={**machine.api.objects()["logs"], pod: text})
+
+
+def hold(machine: AMachine, name: str, resource: str, device: str, node: str = NAME) -> None:
+    """A pod of a user's holds a device, by the record of its node's kubelet."""
+    objects = machine.api.objects()
+    holder = {**pod_for(resource, name, nodeName=node), "status": {"phase": "Running"}}
+    objects["resources"]["pods"].append(holder)
+    objects["record"].append({"node": node, "uid": f"uid-{name}", "resource": resource, "ids": [device]})
+    machine.api.save(objects)
 
 
 def becomes(machine: AMachine, pod: str, status: dict[str, Any]) -> None:
@@ -108,7 +121,8 @@ def failed(report: VerificationReport) -> list[Check]:
 def left(machine: AMachine) -> list[str]:
     """What lies in the cluster that a verification made."""
     pods = [pod["metadata"]["name"] for pod in machine.api.listed("pods") if pod["metadata"]["namespace"] == NAMESPACE]
-    return pods + [namespace["metadata"]["name"] for namespace in machine.api.listed("namespaces")]
+    others = (*machine.api.listed("namespaces"), *machine.api.listed("priorityclasses"))
+    return pods + [each["metadata"]["name"] for each in others]
 
 
 def at(machine: AMachine, nth: int, pattern: str, does: Hook) -> None:

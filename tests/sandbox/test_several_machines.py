@@ -76,6 +76,30 @@ def test_pods_on_both_nodes_saw_the_devices_of_their_machine(person: CommandLine
     assert seen_in_pods(person) == [(SERVER, "3g.40gb"), (AGENT, "1g.10gb"), (AGENT, "2g.20gb")]
 
 
+def test_a_device_in_use_on_the_agent_is_proven_by_the_record_of_its_kubelet(person: CommandLine) -> None:
+    restricted = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    container = {
+        "name": "holder",
+        "image": "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04",
+        "command": ["sleep", "600"],
+        "securityContext": {**restricted, "runAsNonRoot": True, "runAsUser": 65534},
+        "resources": {"limits": {"nvidia.com/mig-2g.20gb": 1}},
+    }
+    spec = {
+        "containers": [container],
+        "tolerations": [{"operator": "Exists"}],
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+    }
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "holder"}, "spec": spec}
+    person.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(pod))
+    person.kubectl("wait", "--for=condition=Ready", "pod/holder", "--timeout=60s")
+    said = person.run("verify")
+    assert "verification: passed, " in said
+    assert f"  {AGENT}: 1 × 2g.20gb: in use by default/holder\n" in said
+    assert f"  {AGENT}: 1 × 1g.10gb: proven by a pod\n" in said
+    person.kubectl("delete", "pod", "holder", "--now")
+
+
 def test_the_server_has_rke2s_roles_and_the_agents_none(person: CommandLine) -> None:
     rows = [line.split()[:3] for line in person.kubectl("get", "nodes", "--no-headers").splitlines()]
 

@@ -22,7 +22,21 @@ def test_a_changed_layout_says_what_is_kept_removed_and_made(planned: Planned) -
         "**mlops-k8s-master** stays, without a reboot.\n"
         "- GPU 0: keeps 4 × 1g.10gb; removes 3 × 1g.10gb; makes 1 × 3g.40gb\n"
         "- Pods on the 3 removed devices: the change stops before it touches them (`mig.onChange: refuse`).\n"
+        "- Counted from the old file's places. The machine keeps first what pods hold; "
+        "`sudo mig-k8s apply --dry-run` there says it exactly.\n"
     ).replace("{1g.10gb: 4, 3g.40gb: 1}", "{3g.40gb: 1, 1g.10gb: 4}")
+
+
+def test_what_can_stay_at_another_place_than_the_new_files_own_is_kept(planned: Planned) -> None:
+    """On an empty GPU both would lie elsewhere: the 3g at 0, so that the 1g.20gb comes to 6 and a 2g fits beside it."""
+    old = planned(nodePools=[{"migDevices": {"3g.40gb": 1}}], mig=_MIXED)
+    new = planned(nodePools=[{"migDevices": {"3g.40gb": 1, "1g.20gb": 1}}], mig=_MIXED)
+    assert digest(old, new) == (
+        "**Settings**\n\n"
+        "- `nodePools[0].migDevices`: {3g.40gb: 1} → {3g.40gb: 1, 1g.20gb: 1}\n\n"
+        "**mlops-k8s-master** stays, without a reboot.\n"
+        "- GPU 0: keeps 1 × 3g.40gb; makes 1 × 1g.20gb\n"
+    )
 
 
 def test_draining_says_so(planned: Planned) -> None:
@@ -62,11 +76,11 @@ def test_mig_manager_takes_over_what_is_right(planned: Planned) -> None:
     )
 
 
-def test_the_host_may_move_what_mig_manager_made_and_is_not_to_change_the_mode_at_once(planned: Planned) -> None:
+def test_the_host_keeps_what_mig_manager_made_and_is_not_to_change_the_mode_at_once(planned: Planned) -> None:
     """MIG Manager lives until the release says otherwise, which comes after the machine's own change."""
     taken = digest(planned(mig=_MANAGER), planned(mig=_MIXED))
     assert taken.endswith(
-        "- The host takes over the instances: what MIG Manager put elsewhere moves, if `mig.onChange` allows it.\n"
+        "- The host takes over the instances: as many as can stay do, wherever MIG Manager has put them.\n"
     )
     both = digest(planned(mig=_MANAGER), planned(nodePools=[{}], mig={"strategy": "none"}))
     assert "- MIG Manager may set the old MIG mode again meanwhile: change `mig.owner` first, " in both
@@ -131,7 +145,14 @@ def test_machines_come_and_go(planned: Planned) -> None:
     new = planned(nodePools=[{"name": "a"}, {"name": "c", "role": "agent"}])
     text = digest(old, new)
     assert "**c** is new: Standard_NC24ads_A100_v4, agent." in text
-    assert "**b** is removed, with everything on it." in text
+    assert (
+        "**b** is removed, with everything on it; where pods of users run on it, `pulumi up` stops before that "
+        "(`mig.onChange: refuse`).\n"
+    ) in text
+    both: list[dict[str, object]] = [{"name": "a"}, {"name": "b", "role": "agent"}]
+    drains = {"strategy": "single", "onChange": "drain"}
+    drained = digest(planned(nodePools=both, mig=drains), planned(nodePools=both[:1], mig=drains))
+    assert "**b** is removed, with everything on it; its pods are evicted first (`mig.onChange: drain`).\n" in drained
     assert text.endswith("\nThe other machine is not touched.\n")
     assert "**a**" not in text
 
@@ -155,7 +176,8 @@ def test_a_pool_that_grows_in_the_middle_touches_nobody_else(planned: Planned) -
     assert digest(planned(nodePools=more), planned(nodePools=_POOLS)) == (
         "**Settings**\n\n"
         "- `nodePools[1].count`: 3 → 2\n\n"
-        "**train-2** is removed, with everything on it.\n\n"
+        "**train-2** is removed, with everything on it; where pods of users run on it, `pulumi up` stops before that "
+        "(`mig.onChange: refuse`).\n\n"
         "The other 5 machines are not touched.\n"
     )
 
@@ -212,11 +234,33 @@ def test_a_machine_is_not_renamed(planned: Planned) -> None:
     )
 
 
-def test_a_first_agent_brings_a_token_that_a_lone_server_refuses(planned: Planned) -> None:
-    text = digest(
-        planned(nodePools=[{"name": "a"}]), planned(nodePools=[{"name": "a"}, {"name": "b", "role": "agent"}])
-    )
-    assert "**a** stays, but Azure or the cluster refuses this change (token)" in text
+def test_the_first_agent_touches_nothing_of_the_server(planned: Planned) -> None:
+    """Its token was there from the first start."""
+    server = {"name": "mlops-k8s-master", "migDevices": {"1g.10gb": 7}}
+    before = planned(nodePools=[server])
+    text = digest(before, planned(nodePools=[server, {"name": "gpu", "role": "agent", "migDevices": {"1g.10gb": 1}}]))
+    assert text.endswith("\nThe other machine is not touched.\n")
+    assert "**gpu** is new: Standard_NC24ads_A100_v4, agent." in text
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"network": {"podCidr": "10.44.0.0/16"}}, "network.podCidr"),
+        ({"network": {"serviceCidr": "10.45.0.0/16"}}, "network.serviceCidr"),
+        ({"rke2": {"cni": "cilium"}}, "rke2.cni"),
+    ],
+)
+def test_what_a_cluster_keeps_for_life_is_refused_on_its_server(
+    planned: Planned, change: dict[str, dict[str, str]], key: str
+) -> None:
+    """And changed where the cluster is lost on purpose."""
+    pools = [{"name": "server"}, {"name": "gpu", "role": "agent"}]
+    old = planned(nodePools=pools)
+    text = digest(old, planned(nodePools=pools, **change))
+    assert f"**server** is refused: a cluster keeps its {key}. Change `vm.rebuild` with it to lose it." in text
+    assert "**gpu** stays, without a reboot." in text
+    assert "refused" not in digest(old, planned(nodePools=pools, **change, vm={"rebuild": "2"}))
 
 
 def test_a_new_version_changes_no_gpu(planned: Planned) -> None:

@@ -137,6 +137,56 @@ def test_a_product_is_not_asserted_where_no_fact_gives_it(planned: Planned, size
     assert "nvidia.com/gpu.product" not in node.labels
 
 
+def _sharing(text: str, default: str = "any") -> dict[str, object]:
+    config = {"create": True, "name": "time-slicing", "default": default, "data": {"any": text, "other": ""}}
+    return {"values": {"devicePlugin": {"config": {key: value for key, value in config.items() if value}}}}
+
+
+def test_a_device_that_pods_share_is_expected_once_for_each_of_them(planned: Planned) -> None:
+    """NVIDIA's documentation of time-slicing: four replicas of the GPU, and its product is SHARED."""
+    text = "version: v1\nsharing:\n  timeSlicing:\n    resources: [{name: nvidia.com/gpu, replicas: 4}]\n"
+    (node,) = _nodes(planned(gpuOperator=_sharing(text), nodePools=[{"migDevices": {"3g.40gb": 2}}]))
+    assert node.allocatable == {"nvidia.com/gpu": 8}
+    assert [(device.pod, device.resource, device.replicas) for device in node.devices] == [
+        (f"mig-single-3g-40gb-{number}", "nvidia.com/gpu", 4) for number in range(8)
+    ]
+    assert node.labels["nvidia.com/gpu.count"] == "2"
+    assert node.labels["nvidia.com/gpu.replicas"] == "4"
+    assert node.labels["nvidia.com/gpu.product"] == "NVIDIA-A100-80GB-PCIe-MIG-3g.40gb-SHARED"
+
+
+def test_a_shared_resource_may_be_renamed_and_its_product_is_not(planned: Planned) -> None:
+    resources = "[{name: mig-1g.10gb, replicas: 3}]"
+    text = f"sharing: {{timeSlicing: {{renameByDefault: true, resources: {resources}}}}}"
+    (node,) = _nodes(
+        planned(gpuOperator=_sharing(text), mig={"strategy": "mixed"}, nodePools=[{"migDevices": _TUTORIAL}])
+    )
+    assert node.allocatable == {
+        "nvidia.com/mig-3g.40gb": 1,
+        "nvidia.com/mig-2g.20gb": 1,
+        "nvidia.com/mig-1g.10gb.shared": 3,
+    }
+    assert [(device.resource, device.replicas) for device in node.devices[2:]] == [
+        ("nvidia.com/mig-1g.10gb.shared", 3)
+    ] * 3
+    assert node.labels["nvidia.com/mig-1g.10gb.replicas"] == "3"
+    assert "nvidia.com/mig-2g.20gb.replicas" not in node.labels
+    assert node.labels["nvidia.com/gpu.product"] == "NVIDIA-A100-80GB-PCIe"
+    renamed = "sharing: {timeSlicing: {renameByDefault: true, resources: [{name: nvidia.com/gpu, replicas: 2}]}}"
+    (node,) = _nodes(planned(gpuOperator=_sharing(renamed), mig={"strategy": "none"}, nodePools=[{}]))
+    assert node.allocatable == {"nvidia.com/gpu.shared": 2}
+    assert node.labels["nvidia.com/gpu.replicas"] == "2"
+    assert node.labels["nvidia.com/gpu.product"] == "NVIDIA-A100-80GB-PCIe"
+
+
+@pytest.mark.parametrize("default", ["", "other"])
+def test_a_sharing_that_no_node_has_by_default_is_not_expected(planned: Planned, default: str) -> None:
+    text = "sharing: {timeSlicing: {resources: [{name: nvidia.com/gpu, replicas: 4}]}}"
+    (node,) = _nodes(planned(gpuOperator=_sharing(text, default)))
+    assert node.allocatable == {"nvidia.com/gpu": 7}
+    assert node.labels["nvidia.com/gpu.product"] == "NVIDIA-A100-80GB-PCIe-MIG-1g.10gb"
+
+
 def test_the_verification_can_be_left_out(planned: Planned) -> None:
     """verify.enabled: false."""
     assert planned(verify={"enabled": False}).verification is None
@@ -159,7 +209,7 @@ def test_the_verification_says_image_namespaces_and_time(planned: Planned) -> No
     }
     assert set(node) == {"name", "allocatable", "labels", "devices"}
     assert node["devices"] == [
-        {"pod": "mig-single-gpu-0", "resource": "nvidia.com/gpu", "profile": None, "compute": True}
+        {"pod": "mig-single-gpu-0", "resource": "nvidia.com/gpu", "profile": None, "compute": True, "replicas": 1}
     ]
 
 

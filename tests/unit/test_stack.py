@@ -30,12 +30,11 @@ def test_the_default_machine(planned: Planned) -> None:
         rebuild="",
         tags={},
     )
-    assert (node.name, node.pool, node.role, node.joins, node.has_token) == (
+    assert (node.name, node.pool, node.role, node.joins) == (
         "mlops-k8s-master",
         "mlops-k8s-master",
         "server",
         None,
-        False,
     )
     assert node.layout is not None
     assert (node.layout.modes, node.mig_owner) == ((True,), "host")

@@ -1,10 +1,11 @@
 """What `make verify` prints and writes of a report."""
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from machine.documents.verification_report import Check, SeenDevice, VerificationReport
+from machine.documents.verification_report import Check, ProvenDevice, VerificationReport
 from scripts.verification_report import junit, summary
 
 WIPED = Check.of(
@@ -12,24 +13,33 @@ WIPED = Check.of(
 )
 
 
-def report(*checks: Check, devices: Sequence[SeenDevice] = ()) -> VerificationReport:
+def report(*checks: Check, devices: Sequence[ProvenDevice] = ()) -> VerificationReport:
     """A report of these checks after one that passed."""
     every = (Check.of("ready", "mlops-k8s-master", "ready", "ready"), *checks)
     passed = all(check.passed for check in every)
     return VerificationReport(passed, "2026-11-23T20:15:42Z", 12.34, every, tuple(devices))
 
 
-def device(node: str, profile: str | None) -> SeenDevice:
-    return SeenDevice(node, "mig", profile, "MIG-0", "GPU-0")
+def device(node: str, profile: str | None, number: int = 0, proof: str = "proven by a pod") -> ProvenDevice:
+    return ProvenDevice(node, "mig", profile, f"MIG-{number}", "GPU-0", "nvidia.com/gpu", proof)
 
 
-def test_a_passed_report_is_a_line_and_one_for_each_node() -> None:
-    devices = [device("serve-0", "2g.20gb")] * 3 + [device("serve-0", "1g.10gb"), device("train", None)]
+def test_a_passed_report_tells_of_each_node_how_its_devices_were_proven() -> None:
+    devices = [device("serve-0", "2g.20gb", number) for number in (1, 2, 2)]
+    devices += [device("serve-0", "1g.10gb", 3), device("train", None)]
+    devices.append(device("serve-0", "2g.20gb", 4, "in use by work/notebook"))
     assert summary(report(devices=devices)) == (
         "verification: passed, 1 of 1 checks in 12 s\n"
-        "  serve-0: 3 × 2g.20gb, 1 × 1g.10gb, each seen by a pod of its own\n"
-        "  train: 1 × whole GPU, each seen by a pod of its own"
+        "  serve-0: 2 × 2g.20gb, 1 × 1g.10gb: proven by a pod\n"
+        "  train: 1 × whole GPU: proven by a pod\n"
+        "  serve-0: 1 × 2g.20gb: in use by work/notebook"
     )
+
+
+def test_a_report_of_an_older_release_had_every_device_proven_by_a_pod() -> None:
+    old = {"node": "train", "pod": "mig", "profile": "2g.20gb", "uuid": "MIG-0", "gpu": "GPU-0"}
+    text = json.dumps({**json.loads(report().to_json()), "devices": [old]})
+    assert summary(VerificationReport.from_json(text)).endswith("\n  train: 1 × 2g.20gb: proven by a pod")
 
 
 def test_what_nvidia_smi_warned_of_is_told_whatever_the_verdict() -> None:

@@ -130,6 +130,24 @@ def test_rke2s_own_keys_are_taken_without_a_word(planned: Planned, config: dict[
     assert planned(rke2={"config": config}).warnings == ()
 
 
+def _shared_by(pods: int) -> dict[str, Any]:
+    text = f"sharing: {{timeSlicing: {{resources: [{{name: nvidia.com/gpu, replicas: {pods}}}]}}}}"
+    config = {"create": True, "name": "c", "default": "any", "data": {"any": text}}
+    return {"values": {"devicePlugin": {"config": config}}}
+
+
+def test_more_pods_than_a_kubelet_takes_are_a_warning(planned: Planned) -> None:
+    """Seven devices for sixteen pods each; the default of max-pods is 110."""
+    (warning,) = planned(gpuOperator=_shared_by(16)).warnings
+    assert warning.path == "mig-k8s:gpuOperator.values.devicePlugin.config"
+    assert warning.what == (
+        "the verification has a pod for each replica, up to 112 on a machine of nodePools[0];"
+        " a kubelet takes 110 unless it is told otherwise"
+    )
+    assert planned(gpuOperator=_shared_by(15)).warnings == ()
+    assert planned(gpuOperator=_shared_by(16), verify={"enabled": False}).warnings == ()
+
+
 @pytest.fixture
 def newer(tmp_path: Path) -> Path:
     """A stack file with a Kubernetes that is newer than the tables."""

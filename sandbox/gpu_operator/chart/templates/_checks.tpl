@@ -9,4 +9,8 @@
 {{- if and $config.create (or (not $config.name) (not (index $config.data "config.yaml"))) -}}
 {{- fail "migManager.config.create=true needs migManager.config.name and migManager.config.data with the key config.yaml" -}}
 {{- end -}}
+{{- $plugin := .Values.devicePlugin.config -}}
+{{- if and $plugin.create (or (not $plugin.name) (not $plugin.data)) -}}
+{{- fail "devicePlugin.config.create=true needs devicePlugin.config.name and devicePlugin.config.data" -}}
+{{- end -}}
 {{- end -}}

@@ -26,19 +26,19 @@ func components(spec policySpec) []component {
 	strategy := corev1.EnvVar{Name: "MIG_STRATEGY", Value: spec.MIG.Strategy}
 	list := corev1.EnvVar{Name: "DEVICE_LIST_STRATEGY", Value: spec.deviceListStrategy()}
 	return []component{
-		{"nvidia-device-plugin-daemonset", "device-plugin", spec.DevicePlugin, func(o operand) corev1.PodSpec {
-			return corev1.PodSpec{
+		{"nvidia-device-plugin-daemonset", "device-plugin", spec.DevicePlugin.operand, func(o operand) corev1.PodSpec {
+			return configured(spec, corev1.PodSpec{
 				Containers: []corev1.Container{gpuContainer("nvidia-device-plugin", o, strategy, list)},
 				Volumes:    []corev1.Volume{hostPath("device-plugin", "/var/lib/kubelet/device-plugins", corev1.HostPathDirectory)},
-			}
+			})
 		}},
 		{"gpu-feature-discovery", "gpu-feature-discovery", spec.GFD, func(o operand) corev1.PodSpec {
-			return corev1.PodSpec{
+			return configured(spec, corev1.PodSpec{
 				ServiceAccountName: "nvidia-gpu-feature-discovery",
 				HostNetwork:        true,
 				Containers:         []corev1.Container{gpuContainer("gpu-feature-discovery", o, ofNode(), strategy)},
 				Volumes:            []corev1.Volume{hostPath("hardware", "/hardware", corev1.HostPathDirectoryOrCreate)},
-			}
+			})
 		}},
 		{"nvidia-operator-validator", "operator-validator", spec.Validator.operand, func(o operand) corev1.PodSpec {
 			return corev1.PodSpec{
@@ -55,6 +55,24 @@ func components(spec policySpec) []component {
 			return migManagerPod(o, spec.MIGManager.Config.Name)
 		}},
 	}
+}
+
+// configured gives a pod the device plugin's configurations and says which of them it has. The label
+// nvidia.com/device-plugin.config, by which NVIDIA's chooses another one for a node, is not stood in for.
+func configured(spec policySpec, pod corev1.PodSpec) corev1.PodSpec {
+	config := spec.DevicePlugin.Config
+	if config.Name == "" {
+		return pod
+	}
+	const folder = "/available-configs"
+	container := &pod.Containers[0]
+	if config.Default != "" {
+		container.Env = append(container.Env, corev1.EnvVar{Name: "CONFIG_FILE", Value: folder + "/" + config.Default})
+	}
+	container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{Name: "available-configs", MountPath: folder, ReadOnly: true})
+	source := &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: config.Name}}
+	pod.Volumes = append(pod.Volumes, corev1.Volume{Name: "available-configs", VolumeSource: corev1.VolumeSource{ConfigMap: source}})
+	return pod
 }
 
 // migManagerPod works on the host, and takes no device: it would be a client in the way of its own change.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,10 @@ const registrationTimeout = 10 * time.Second
 // plugin it does not look again in between: a changed layout is advertised by a restarted plugin only.
 func runDevicePlugin(ctx context.Context) error {
 	strategy, err := gpu.ParseStrategy(os.Getenv("MIG_STRATEGY"))
+	if err != nil {
+		return err
+	}
+	sharing, err := configuredSharing()
 	if err != nil {
 		return err
 	}
@@ -49,6 +54,7 @@ func runDevicePlugin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		resources = sharing.Share(resources)
 		if len(resources) == 0 {
 			log.Printf("strategy %s finds no device to advertise; waiting", strategy)
 		}
@@ -62,6 +68,23 @@ func runDevicePlugin(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// configuredSharing is what the configuration of this node says; nil where there is none.
+func configuredSharing() (*gpu.Sharing, error) {
+	path := os.Getenv("CONFIG_FILE")
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	sharing, err := gpu.ParseSharing(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return sharing, nil
 }
 
 // untilKubeletStarts returns when kubelet.sock is made again: the kubelet has forgotten its plugins then.
@@ -92,13 +115,13 @@ func serveAll(ctx context.Context, resources map[string][]string, hand handOver)
 			p.stop()
 		}
 	}
-	for resource, uuids := range resources {
-		p := &plugin{resource: resource, uuids: uuids, hand: hand, stopped: make(chan struct{})}
+	for resource, ids := range resources {
+		p := &plugin{resource: resource, ids: ids, hand: hand, stopped: make(chan struct{})}
 		plugins = append(plugins, p)
 		if err := p.serve(ctx); err != nil {
 			return stop, fmt.Errorf("%s: %w", resource, err)
 		}
-		log.Printf("registered %s: %s", resource, strings.Join(uuids, " "))
+		log.Printf("registered %s: %s", resource, strings.Join(ids, " "))
 	}
 	return stop, nil
 }
@@ -107,7 +130,7 @@ func serveAll(ctx context.Context, resources map[string][]string, hand handOver)
 type plugin struct {
 	api.UnimplementedDevicePluginServer
 	resource string
-	uuids    []string
+	ids      []string // UUIDs, with ::N behind them where several pods may share a device
 	hand     handOver
 	server   *grpc.Server
 	stopped  chan struct{}
@@ -164,9 +187,9 @@ func (p *plugin) GetDevicePluginOptions(context.Context, *api.Empty) (*api.Devic
 
 // ListAndWatch sends the devices once and holds the stream until the plugin stops.
 func (p *plugin) ListAndWatch(_ *api.Empty, stream grpc.ServerStreamingServer[api.ListAndWatchResponse]) error {
-	devices := make([]*api.Device, 0, len(p.uuids))
-	for _, uuid := range p.uuids {
-		devices = append(devices, &api.Device{ID: uuid, Health: api.Healthy})
+	devices := make([]*api.Device, 0, len(p.ids))
+	for _, id := range p.ids {
+		devices = append(devices, &api.Device{ID: id, Health: api.Healthy})
 	}
 	if err := stream.Send(&api.ListAndWatchResponse{Devices: devices}); err != nil {
 		return err
@@ -182,7 +205,13 @@ func (p *plugin) ListAndWatch(_ *api.Empty, stream grpc.ServerStreamingServer[ap
 func (p *plugin) Allocate(_ context.Context, request *api.AllocateRequest) (*api.AllocateResponse, error) {
 	response := &api.AllocateResponse{}
 	for _, container := range request.ContainerRequests {
-		response.ContainerResponses = append(response.ContainerResponses, p.hand(container.DevicesIds))
+		var uuids []string
+		for _, id := range container.DevicesIds {
+			if uuid := gpu.UUID(id); !slices.Contains(uuids, uuid) {
+				uuids = append(uuids, uuid)
+			}
+		}
+		response.ContainerResponses = append(response.ContainerResponses, p.hand(uuids))
 	}
 	return response, nil
 }

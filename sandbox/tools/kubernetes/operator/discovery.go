@@ -54,6 +54,10 @@ func runFeatureDiscovery(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	sharing, err := configuredSharing()
+	if err != nil {
+		return err
+	}
 	interval := time.Minute
 	if text := os.Getenv("GFD_SLEEP_INTERVAL"); text != "" {
 		if interval, err = time.ParseDuration(text); err != nil {
@@ -74,6 +78,7 @@ func runFeatureDiscovery(ctx context.Context) error {
 			machine = string(text)
 		}
 		wanted := inventory.Labels(strategy, machine)
+		sharing.Describe(wanted)
 		if len(wanted) > 0 {
 			wanted[timestamp] = strconv.FormatInt(time.Now().Unix(), 10)
 		}

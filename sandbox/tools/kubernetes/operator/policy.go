@@ -35,9 +35,15 @@ type policySpec struct {
 	CDI struct {
 		Enabled *bool `json:"enabled"`
 	} `json:"cdi"`
-	DevicePlugin operand `json:"devicePlugin"`
-	GFD          operand `json:"gfd"`
-	Validator    struct {
+	DevicePlugin struct {
+		operand `json:",inline"`
+		Config  struct {
+			Name    string `json:"name"`
+			Default string `json:"default"`
+		} `json:"config"`
+	} `json:"devicePlugin"`
+	GFD       operand `json:"gfd"`
+	Validator struct {
 		operand `json:",inline"`
 		CUDA    struct {
 			Env []corev1.EnvVar `json:"env"`

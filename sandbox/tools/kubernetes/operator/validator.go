@@ -61,7 +61,7 @@ func validatePlugin(ctx context.Context) error {
 		}
 		if err == nil {
 			for name, quantity := range node.Status.Allocatable {
-				if isGPU := name == "nvidia.com/gpu" || strings.HasPrefix(string(name), "nvidia.com/mig-"); isGPU && !quantity.IsZero() {
+				if isGPU := strings.HasPrefix(string(name), "nvidia.com/gpu") || strings.HasPrefix(string(name), "nvidia.com/mig-"); isGPU && !quantity.IsZero() {
 					log.Printf("allocatable %s: %s", name, quantity.String())
 					return nil
 				}

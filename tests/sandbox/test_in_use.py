@@ -1,0 +1,133 @@
+"""A cluster in use, by the commands people type: its verifications pass, and stand in nobody's way. Then time-slicing.
+
+Each test takes up where the one before it ended.
+"""
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cluster import eventually
+from command_line import CHECKOUT, NODE, CommandLine, wait_for_line
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(500)]
+
+IMAGE = "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04"
+RECORD = "/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint"
+PLUGIN = ("-n", "gpu-operator", "ds/nvidia-device-plugin-daemonset", "-c", "nvidia-device-plugin")
+
+
+@pytest.fixture(scope="module")
+def person(obstacle: str | None) -> Iterator[CommandLine]:
+    """At a sandbox of their own, with the dev stack up."""
+    if obstacle is not None:
+        pytest.skip(f"no machine can boot here: {obstacle}")
+    person = CommandLine(f"test-{os.getpid()}-use")
+    try:
+        person.up(CHECKOUT / "Pulumi.dev.yaml", seconds=400)
+        yield person
+    finally:
+        person.run("down", seconds=120)
+
+
+def starts(person: CommandLine, name: str, resource: str) -> None:
+    """A user starts a pod that holds a device."""
+    container = {"name": name, "image": IMAGE, "command": ["sleep", "600"], "resources": {"limits": {resource: 1}}}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"containers": [container]}}
+    person.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(pod))
+
+
+def is_ready(person: CommandLine, name: str, seconds: int) -> None:
+    person.kubectl("wait", "--for=condition=Ready", f"pod/{name}", f"--timeout={seconds}s")
+
+
+def changed(folder: Path, **sections: dict[str, Any]) -> Path:
+    """The dev stack with other sections."""
+    stack = yaml.safe_load((CHECKOUT / "Pulumi.dev.yaml").read_text())
+    stack["config"] |= {f"mig-k8s:{name}": section for name, section in sections.items()}
+    file = folder / "Pulumi.dev.yaml"
+    file.write_text(yaml.safe_dump(stack))
+    return file
+
+
+def nothing_is_left(person: CommandLine) -> bool:
+    names = person.kubectl("get", "priorityclasses,namespaces", "-o", "name")
+    return "mig-k8s-verify" not in names
+
+
+def test_a_verification_passes_and_says_who_has_the_device_that_is_in_use(person: CommandLine) -> None:
+    starts(person, "holder", "nvidia.com/mig-3g.40gb")
+    is_ready(person, "holder", 60)
+    said = person.run("verify")
+    assert "verification: passed, 16 of 16 checks in " in said
+    assert f"  {NODE}: 1 × 2g.20gb, 1 × 1g.10gb: proven by a pod\n" in said
+    assert f"  {NODE}: 1 × 3g.40gb: in use by default/holder\n" in said
+    assert int(re.findall(r"checks in (\d+) s", said)[0]) < 40
+    assert nothing_is_left(person)
+
+
+def test_another_machine_would_tell_the_same_by_its_device_plugins_container(person: CommandLine) -> None:
+    """What a verification runs on a machine other than its own, where a device is in use."""
+    script = f"nvidia-smi -L; echo; cat {RECORD}"
+    listing, _, record = person.kubectl("exec", *PLUGIN, "--", "sh", "-c", script).partition("\n{")
+    assert listing.strip() == person.ssh("nvidia-smi -L").strip()
+    assert "{" + record == person.ssh(f"sudo cat {RECORD}")
+
+
+def test_an_up_that_verifies_passes_too_and_leaves_the_users_pod_running(person: CommandLine, tmp_path: Path) -> None:
+    person.up(changed(tmp_path, verify={"timeoutMinutes": 21}))
+    proofs = {device["profile"]: device["proof"] for device in person.output("verification")["devices"]}
+    assert proofs == {
+        "3g.40gb": "in use by default/holder",
+        "2g.20gb": "proven by a pod",
+        "1g.10gb": "proven by a pod",
+    }
+    (pod,) = person.get("pods")["items"]
+    assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
+
+
+def test_a_pod_that_needs_a_device_of_the_verification_runs_within_seconds(person: CommandLine) -> None:
+    with person.started("ssh", NODE, "sudo mig-verify --again") as verification:
+        wait_for_line(verification, "a pod that requests nothing has to see no device", 60)  # all devices are held
+        starts(person, "taker", "nvidia.com/mig-2g.20gb")
+        begun = time.monotonic()
+        is_ready(person, "taker", 20)
+        seconds = time.monotonic() - begun
+        said, _ = verification.communicate(timeout=90)
+    assert verification.returncode == 0, said
+    assert seconds < 15
+    eventually("nothing is left", lambda: nothing_is_left(person), seconds=30)
+
+
+def test_with_no_device_free_it_passes(person: CommandLine) -> None:
+    starts(person, "third", "nvidia.com/mig-1g.10gb")
+    is_ready(person, "third", 30)
+    said = person.run("verify")
+    assert "verification: passed, " in said
+    for profile, pod in (("3g.40gb", "holder"), ("2g.20gb", "taker"), ("1g.10gb", "third")):
+        assert f"  {NODE}: 1 × {profile}: in use by default/{pod}\n" in said
+    assert "proven by a pod" not in said
+
+
+def test_devices_that_are_shared_by_time_slicing_are_proven_replica_by_replica(
+    person: CommandLine, tmp_path: Path
+) -> None:
+    person.kubectl("delete", "pod", "holder", "taker", "third", "--now")
+    text = "version: v1\nsharing: {timeSlicing: {resources: [{name: nvidia.com/mig-1g.10gb, replicas: 3}]}}\n"
+    config = {"create": True, "name": "time-slicing", "default": "any", "data": {"any": text}}
+    said = person.up(changed(tmp_path, gpuOperator={"values": {"devicePlugin": {"config": config}}}))
+    assert f"  {NODE}: 1 × 3g.40gb, 1 × 2g.20gb, 1 × 1g.10gb: proven by a pod\n" in said
+    assert person.gpu_resources()["nvidia.com/mig-1g.10gb"] == "3"
+    devices = person.output("verification")["devices"]
+    assert sorted(device["profile"] for device in devices) == ["1g.10gb", "1g.10gb", "1g.10gb", "2g.20gb", "3g.40gb"]
+    assert len({device["uuid"] for device in devices}) == 3
+
+    starts(person, "one-of-three", "nvidia.com/mig-1g.10gb")
+    is_ready(person, "one-of-three", 60)
+    said = person.run("verify")
+    assert f"  {NODE}: 1 × 1g.10gb: in use by default/one-of-three\n" in said
