@@ -55,8 +55,9 @@ lint:
 	@venv=$$($(PYTHON) -m sandbox.virtualenv) && "$$venv/bin/shellcheck" --external-sources $(scripts)
 	@$(run) mypy
 
+# Tests that run Pulumi programs come first: one worker gets them, and only it pays three seconds of imports.
 quick:
-	@$(pytest) -n 4 --dist loadfile tests/unit tests/machine tests/scripts tests/graph tests/contracts
+	@$(pytest) -n 3 --dist worksteal tests/graph tests/contracts tests/unit tests/scripts tests/machine
 
 engine: ## the real Pulumi CLI against the stand-ins, without machines; no root
 	@$(run) sandbox build engine

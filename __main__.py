@@ -5,13 +5,13 @@ from pulumi_azure_native.resources import ResourceGroup
 
 from components.cluster import Cluster, ClusterArgs
 from components.gpu_operator import GpuOperator, GpuOperatorArgs
-from components.machine import Machine, MachineArgs
+from components.machine import machines_of
 from components.machine_command import after
 from components.mig_instances import MigInstances, MigInstancesArgs
 from components.mig_manager import FreeGpus, MigManagerArgs, MigManagerLabel
 from components.network import Network, NetworkArgs
 from components.node_release import NodeRelease, NodeReleaseArgs
-from components.node_removal import NodeRemoval, NodeRemovalArgs
+from components.node_removal import removals_of
 from components.node_software import NodeSoftware, NodeSoftwareArgs
 from components.verification import Verification, VerificationArgs
 from plan import Problems, plan_stack, read_settings, warning_report
@@ -28,17 +28,13 @@ if stack.warnings:
 
 group = ResourceGroup(f"mig-k8s-{pulumi.get_stack()}", location=stack.location, tags=stack.tags)
 network = Network("network", NetworkArgs(stack=stack, resource_group_name=group.name))
-machines = {node.name: Machine(node.name, MachineArgs(plan=node, network=network, keys=keys)) for node in stack.nodes}
+machines = machines_of(stack, network, keys)
 access = {name: machine.access for name, machine in machines.items()}
 releases = {name: NodeRelease(name, NodeReleaseArgs(access=each)) for name, each in access.items()}
-for name, removed in stack.node_removals.items():
-    way_out = NodeRemovalArgs(
-        removal=removed.removal, machine=machines[name], server=access[removed.server], cluster=group
-    )
-    NodeRemoval(name, way_out)
+removals_of(stack, machines, group)
 managed = {name: MigManagerArgs(wanted=each, access=access[name]) for name, each in stack.mig_manager_layouts.items()}
 freed = {name: FreeGpus(name, args, after(releases[name].delivered)).done for name, args in managed.items()}
-first, token = stack.nodes[0].name, config.secret("rke2Token")
+first, token = stack.nodes[0].name, config.token()
 software: dict[str, NodeSoftware] = {}
 for node in stack.nodes:  # the first server forms the cluster, so every other machine waits for it
     waits_for = [*([freed[node.name]] if node.name in freed else []), *([software[first].ready] if software else [])]
@@ -61,6 +57,7 @@ verification = stack.verification and Verification(
 )
 
 pulumi.export("addresses", {name: each.address for name, each in access.items()})
+pulumi.export("privateAddresses", {name: each.private_address for name, each in access.items()})
 pulumi.export("ssh", {name: each.ssh_command for name, each in access.items()})
 pulumi.export("knownHosts", {name: each.known_hosts_line for name, each in access.items()})
 pulumi.export("kubeconfig", cluster.kubeconfig)

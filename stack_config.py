@@ -24,9 +24,9 @@ class StackConfig:
     secret_keys: frozenset[str]
     """Keys of the namespace whose values are encrypted."""
 
-    def secret(self, key: str) -> pulumi.Output[str] | None:
-        """A secret by its key; None when it is not set."""
-        return pulumi.Config(NAMESPACE).get_secret(key)
+    def token(self) -> pulumi.Output[str]:
+        """The cluster's server token."""
+        return pulumi.Config(NAMESPACE).require_secret("rke2Token")
 
     def ssh_keys(self) -> SshKeys:
         """The keys of the machines and of the administrator. Raises Problems when the host key is no ed25519 key."""

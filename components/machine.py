@@ -2,13 +2,21 @@
 
 import base64
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import pulumi
 import pulumi_azure_native as azure
 
+from components import vm_profiles
 from components.machine_command import Access
 from components.network import Network
-from plan import NodePlan, Problems, VmPlan, user_data
+from plan import Addresses, NodePlan, Problems, StackPlan, user_data
+
+_Value = TypeVar("_Value")
+_CHOSEN_ONCE = ["ipConfigurations[0].privateIPAddress", "ipConfigurations[0].privateIPAllocationMethod"]
+"""How an interface came to its private address. Those of older stacks were given one and keep it."""
+_KEPT_NAMES = ["vmName", "osProfile.computerName"]
+"""A machine cannot be renamed. Ignored so that one of another name is seen, and refused, and not replaced."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +38,14 @@ class MachineArgs:
     plan: NodePlan
     network: Network
     keys: SshKeys
+    server_address: pulumi.Output[str] | None
+    """The private address of the server that it joins the cluster by; None where `plan.joins` is."""
+    other_name: str | None = None
+    """The name under which the state may have this machine."""
 
 
 class Machine(pulumi.ComponentResource):
-    """One virtual machine with a static private and a static public address.
+    """One virtual machine, with a public and a private address that stay as long as its interface does.
 
     Its custom data is read at its first boot and ignored once the machine lives. A changed `vm.rebuild` replaces the
     virtual machine, the old one first, since name and interface cannot be shared; its addresses stay, its `vm_id` does
@@ -42,9 +54,13 @@ class Machine(pulumi.ComponentResource):
 
     access: Access
     """How administrators and remote commands reach this very machine."""
+    planned_name: pulumi.Output[str]
+    """Its name. Whatever uses this comes only to a machine that has the name of its plan in Azure too."""
 
     def __init__(self, name: str, args: MachineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("mig-k8s:index:Machine", name, None, opts)
+        aliases = [pulumi.Alias(name=args.other_name)] if args.other_name else []
+        own = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=aliases))
+        super().__init__("mig-k8s:index:Machine", name, None, own)
         child = pulumi.ResourceOptions(parent=self)
         vm, network = args.plan.vm, args.network
         zones = [vm.zone] if vm.zone else None
@@ -69,15 +85,18 @@ class Machine(pulumi.ComponentResource):
                 azure.network.NetworkInterfaceIPConfigurationArgs(
                     name="main",
                     subnet={"id": network.subnet_id},
-                    private_ip_allocation_method="Static",
-                    private_ip_address=args.plan.private_address,
+                    private_ip_allocation_method="Dynamic",
                     public_ip_address={"id": address.id},
                 )
             ],
             tags=vm.tags,
-            opts=child,
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(ignore_changes=_CHOSEN_ONCE)),
         )
-        custom_data = pulumi.Output.all(address.ip_address, args.keys.host_private).apply(
+        private_address = interface.ip_configurations.apply(_private_address)
+        addresses = pulumi.Output.all(address.ip_address, private_address, args.server_address).apply(
+            lambda known: Addresses(public=known[0], private=known[1], server=known[2])
+        )
+        custom_data = pulumi.Output.all(addresses, args.keys.host_private).apply(
             lambda known: _custom_data(args.plan, known[0], host_private=known[1], host_public=args.keys.host_public)
         )
         machine = azure.compute.VirtualMachine(
@@ -87,15 +106,15 @@ class Machine(pulumi.ComponentResource):
             location=network.location,
             zones=zones,
             hardware_profile=azure.compute.HardwareProfileArgs(vm_size=vm.size),
-            os_profile=_os_profile(args.plan, pulumi.Output.secret(custom_data)),
-            storage_profile=_storage_profile(vm),
+            os_profile=vm_profiles.os_profile(args.plan, pulumi.Output.secret(custom_data)),
+            storage_profile=vm_profiles.storage_profile(vm),
             network_profile=azure.compute.NetworkProfileArgs(
                 network_interfaces=[
                     # The interface is a resource of its own: it outlives a rebuild of the machine.
                     azure.compute.NetworkInterfaceReferenceArgs(id=interface.id, primary=True, delete_option="Detach")
                 ]
             ),
-            security_profile=_security_profile(vm),
+            security_profile=vm_profiles.security_profile(vm),
             diagnostics_profile=azure.compute.DiagnosticsProfileArgs(
                 boot_diagnostics=azure.compute.BootDiagnosticsArgs(enabled=True)
             ),
@@ -106,10 +125,13 @@ class Machine(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions.merge(
                 child,
                 pulumi.ResourceOptions(
-                    ignore_changes=["osProfile.customData"], replacement_trigger=vm.rebuild, delete_before_replace=True
+                    ignore_changes=["osProfile.customData", *_KEPT_NAMES],
+                    replacement_trigger=vm.rebuild,
+                    delete_before_replace=True,
                 ),
             ),
         )
+        self.planned_name = _of_planned_name(args.plan, machine, machine.name)
         if vm.auto_shutdown:
             azure.devtestlab.GlobalSchedule(
                 f"{name}-shutdown",
@@ -121,7 +143,7 @@ class Machine(pulumi.ComponentResource):
                 status="Enabled",
                 daily_recurrence=azure.devtestlab.DayDetailsArgs(time=vm.auto_shutdown.time),
                 time_zone_id=vm.auto_shutdown.time_zone,
-                target_resource_id=machine.id,
+                target_resource_id=_of_planned_name(args.plan, machine, machine.id),
                 notification_settings=azure.devtestlab.NotificationSettingsArgs(status="Disabled"),
                 tags=vm.tags,
                 opts=child,
@@ -132,63 +154,54 @@ class Machine(pulumi.ComponentResource):
             host_key=args.keys.host_public,
             private_key=args.keys.admin_private,
             agent_socket_path=vm.agent_socket_path,
-            vm_id=machine.vm_id,
+            vm_id=_of_planned_name(args.plan, machine, machine.vm_id),
+            addresses=addresses,
         )
         self.register_outputs({"address": address.ip_address, "vm_id": machine.vm_id})
 
 
-def _custom_data(plan: NodePlan, public_address: str, *, host_private: str, host_public: str) -> str:
+def machines_of(stack: StackPlan, network: Network, keys: SshKeys) -> dict[str, Machine]:
+    """Every machine of a stack by its name; whoever joins the cluster is told the address of a server."""
+    machines: dict[str, Machine] = {}
+    for node in stack.nodes:
+        server = machines[node.joins].access.private_address if node.joins else None
+        other_name = stack.other_names.get(node.name)
+        args = MachineArgs(plan=node, network=network, keys=keys, server_address=server, other_name=other_name)
+        machines[node.name] = Machine(node.name, args)
+    return machines
+
+
+def _private_address(settings: list[azure.network.outputs.NetworkInterfaceIPConfigurationResponse]) -> Any:  # noqa: ANN401
+    """The address as text; unknown in a preview whose provider repeats the inputs."""
+    address = settings[0].private_ip_address
+    if address is None and not pulumi.runtime.is_dry_run():
+        raise pulumi.RunError("Azure told no private address of an interface: `pulumi refresh`, then `pulumi up`.")
+    return pulumi.UNKNOWN if address is None else address
+
+
+def _of_planned_name(
+    plan: NodePlan, machine: azure.compute.VirtualMachine, value: pulumi.Output[_Value]
+) -> pulumi.Output[_Value]:
+    """A value of the machine; raises RunError where the machine in Azure has another name than the plan says."""
+
+    def checked(known: list[Any]) -> Any:  # noqa: ANN401 - whatever the value is
+        seen, wanted = known
+        if seen != plan.name:
+            raise pulumi.RunError(
+                f"mig-k8s:nodePools: the first machine of pool {plan.pool} is called {seen} in Azure, and {plan.name} "
+                "by the stack file. A machine cannot be renamed: it would be deleted, with everything on it, and a new "
+                f"one made. Nothing was done to it. To keep it, write `firstMachine: {seen}` in pool {plan.pool}; to "
+                "give it up, take its pool out of the stack file for one `pulumi up`."
+            )
+        return wanted
+
+    return pulumi.Output.all(machine.name, value).apply(checked)
+
+
+def _custom_data(plan: NodePlan, addresses: Addresses, *, host_private: str, host_public: str) -> str:
     """The user-data as Azure takes it, base64."""
     try:
-        document = user_data(
-            plan, public_address=public_address, host_private_key=host_private, host_public_key=host_public
-        )
+        document = user_data(plan, addresses, host_private_key=host_private, host_public_key=host_public)
     except Problems as problems:
         raise pulumi.RunError(str(problems)) from None
     return base64.b64encode(document).decode()
-
-
-def _os_profile(plan: NodePlan, custom_data: pulumi.Input[str]) -> azure.compute.OSProfileArgs:
-    vm = plan.vm
-    return azure.compute.OSProfileArgs(
-        computer_name=plan.name,
-        admin_username=vm.admin_username,
-        custom_data=custom_data,
-        linux_configuration=azure.compute.LinuxConfigurationArgs(
-            disable_password_authentication=True,
-            ssh=azure.compute.SshConfigurationArgs(
-                public_keys=[
-                    azure.compute.SshPublicKeyArgs(
-                        path=f"/home/{vm.admin_username}/.ssh/authorized_keys", key_data=vm.public_key
-                    )
-                ]
-            ),
-            # Azure must never choose the hour of a reboot: MIG instances do not survive one.
-            patch_settings=azure.compute.LinuxPatchSettingsArgs(patch_mode="ImageDefault"),
-        ),
-    )
-
-
-def _storage_profile(vm: VmPlan) -> azure.compute.StorageProfileArgs:
-    return azure.compute.StorageProfileArgs(
-        image_reference=azure.compute.ImageReferenceArgs(
-            publisher=vm.image.publisher, offer=vm.image.offer, sku=vm.image.sku, version=vm.image.version
-        ),
-        os_disk=azure.compute.OSDiskArgs(
-            create_option="FromImage",
-            disk_size_gb=vm.os_disk_gib,
-            managed_disk=azure.compute.ManagedDiskParametersArgs(storage_account_type=vm.os_disk_type),
-            # Left unset, every rebuild would leave a disk behind that costs money.
-            delete_option="Delete",
-        ),
-    )
-
-
-def _security_profile(vm: VmPlan) -> azure.compute.SecurityProfileArgs | None:
-    """Trusted launch with secure boot and a virtual TPM; None is Azure's way to say standard security."""
-    if vm.security_type == "Standard":
-        return None
-    return azure.compute.SecurityProfileArgs(
-        security_type=vm.security_type,
-        uefi_settings=azure.compute.UefiSettingsArgs(secure_boot_enabled=True, v_tpm_enabled=True),
-    )

@@ -8,6 +8,7 @@ from pulumi_command import remote
 
 from components.dialling import RUNNING, Dialling
 from components.identity import digest
+from plan import Addresses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +34,18 @@ class Access:
     agent_socket_path: str | None
     vm_id: pulumi.Output[str]
     """Changes when the machine is rebuilt, while its name, ARM id and addresses stay."""
+    addresses: pulumi.Output[Addresses]
+    """What the machine's files name."""
 
     @property
     def ssh_command(self) -> pulumi.Output[str]:
         """What an administrator types."""
         return pulumi.Output.concat("ssh ", self.user, "@", self.address)
+
+    @property
+    def private_address(self) -> pulumi.Output[str]:
+        """By which the other machines reach it."""
+        return self.addresses.apply(lambda known: known.private)
 
     def connection(self, dialling: Dialling) -> remote.ConnectionArgs:
         """The input of a command that dials like this."""

@@ -1,6 +1,5 @@
 """The network of a stack: closed to all but the administrators, and to those but for SSH and the Kubernetes API."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -42,7 +41,7 @@ class Network(pulumi.ComponentResource):
             f"{name}-nsg",
             resource_group_name=args.resource_group_name,
             location=stack.location,
-            security_rules=_inbound_rules(stack.network.admin_cidrs, [node.private_address for node in stack.nodes]),
+            security_rules=_inbound_rules(stack),
             tags=stack.tags,
             opts=child,
         )
@@ -67,13 +66,11 @@ class Network(pulumi.ComponentResource):
         self.register_outputs({"subnet_id": self.subnet_id})
 
 
-def _inbound_rules(
-    admin_cidrs: Sequence[str], machine_addresses: Sequence[str]
-) -> list[azure.network.SecurityRuleArgs]:
+def _inbound_rules(stack: StackPlan) -> list[azure.network.SecurityRuleArgs]:
     """Administrators to the two ports, the machines of a cluster to each other, nobody else to anything."""
     return [
-        *(_from_administrators(name, priority, port, admin_cidrs) for name, priority, port in (_SSH, _KUBERNETES_API)),
-        *_between_machines(machine_addresses),
+        *(_from_administrators(stack, name, priority, port) for name, priority, port in (_SSH, _KUBERNETES_API)),
+        *_between_machines(stack),
         # Azure's own last rules let in the whole virtual network and its load balancer; this one comes before them.
         azure.network.SecurityRuleArgs(
             name="deny-all",
@@ -89,25 +86,26 @@ def _inbound_rules(
     ]
 
 
-def _from_administrators(
-    name: str, priority: int, port: str, admin_cidrs: Sequence[str]
-) -> azure.network.SecurityRuleArgs:
+def _from_administrators(stack: StackPlan, name: str, priority: int, port: str) -> azure.network.SecurityRuleArgs:
     return azure.network.SecurityRuleArgs(
         name=name,
         priority=priority,
         direction="Inbound",
         access="Allow",
         protocol="Tcp",
-        source_address_prefixes=list(admin_cidrs),
+        source_address_prefixes=list(stack.network.admin_cidrs),
         source_port_range="*",
         destination_address_prefix="*",
         destination_port_range=port,
     )
 
 
-def _between_machines(addresses: Sequence[str]) -> list[azure.network.SecurityRuleArgs]:
-    """etcd, RKE2's supervisor, the kubelets and the pod network; a machine that is alone needs no rule."""
-    if len(addresses) < 2:
+def _between_machines(stack: StackPlan) -> list[azure.network.SecurityRuleArgs]:
+    """etcd, RKE2's supervisor, the kubelets and the pod network; a machine that is alone needs no rule.
+
+    Of the subnet, where nothing else is: a machine that comes or goes changes nothing here.
+    """
+    if len(stack.nodes) < 2:
         return []
     return [
         azure.network.SecurityRuleArgs(
@@ -116,9 +114,9 @@ def _between_machines(addresses: Sequence[str]) -> list[azure.network.SecurityRu
             direction="Inbound",
             access="Allow",
             protocol="*",
-            source_address_prefixes=list(addresses),
+            source_address_prefix=stack.network.subnet_cidr,
             source_port_range="*",
-            destination_address_prefixes=list(addresses),
+            destination_address_prefix=stack.network.subnet_cidr,
             destination_port_range="*",
         )
     ]

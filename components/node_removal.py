@@ -1,5 +1,6 @@
 """A machine's way out of the cluster, which is gone before its VM is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -9,6 +10,7 @@ from components.dialling import RUNNING
 from components.machine import Machine
 from components.machine_command import Access
 from machine.documents.node_removal import NodeRemoval as Removal
+from plan import StackPlan
 
 _TIMEOUT_SECONDS = 3600
 """Drains wait for disruption budgets and for pods to end; removals run one after the other."""
@@ -38,7 +40,7 @@ class NodeRemoval(pulumi.ComponentResource):
             f"{name}-removal",
             connection=args.server.connection(RUNNING),
             delete=f"sudo timeout -k 10 {_TIMEOUT_SECONDS} /usr/local/sbin/mig-k8s remove-node",
-            stdin=args.removal.to_json(),
+            stdin=args.machine.planned_name.apply(lambda _: args.removal.to_json()),
             logging=remote.Logging.STDERR,
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(
@@ -50,3 +52,10 @@ class NodeRemoval(pulumi.ComponentResource):
             ),
         )
         self.register_outputs({})
+
+
+def removals_of(stack: StackPlan, machines: Mapping[str, Machine], cluster: pulumi.Resource) -> None:
+    """The removal of every machine of a stack, all for the day on which it goes."""
+    for name, plan in stack.node_removals.items():
+        server = machines[plan.server].access
+        NodeRemoval(name, NodeRemovalArgs(removal=plan.removal, machine=machines[name], server=server, cluster=cluster))

@@ -21,8 +21,8 @@ class NodeSoftwareArgs:
     plan: NodePlan
     release: NodeRelease
     """What brings the machine to its state."""
-    token: pulumi.Input[str] | None
-    """What machines join the cluster with. Secret. None: no other machine is there."""
+    token: pulumi.Input[str]
+    """The cluster's server token, from which what the machine gets is derived. Secret."""
     digest_key: pulumi.Input[str]
     """What the token's digest is made with. Secret."""
 
@@ -76,15 +76,12 @@ class NodeSoftware(pulumi.ComponentResource):
 
 
 def _configuration(args: NodeSoftwareArgs) -> SecretInput:
-    """The machine's configuration, with the token where there is one."""
-    public = args.release.access.address.apply(
-        lambda address: configuration(args.plan, public_address=address).to_json()
-    )
-    if args.token is None or not args.plan.has_token:
-        return SecretInput(text=public, identity=digest(public))
+    """The machine's configuration with its tokens."""
+    addresses = args.release.access.addresses
+    public = addresses.apply(lambda known: configuration(args.plan, known).to_json())
     token = pulumi.Output.from_input(args.token).apply(str.strip)
-    text = pulumi.Output.all(args.release.access.address, token).apply(
-        lambda known: configuration(args.plan, public_address=known[0], token=known[1]).to_json()
+    text = pulumi.Output.all(addresses, token).apply(
+        lambda known: configuration(args.plan, known[0], token=known[1]).to_json()
     )
     return SecretInput(
         text=text, identity=pulumi.Output.concat(digest(public), " ", keyed_digest(token, key=args.digest_key))

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 75 (ready) the machine is about to 
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 
 from machine.converge.commands import ready, resume, update
 from machine.converge.run import converge
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None, machine: ThisMachine | None = N
         return 1
 
 
+@cache
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mig-k8s", description="The GPUs and the Kubernetes node of this machine.")
     subparsers = parser.add_subparsers(required=True, metavar="SUBCOMMAND")

@@ -2,6 +2,7 @@
 but to read the files of machine/ and cloud-init/, which go to the machines as they are."""
 
 from plan.cluster.gpu_operator import GpuOperatorPlan
+from plan.machine.addresses import Addresses
 from plan.machine.configuration import configuration
 from plan.machine.delivery import delivery, delivery_command
 from plan.machine.node import NodePlan, VmPlan
@@ -14,6 +15,7 @@ from plan.stack_file.settings import Settings
 from plan.stack_file.values.ssh_keys import public_half
 
 __all__ = [
+    "Addresses",
     "GpuOperatorPlan",
     "NetworkPlan",
     "NodePlan",

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from plan.problems import Problems, warning_report
-from plan.reading import needed_secrets, read_settings
+from plan.reading import how_to_set, needed_secrets, read_settings
 from plan.stack import StackPlan, plan_stack
 from plan.stack_file.document import StackFile, read_stack_file
 from plan.stack_file.settings import Settings
@@ -43,6 +43,10 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--json", action="store_true", help="as data (docs/plan-json.md)")
     show.add_argument("--svg", type=Path, metavar="PICTURE", help="write the layouts as a picture too")
     show.set_defaults(run=_show)
+    layout = commands.add_parser("layout", help="the layout of a machine, as `mig-k8s apply --dry-run` reads it there")
+    layout.add_argument("file", type=Path, metavar="FILE")
+    layout.add_argument("machine", metavar="MACHINE")
+    layout.set_defaults(run=_layout)
     digest = commands.add_parser("digest", help="what changing one stack file into another does")
     digest.add_argument("old", type=Path, metavar="OLD")
     digest.add_argument("new", type=Path, metavar="NEW")
@@ -63,6 +67,8 @@ def _check(options: argparse.Namespace) -> int:
     unset = [key for key in needed_secrets(settings) if key not in file.secrets]
     if unset:
         print(f"Before `pulumi up` (or by `make new-stack`) these secrets are to be set: {', '.join(unset)}")
+        if file.secrets:  # a stack that is older than the demand
+            print("\n".join(f"  {how_to_set(key)}" for key in unset))
     sizes = " and ".join(dict.fromkeys(node.vm.size for node in stack.nodes))
     if stack.warnings:
         print(f"\n{warning_report(stack.warnings)}\n")
@@ -85,6 +91,17 @@ def _show(options: argparse.Namespace) -> int:
         terminal = sys.stdout.isatty()
         width = min(WIDTH, max(80, shutil.get_terminal_size().columns)) if terminal else WIDTH
         print(draw(plan, colour=terminal and not os.environ.get("NO_COLOR"), width=width), end="")
+    return 0
+
+
+def _layout(options: argparse.Namespace) -> int:
+    _, _, stack = _read(options.file)
+    layout = stack.host_layouts.get(options.machine)
+    if layout is None:
+        names = ", ".join(stack.host_layouts) or "none"
+        print(f"{options.machine} makes no instances itself; machines that do: {names}", file=sys.stderr)
+        return 1
+    print(layout.to_json(), end="")
     return 0
 
 

@@ -111,22 +111,29 @@ def _too_deep(value: object, levels: int) -> bool:
 
 def needed_secrets(settings: Settings) -> dict[str, str]:
     """The secret keys this stack needs, and what for."""
-    needed = {"sshHostKey": "the machines present this host key, and its public half is pinned"}
+    needed = {
+        "sshHostKey": "the machines present this host key, and its public half is pinned",
+        "rke2Token": "servers start with it and machines join with it; a cluster that runs without it takes it over",
+    }
     if settings.ssh.agent_socket_path is None:
         needed["sshPrivateKey"] = "it is the private half of ssh.publicKey (or give ssh.agentSocketPath)"
-    if settings.machine_count > 1:
-        needed["rke2Token"] = "machines join the cluster with it"
     return needed
 
 
+def how_to_set(key: str) -> str:
+    """The command that sets a secret; a token is made by it, since nobody has one yet."""
+    command = f"pulumi config set --secret {NAMESPACE}:{key}"
+    return f"openssl rand -hex 32 | {command}" if key == "rke2Token" else f"{command} < FILE"
+
+
 def _unset_secrets(settings: Settings, secrets: set[str], unsound: frozenset[str]) -> list[Problem]:
-    known_broken = {"sshPrivateKey": "ssh", "rke2Token": "nodePools"}
+    known_broken = {"sshPrivateKey": "ssh"}
     return [
         Problem(
             path=f"{NAMESPACE}:{key}",
             value="",
             what=f"this secret is not set: {reason}",
-            remedy=f"`make new-stack` makes it, or: pulumi config set --secret {NAMESPACE}:{key} < FILE",
+            remedy=f"`make new-stack` makes it, or: {how_to_set(key)}",
         )
         for key, reason in needed_secrets(settings).items()
         if key not in secrets and known_broken.get(key) not in unsound

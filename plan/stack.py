@@ -1,17 +1,17 @@
 """The plan of a whole stack, from its settings."""
 
-import ipaddress
 from dataclasses import dataclass
 
 from machine.documents import layout as document
 from machine.documents.expectations import Expectations
+from machine.documents.layout import GpuLayout
 from machine.documents.mig_manager_layout import MigManagerLayout
 from plan.cluster.expectations import expected_nodes
 from plan.cluster.gpu_operator import GpuOperatorPlan, gpu_operator_plan, value_at
 from plan.cluster.mig_manager_layout import mig_manager_layout
 from plan.cluster.node_removal import NodeRemovalPlan, node_removals
 from plan.cluster.sharing import Sharing, sharing
-from plan.gpu.layout import GpuLayout, Layout
+from plan.gpu.layout import Layout
 from plan.gpu.nearest import refusal, written
 from plan.gpu.placement import best_placement
 from plan.machine.node import AutoShutdownPlan, ImagePlan, NodePlan, SpotPlan, VmPlan, layout_document
@@ -51,6 +51,8 @@ class StackPlan:
     tags: dict[str, str]
     network: NetworkPlan
     nodes: tuple[NodePlan, ...]
+    other_names: dict[str, str]
+    """The first machine of each pool → the name that another version, or `firstMachine`, has for it."""
     gpu_operator: GpuOperatorPlan
     verification: VerificationPlan | None
     mig_owner: str
@@ -85,6 +87,7 @@ def plan_stack(settings: Settings) -> StackPlan:
             dns_label=network.dns_label,
         ),
         nodes=nodes,
+        other_names=_other_names(settings),
         gpu_operator=operator,
         verification=_verification(settings, nodes) if settings.verify.enabled else None,
         mig_owner=settings.mig.owner,
@@ -101,7 +104,6 @@ def plan_stack(settings: Settings) -> StackPlan:
 
 
 def _nodes(settings: Settings) -> tuple[NodePlan, ...]:
-    base = ipaddress.ip_network(settings.network.subnet_cidr).network_address
     vm = settings.vm
     publisher, offer, sku, version = vm.image.split(":")
     nodes: list[NodePlan] = []
@@ -132,8 +134,6 @@ def _nodes(settings: Settings) -> tuple[NodePlan, ...]:
                     pool=pool.name,
                     role=pool.role,
                     vm=vm_plan,
-                    # Azure keeps the first four addresses of a subnet for itself.
-                    private_address=str(base + 4 + len(nodes)),
                     labels=dict(pool.node_labels),
                     taints=pool.node_taints,
                     layout=layout,
@@ -145,11 +145,20 @@ def _nodes(settings: Settings) -> tuple[NodePlan, ...]:
                     network=settings.network,
                     sources=settings.sources,
                     dns_label=settings.network.dns_label if first else None,
-                    server_url=None if first else f"https://{nodes[0].private_address}:9345",
-                    has_token=settings.machine_count > 1,
+                    joins=None if first else nodes[0].name,
                 )
             )
     return tuple(nodes)
+
+
+def _other_names(settings: Settings) -> dict[str, str]:
+    taken = {name for pool in settings.node_pools for name in pool.machine_names}
+    return {
+        pool.machine_names[0]: other
+        for pool in settings.node_pools
+        for other in pool.names_of_the_first
+        if other not in taken
+    }
 
 
 def _pool_layout(pool: NodePool, pool_index: int) -> Layout | None:

@@ -44,6 +44,10 @@ def _parser() -> argparse.ArgumentParser:
     for command, text in (("preview", "the engine's preview; no root"), ("up", "bring a stack up and verify it; root")):
         with_stack = commands.add_parser(command, help=text)
         with_stack.add_argument("stack", nargs="?", type=Path, default=_DEFAULT_STACK, metavar="STACK")
+        if command == "up":
+            what = "the program of another checkout, on this sandbox (default: this one's)"
+            with_stack.add_argument("--program", type=Path, default=CHECKOUT, metavar="DIRECTORY", help=what)
+            with_stack.add_argument("--skip-preview", action="store_true", help="no preview before it")
     tier = commands.add_parser("build", help="build what takes long; status 3: no machine can boot here")
     tier.add_argument("tier", choices=["engine", "machines"])
     again = commands.add_parser("verify", help="verify the stack that is up once more; changes nothing")
@@ -76,7 +80,9 @@ def _run(arguments: argparse.Namespace, passed_on: list[str]) -> int:
     actions: dict[str, Callable[[], int]] = {
         "build": lambda: lifecycle.build(arguments.tier),
         "preview": lambda: lifecycle.preview(name, arguments.stack),
-        "up": lambda: lifecycle.up(name, arguments.stack),
+        "up": lambda: lifecycle.up(
+            name, arguments.stack, arguments.program.absolute(), skip_preview=arguments.skip_preview
+        ),
         "verify": lambda: lifecycle.verify(name, arguments.junit),
         "refresh": lambda: lifecycle.refresh(name),
         "status": lifecycle.status,

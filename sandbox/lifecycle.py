@@ -14,6 +14,7 @@ from sandbox.instance import Sandbox, default_root, free_network
 from sandbox.mirror.server import Mirror
 from sandbox.progress import say, step
 from sandbox.tools import toolchain
+from sandbox.virtualenv import CHECKOUT
 from scripts import verify as verification
 
 CANNOT_BOOT = 3
@@ -46,13 +47,16 @@ def build(tier: str) -> int:
     return 0
 
 
-def up(name: str, stack_file: Path) -> int:
-    """Everything: set-up, preview, `pulumi up`, the report, how to go on. Run again, it changes only what differs."""
+def up(name: str, stack_file: Path, program: Path = CHECKOUT, *, skip_preview: bool = False) -> int:
+    """Everything: set-up, preview, `pulumi up`, the report, how to go on. Run again, it changes only what differs.
+
+    `program`: the checkout whose program the engine runs.
+    """
     if why := _obstacle():
         raise SandboxError(f"no machine can boot on this one: {why}. {_STILL_WORKS}")
     with recovery.alone(default_root(name)):
         sandbox = made(name)
-        environment = Environment(sandbox.root, machines=True)
+        environment = Environment(sandbox.root, machines=True, program=program)
         with step("setting up"):
             toolchain.pulumi()
             toolchain.command()
@@ -62,7 +66,8 @@ def up(name: str, stack_file: Path) -> int:
             environment.prepare(stack_file, supplies.publish(sandbox, stack_file))
             recovery.recover(environment)
         try:
-            _engine(environment, "preview", "--suppress-outputs")
+            if not skip_preview:
+                _engine(environment, "preview", "--suppress-outputs")
             _engine(environment, "up", "--yes", "--skip-preview", "--suppress-outputs")
         except SandboxError as error:
             access.write_kubeconfig(environment)

@@ -20,6 +20,8 @@ from sandbox.progress import say
 
 _ENGINE_SECONDS = 20
 _PLUGIN_SECONDS = 20
+_KEPT = [f"{folder}{file}" for folder in ("", "*/") for file in ("machines/*/supervisor.pid", "mirror/pid")]
+"""Pid files of machines and mirrors, below one sandbox or below the directory of all."""
 
 
 def remove_dead_groups() -> None:
@@ -60,13 +62,19 @@ def end_engine(environment: Environment) -> None:
 
 
 def end_plugins(below: Path) -> None:
-    """End every process that was started with a PULUMI_HOME in or below this directory; say which.
+    """End every process that was started with a PULUMI_HOME in or below this directory, but no machine; say which.
 
     Plugins do not notice that their engine was killed: they wait for it for ever, and so does what they started.
+    Machines and mirrors have a pid file each and end by that: those of an older checkout bear their engine's home.
     Raises SandboxError if one does not end.
     """
     ended, deadline = [], time.monotonic() + _PLUGIN_SECONDS
-    while found := [process for process, home in started_with("PULUMI_HOME") if Path(home).is_relative_to(below)]:
+    kept = {ProcessId.read(file) for pattern in _KEPT for file in below.glob(pattern)}
+    while found := [
+        process
+        for process, home in started_with("PULUMI_HOME")
+        if Path(home).is_relative_to(below) and process not in kept
+    ]:
         if time.monotonic() > deadline:  # one may start another while it is being ended, but not for ever
             raise SandboxError(f"processes {', '.join(str(each.pid) for each in found)} of {below} start others anew")
         for process in found:

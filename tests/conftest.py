@@ -1,6 +1,6 @@
 """Fixtures of several tiers, and how properties are tried."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import settings
@@ -28,11 +28,12 @@ def program() -> Program:
         *,
         preview: bool = False,
         unmade: Sequence[str] | None = None,
+        born_as: Mapping[str, str] | None = None,
         **replaced: object,
     ) -> Graph:
-        key = repr((path, preview, unmade, sorted(replaced.items())))
+        key = repr((path, preview, unmade, born_as, sorted(replaced.items())))
         if key not in runs:
-            runs[key] = main_program(path, preview=preview, unmade=unmade, replaced=replaced)
+            runs[key] = main_program(path, preview=preview, unmade=unmade, born_as=born_as, replaced=replaced)
         return runs[key]
 
     return run

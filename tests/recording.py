@@ -16,6 +16,7 @@ import pulumi
 from google.protobuf import json_format
 from pulumi.runtime import mocks, settings
 from pulumi.runtime.config import set_all_config
+from pulumi.runtime.rpc import UNKNOWN
 from pulumi.runtime.stack import run_pulumi_func
 
 from wire import Wire, as_secret, opened
@@ -31,6 +32,7 @@ clusters:
   name: default
 """
 _PUBLIC_ADDRESSES = {"mlops-k8s-master-ip": "198.51.100.10"}
+_PRIVATE_ADDRESSES = {"mlops-k8s-master-nic": "10.60.0.4"}
 VERIFICATION_REPORT = {"version": 1, "passed": True, "checks": [], "devices": []}
 
 
@@ -118,25 +120,28 @@ class Cloud(mocks.Mocks):
     """Answers as the providers would, as far as the program uses an answer.
 
     `unmade`: how the names of the resources begin that a preview would make or replace: nothing is known of them.
+    `born_as`: virtual machines that have another name in Azure, by the name of the resource.
     """
 
-    def __init__(self, *, unmade: Sequence[str]) -> None:
-        self._unmade = tuple(unmade)
+    def __init__(self, *, unmade: Sequence[str], born_as: Mapping[str, str]) -> None:
+        self._unmade, self._born_as = tuple(unmade), born_as
 
     def call(self, args: mocks.MockCallArgs) -> Wire:
         raise AssertionError(f"the program calls {args.token}; it must get along without asking the cloud")
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if args.name.startswith(self._unmade):
-            return None, args.inputs
+            return None, args.inputs | _unknown_inside(args)
         return f"/ids/{args.name}", {**args.inputs, **self._computed(args)}
 
     def _computed(self, args: mocks.MockResourceArgs) -> dict[str, Any]:
         match args.typ:
             case "azure-native:network:PublicIPAddress":
                 return {"name": args.name, "ipAddress": _public_address(args.name)}
+            case "azure-native:network:NetworkInterface":
+                return {"name": args.name, **_with_private_address(args, private_address(args.name))}
             case "azure-native:compute:VirtualMachine":
-                return {"name": args.name, "vmId": f"vm_id of {args.name}"}
+                return {"name": self._born_as.get(args.name, args.inputs["vmName"]), "vmId": f"vm_id of {args.name}"}
             case "command:remote:Command":
                 return {"stdout": _stdout(args.inputs.get("create", "")), "stderr": ""}
             case _:
@@ -146,6 +151,22 @@ class Cloud(mocks.Mocks):
 def _public_address(name: str) -> str:
     """An address that follows from the name, because the order of resources differs from run to run."""
     return _PUBLIC_ADDRESSES.get(name) or f"198.51.100.{20 + zlib.crc32(name.encode()) % 200}"
+
+
+def private_address(interface: str) -> str:
+    """One that follows from the interface's name alone, as if Azure had chosen it long ago."""
+    return _PRIVATE_ADDRESSES.get(interface) or f"10.60.0.{5 + zlib.crc32(interface.encode()) % 250}"
+
+
+def _with_private_address(args: mocks.MockResourceArgs, address: str) -> dict[str, Any]:
+    return {
+        "ipConfigurations": [{**setting, "privateIPAddress": address} for setting in args.inputs["ipConfigurations"]]
+    }
+
+
+def _unknown_inside(args: mocks.MockResourceArgs) -> dict[str, Any]:
+    """What Azure would fill in, where the inputs are a part of it."""
+    return _with_private_address(args, UNKNOWN) if args.typ == "azure-native:network:NetworkInterface" else {}
 
 
 def _stdout(command: str) -> str:
@@ -187,21 +208,21 @@ def run_program(
     *,
     preview: bool = False,
     unmade: Sequence[str] | None = None,
+    born_as: Mapping[str, str] | None = None,
 ) -> Graph:
-    """Runs a Pulumi program to its end, all outputs included, in an event loop and a context of its own.
+    """Runs a Pulumi program to its end, all outputs included, in an event loop, a context and a thread of its own.
 
-    A preview is that of a new stack, or, with `unmade` (see `Cloud`), that of a living one.
+    A preview is that of a new stack, or, with `unmade` (see `Cloud`), that of a living one. `born_as`: see `Cloud`.
+
+    The thread is for speed: the SDK sends the stack with every resource, and fifty frames of it would be pytest's.
     """
-    if unmade is None:
-        unmade = [""] if preview else []
-    return contextvars.copy_context().run(_run, program, config or {}, preview, unmade)
+    cloud = Cloud(unmade=([""] if preview else []) if unmade is None else unmade, born_as=born_as or {})
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(contextvars.copy_context().run, _run, program, config or {}, preview, cloud).result()
 
 
-def _run(
-    program: Callable[[], object], config: Mapping[str, str | Encrypted], preview: bool, unmade: Sequence[str]
-) -> Graph:
+def _run(program: Callable[[], object], config: Mapping[str, str | Encrypted], preview: bool, cloud: Cloud) -> Graph:
     settings.reset_options()
-    cloud = Cloud(unmade=unmade)
     monitor = RecordingMonitor(cloud)
     exports: dict[str, Exported] = {}
 

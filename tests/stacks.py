@@ -71,21 +71,36 @@ class Program(Protocol):
     """The fixture `program`: see conftest.py."""
 
     def __call__(
-        self, path: str = ..., *, preview: bool = ..., unmade: Sequence[str] | None = ..., **replaced: object
+        self,
+        path: str = ...,
+        *,
+        preview: bool = ...,
+        unmade: Sequence[str] | None = ...,
+        born_as: Mapping[str, str] | None = ...,
+        **replaced: object,
     ) -> Graph: ...
 
 
 def main_program(
-    path: str, *, preview: bool, unmade: Sequence[str] | None = None, replaced: Mapping[str, object]
+    path: str,
+    *,
+    preview: bool,
+    unmade: Sequence[str] | None = None,
+    born_as: Mapping[str, str] | None = None,
+    replaced: Mapping[str, object],
 ) -> Graph:
     """Runs `__main__.py` with this stack file, all secrets set, and some keys replaced (None takes a key away).
 
-    `preview`, `unmade`: see `run_program`.
+    `preview`, `unmade`, `born_as`: see `run_program`.
     """
     config = stack_file(path) | {f"mig-k8s:{key}": value for key, value in SECRETS.items()}
     config |= {f"mig-k8s:{key}": value for key, value in replaced.items()}
     present = {key: value for key, value in config.items() if value is not None}
     main = str(REPOSITORY / "__main__.py")
     return run_program(
-        lambda: runpy.run_path(main, run_name="__main__"), engine_config(present), preview=preview, unmade=unmade
+        lambda: runpy.run_path(main, run_name="__main__"),
+        engine_config(present),
+        preview=preview,
+        unmade=unmade,
+        born_as=born_as,
     )

@@ -4,10 +4,17 @@ from machine.converge import records
 from machine.converge.following import follow
 from machine.converge.verdict import verdict
 from machine.documents import desired_state
-from machine.documents.configuration import RKE2_CONFIG_PATH, RKE2_TOKEN_PATH, Configuration
+from machine.documents.configuration import (
+    NODE_PASSWORD_PATH,
+    RKE2_AGENT_TOKEN_PATH,
+    RKE2_CONFIG_PATH,
+    RKE2_TOKEN_PATH,
+    Configuration,
+)
 from machine.host import files
 from machine.host.console import report, say
 from machine.host.this_machine import ThisMachine
+from machine.kubernetes import founding, server_token
 from machine.release import units
 
 GOING_DOWN = 75
@@ -15,9 +22,19 @@ GOING_DOWN = 75
 
 
 def update(machine: ThisMachine, configuration: Configuration) -> int:
-    """Write what the stack decides, then go on as `resume`. Raises DiskError; a file is then as it was."""
+    """Write what the stack decides, then go on as `resume`. Raises DiskError; a file is then as it was.
+
+    Raises NodeError, and nothing is written, where the cluster here cannot take it.
+    """
+    founding.check(machine, configuration.rke2_config)
+    if configuration.rke2_token is not None and configuration.rke2_agent_token is not None:
+        server_token.take_over(machine, configuration.rke2_token)
+    has_password = machine.path(NODE_PASSWORD_PATH).exists()
     wanted = {
-        # The desired state last: it is what makes the others be looked at.
+        # A node keeps the password that the cluster knows it by, also one that RKE2 made. The token after both others,
+        # because a first start waits for it; the desired state last: it is what makes the others be looked at.
+        NODE_PASSWORD_PATH: None if has_password else configuration.node_password,
+        RKE2_AGENT_TOKEN_PATH: configuration.rke2_agent_token,
         RKE2_TOKEN_PATH: configuration.rke2_token,
         RKE2_CONFIG_PATH: configuration.rke2_config,
         desired_state.PATH: configuration.desired_state.to_json(),

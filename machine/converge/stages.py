@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from machine.converge.variables import variables
-from machine.documents.configuration import RKE2_CONFIG_PATH
+from machine.documents.configuration import RKE2_AGENT_TOKEN_PATH, RKE2_CONFIG_PATH, RKE2_TOKEN_PATH
 from machine.documents.form import Form
 from machine.host.this_machine import ThisMachine
 
@@ -66,7 +66,7 @@ def stages(machine: ThisMachine) -> tuple[Stage, ...]:
 
     no_fabric = _NO_GPU if desired.driver is None else "no NVSwitch joins this machine's GPUs"
     not_ours = _NO_GPU if desired.driver is None else "the GPU Operator's MIG Manager owns MIG here"
-    config = (machine.path(RKE2_CONFIG_PATH),)
+    of_rke2 = tuple(map(machine.path, (RKE2_CONFIG_PATH, RKE2_TOKEN_PATH, RKE2_AGENT_TOKEN_PATH)))
     return (
         stage("apt", 900, "apt", desired.apt),
         stage("driver", 2400, "driver", desired.driver, reason=_NO_GPU),
@@ -81,7 +81,7 @@ def stages(machine: ThisMachine) -> tuple[Stage, ...]:
         ),
         stage("toolkit", 1200, "toolkit", desired.toolkit, reason=_NO_GPU),
         stage("mig-mode", 1400, "mig", desired.mig, reason=not_ours, needs="driver"),
-        stage("rke2", 3000, "rke2", desired.rke2, looks_at=("toolkit",), reads=config),
+        stage("rke2", 3000, "rke2", desired.rke2, looks_at=("toolkit",), reads=of_rke2),
     )
 
 

@@ -8,14 +8,22 @@ from machine.documents.form import Document
 
 RKE2_CONFIG_PATH = "/etc/rancher/rke2/config.yaml"
 RKE2_TOKEN_PATH = "/etc/rancher/rke2/token"  # noqa: S105 - where the token lies, not the token
+RKE2_AGENT_TOKEN_PATH = "/etc/rancher/rke2/agent-token"  # noqa: S105
+NODE_PASSWORD_PATH = "/etc/rancher/node/password"  # noqa: S105
 
 
 @dataclass(frozen=True)
 class Configuration(Document):
-    """Secret when it holds a token. `rke2_config` is the text of RKE2's YAML; no token: the machine is alone."""
+    """Secret with its last three. `rke2_config` is the text of RKE2's YAML; the others are each a line.
+
+    `rke2_token` is what the machine joins with: on a server the server token, on an agent the agent token, which
+    servers know as `rke2_agent_token`. `node_password` is for a machine that has none yet.
+    """
 
     NAME: ClassVar[str] = "the configuration"
 
     desired_state: DesiredState
     rke2_config: str
     rke2_token: str | None = None
+    rke2_agent_token: str | None = None
+    node_password: str | None = None

@@ -64,15 +64,16 @@ class Mig(Form):
 @dataclass(frozen=True)
 class Rke2(Form):
     """RKE2. `install` is the install script's URL, `artifacts` the tarball's base URL (None: the release's own),
-    `sha256` its checksum (None: the release's list decides), `token` whether one comes over SSH, `gpu` whether its
-    containerd must know the NVIDIA runtime (a desired state that an older release wrote does not say)."""
+    `sha256` its checksum (None: the release's list decides), `gpu` whether its containerd must know the NVIDIA
+    runtime (a desired state that an older release wrote does not say)."""
+
+    RETIRED: ClassVar[frozenset[str]] = frozenset({"token"})
 
     version: str
     install: str
     artifacts: str | None
     sha256: str | None
     role: Literal["server", "agent"]
-    token: bool
     cis: bool
     gpu: bool = False
 

@@ -21,7 +21,8 @@ class SeenInstance(Form):
 
 @dataclass(frozen=True)
 class GpuOutcome(Form):
-    """One GPU. `kept`, `removed` and `created` are places such as `3g.40gb at 4`, `commands` what was or would be run.
+    """One GPU. `kept`, `removed` and `created` are places such as `3g.40gb at 4`, `commands` what was or would be run,
+    `pods` those that hold what has to go, such as `work/notebook (1g.10gb at 5)`.
 
     `mode` None: it was not read. `restored` None: there was nothing to restore; False: it could not be.
     """
@@ -36,6 +37,7 @@ class GpuOutcome(Form):
     restored: bool | None
     commands: tuple[str, ...]
     instances: tuple[SeenInstance, ...]
+    pods: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""The layout: which GPU instances all GPUs of a machine shall have. Also what nvidia-smi shows is told in its terms."""
+"""The layout: which GPU instances all GPUs of a machine shall have. Also what nvidia-smi shows is told in its terms.
+
+An empty GPU gets each instance at its place. On one that has instances the machine chooses the places, so that as many
+as can be stay; it remembers them in the same form, so that a boot brings each back to where it was.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal

@@ -41,26 +41,33 @@ class AllGpus:
     """How the GPUs are brought to a layout.
 
     `drain`: pods that are in the way are evicted; else they are a refusal. `only_mode`: instances are kept, as far as
-    the mode lets them be, and the mode may wait for a reboot. `each_by_itself`: a GPU that cannot be read or cannot
-    take its part keeps none of the others from theirs; else nothing is touched then.
+    the mode lets them be, and the mode may wait for a reboot. `at_boot`: each instance comes to the very place that the
+    layout has for it, and a GPU that cannot be read or cannot take its part keeps none of the others from theirs; else
+    nothing is touched then.
     """
 
     smi: NvidiaSmi
     drain: bool = False
     only_mode: bool = False
-    each_by_itself: bool = False
+    at_boot: bool = False
 
     def plan(self, layouts: Iterable[GpuLayout]) -> GpuReport:
-        """Tell what would be done. Changes nothing."""
+        """Tell what would be done, to which pods, and whether it would be refused for them. Changes nothing."""
         devices, failed = self._read(layouts)
+        refusal = ""
+        try:
+            if todo := [device for device in devices if not device.is_right]:
+                users.allowed(self.smi.machine, todo, drain=self.drain)
+        except NodeError as error:
+            refusal = str(error)
         for device in devices:
-            device.plan()
+            device.plan(refusal)
         return self._report(devices, failed, applied=False)
 
     def make(self, layouts: Iterable[GpuLayout]) -> GpuReport:
         """Do it. What goes wrong with GPUs, pods or the disk stands in the report. Raises Interrupted."""
         devices, failed = self._read(layouts)
-        if failed and not self.each_by_itself:
+        if failed and not self.at_boot:
             for device in devices:
                 device.refuse("not tried, because another GPU failed")
         else:
@@ -78,7 +85,7 @@ class AllGpus:
         devices, failed = [], []
         for layout in layouts:
             try:
-                devices.append(Device(self.smi, layout, only_mode=self.only_mode))
+                devices.append(Device(self.smi, layout, only_mode=self.only_mode, at_boot=self.at_boot))
             except GpuError as error:
                 failed.append(GpuOutcome(layout.index, "failed", str(error), None, (), (), (), None, (), ()))
         return devices, failed

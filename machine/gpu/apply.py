@@ -39,7 +39,7 @@ def make(gpus: AllGpus, layout: Layout) -> tuple[GpuReport, bool]:
         if not report.is_good(made):
             return made, False
         try:
-            remembered.remember(machine, layout)
+            remembered.remember(machine, made)
         except DiskError as error:
             say(f"the GPUs have the layout, but no boot will make it again: {error}")
             return made, False

@@ -1,4 +1,4 @@
-"""What a boot does: it makes the remembered layout again, on every GPU that can take it."""
+"""What a boot does: it makes each remembered instance again where it was, on every GPU that can take its own."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ def boot(smi: NvidiaSmi) -> int:
     """
     machine = smi.machine
     with exclusive(machine):
-        made = AllGpus(smi, each_by_itself=True).make(list(_current(machine)))
+        made = AllGpus(smi, at_boot=True).make(list(_current(machine)))
     report.tell(made)
     return 0 if report.is_good(made) else 1
 

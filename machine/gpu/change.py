@@ -1,11 +1,11 @@
 """The smallest change that brings a GPU from what it is to a wanted shape, and the commands that do it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from machine.documents.layout import Place
+from machine.documents.layout import GpuLayout, Place
 from machine.gpu.instances import Gpu, Instance, Shape
-from machine.gpu.profiles import Profile
+from machine.placement import Profile, choose
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,23 @@ class Change:
         return self.remove + self.repair
 
 
+def nearest_shape(
+    gpu: Gpu, wanted: GpuLayout, profiles: dict[str, Profile], held: Collection[str], *, at_boot: bool
+) -> Shape:
+    """The shape with the instances of `wanted` that is reached with the smallest change.
+
+    The most MIG devices in `held`, by UUID, stay; then the most others; then the most GPU instances that get another
+    compute instance. An empty GPU gets the places of `wanted`, and at a boot they come before what nobody holds.
+    """
+    worth = dict.fromkeys(wanted.instances, 512 if at_boot or not gpu.instances else 0)
+    for instance in gpu.instances:  # at most seven of each kind: together they never outweigh one of the next
+        is_held = any(uuid in held for uuid in instance.uuids)
+        value = 8 if instance.computes is not None else 4096 if is_held else 64
+        worth[instance.place] = worth.get(instance.place, 0) + value
+    places = choose(tuple(profiles.values()), wanted.profiles, worth, wanted.instances)
+    return dict.fromkeys(places or wanted.instances)
+
+
 def difference(gpu: Gpu, wanted: Shape, profiles: dict[str, Profile]) -> Change:
     """The smallest change: an instance at a wanted place is never removed. Larger ones are made first."""
     here = gpu.instances
@@ -36,7 +53,7 @@ def difference(gpu: Gpu, wanted: Shape, profiles: dict[str, Profile]) -> Change:
         keep=tuple(i for i in here if i.place in wanted and wanted[i.place] == i.computes),
         remove=tuple(i for i in here if i.place not in wanted),
         repair=tuple(i for i in here if i.place in wanted and wanted[i.place] != i.computes),
-        create=tuple(sorted(missing, key=lambda place: (-profiles[place.profile].size, place.start))),
+        create=tuple(sorted(missing, key=lambda place: (-profiles[place.profile].memory_slices, place.start))),
     )
 
 

@@ -2,11 +2,12 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Collection, Iterable
 
 from machine.documents.gpu_report import GpuOutcome, SeenInstance
 from machine.documents.layout import GpuLayout
 from machine.gpu import change as changes
-from machine.gpu.change import difference
+from machine.gpu.change import difference, nearest_shape
 from machine.gpu.instances import Gpu, Shape, read_gpu, read_mode, with_uuids
 from machine.gpu.nvidia_smi import NvidiaSmi
 from machine.gpu.profiles import check_places, read_profiles
@@ -18,24 +19,37 @@ from machine.host.errors import GpuError
 class Device:
     """A GPU. Nothing is believed but what it says itself: neither exit codes nor messages of nvidia-smi decide."""
 
-    def __init__(self, smi: NvidiaSmi, layout: GpuLayout, *, only_mode: bool = False) -> None:
+    def __init__(self, smi: NvidiaSmi, layout: GpuLayout, *, only_mode: bool = False, at_boot: bool = False) -> None:
         """Read the GPU. Raises GpuError when it cannot be read or cannot take the layout.
 
         `only_mode`: it keeps the instances that it has, as far as the mode lets them be, and the mode may wait for a
-        reboot.
+        reboot. `at_boot`: what is made gets the place that it has in the layout.
         """
         self.smi, self.index, self.mode, self.only_mode = smi, layout.index, layout.mode, only_mode
+        self.layout, self.at_boot = layout, at_boot
         self.before = with_uuids(smi, self.index, read_gpu(smi, self.index))
-        keeps = only_mode and self.mode
-        self.wanted: Shape = self.before.shape() if keeps else dict.fromkeys(layout.instances)
+        self._keeps_all = only_mode and self.mode
         # A GPU that keeps what it has, or has nothing, need not tell its profiles.
-        needs_profiles = layout.instances or self.wanted != self.before.shape()
+        needs_profiles = layout.instances or (self.before.instances and not self._keeps_all)
         self.profiles = read_profiles(smi, self.index) if needs_profiles else {}
         check_places(self.index, layout.instances, self.profiles)
-        self.change = difference(self.before, self.wanted, self.profiles)
-        kept = tuple(str(instance.place) for instance in self.change.keep)
-        self.outcome = GpuOutcome(self.index, "unchanged", "", None, kept, (), (), None, (), ())
+        self.outcome = GpuOutcome(self.index, "unchanged", "", None, (), (), (), None, (), ())
         self._said: list[str] = []
+        self.decide({})
+
+    def decide(self, held: Collection[str]) -> None:
+        """Decide what stays, and with it where everything else goes. `held`: UUIDs of the devices that pods hold."""
+        self.wanted: Shape = (
+            self.before.shape()
+            if self._keeps_all
+            else nearest_shape(self.before, self.layout, self.profiles, held, at_boot=self.at_boot)
+        )
+        self.change = difference(self.before, self.wanted, self.profiles)
+        self._tell(kept=tuple(str(instance.place) for instance in self.change.keep))
+
+    def pods_must_go(self, pods: Iterable[str]) -> None:
+        """Tell in the outcome which pods hold something that has to go."""
+        self._tell(pods=tuple(pods))
 
     @property
     def is_right(self) -> bool:
@@ -47,15 +61,17 @@ class Device:
         """Whether its MIG mode changes, for which nobody may use the GPU."""
         return self.before.current != self.mode
 
-    def plan(self) -> None:
-        """Tell in the outcome what would be done."""
+    def plan(self, refusal: str) -> None:
+        """Tell in the outcome what would be done, and why it would be refused if it would be."""
         commands = changes.planned(self.index, self.change, self.profiles)
         if {self.before.current, self.before.pending} != {self.mode}:
             command = changes.mode_command(self.index, mode=self.mode)
             commands.insert(0 if self.mode else len(commands), command)
         self._announce()
         words = tuple(" ".join(["nvidia-smi", *command]) for command in commands)
-        self._tell(commands=words, outcome="planned" if commands else "unchanged")
+        self._tell(commands=words)
+        if commands:
+            self._tell(outcome="refused" if refusal else "planned", reason=refusal)
 
     def apply(self) -> None:
         """Do it and read it back. Raises GpuError; the GPU is then as it was, or the outcome says that it is not."""

@@ -1,15 +1,17 @@
-"""The layout that this machine made last, kept for its boots: no GPU keeps its instances over one."""
+"""The layout that this machine made last and where, kept for its boots: no GPU keeps its instances over one."""
 
 from machine.documents.form import DocumentError
-from machine.documents.layout import PATH, Layout
+from machine.documents.gpu_report import GpuReport
+from machine.documents.layout import PATH, GpuLayout, Layout, Place
 from machine.host import files
 from machine.host.errors import UsageError
 from machine.host.this_machine import ThisMachine
 
 
-def remember(machine: ThisMachine, layout: Layout) -> None:
-    """Keep a layout that the GPUs have. Raises DiskError."""
-    files.write(machine.path(PATH), layout.to_json(), 0o644)
+def remember(machine: ThisMachine, made: GpuReport) -> None:
+    """Keep what the GPUs have, each instance at the place where it is. Raises DiskError."""
+    gpus = (GpuLayout(g.index, bool(g.mode), tuple(Place(i.profile, i.start) for i in g.instances)) for g in made.gpus)
+    files.write(machine.path(PATH), Layout(tuple(gpus)).to_json(), 0o644)
 
 
 def recall(machine: ThisMachine) -> Layout | None:

@@ -30,6 +30,8 @@ def _tell(gpu: GpuOutcome) -> None:
         if places:
             say(f"       {word} {', '.join(places)}")
     if gpu.outcome == "planned":
+        if gpu.pods:
+            say(f"       ends pods {', '.join(gpu.pods)}")
         for command in gpu.commands:
             say(f"       {command}")
     if gpu.restored is not None:

@@ -20,10 +20,7 @@ def stopped(machine: ThisMachine, devices: Sequence[Device], *, drain: bool) -> 
     Whether pods may go is found out before anything is stopped. Services and GPU clients are started again afterwards,
     whatever happens in here.
     """
-    node = Node.running(machine)
-    pods = pods_in_the_way(devices, node.holders()) if node else {}
-    if node:
-        check(node, pods, drain=drain)
+    node, pods = allowed(machine, devices, drain=drain)
     holders = machine.active_units(*services.HOLDERS)
     paused.note(machine, holders, clients=node is not None)
     try:
@@ -37,19 +34,38 @@ def stopped(machine: ThisMachine, devices: Sequence[Device], *, drain: bool) -> 
             paused.start_again(machine)
 
 
-def pods_in_the_way(devices: Sequence[Device], held: dict[str, tuple[Pod, ...]]) -> dict[Pod, str]:
-    """Pods that hold what must go -> the device. A GPU that changes its mode must be free altogether."""
+def allowed(machine: ThisMachine, devices: Sequence[Device], *, drain: bool) -> tuple[Node | None, dict[Pod, str]]:
+    """The node if one runs here, and the pods that have to go for the change of the GPUs -> what they hold.
+
+    Each GPU decides what stays by what pods hold now. Raises NodeError unless these pods may be ended. Ends none.
+    """
+    node = Node.running(machine)
+    held = node.holders() if node else {}
     found: dict[Pod, str] = {}
     for device in devices:
-        touched = device.change.touched
-        gone = {uuid: str(instance.place) for instance in touched for uuid in instance.uuids}
-        if touched or device.changes_mode:
-            gone[device.before.uuid] = f"GPU {device.index}"
-        found.update({pod: gone[uuid] for uuid, pods in held.items() if uuid in gone for pod in pods})
-        unknown = [str(instance.place) for instance in touched if instance.computes != () and not instance.uuids]
-        if unknown and held:
-            raise NodeError(f"nvidia-smi does not tell the UUID of {', '.join(unknown)}, so who holds it is unknown")
-    return found
+        device.decide(held)
+        pods = _in_the_way(device, held)
+        device.pods_must_go(_words(pods))
+        found.update(pods)
+    if node:
+        check(node, found, drain=drain)
+    return node, found
+
+
+def _in_the_way(device: Device, held: dict[str, tuple[Pod, ...]]) -> dict[Pod, str]:
+    """Pods that hold what must go -> the device. A GPU that changes its mode must be free altogether."""
+    touched = device.change.touched
+    gone = {uuid: str(instance.place) for instance in touched for uuid in instance.uuids}
+    if touched or device.changes_mode:
+        gone[device.before.uuid] = f"GPU {device.index}"
+    unknown = [str(instance.place) for instance in touched if instance.computes != () and not instance.uuids]
+    if unknown and held:
+        raise NodeError(f"nvidia-smi does not tell the UUID of {', '.join(unknown)}, so who holds it is unknown")
+    return {pod: gone[uuid] for uuid, pods in held.items() if uuid in gone for pod in pods}
+
+
+def _words(pods: dict[Pod, str]) -> list[str]:
+    return [f"{pod} ({place})" for pod, place in sorted(pods.items())]
 
 
 def check(node: Node, pods: dict[Pod, str], *, drain: bool) -> None:
@@ -57,8 +73,9 @@ def check(node: Node, pods: dict[Pod, str], *, drain: bool) -> None:
     if drain:
         eviction.rehearse(node, pods)
     elif pods:
-        words = ", ".join(f"{pod} ({place})" for pod, place in sorted(pods.items()))
-        raise NodeError(f"pods hold devices that must go: {words}. Delete them, or set mig.onChange to drain")
+        raise NodeError(
+            f"pods hold devices that must go: {', '.join(_words(pods))}. Delete them, or set mig.onChange to drain"
+        )
 
 
 def end_for_reboot(node: Node, *, drain: bool) -> None:

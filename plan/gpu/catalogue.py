@@ -12,26 +12,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from machine import placement
+
 _CATALOGUE = Path(__file__).with_name("catalogue.json")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Profile:
+@dataclass(frozen=True, kw_only=True)
+class Profile(placement.Profile):
     """A GPU instance profile of one GPU model."""
 
-    name: str
-    id: int
-    compute_slices: int
-    memory_slices: int
-    starts: tuple[int, ...]
-    """Memory slots at which an instance of this profile may begin."""
-    maximum: int
     multiprocessors: int
-
-    @property
-    def has_media_extensions(self) -> bool:
-        """Whether it takes the media engines, which a GPU gives to one instance only."""
-        return self.name.endswith("+me")
 
     @property
     def resource(self) -> str:
@@ -111,5 +101,4 @@ def _catalogue() -> dict[str, Any]:
 
 def _model(name: str, entry: dict[str, Any]) -> GpuModel:
     profiles = [Profile(**{**each, "starts": tuple(each["starts"])}) for each in entry["profiles"]]
-    profiles.sort(key=lambda each: (-each.compute_slices, -each.memory_slices, each.has_media_extensions))
-    return GpuModel(name=name, **{**entry, "profiles": tuple(profiles)})
+    return GpuModel(name=name, **{**entry, "profiles": placement.largest_first(profiles)})

@@ -2,15 +2,24 @@
 
 from machine.documents.configuration import Configuration
 from plan.machine import rke2
+from plan.machine.addresses import Addresses
 from plan.machine.desired_state import desired_state
 from plan.machine.node import NodePlan
+from plan.machine.tokens import agent_token, node_password
 from plan.yaml_text import yaml_text
 
 
-def configuration(node: NodePlan, *, public_address: str, token: str | None = None) -> Configuration:
-    """Everything of the stack's on a machine. `token`, which is secret, is left out where no other machine is."""
+def configuration(node: NodePlan, addresses: Addresses, *, token: str | None = None) -> Configuration:
+    """Everything of the stack's on a machine. `token` is the stack's server token; without it, what is no secret."""
+    state, config = desired_state(node), yaml_text(rke2.config(node, addresses))
+    if token is None:
+        return Configuration(desired_state=state, rke2_config=config)
+    agents = f"{agent_token(token)}\n"
+    is_server = node.role == "server"
     return Configuration(
-        desired_state=desired_state(node),
-        rke2_config=yaml_text(rke2.config(node, public_address=public_address)),
-        rke2_token=f"{token.strip()}\n" if token is not None and node.has_token else None,
+        desired_state=state,
+        rke2_config=config,
+        rke2_token=f"{token.strip()}\n" if is_server else agents,
+        rke2_agent_token=agents if is_server else None,
+        node_password=f"{node_password(token, node.name)}\n",
     )

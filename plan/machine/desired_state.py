@@ -22,7 +22,6 @@ def desired_state(node: NodePlan) -> DesiredState:
             artifacts=sources.rke2_artifacts,
             sha256=rke2.sha256,
             role=node.role,
-            token=node.has_token,
             cis=rke2.cis,
             gpu=node.layout is not None,
         ),

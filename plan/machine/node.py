@@ -64,7 +64,6 @@ class NodePlan:
     """The name of its pool."""
     role: Literal["server", "agent"]
     vm: VmPlan
-    private_address: str
     labels: dict[str, str]
     taints: tuple[str, ...]
     layout: Layout | None
@@ -80,10 +79,8 @@ class NodePlan:
     network: Network
     sources: Sources
     dns_label: str | None
-    server_url: str | None
-    """Where it joins the cluster; None on the first server."""
-    has_token: bool
-    """Whether the machines share a token: always, unless there is only one machine."""
+    joins: str | None
+    """The name of the server that it joins the cluster by; None on the server that forms it."""
 
     @property
     def mig_config(self) -> str | None:

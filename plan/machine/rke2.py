@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from machine.documents.configuration import RKE2_TOKEN_PATH
+from machine.documents.configuration import RKE2_AGENT_TOKEN_PATH, RKE2_TOKEN_PATH
+from plan.machine.addresses import Addresses
 from plan.machine.node import NodePlan
 
 MANAGED_KEYS = {
@@ -32,28 +33,29 @@ MANAGED_KEYS = {
 file does instead, where it can."""
 
 
-def config(node: NodePlan, *, public_address: str) -> dict[str, Any]:
+def config(node: NodePlan, addresses: Addresses) -> dict[str, Any]:
     """The content of /etc/rancher/rke2/config.yaml."""
     labels = dict(node.labels)
     if node.mig_config is not None:
         # Known at registration: MIG Manager must never see the node without it (its default is all-disabled).
         labels["nvidia.com/mig.config"] = node.mig_config
-    content: dict[str, Any] = {"node-name": node.name, "node-ip": node.private_address}
+    content: dict[str, Any] = {"node-name": node.name, "node-ip": addresses.private}
+    # From the first start on: a cluster takes no other token later without more ado.
+    content["token-file"] = RKE2_TOKEN_PATH
     if node.role == "server":
         content |= {
             "cni": node.rke2.cni,
             # Left out, it is ingress-nginx, or Traefik for new clusters since 1.36; both bind 80 and 443 on every node.
             # What is not named is added to the list of `disable`, so a stack's own list keeps its meaning.
             "ingress-controller": node.rke2.ingress,
-            "tls-san": list(dict.fromkeys([node.name, public_address, *node.rke2.tls_sans])),
+            "tls-san": list(dict.fromkeys([node.name, addresses.public, *node.rke2.tls_sans])),
             "write-kubeconfig-mode": "0600",
             "cluster-cidr": node.network.pod_cidr,
             "service-cidr": node.network.service_cidr,
+            "agent-token-file": RKE2_AGENT_TOKEN_PATH,
         }
-    if node.server_url is not None:
-        content["server"] = node.server_url
-    if node.has_token:
-        content["token-file"] = RKE2_TOKEN_PATH
+    if addresses.server is not None:
+        content["server"] = f"https://{addresses.server}:9345"
     if labels:
         content["node-label"] = [f"{key}={value}" for key, value in labels.items()]
     if node.taints:

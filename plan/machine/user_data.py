@@ -12,6 +12,7 @@ from functools import cache
 from machine.documents import desired_state
 from machine.documents.configuration import RKE2_CONFIG_PATH
 from machine.documents.manifest import HOME
+from plan.machine.addresses import Addresses
 from plan.machine.configuration import configuration
 from plan.machine.delivery import delivery, delivery_command
 from plan.machine.node import NodePlan
@@ -26,18 +27,18 @@ _RELEASE = f"{HOME}/release.cloud-init"
 _FILES = "write_files"
 _GZIP = 31
 """zlib's word for the largest window and gzip's header."""
-_RELEASE_BYTES = 45_000
+_RELEASE_BYTES = 52_000
 """More than the release takes of it."""
 _KEYS_BYTES = 2_000
 """More than the machine's keys take, and what it runs."""
-_SAMPLE_ADDRESS = "255.255.255.255"
+_LONGEST_ADDRESS = "255.255.255.255"
 _SAMPLE_KEY = base64.b64encode(b"".join(hashlib.sha256(bytes([number])).digest() for number in range(10))).decode()[
     :399
 ]
 """As long as an OpenSSH ed25519 private key without comment, and as hard to pack; the real one never comes here."""
 
 
-def user_data(node: NodePlan, *, public_address: str, host_private_key: str, host_public_key: str) -> bytes:
+def user_data(node: NodePlan, addresses: Addresses, *, host_private_key: str, host_public_key: str) -> bytes:
     """A complete `#cloud-config` document, gzipped, which cloud-init unpacks. Raises Problems when Azure refuses it."""
     rest = {
         "ssh_deletekeys": True,
@@ -53,9 +54,7 @@ def user_data(node: NodePlan, *, public_address: str, host_private_key: str, hos
     }
     begun, packer = _release_packed()
     packer = packer.copy()
-    packed = (
-        begun + packer.compress((_own(node, public_address=public_address) + yaml_text(rest)).encode()) + packer.flush()
-    )
+    packed = begun + packer.compress((_own(node, addresses) + yaml_text(rest)).encode()) + packer.flush()
     if len(packed) > LIMIT_BYTES:
         raise Problems([_too_large(node, len(packed))])
     return packed
@@ -63,19 +62,24 @@ def user_data(node: NodePlan, *, public_address: str, host_private_key: str, hos
 
 def refuse_too_large(node: NodePlan) -> None:
     """Raises Problems where Azure would refuse the machine's user-data, packing it only where that is in doubt."""
-    if len(_own(node, public_address=_SAMPLE_ADDRESS).encode()) > LIMIT_BYTES - _RELEASE_BYTES - _KEYS_BYTES:
+    if len(_own(node, _longest(node)).encode()) > LIMIT_BYTES - _RELEASE_BYTES - _KEYS_BYTES:
         user_data_bytes(node)
 
 
 def user_data_bytes(node: NodePlan) -> int:
     """The size of the machine's user-data, with keys and address of the usual length. Raises Problems as above."""
-    address, private, public = _SAMPLE_ADDRESS, _SAMPLE_KEY, _SAMPLE_KEY[-80:]
-    return len(user_data(node, public_address=address, host_private_key=private, host_public_key=public))
+    private, public = _SAMPLE_KEY, _SAMPLE_KEY[-80:]
+    return len(user_data(node, _longest(node), host_private_key=private, host_public_key=public))
 
 
-def _own(node: NodePlan, *, public_address: str) -> str:
+def _longest(node: NodePlan) -> Addresses:
+    server = _LONGEST_ADDRESS if node.joins else None
+    return Addresses(public=_LONGEST_ADDRESS, private=_LONGEST_ADDRESS, server=server)
+
+
+def _own(node: NodePlan, addresses: Addresses) -> str:
     """The files that only this machine has, as the end of a list."""
-    wanted = configuration(node, public_address=public_address)
+    wanted = configuration(node, addresses)
     files = [
         _file(desired_state.PATH, wanted.desired_state.to_json()),
         _file(RKE2_CONFIG_PATH, wanted.rke2_config),

@@ -4,9 +4,19 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from plan.gpu.layout import GpuLayout, Instance
+from machine.documents.layout import GpuLayout, Place
+from plan.gpu.catalogue import GpuModel
+from plan.gpu.layout import Layout
 from plan.gpu.nearest import written
+from plan.gpu.placement import placement_after
 from plan.machine.node import NodePlan
+from plan.report.membership import (
+    first_server,
+    refused_name,
+    renamed_machines,
+    touched_machines,
+    untouched_machines,
+)
 from plan.stack import StackPlan
 
 _FROZEN = ("image", "admin_username", "public_key", "zone", "security_type", "os_disk_type", "spot")
@@ -14,15 +24,25 @@ _FROZEN = ("image", "admin_username", "public_key", "zone", "security_type", "os
 
 
 def digest(old: StackPlan, new: StackPlan) -> str:
-    """Markdown: changed settings, then every machine that is touched. `old` and `new` are whole plans."""
+    """Markdown: changed settings, then every machine that is touched. `old` and `new` are whole plans.
+
+    Machines are the same by their names, wherever their pool stands.
+    """
     settings = list(_changed(_settings(old), _settings(new), ""))
     if not settings:
         return "Nothing changes.\n"
     before = {node.name: node for node in old.nodes}
     after = {node.name: node for node in new.nodes}
     lines = ["**Settings**", "", *(f"- {line}" for line in settings)]
-    for name in [*after, *(name for name in before if name not in after)]:
-        lines += ["", *_machine(before.get(name), after.get(name), moved=old.location != new.location)]
+    moved = old.location != new.location
+    lines += [line for text in first_server(old, new) for line in ("", text)]
+    renamed = renamed_machines(old, new)
+    for name in touched_machines(old, new):
+        if name in renamed:
+            lines += ["", refused_name(name, renamed[name])]
+        elif name not in renamed.values():
+            lines += ["", *_machine(before.get(name), after.get(name), moved=moved)]
+    lines += [line for text in untouched_machines(old, new) for line in ("", text)]
     if old.mig_strategy != new.mig_strategy:
         lines += ["", f"Pods ask for other resources from now on: strategy {old.mig_strategy} → {new.mig_strategy}."]
     return "\n".join(lines) + "\n"
@@ -36,11 +56,21 @@ def _changed(old: Any, new: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - 
     if isinstance(old, dict) and isinstance(new, dict) and not path.endswith("igDevices"):
         for key in [*old, *(key for key in new if key not in old)]:
             yield from _changed(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+    elif path == "nodePools":
+        yield from _changed_pools({pool["name"]: pool for pool in old}, {pool["name"]: pool for pool in new})
     elif isinstance(old, tuple) and isinstance(new, tuple) and len(old) == len(new):
         for number, (one, other) in enumerate(zip(old, new, strict=True)):
             yield from _changed(one, other, f"{path}[{number}]")
     elif old != new:
         yield f"`{path}`: {_text(old)} → {_text(new)}"
+
+
+def _changed_pools(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+    if list(old) != list(new):
+        yield f"`nodePools`: [{', '.join(old)}] → [{', '.join(new)}]"
+    for index, name in enumerate(new):
+        if name in old:
+            yield from _changed(old[name], new[name], f"nodePools[{index}]")
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - any value of a stack file
@@ -60,29 +90,35 @@ def _text(value: Any) -> str:  # noqa: ANN401 - any value of a stack file
 def _machine(old: NodePlan | None, new: NodePlan | None, *, moved: bool) -> Iterator[str]:
     if new is None:
         assert old is not None  # noqa: S101 - the name came from one of the two
-        yield f"**{old.name}** is removed, with everything on it."
+        yield f"**{old.name}** is removed, with everything on it{_before_removal(old)}."
         return
     if old is None:
         yield f"**{new.name}** is new: {new.vm.size}, {new.role}."
-        yield from _gpus((), new.layout.gpus if new.layout else (), by_manager=False)
+        yield from _gpus((), new.layout, by_manager=False)
         return
     fate, keeps_gpus = _fate(old, new, moved=moved)
     yield f"**{new.name}** {fate}"
     before = old.layout.gpus if old.layout and keeps_gpus else ()
-    yield from _gpus(before, new.layout.gpus if new.layout else (), by_manager=new.mig_owner == "operator")
+    yield from _gpus(before, new.layout, by_manager=new.mig_owner == "operator")
     if keeps_gpus:
         yield from _pods(old, new)
         yield from _owner(old, new)
 
 
+def _before_removal(old: NodePlan) -> str:
+    if old.joins is None:  # the cluster's end is told where it is
+        return ""
+    if old.on_change == "refuse":
+        return "; where pods of users run on it, `pulumi up` stops before that (`mig.onChange: refuse`)"
+    return "; its pods are evicted first (`mig.onChange: drain`)"
+
+
 def _fate(old: NodePlan, new: NodePlan, *, moved: bool) -> tuple[str, bool]:
     """What happens to the machine itself, and whether its instances are there afterwards."""
-    frozen = [name for name in _FROZEN if getattr(old.vm, name) != getattr(new.vm, name)]
     if moved or old.vm.rebuild != new.vm.rebuild:
         return "is replaced: a new machine, everything on the old one is lost.", False
-    if frozen or old.private_address != new.private_address or old.role != new.role:
-        what = ", ".join([*frozen, *(["address or role"] if not frozen else [])]).replace("_", " ")
-        return f"stays, but Azure or the cluster refuses this change ({what}): change `vm.rebuild` with it.", True
+    if refused := _refused(old, new):
+        return refused, True
     if old.vm.size != new.vm.size:
         return f"is resized ({old.vm.size} → {new.vm.size}): it stops, starts, and makes its instances again.", False
     if _modes(old) != _modes(new):
@@ -92,15 +128,35 @@ def _fate(old: NodePlan, new: NodePlan, *, moved: bool) -> tuple[str, bool]:
     return "stays, without a reboot.", True
 
 
+def _refused(old: NodePlan, new: NodePlan) -> str | None:
+    """What the cluster or Azure does not let a living machine change, in words."""
+    changed = [key for key, was in _founded(old).items() if _founded(new).get(key, was) != was]
+    if changed:
+        return f"is refused: a cluster keeps its {' and '.join(changed)}. Change `vm.rebuild` with it to lose it."
+    frozen = [name for name in _FROZEN if getattr(old.vm, name) != getattr(new.vm, name)]
+    if frozen or old.role != new.role:
+        what = ", ".join([*frozen, *(["role"] if old.role != new.role else [])]).replace("_", " ")
+        return f"stays, but Azure or the cluster refuses this change ({what}): change `vm.rebuild` with it."
+    return None
+
+
+def _founded(node: NodePlan) -> dict[str, str]:
+    """What a server's cluster keeps for life (`machine.kubernetes.founding`)."""
+    network = {"network.podCidr": node.network.pod_cidr, "network.serviceCidr": node.network.service_cidr}
+    return {**network, "rke2.cni": node.rke2.cni} if node.role == "server" else {}
+
+
 def _modes(node: NodePlan) -> tuple[bool, ...]:
     return node.layout.modes if node.layout else ()
 
 
-def _gpus(old: tuple[GpuLayout, ...], new: tuple[GpuLayout, ...], *, by_manager: bool) -> Iterator[str]:
+def _gpus(old: tuple[GpuLayout, ...], new: Layout | None, *, by_manager: bool) -> Iterator[str]:
+    if new is None:
+        return
     before = {gpu.index: gpu for gpu in old}
-    for gpu in new:
+    for gpu in new.gpus:
         was = before.get(gpu.index, GpuLayout(index=gpu.index, mode=gpu.mode))
-        kept, made, removed = compare(was, gpu, by_manager=by_manager)
+        kept, made, removed = compare(new.model, was, gpu, by_manager=by_manager)
         parts = [
             f"{verb} {', '.join(f'{count} × {name}' for name, count in Counter(i.profile for i in group).items())}"
             for verb, group in (("keeps", kept), ("removes", removed), ("makes", made))
@@ -112,37 +168,44 @@ def _gpus(old: tuple[GpuLayout, ...], new: tuple[GpuLayout, ...], *, by_manager:
 
 
 def compare(
-    old: GpuLayout, new: GpuLayout, *, by_manager: bool = False
-) -> tuple[tuple[Instance, ...], tuple[Instance, ...], tuple[Instance, ...]]:
-    """Instances (kept, made, removed). One that moves to another place is removed there and made here.
+    model: GpuModel, old: GpuLayout, new: GpuLayout, *, by_manager: bool = False
+) -> tuple[tuple[Place, ...], tuple[Place, ...], tuple[Place, ...]]:
+    """Instances (kept, made, removed), counted from the places of `old`; as many as can stay do.
 
     MIG Manager (`by_manager`) looks at no place: a GPU has the right profiles, or all of it is made anew.
     """
     if by_manager:
         alike = Counter(i.profile for i in old.instances) == Counter(i.profile for i in new.instances)
         return (new.instances, (), ()) if alike else ((), new.instances, old.instances)
-    kept = tuple(instance for instance in new.instances if instance in old.instances)
-    made = tuple(instance for instance in new.instances if instance not in old.instances)
-    removed = tuple(instance for instance in old.instances if instance not in new.instances)
+    after = placement_after(model, old, new)
+    kept = tuple(instance for instance in after if instance in old.instances)
+    made = tuple(instance for instance in after if instance not in old.instances)
+    removed = tuple(instance for instance in old.instances if instance not in after)
     return kept, made, removed
 
 
 def _pods(old: NodePlan, new: NodePlan) -> Iterator[str]:
     if old.layout is None or new.layout is None or _modes(old) != _modes(new):
         return
+    by_manager, model = new.mig_owner == "operator", new.layout.model
     pairs = zip(old.layout.gpus, new.layout.gpus, strict=False)
-    removed = sum(len(compare(was, gpu, by_manager=new.mig_owner == "operator")[2]) for was, gpu in pairs)
+    removed = sum(len(compare(model, was, gpu, by_manager=by_manager)[2]) for was, gpu in pairs)
     if removed:
         refuses = new.on_change == "refuse"
         does = "the change stops before it touches them" if refuses else "they are evicted first"
         yield f"- Pods on the {removed} removed devices: {does} (`mig.onChange: {new.on_change}`)."
+        if not by_manager:
+            yield (
+                "- Counted from the old file's places. The machine keeps first what pods hold; "
+                "`sudo mig-k8s apply --dry-run` there says it exactly."
+            )
 
 
 def _owner(old: NodePlan, new: NodePlan) -> Iterator[str]:
-    """MIG Manager's placements are its own, so what a new owner finds is known by its profiles only."""
+    """What becomes of the instances that the other owner made, wherever it has put them."""
     if old.mig_owner == "host" and new.mig_owner == "operator":
         yield "- MIG Manager takes over the instances: a GPU that has the right ones is not touched."
     if old.mig_owner == "operator" and new.mig_owner == "host":
-        yield "- The host takes over the instances: what MIG Manager put elsewhere moves, if `mig.onChange` allows it."
+        yield "- The host takes over the instances: as many as can stay do, wherever MIG Manager has put them."
         if _modes(old) != _modes(new):
             yield "- MIG Manager may set the old MIG mode again meanwhile: change `mig.owner` first, then the layout."

@@ -37,7 +37,7 @@ def _lines(plan: dict[str, Any], *, colour: bool, width: int) -> Iterator[str]:
         node = alike[0]
         names = node["name"] if len(alike) == 1 else f"{node['name']} … {alike[-1]['name']} ({len(alike)} alike)"
         yield ""
-        yield f"{bold(names)}  {node['role']}, {node['vmSize']}, {node['privateAddress']}"
+        yield f"{bold(names)}  {node['role']}, {node['vmSize']}"
         for _, equals in groupby(node["gpus"], key=lambda gpu: (gpu["mode"], gpu["instances"])):
             yield ""
             yield from _gpus(list(equals), colour=colour, width=width)

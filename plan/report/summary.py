@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from machine.documents.expectations import ExpectedNode
+from machine.documents.layout import GpuLayout
+from machine.placement import creatable
 from plan.cluster.expectations import expected_nodes
 from plan.cluster.mig_manager import mig_parted_config
 from plan.gpu.catalogue import vm_sizes
-from plan.gpu.layout import GpuLayout, Layout
-from plan.gpu.placement import creatable
+from plan.gpu.layout import Layout
 from plan.machine.desired_state import runs_fabric_manager
 from plan.machine.node import NodePlan
 from plan.machine.user_data import LIMIT_BYTES, user_data_bytes
@@ -16,11 +17,11 @@ from plan.stack import StackPlan
 
 
 def summary(stack: StackPlan) -> dict[str, Any]:
-    """The whole plan of a stack as JSON data, version 1."""
+    """The whole plan of a stack as JSON data, version 2."""
     expected = {node.name: node for node in expected_nodes(stack.nodes, stack.mig_strategy, stack.sharing)}
     operator = stack.gpu_operator
     return {
-        "version": 1,
+        "version": 2,
         "location": stack.location,
         "mig": {"strategy": stack.mig_strategy, "owner": stack.mig_owner},
         "network": {
@@ -72,7 +73,6 @@ def _node(node: NodePlan, expected: ExpectedNode) -> dict[str, Any]:
         "name": node.name,
         "role": node.role,
         "vmSize": node.vm.size,
-        "privateAddress": node.private_address,
         "userDataBytes": user_data_bytes(node),
         "userDataLimitBytes": LIMIT_BYTES,
         "fabricManager": runs_fabric_manager(node),
@@ -97,15 +97,15 @@ def _gpu(layout: Layout, gpu: GpuLayout) -> dict[str, Any]:
                 "profile": profile.name,
                 "id": profile.id,
                 "start": instance.start,
-                "size": instance.size,
+                "size": profile.memory_slices,
                 "computeSlices": profile.compute_slices,
                 "multiprocessors": profile.multiprocessors,
                 "resource": profile.resource,
             }
         )
     used = sum(instance["computeSlices"] for instance in instances)
-    taken = {slot for instance in gpu.instances for slot in range(instance.start, instance.start + instance.size)}
-    left = zip(model.profiles, creatable(model, gpu.instances), strict=True)
+    taken = {slot for each in instances for slot in range(each["start"], each["start"] + each["size"])}
+    left = zip(model.profiles, creatable(model.profiles, gpu.instances), strict=True)
     return {
         "index": gpu.index,
         "model": model.name,

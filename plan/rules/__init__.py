@@ -20,6 +20,7 @@ RULES: tuple[tuple[Rule, frozenset[str]], ...] = (
     (layouts.layouts_against_strategy, frozenset({_EACH_POOL, "mig"})),
     (machines.cluster_without_quorum, frozenset({"nodePools"})),
     (machines.machine_names_that_collide, frozenset({"nodePools"})),
+    (machines.first_machines_of_another_name, frozenset({"nodePools"})),
     (machines.image_without_driver, frozenset({"vm", "driver"})),
     (machines.secure_boot_that_cannot_be, frozenset({_EACH_POOL, "vm", "driver"})),
     (machines.zone_that_is_not_there, frozenset({"vm", "location"})),

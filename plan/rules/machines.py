@@ -36,12 +36,23 @@ def machine_names_that_collide(settings: Settings) -> Iterator[Problem]:
         if twice is not None:
             yield Refusal(
                 f"two machines would be called {twice}",
-                remedy="Give each pool a name of its own (count > 1 adds -0, -1, …).",
+                remedy="Give each pool a name of its own (count > 1 adds -1, -2, …).",
             ).at(path, pool.name)
         if len(pool.machine_names[-1]) > 63:
             yield Refusal(
-                f"{pool.machine_names[-1]} is longer than 63 characters", remedy="Shorten it; count > 1 adds -0, -1, …"
+                f"{pool.machine_names[-1]} is longer than 63 characters", remedy="Shorten it; count > 1 adds -1, -2, …"
             ).at(path, pool.name)
+
+
+def first_machines_of_another_name(settings: Settings) -> Iterator[Problem]:
+    """firstMachine that names no machine of the pool."""
+    for index, pool in enumerate(settings.node_pools):
+        if pool.first_machine not in (None, *pool.names_of_the_first):
+            yield Refusal(
+                "not a name that the first machine of this pool ever had",
+                allowed=f"{' or '.join(pool.names_of_the_first)}",
+                remedy="Leave it out, unless the machine was made under the second name: a machine keeps its name.",
+            ).at(f"mig-k8s:nodePools[{index}].firstMachine", pool.first_machine or "")
 
 
 def image_without_driver(settings: Settings) -> Iterator[Problem]:

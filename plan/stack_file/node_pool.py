@@ -35,6 +35,7 @@ class NodePool(Section):
     gpus: Annotated[tuple[GpuSet, ...], AfterValidator(numbers.filled)] | None = None
     node_labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
     node_taints: Annotated[tuple[Taint, ...], AfterValidator(names.node_taints)] = ()
+    first_machine: MachineName | None = None
 
     @property
     def size(self) -> VmSize:
@@ -43,8 +44,13 @@ class NodePool(Section):
 
     @property
     def machine_names(self) -> tuple[str, ...]:
-        """`name`, or `name-0`, `name-1`, … when there are several."""
-        return (self.name,) if self.count == 1 else tuple(f"{self.name}-{number}" for number in range(self.count))
+        """`name`, `name-1`, `name-2`, …: a pool that grows or shrinks renames none of those that stay."""
+        return (self.first_machine or self.name, *(f"{self.name}-{number}" for number in range(1, self.count)))
+
+    @property
+    def names_of_the_first(self) -> tuple[str, str]:
+        """What its first machine can be called: by this version, and by those that numbered several from 0."""
+        return self.name, f"{self.name}-0"
 
     @property
     def written_layouts(self) -> tuple[tuple[str, MigDevices], ...]:

@@ -27,7 +27,8 @@ class Kind:
     force_new: tuple[str, ...] = ()
     """Properties whose change replaces it, besides its names and its location."""
     frozen: re.Pattern[str] | None = None
-    """Paths the provider plans as an update and Azure refuses (pulumi-azure-native#577)."""
+    """Paths the provider plans as an update and Azure refuses (pulumi-azure-native#577). The named group that matches
+    is Azure's own name of the property."""
     write_only: tuple[tuple[str, str], ...] = ()
     """What Azure never gives back."""
     has_location: bool = True
@@ -64,7 +65,10 @@ KINDS = {
         arm="Microsoft.Compute/virtualMachines",
         names=("vmName",),
         frozen=re.compile(
-            r"osProfile\.(customData|adminUsername|computerName)|storageProfile\.(imageReference|osDisk\.(createOption|name))|zones"
+            # Azure takes another type of OS disk while the machine is deallocated, which no machine here ever is.
+            r"osProfile\.(?P<os>customData|adminUsername|computerName|linuxConfiguration\.ssh\.publicKeys)"
+            r"|storageProfile\.(?P<storage>imageReference|osDisk\.(createOption|name|managedDisk\.storageAccountType))"
+            r"|(?P<security>securityProfile)(\.securityType)?$|(?P<machine>priority|zones)"
         ),
         write_only=(("osProfile", "customData"), ("osProfile", "adminPassword")),
     ),
@@ -136,9 +140,11 @@ def require_changeable(records: Records, kind: str, existing_id: str, inputs: Pr
         raise Failure(f'Status=404 Code="ResourceNotFound" Message="{existing_id} was not found."')
     frozen = KINDS[kind].frozen
     for path, _ in changes(records[existing_id]["inputs"], inputs):
-        if frozen is not None and frozen.match(path):
+        if frozen is not None and (found := frozen.match(path)):
+            (target,) = (name for name in found.groupdict().values() if name)
             raise Failure(
-                f'Status=409 Code="PropertyChangeNotAllowed" Message="Changing property \'{path}\' is not allowed."'
+                f'Status=409 Code="PropertyChangeNotAllowed" Message="Changing property \'{target}\' is not allowed."'
+                f' Target="{target}"'
             )
 
 

@@ -5,26 +5,26 @@ Without a sandbox (MIG_K8S_SANDBOX is not set) previews work and everything else
 
 import base64
 import hashlib
-import ipaddress
 import json
 import re
 import uuid
 from typing import Protocol
 
-from sandbox.cloud import arm, azure_arguments
+from sandbox.cloud import arm, azure_arguments, limits, private_addresses, security_rules
 from sandbox.cloud.arm import KINDS, Cloud, Records
 from sandbox.cloud.hardware import gpus
+from sandbox.cloud.private_addresses import INTERFACE
 from sandbox.error import SandboxError
 from sandbox.host import access, machine
 from sandbox.instance import Sandbox
 from sandbox.providers.resource_provider import Failure, ResourceProvider, serve
-from sandbox.providers.values import Properties, changes
+from sandbox.providers.values import UNKNOWN, Properties
 
 _MACHINE, _ADDRESS = "compute:VirtualMachine", "network:PublicIPAddress"
+_SECURITY_GROUP = "network:NetworkSecurityGroup"
 _FIRST_PUBLIC, _LAST_PUBLIC = 10, 253
-_KEPT_IN_PREVIEW = ("vmId", "ipAddress", "name", "type", "azureApiVersion")
-_FIXED = {_MACHINE: ("hardwareProfile", "networkProfile"), "network:NetworkInterface": ("ipConfigurations",)}
-"""What Azure changes with a stop or a restart and a running machine of the sandbox cannot."""
+_KEPT_IN_PREVIEW = ("name", "location")
+"""All that the real provider knows of the state while it previews an update (`stableOutputs` in its provider.go)."""
 
 
 class Machines(Protocol):
@@ -70,8 +70,12 @@ class AzureNative(ResourceProvider):
     def replaces(self, token: str, path: str) -> bool:
         return KINDS[_kind(token)].replaces(path)
 
-    def preview(self, _token: str, old: Properties, new: Properties) -> Properties:
-        return {**new, **{key: old[key] for key in _KEPT_IN_PREVIEW if key in old}}
+    def preview(self, token: str, old: Properties, new: Properties) -> Properties:
+        seen = {**new, **{key: old[key] for key in _KEPT_IN_PREVIEW if key in old}}
+        if _kind(token) == INTERFACE and isinstance(new.get("ipConfigurations"), list):
+            # What Azure fills in is unknown inside the lists and objects of the inputs, too.
+            seen["ipConfigurations"] = [{"privateIPAddress": UNKNOWN, **each} for each in new["ipConfigurations"]]
+        return seen
 
     def create(self, token: str, _urn: str, inputs: Properties, _timeout: float) -> tuple[str, Properties]:
         kind, sandbox = _kind(token), _sandbox()
@@ -100,17 +104,13 @@ class AzureNative(ResourceProvider):
         with _cloud(sandbox).open() as records:
             arm.require_surroundings(records, kind, existing_id, new)
             arm.require_changeable(records, kind, existing_id, new)
-            for path, _ in changes(records[existing_id]["inputs"], new):
-                if path.startswith(_FIXED.get(kind, ())):
-                    raise Failure(
-                        f"the sandbox cannot change {path} of {existing_id}: replace it, or leave it as it is"
-                    )
             outputs = _outputs(sandbox, records, kind, existing_id, new)
+            limits.require_possible(records[existing_id], existing_id, new, outputs)
             records[existing_id] = {"kind": kind, "inputs": new, "outputs": outputs}
         return outputs
 
     def read(
-        self, token: str, resource_id: str, _state: Properties, inputs: Properties
+        self, token: str, resource_id: str, state: Properties, inputs: Properties
     ) -> tuple[str, Properties, Properties]:
         kind = _kind(token)
         with _cloud(_sandbox()).open() as records:
@@ -120,7 +120,8 @@ class AzureNative(ResourceProvider):
         now: Properties = record["outputs"]
         if not inputs:  # an import: whatever is an input of this kind
             return resource_id, now, {key: now[key] for key in now if azure_arguments.has_property(kind, key)}
-        seen = {key: now.get(key, value) for key, value in inputs.items()}
+        # As the real provider: what has not changed in Azure stays as the program wrote it.
+        seen = {key: given if now.get(key) == state.get(key) else now.get(key) for key, given in inputs.items()}
         for section, secret in KINDS[kind].write_only:
             if secret in (inputs.get(section) or {}):
                 seen[section] = {**(seen[section] or {}), secret: inputs[section][secret]}
@@ -181,6 +182,10 @@ def _outputs(sandbox: Sandbox, records: Records, kind: str, resource_id: str, in
     }
     for section, secret in KINDS[kind].write_only:
         (outputs.get(section) or {}).pop(secret, None)
+    if kind == INTERFACE:
+        outputs["ipConfigurations"] = private_addresses.allocate(records, resource_id, outputs)
+    if kind == _SECURITY_GROUP:
+        security_rules.require_prefixes(resource_id, inputs)
     if kind == _MACHINE:
         outputs["vmId"] = before.get("vmId") or str(uuid.uuid4())
     if kind == _ADDRESS:
@@ -201,17 +206,10 @@ def _free_address(sandbox: Sandbox, records: Records) -> str:
 def _machine(records: Records, inputs: Properties, vm_id: str) -> machine.MachineSpec:
     """The machine to boot for a virtual machine's inputs."""
     (interface,) = (entry["id"] for entry in inputs["networkProfile"]["networkInterfaces"])
-    (setting,) = records[interface]["inputs"]["ipConfigurations"]
-    if not setting.get("privateIPAddress"):
-        raise Failure(f"{interface} has no privateIPAddress: the sandbox gives no addresses of its own choice")
+    (setting,) = records[interface]["outputs"]["ipConfigurations"]
     if not (setting.get("publicIPAddress") or {}).get("id"):
         raise Failure(f"{interface} has no public address: the sandbox reaches its machines by theirs")
-    subnet = records[setting["subnet"]["id"]]["inputs"]
-    network = ipaddress.ip_network(subnet.get("addressPrefix") or subnet["addressPrefixes"][0])
-    if ipaddress.ip_address(setting["privateIPAddress"]) not in network:
-        raise Failure(
-            f'Code="PrivateIPAddressNotInSubnet" Message="{setting["privateIPAddress"]} is not in {network}."'
-        )
+    network = private_addresses.network_of(records, setting["subnet"]["id"])
     profile = inputs["osProfile"]
     return machine.MachineSpec(
         vm_id=vm_id,

@@ -35,10 +35,14 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The sandbox's Pulumi below `root`. `machines`: whether its providers may make anything, or only preview."""
+    """The sandbox's Pulumi below `root`. `machines`: whether its providers may make anything, or only preview.
+
+    `program`: the checkout whose program the engine runs; the sandbox itself is always of this one.
+    """
 
     root: Path
     machines: bool
+    program: Path = CHECKOUT
 
     @property
     def stack_file(self) -> Path:
@@ -90,9 +94,9 @@ class Environment:
         private_file.write(self.stack_file, yaml.safe_dump(merged, sort_keys=False, width=120))
 
     def project(self) -> Path:
-        """Where the CLI is run: Pulumi.yaml of the checkout, with its program there and the cached interpreter."""
-        described = yaml.safe_load((CHECKOUT / "Pulumi.yaml").read_text())
-        described["main"] = str(CHECKOUT)
+        """Where the CLI is run: Pulumi.yaml of the program, with the program's place and the cached interpreter."""
+        described = yaml.safe_load((self.program / "Pulumi.yaml").read_text())
+        described["main"] = str(self.program)
         described["runtime"]["options"]["virtualenv"] = str(virtualenv())
         file, text = self.root / "pulumi" / "program" / "Pulumi.yaml", yaml.safe_dump(described, sort_keys=False)
         if not file.exists() or file.read_text() != text:

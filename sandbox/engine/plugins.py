@@ -31,5 +31,6 @@ def _provider(folder: Path, name: str) -> Path:
 
 def _install(folder: Path, plugin: str, module: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    start = f"PYTHONPATH={shlex.quote(str(CHECKOUT))} exec {shlex.quote(sys.executable)} -m sandbox.{module}"
+    # -P: the engine starts it in the program's folder, whose modules are the program's.
+    start = f"PYTHONPATH={shlex.quote(str(CHECKOUT))} exec {shlex.quote(sys.executable)} -Pm sandbox.{module}"
     private_file.write(folder / f"pulumi-{plugin}", f'#!/bin/sh\n{start} "$@"\n', mode=0o700)

@@ -12,7 +12,7 @@ ABOUT = {
     "cgi-claims-success": "nvidia-smi says that it made GPU instances and makes none",
     "smi-hangs": "nvidia-smi never ends",
     "gpu-off-bus": "the GPU does not answer any more",
-    "foreign-instances": "somebody else makes a 1g.10gb at slice 6 when MIG mode comes on and at every boot",
+    "foreign-instances": "somebody else makes a 1g.20gb at slice 6 when MIG mode comes on and at every boot",
 }
 _KEYS: dict[str, dict[str, object]] = {
     "driver-does-not-load": {"driver_does_not_load": True},
@@ -23,7 +23,7 @@ _KEYS: dict[str, dict[str, object]] = {
     "cgi-claims-success": {"cgi_claims_success": True},
     "smi-hangs": {"hang": " "},
     "gpu-off-bus": {"off_the_bus": [0]},
-    "foreign-instances": {"foreign": [{"gpu": 0, "profile": "1g.10gb", "start": 6}]},
+    "foreign-instances": {"foreign": [{"gpu": 0, "profile": "1g.20gb", "start": 6}]},
 }
 
 

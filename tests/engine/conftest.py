@@ -6,10 +6,13 @@ from pathlib import Path
 import paramiko
 import pytest
 from command_plugin import CommandPlugin, command_plugin
+from person import Person, own_network, person_at
 from ssh_server import SshServer, new_key, ssh_server
 
 from sandbox import recovery
+from sandbox.cloud.azure_native import AzureNative
 from sandbox.engine.environment import Environment
+from sandbox.instance import Sandbox
 from sandbox.tools import toolchain
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -44,3 +47,18 @@ def plugin() -> Iterator[CommandPlugin]:
     """The command provider's stand-in, a process of the test's own."""
     with command_plugin() as running:
         yield running
+
+
+@pytest.fixture
+def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AzureNative:
+    """The Azure stand-in with a subscription of the test's own."""
+    Sandbox(name="azure-test", root=tmp_path / "sandbox", network="10.99.200").save()
+    monkeypatch.setenv("MIG_K8S_SANDBOX", str(tmp_path / "sandbox"))
+    return AzureNative()
+
+
+@pytest.fixture(scope="module")
+def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    """At a network and a checkout of their own."""
+    with own_network() as namespace, person_at(tmp_path_factory.mktemp("life"), namespace) as person:
+        yield person

@@ -1,46 +1,30 @@
 """The Azure stand-in: what it refuses, replaces, previews and forgets. No machine is booted here."""
 
 import base64
-from pathlib import Path
-from typing import Any
 
 import pytest
+from azure_resources import (
+    ADDRESS,
+    GROUP,
+    INTERFACE,
+    MACHINE,
+    RULES,
+    SCHEDULE,
+    SUBNET,
+    SUBSCRIPTION,
+    address,
+    group,
+    interface_inputs,
+    machine_inputs,
+    make,
+    subnet,
+)
 
 from sandbox.cloud import arm, azure_native
 from sandbox.cloud.azure_native import AzureNative
 from sandbox.cloud.hardware import gpus
 from sandbox.instance import Sandbox
 from sandbox.providers.resource_provider import Failure, InvalidInput
-
-GROUP, ADDRESS = "azure-native:resources:ResourceGroup", "azure-native:network:PublicIPAddress"
-NETWORK, SUBNET = "azure-native:network:VirtualNetwork", "azure-native:network:Subnet"
-RULES, INTERFACE = "azure-native:network:NetworkSecurityGroup", "azure-native:network:NetworkInterface"
-MACHINE, SCHEDULE = "azure-native:compute:VirtualMachine", "azure-native:devtestlab:GlobalSchedule"
-SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000001"
-
-
-@pytest.fixture
-def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AzureNative:
-    Sandbox(name="azure-test", root=tmp_path / "sandbox", network="10.99.200").save()
-    monkeypatch.setenv("MIG_K8S_SANDBOX", str(tmp_path / "sandbox"))
-    return AzureNative()
-
-
-def make(azure: AzureNative, token: str, **inputs: object) -> tuple[str, dict[str, Any]]:
-    return azure.create(token, "urn", azure.check(token, "name", {}, dict(inputs), b"seed"), 0)
-
-
-def address(azure: AzureNative, name: str) -> tuple[str, dict[str, Any]]:
-    sku = {"name": "Standard"}
-    inputs = {"resourceGroupName": "rg", "publicIpAddressName": name, "location": "westeurope", "sku": sku}
-    return make(azure, ADDRESS, **inputs, publicIPAllocationMethod="Static")
-
-
-def machine_inputs(**profile: object) -> dict[str, Any]:
-    ssh = {"publicKeys": [{"path": "/home/azureuser/.ssh/authorized_keys", "keyData": "ssh-ed25519 AAAA"}]}
-    linux = {"disablePasswordAuthentication": True, "ssh": ssh}
-    user = {"computerName": "m", "adminUsername": "azureuser", "linuxConfiguration": linux}
-    return {"resourceGroupName": "rg", "vmName": "m", "osProfile": {**user, **profile}}
 
 
 def test_a_property_the_sdk_does_not_have_is_refused_with_its_path(azure: AzureNative) -> None:
@@ -92,7 +76,7 @@ def test_nothing_is_made_outside_a_group(azure: AzureNative) -> None:
 
 
 def test_public_addresses_are_the_sandboxs_and_none_is_given_twice(azure: AzureNative) -> None:
-    make(azure, GROUP, resourceGroupName="rg", location="westeurope")
+    group(azure)
     first, state = address(azure, "one")
     assert state["ipAddress"] == "10.99.200.10"
     assert address(azure, "two")[1]["ipAddress"] == "10.99.200.11"
@@ -101,44 +85,22 @@ def test_public_addresses_are_the_sandboxs_and_none_is_given_twice(azure: AzureN
 
 
 def test_what_another_resource_uses_can_be_neither_shared_nor_deleted(azure: AzureNative) -> None:
-    make(azure, GROUP, resourceGroupName="rg", location="westeurope")
+    group(azure)
+    net = subnet(azure)
     used, state = address(azure, "ip")
     assert used == f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Network/publicIPAddresses/ip"
-    settings = [{"name": "main", "publicIPAddress": {"id": used}}]
-    nic = {"resourceGroupName": "rg", "location": "westeurope", "ipConfigurations": settings}
-    make(azure, INTERFACE, **nic, networkInterfaceName="a")
+    make(azure, INTERFACE, **interface_inputs("a", net, publicIPAddress={"id": used}))
     with pytest.raises(Failure, match=r"InUse.*ip is already used by .*/a"):
-        make(azure, INTERFACE, **nic, networkInterfaceName="b")
+        make(azure, INTERFACE, **interface_inputs("b", net, publicIPAddress={"id": used}))
     with pytest.raises(Failure, match=r"InUse"):
         azure.delete(ADDRESS, "urn", used, state)
 
 
 def test_a_group_takes_everything_in_it_along(azure: AzureNative) -> None:
-    group, state = make(azure, GROUP, resourceGroupName="rg", location="westeurope")
+    whole, state = group(azure)
     inside, inputs = address(azure, "ip")
-    azure.delete(GROUP, "urn", group, state)
+    azure.delete(GROUP, "urn", whole, state)
     assert azure.read(ADDRESS, inside, {}, inputs) == ("", {}, {})
-
-
-@pytest.mark.parametrize(
-    "path", ["osProfile.customData", "osProfile.computerName", "storageProfile.imageReference.sku", "zones[0]"]
-)
-def test_what_azure_freezes_is_planned_as_an_update_and_refused_with_409(azure: AzureNative, path: str) -> None:
-    assert azure.replaces(MACHINE, path) is False
-    old: dict[str, Any] = {
-        "osProfile": {"customData": "b2xk", "computerName": "m"},
-        "storageProfile": {"imageReference": {"sku": "server"}},
-        "zones": ["1"],
-    }
-    new: dict[str, Any] = {
-        "osProfile.customData": {**old, "osProfile": {**old["osProfile"], "customData": "bmV3"}},
-        "osProfile.computerName": {**old, "osProfile": {**old["osProfile"], "computerName": "n"}},
-        "storageProfile.imageReference.sku": {**old, "storageProfile": {"imageReference": {"sku": "minimal"}}},
-        "zones[0]": {**old, "zones": ["2"]},
-    }[path]
-    with pytest.raises(Failure, match=r"Status=409 Code=\"PropertyChangeNotAllowed\"") as refused:
-        arm.require_changeable({"id": {"inputs": old}}, "compute:VirtualMachine", "id", new)
-    assert f"'{path}'" in str(refused.value)
 
 
 @pytest.mark.parametrize(

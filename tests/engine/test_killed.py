@@ -18,7 +18,7 @@ from ssh_server import SshServer
 from sandbox import private_file, recovery
 from sandbox.engine.environment import STACK, Environment
 from sandbox.instance import Sandbox
-from sandbox.process import detach, started_with
+from sandbox.process import ProcessId, detach, started_with
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROGRAM = """
@@ -165,6 +165,29 @@ def test_every_process_of_a_sandbox_is_ended_whatever_program_it_is_and_no_other
     finally:
         recovery.end_plugins(tmp_path)
         for process in processes:
+            process.wait(20)
+
+
+@pytest.mark.parametrize("below", ["mig-k8s/default", "mig-k8s"], ids=["this sandbox", "all sandboxes"])
+@pytest.mark.parametrize("file", ["machines/one/supervisor.pid", "mirror/pid"])
+def test_a_machine_of_an_older_checkout_is_not_taken_for_its_engine(tmp_path: Path, file: str, below: str) -> None:
+    """It bears the engine's environment; ended, it would be cut off from power by the next command."""
+    root = tmp_path / "mig-k8s/default"
+    variables = {**os.environ, "PULUMI_HOME": f"{root}/pulumi/home"}
+    machine, plugin = (subprocess.Popen(["sleep", "600"], env=variables) for _ in range(2))
+    try:
+        (root / file).parent.mkdir(parents=True)
+        known = ProcessId.of(machine.pid)
+        assert known is not None
+        known.write(root / file)
+        recovery.end_plugins(tmp_path / below)
+        assert (machine.poll(), plugin.poll()) == (None, -9)
+        (root / file).unlink()  # no longer a machine of the sandbox
+        recovery.end_plugins(tmp_path / below)
+        assert machine.wait(20) == -9
+    finally:
+        for process in (machine, plugin):
+            process.kill()
             process.wait(20)
 
 

@@ -1,5 +1,6 @@
 """What `make preview` promises, by the real engine."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -71,6 +72,20 @@ def test_down_after_previews_leaves_no_file(tmp_path: Path) -> None:
     assert (tmp_path / "state/mig-k8s/default/keys/admin").stat().st_mode & 0o077 == 0
     assert command_line(tmp_path, "down").returncode == 0
     assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_the_program_of_another_checkout_runs_on_this_ones_sandbox(environment: Environment, tmp_path: Path) -> None:
+    """Its modules may have the names of ours: what the sandbox imports is its own checkout's."""
+    for name in ("plan", "sandbox", "components"):
+        (tmp_path / f"{name}.py").write_text("SIZE = 'of another checkout'\n")
+    (tmp_path / "Pulumi.yaml").write_text((CHECKOUT / "Pulumi.yaml").read_text())
+    (tmp_path / "__main__.py").write_text(
+        "import pulumi\nfrom pulumi_azure_native.resources import ResourceGroup\nfrom plan import SIZE\n"
+        "ResourceGroup('group', location='westeurope', tags={'program': SIZE})\n"
+    )
+    result = previewed(dataclasses.replace(environment, program=tmp_path), CHECKOUT / "Pulumi.dev.yaml")
+    (group,) = [step["newState"] for step in result["steps"] if step["urn"].endswith("::group")]
+    assert group["inputs"]["tags"] == {"program": "of another checkout"}
 
 
 def test_a_second_preview_says_the_same(environment: Environment) -> None:

@@ -1,147 +1,22 @@
 """The whole life of a stack as a person lives it, with the real CLI, over real SSH: from `make new-stack` to `destroy`.
 
-Nothing boots: see loopback_cloud.py. The commands run in a network namespace of their own, whose loopback has the
-machines' addresses, so that they are dialled on port 22 as on Azure.
+Nothing boots: see person.py and loopback_cloud.py.
 """
 
 import json
-import os
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from install_step import install
-
-from sandbox import private_file, recovery
-from sandbox.engine.environment import Environment
-from sandbox.instance import Sandbox
+from person import NETWORK, Person
 
 pytestmark = pytest.mark.engine
-CHECKOUT = Path(__file__).resolve().parents[2]
-HERE = Path(__file__).resolve().parent
-NETWORK, FIRST, SECOND = "10.99.250", "mlops-k8s-master", "gpu"
+FIRST, SECOND = "mlops-k8s-master", "gpu"
 VM, COMMAND = "azure-native:compute:VirtualMachine", "command:remote:Command"
 RELEASE = "kubernetes:helm.sh/v3:Release"
 NODE_POOL = {"vmSize": "Standard_NC24ads_A100_v4", "migDevices": {"1g.10gb": 7}}
 NODE_POOLS = [{"name": FIRST, "role": "server", **NODE_POOL}, {"name": SECOND, "role": "agent", **NODE_POOL}]
-
-
-@pytest.fixture(scope="module")
-def namespace() -> Iterator[list[str]]:
-    """The words before a command that run it where the machines' addresses are."""
-    own = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    setup = f"ip link set lo up && ip route add local {NETWORK}.0/24 dev lo && echo ready && exec cat"
-    with subprocess.Popen(
-        ["unshare", *own, "--net", "sh", "-c", setup],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as holder:
-        assert holder.stdin
-        assert holder.stdout
-        assert holder.stderr
-        if holder.stdout.readline() != "ready\n":
-            pytest.skip(f"no network namespace can be made here: {holder.stderr.read().strip()}")
-        join = ["--user", "--preserve-credentials"] if own else []
-        yield ["nsenter", "--target", str(holder.pid), *join, "--net", "--"]
-        holder.stdin.close()
-
-
-@dataclass(frozen=True)
-class Person:
-    """A person at a checkout with a stack `prod`."""
-
-    environment: Environment
-    checkout: Path
-    namespace: list[str]
-
-    @property
-    def variables(self) -> dict[str, str]:
-        own = {name: value for name, value in self.environment.variables().items() if name != "PULUMI_STACK"}
-        place = {"LOCATION": "westeurope", "ADMIN_CIDRS": "203.0.113.7/32", "SSH_KEY": f"{self.checkout}-key"}
-        return {**own, **place}
-
-    def run(self, *command: str) -> str:
-        done = subprocess.run(
-            [*self.namespace, *command],
-            cwd=self.checkout,
-            env=self.variables,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            capture_output=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
-        return done.stdout
-
-    def pulumi(self, *arguments: str) -> str:
-        return self.run("pulumi", *arguments, "--stack", "prod")
-
-    def preview(self) -> dict[str, set[str]]:
-        """Operation → the resources it is for, as TYPE NAME."""
-        steps = json.loads(self.pulumi("preview", "--json"))["steps"]
-        found: dict[str, set[str]] = {}
-        for step in steps:
-            *_, kind, name = step["urn"].split("::")
-            found.setdefault(step["op"], set()).add(f"{kind.rsplit('$', 1)[-1]} {name}")
-        return found
-
-    def up(self) -> None:
-        self.pulumi("up", "--yes", "--skip-preview")
-
-    def edit(self, **values: object) -> None:
-        """Change keys of the stack file."""
-        file = self.checkout / "Pulumi.prod.yaml"
-        stack = yaml.safe_load(file.read_text())
-        stack["config"] |= {f"mig-k8s:{key}": value for key, value in values.items()}
-        file.write_text(yaml.safe_dump(stack))
-
-    def machines(self) -> dict[str, str]:
-        """Name → id of the machines there are now."""
-        found = (self.environment.root / "machines").glob("*/machine.json")
-        return {json.loads(file.read_text())["name"]: file.parent.name for file in found}
-
-    def commands(self, vm_id: str) -> list[list[str]]:
-        """What was run on a machine, in order."""
-        notes = self.environment.root / "machines" / vm_id / "commands"
-        return [json.loads(line)["command"] for line in notes.read_text().splitlines()]
-
-    def releases(self, vm_id: str) -> int:
-        """How often the operator was installed or upgraded in the cluster of this machine."""
-        file = self.environment.root / "clusters" / vm_id / "releases.json"
-        return len(json.loads(file.read_text())["gpu-operator"]) if file.exists() else 0
-
-    def output(self, name: str) -> Any:  # noqa: ANN401 - what JSON holds
-        return json.loads(self.pulumi("stack", "output", name, "--json"))
-
-
-@pytest.fixture(scope="module")
-def person(namespace: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
-    folder = tmp_path_factory.mktemp("life")
-    environment = Environment(folder / "sandbox", machines=True)
-    environment.prepare(CHECKOUT / "Pulumi.dev.yaml", None)
-    Sandbox(name="whole-life", root=environment.root, network=NETWORK).save()
-    for program in ("kubectl", "helm"):
-        words = f'{sys.executable} {HERE / "stack_programs.py"} {program} {environment.root / "clusters"} "$@"'
-        private_file.write(environment.programs / program, f"#!/bin/sh\nexec {words}\n", mode=0o700)
-    (plugin,) = (environment.root / "pulumi/home/plugins").glob("resource-azure-native-*/pulumi-resource-azure-native")
-    start = f"PYTHONPATH={CHECKOUT}:{HERE} exec {sys.executable} {HERE / 'loopback_cloud.py'}"
-    private_file.write(plugin, f'#!/bin/sh\n{start} "$@"\n', mode=0o700)
-    checkout = folder / "checkout"
-    left_out = shutil.ignore_patterns(".*", "__pycache__", "sandbox", "tests", "venv", "Pulumi.*.yaml")
-    shutil.copytree(CHECKOUT, checkout, ignore=left_out)
-    try:
-        yield Person(environment, checkout, namespace)
-    finally:
-        recovery.end_plugins(environment.root)  # the machines too: the provider started them
 
 
 @pytest.mark.timeout(900)

@@ -2,10 +2,14 @@
 
 import base64
 import gzip
+import json
 
+import pulumi
+import pytest
 import yaml
 
-from stacks import HOST_PRIVATE_KEY, HOST_PUBLIC_KEY, Program
+from recording import Registered
+from stacks import CLUSTER, HOST_PRIVATE_KEY, HOST_PUBLIC_KEY, Program
 
 NAME = "mlops-k8s-master"
 
@@ -14,16 +18,37 @@ def test_the_addresses_of_a_machine_never_change(program: Program) -> None:
     graph = program()
     address = graph.one(f"{NAME}-ip")
     assert (address.plain("sku", "name"), address.plain("publicIPAllocationMethod")) == ("Standard", "Static")
-    configuration = graph.one(f"{NAME}-nic").plain("ipConfigurations", 0)
-    assert configuration["privateIPAddress"] == "10.60.0.4"
-    assert configuration["privateIPAllocationMethod"] == "Static"
+    interface = graph.one(f"{NAME}-nic")
+    configuration = interface.plain("ipConfigurations", 0)
+    assert "privateIPAddress" not in configuration, "Azure chooses it, once, and keeps it with the interface"
+    assert configuration["privateIPAllocationMethod"] == "Dynamic"
     assert configuration["publicIPAddress"] == {"id": f"/ids/{NAME}-ip"}
     assert configuration["subnet"] == {"id": "/ids/network-subnet"}
+    assert graph.exports["privateAddresses"].value == {NAME: "10.60.0.4"}
+
+
+def test_an_interface_that_was_given_its_address_by_an_older_version_keeps_it(program: Program) -> None:
+    """The engine puts the old values in the place of what is ignored, so it sees no change at all."""
+    assert list(program().one(f"{NAME}-nic").request.ignoreChanges) == [
+        "ipConfigurations[0].privateIPAddress",
+        "ipConfigurations[0].privateIPAllocationMethod",
+    ]
+
+
+def test_a_machines_files_name_the_addresses_that_azure_chose(program: Program) -> None:
+    graph = program(nodePools=CLUSTER, mig={"strategy": "single"})
+    pushed = json.loads(graph.one("gpu-1-converge").plain("stdin"))
+    rke2 = yaml.safe_load(pushed["rke2Config"])
+    assert rke2["node-ip"] == graph.exports["privateAddresses"].value["gpu-1"]
+    assert rke2["server"] == f"https://{graph.exports['privateAddresses'].value['server']}:9345"
+    born = yaml.safe_load(gzip.decompress(base64.b64decode(graph.one("gpu-1-vm").plain("osProfile", "customData"))))
+    files = {entry["path"]: entry["content"] for entry in born["write_files"]}
+    assert files["/etc/rancher/rke2/config.yaml"] == pushed["rke2Config"]
 
 
 def test_custom_data_is_a_secret_that_no_later_change_touches(program: Program) -> None:
     vm = program().one(f"{NAME}-vm")
-    assert list(vm.request.ignoreChanges) == ["osProfile.customData"]
+    assert list(vm.request.ignoreChanges) == ["osProfile.customData", "vmName", "osProfile.computerName"]
     document = yaml.safe_load(gzip.decompress(base64.b64decode(vm.plain("osProfile", "customData"))))
     assert document["ssh_keys"]["ed25519_private"] == HOST_PRIVATE_KEY
     assert document["ssh_keys"]["ed25519_public"] == HOST_PUBLIC_KEY
@@ -103,3 +128,46 @@ def test_zone_dns_label_and_tags_reach_azure(program: Program) -> None:
     taggable = [each for each in azure if not each.type.endswith(":Subnet")]
     assert len(taggable) == 6
     assert all(each.plain("tags") == {"owner": "ml"} for each in taggable)
+
+
+def aliases(component: Registered) -> list[str]:
+    return [alias.spec.name for alias in component.request.aliases]
+
+
+def test_the_first_machine_of_a_pool_is_looked_for_under_the_name_of_older_versions_too(program: Program) -> None:
+    graph = program(nodePools=CLUSTER, mig={"strategy": "single"})
+    found = {each.name: aliases(each) for each in graph.of("Machine")}
+    assert found == {"server": ["server-0"], "gpu": ["gpu-0"], "gpu-1": []}
+    kept = program(nodePools=[CLUSTER[0], {**CLUSTER[1], "firstMachine": "gpu-0"}], mig={"strategy": "single"})
+    assert {each.name: aliases(each) for each in kept.of("Machine")}["gpu-0"] == ["gpu"]
+
+
+@pytest.mark.parametrize("preview", [True, False])
+def test_a_machine_that_has_another_name_in_azure_is_refused_and_not_replaced(program: Program, preview: bool) -> None:
+    """An older version called it gpu-0. Nothing runs on it: whatever does comes after its identity."""
+    with pytest.raises(pulumi.RunError) as refused:
+        program(
+            preview=preview,
+            unmade=() if preview else None,
+            born_as={"gpu-vm": "gpu-0"},
+            nodePools=CLUSTER,
+            mig={"strategy": "single"},
+        )
+    assert str(refused.value) == (
+        "mig-k8s:nodePools: the first machine of pool gpu is called gpu-0 in Azure, and gpu by the stack file. "
+        "A machine cannot be renamed: it would be deleted, with everything on it, and a new one made. "
+        "Nothing was done to it. To keep it, write `firstMachine: gpu-0` in pool gpu; "
+        "to give it up, take its pool out of the stack file for one `pulumi up`."
+    )
+
+
+def test_a_machine_that_keeps_the_name_of_an_older_version_is_taken(program: Program) -> None:
+    pools = [CLUSTER[0], {**CLUSTER[1], "firstMachine": "gpu-0"}]
+    graph = program(born_as={"gpu-0-vm": "gpu-0"}, nodePools=pools, mig={"strategy": "single"})
+    assert graph.one("gpu-0-vm").plain("osProfile", "computerName") == "gpu-0"
+
+
+def test_the_preview_of_an_interface_tells_no_address_and_of_what_depends_on_it_neither(program: Program) -> None:
+    graph = program(preview=True, unmade=("mlops-k8s-master-nic",))
+    assert not graph.exports["privateAddresses"].known
+    assert graph.exports["addresses"].known

@@ -40,8 +40,9 @@ def test_everything_else_is_refused_before_azures_own_rules_are_asked(program: P
 def test_the_machines_of_a_cluster_reach_each_other_and_nobody_else_more(program: Program) -> None:
     rules = inbound(program(nodePools=CLUSTER, mig={"strategy": "single"}))
     (between,) = [rule for rule in rules if rule["name"] == "machines"]
-    assert between["sourceAddressPrefixes"] == ["10.60.0.4", "10.60.0.5", "10.60.0.6"]
-    assert between["destinationAddressPrefixes"] == ["10.60.0.4", "10.60.0.5", "10.60.0.6"]
+    assert (between["sourceAddressPrefix"], between["destinationAddressPrefix"]) == ("10.60.0.0/24", "10.60.0.0/24")
+    assert "sourceAddressPrefixes" not in between
+    assert "destinationAddressPrefixes" not in between
     assert [rule["name"] for rule in rules] == ["ssh", "kubernetes-api", "machines", "deny-all"]
 
 

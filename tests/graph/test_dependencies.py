@@ -49,16 +49,16 @@ def test_the_kubeconfig_is_read_when_the_machine_is_ready(program: Program) -> N
 
 def test_machines_join_when_the_first_server_is_ready_and_not_one_after_the_other(program: Program) -> None:
     graph = program(nodePools=CLUSTER, mig={"strategy": "single"})
-    for name in ("gpu-0", "gpu-1"):
+    for name in ("gpu", "gpu-1"):
         assert graph.waits_for(graph.one(f"{name}-converge"), graph.one("server-ready"))
         assert not graph.waits_for(graph.one(f"{name}-vm"), graph.one("server-ready")), "machines boot side by side"
         assert not graph.waits_for(graph.one(f"{name}-release"), graph.one("server-vm")), "a release needs nobody"
-    assert not graph.waits_for(graph.one("gpu-1-converge"), graph.one("gpu-0-ready"))
-    assert not graph.waits_for(graph.one("server-converge"), graph.one("gpu-0-vm"))
+    assert not graph.waits_for(graph.one("gpu-1-converge"), graph.one("gpu-ready"))
+    assert not graph.waits_for(graph.one("server-converge"), graph.one("gpu-vm"))
 
 
 def test_no_pod_of_the_operator_runs_before_the_gpus_of_all_machines_are_divided(program: Program) -> None:
     graph = program(nodePools=CLUSTER, mig={"strategy": "single"})
-    for name in ("gpu-0-mig", "gpu-1-mig", "gpu-0-ready", "gpu-1-ready"):
+    for name in ("gpu-mig", "gpu-1-mig", "gpu-ready", "gpu-1-ready"):
         assert graph.waits_for(graph.one("gpu-operator-release"), graph.one(name)), name
         assert graph.waits_for(graph.one("verification-run"), graph.one(name)), name

@@ -190,9 +190,31 @@ def test_another_pools_layout_is_no_reason_to_free_a_machine(program: Program) -
     assert before.one(f"{NAME}-free").inputs == after.one(f"{NAME}-free").inputs
 
 
-@pytest.mark.parametrize(("pools", "pushed"), [(None, False), (CLUSTER, True)], ids=["one machine", "cluster"])
-def test_the_token_goes_to_machines_that_share_it(program: Program, pools: object, *, pushed: bool) -> None:
+@pytest.mark.parametrize("pools", [None, CLUSTER], ids=["one machine", "cluster"])
+def test_servers_get_the_token_from_birth_and_agents_nothing_it_could_be_had_from(
+    program: Program, pools: object
+) -> None:
     graph = program("examples/single.yaml", **({"nodePools": pools} if pools else {}))
-    for command in graph.commands():
-        if command.name.endswith("-converge"):
-            assert json.loads(command.plain("stdin"))["rke2Token"] == (f"{RKE2_TOKEN}\n" if pushed else None)
+    pushed = {
+        each.name: json.loads(each.plain("stdin")) for each in graph.commands() if each.name.endswith("-converge")
+    }
+    agents = {name: given for name, given in pushed.items() if given["rke2AgentToken"] is None}
+    assert set(agents) == ({"gpu-converge", "gpu-1-converge"} if pools else set())
+    for name, given in pushed.items():
+        if name in agents:
+            assert RKE2_TOKEN not in json.dumps(given), name
+        else:
+            assert given["rke2Token"] == f"{RKE2_TOKEN}\n", name
+            assert {each["rke2Token"] for each in agents.values()} <= {given["rke2AgentToken"]}, name
+    assert len({given["nodePassword"] for given in pushed.values()}) == len(pushed)
+
+
+def test_the_first_agent_beside_a_server_changes_no_input_of_the_servers_commands(program: Program) -> None:
+    server = {"name": NAME, "vmSize": "Standard_NC24ads_A100_v4", "migDevices": {"1g.10gb": 7}}
+    before, after = (
+        program(nodePools=[server, *more])
+        for more in ([], [{"name": "gpu", "role": "agent", "migDevices": {"1g.10gb": 1}}])
+    )
+    names = {each.name for each in before.commands() if each.name != "verification-run"}
+    assert f"{NAME}-converge" in names
+    assert {name for name in names if before.one(name).inputs != after.one(name).inputs} == set()

@@ -22,9 +22,8 @@ from stacks import ADMIN_PRIVATE_KEY, HOST_PRIVATE_KEY, HOST_PUBLIC_KEY, stack_f
 def stack() -> StackPlan:
     config = stack_file("Pulumi.dev.yaml")
     values = {key.removeprefix("mig-k8s:"): value for key, value in config.items() if key.startswith("mig-k8s:")}
-    return plan_stack(
-        read_settings(values, location=config["azure-native:location"], secrets={"sshPrivateKey", "sshHostKey"})
-    )
+    secrets = {"sshPrivateKey", "sshHostKey", "rke2Token"}
+    return plan_stack(read_settings(values, location=config["azure-native:location"], secrets=secrets))
 
 
 def one_of_each(name: str, plan: StackPlan) -> None:
@@ -35,9 +34,9 @@ def one_of_each(name: str, plan: StackPlan) -> None:
         admin_private=pulumi.Output.secret(ADMIN_PRIVATE_KEY),
     )
     network = Network(name, NetworkArgs(stack=plan, resource_group_name="group"))
-    access = Machine(name, MachineArgs(plan=node, network=network, keys=keys)).access
+    access = Machine(name, MachineArgs(plan=node, network=network, keys=keys, server_address=None)).access
     release = NodeRelease(name, NodeReleaseArgs(access=access))
-    args = NodeSoftwareArgs(plan=node, release=release, token=None, digest_key=keys.host_private)
+    args = NodeSoftwareArgs(plan=node, release=release, token="shared", digest_key=keys.host_private)
     software = NodeSoftware(name, args)
     MigInstances(name, MigInstancesArgs(layout=plan.host_layouts[node.name], access=access), after(software.ready))
     cluster = Cluster(name, ClusterArgs(access=access, software=software))

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 
+from plan.machine.tokens import agent_token, node_password
 from recording import LOCAL_KUBECONFIG
 from stacks import ADMIN_PRIVATE_KEY, CLUSTER, HOST_PRIVATE_KEY, RKE2_TOKEN, Program
 from wire import in_clear, opened
@@ -12,6 +13,8 @@ BODIES = {
     "administrator's key": ADMIN_PRIVATE_KEY.splitlines()[3],
     "host key": HOST_PRIVATE_KEY.splitlines()[3],
     "token": RKE2_TOKEN,
+    "agents' token": agent_token(RKE2_TOKEN),
+    "a node's password": node_password(RKE2_TOKEN, "gpu"),
     "kubeconfig": "certificate-authority-data: Q0E=",
 }
 

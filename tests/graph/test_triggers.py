@@ -63,7 +63,7 @@ def test_adding_a_machine_to_a_living_stack_leaves_the_triggers_of_the_others_kn
     assert unknown_triggers(graph) == of_new | {"verification-run"}
 
 
-@pytest.mark.parametrize(("machine", "others"), [("gpu-0", set()), ("server", {"cluster-kubeconfig"})])
+@pytest.mark.parametrize(("machine", "others"), [("gpu", set()), ("server", {"cluster-kubeconfig"})])
 def test_rebuilding_a_machine_of_a_living_stack_leaves_the_triggers_of_the_others_known(
     program: Program, machine: str, others: set[str]
 ) -> None:
@@ -88,14 +88,17 @@ def changed(before: Graph, after: Graph) -> set[str]:
 
 def test_a_changed_token_goes_to_every_machine_of_a_cluster_and_is_proven_again(program: Program) -> None:
     assert changed(program(**CLUSTER_OF_THREE), program(**CLUSTER_OF_THREE, rke2Token=OTHER_TOKEN)) == {
-        *(f"{machine}-{step}" for machine in ("server", "gpu-0", "gpu-1") for step in ("converge", "resume", "ready")),
+        *(f"{machine}-{step}" for machine in ("server", "gpu", "gpu-1") for step in ("converge", "resume", "ready")),
         "cluster-kubeconfig",
         "verification-run",
     }
 
 
-def test_a_changed_token_does_nothing_to_a_machine_that_shares_it_with_nobody(program: Program) -> None:
-    assert changed(program(), program(rke2Token=OTHER_TOKEN)) == set()
+def test_a_changed_token_goes_to_a_single_machine_too(program: Program) -> None:
+    steps = {each.name for each in program().commands() if each.name.endswith(("-converge", "-resume", "-ready"))}
+    assert len(steps) == 3
+    changes = changed(program(), program(rke2Token=OTHER_TOKEN))
+    assert changes == steps | {"cluster-kubeconfig", "verification-run"}
 
 
 def test_a_changed_file_goes_to_the_machine_and_is_proven_again(program: Program) -> None:
@@ -132,7 +135,11 @@ def test_nothing_readable_can_be_had_from_the_token_alone(program: Program, tmp_
 
 def test_no_plain_digest_of_the_token_or_of_what_holds_it_is_readable(program: Program) -> None:
     graph = program(**CLUSTER_OF_THREE)
-    texts = [RKE2_TOKEN, f"{RKE2_TOKEN}\n", *(each.plain("stdin") for each in _pushes(graph))]
+    pushes = [each.plain("stdin") for each in _pushes(graph)]
+    of_machines = [
+        line for text in pushes for line in (json.loads(text)["rke2Token"], json.loads(text)["nodePassword"])
+    ]
+    texts = [RKE2_TOKEN, f"{RKE2_TOKEN}\n", *pushes, *of_machines, *map(str.strip, of_machines)]
     readable = json.dumps([str(value) for value in clear_leaves(graph).values()])
     for text in texts:
         for algorithm in ("md5", "sha1", "sha256", "sha512"):
@@ -141,7 +148,7 @@ def test_no_plain_digest_of_the_token_or_of_what_holds_it_is_readable(program: P
 
 def _pushes(graph: Graph) -> list[Registered]:
     pushes = [each for each in graph.commands() if each.name.endswith("-converge")]
-    assert all(RKE2_TOKEN in each.plain("stdin") for each in pushes)
+    assert {each.name for each in pushes if RKE2_TOKEN in each.plain("stdin")} == {"server-converge"}
     return pushes
 
 

@@ -9,7 +9,7 @@ import pytest
 from recording import VERIFICATION_REPORT, Encrypted
 from stacks import ADMIN_PRIVATE_KEY, HOST_PUBLIC_KEY, REPOSITORY, STACKS, Program, main_program
 
-OUTPUTS = {"addresses", "ssh", "knownHosts", "kubeconfig", "layout", "verification"}
+OUTPUTS = {"addresses", "privateAddresses", "ssh", "knownHosts", "kubeconfig", "layout", "verification"}
 
 
 @pytest.mark.parametrize("path", STACKS)

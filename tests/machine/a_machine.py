@@ -35,7 +35,6 @@ DESIRED: dict[str, Any] = {
         "artifacts": None,
         "sha256": None,
         "role": "server",
-        "token": False,
         "cis": False,
     },
 }

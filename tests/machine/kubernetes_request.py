@@ -34,8 +34,7 @@ class Request:
         """Standard output. Raises ApiError."""
         run_controllers(self.facts)
         verbs = {"get": self._get, "label": self._label, "create": self._create, "logs": self._logs}
-        verbs |= {"delete": self._delete, "cordon": self._cordon, "uncordon": self._cordon}
-        verbs["exec"] = self._exec
+        verbs |= {"delete": self._delete, "exec": self._exec, "cordon": self._cordon, "uncordon": self._cordon}
         if self.words[0] not in verbs:
             raise NotImplementedError(f"kubectl {' '.join(self.words)}")
         said = verbs[self.words[0]]()

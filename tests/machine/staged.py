@@ -128,7 +128,14 @@ class StagedMachine(AMachine):
         self.boot(SECOND_BOOT)
 
 
-def configuration(*, token: str | None = None, rke2_config: str = "cni: calico\n", **changes: object) -> str:
+def configuration(
+    *,
+    token: str | None = None,
+    agent_token: str | None = None,
+    node_password: str | None = None,
+    rke2_config: str = "cni: calico\n",
+    **changes: object,
+) -> str:
     """What `update` reads: DESIRED with other sections."""
     desired = DesiredState.from_json(json.dumps({**DESIRED, **changes}))
-    return Configuration(desired, rke2_config, token).to_json()
+    return Configuration(desired, rke2_config, token, agent_token, node_password).to_json()

@@ -11,7 +11,7 @@ from typing import TextIO
 import pytest
 from a_live_node import RUNNING, LiveNode
 from calls import Called, call, call_process
-from gpus import FOUR_STAY, SEVEN, TUTORIAL, Gpus, layout
+from gpus import FOUR_STAY, SEVEN, TUTORIAL, Gpus, gpu_layout, layout
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mortal_machine import MortalMachine, PowerCut
@@ -32,6 +32,16 @@ def test_ended_by_a_signal_it_gives_back_what_was_there(gpus: Callable[..., Gpus
     assert f"ended by {signal}" in ended.stderr
     assert "a GPU that was just being changed was given back what it had; the next run goes on" in ended.stderr
     assert a100.places() == before
+
+
+def test_ended_while_it_empties_a_gpu_it_gives_back_what_was_there(a100: Gpus) -> None:
+    """Some instances are gone for good then, and are made again."""
+    call(a100.machine, "apply", stdin=layout(SEVEN))
+    before = a100.places()
+    fate = {"matching": "nvidia-smi .*-dgi", "at": 3, "when": "after", "what": "SIGTERM"}
+    ended = call_process(a100.machine, "apply", stdin=layout(gpu_layout()), fate=fate)
+    assert (ended.status, a100.places()) == (1, before)
+    assert "ended by SIGTERM" in ended.stderr
 
 
 class Killed:

@@ -4,9 +4,11 @@ The truth is the state the sandbox's GPU keeps for itself, not what `apply` repo
 """
 
 import contextlib
+import re
 import tempfile
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from calls import Called, call
 from gpus import PROFILE_NAMES, Gpus, gpu_layout, layout
@@ -15,36 +17,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from mortal_machine import MortalMachine, PowerCut
 
-# NVIDIA's table for GPUs with eight memory slices: profile, memory slices, compute slices, starts, at most.
-TABLE = (
-    ("1g.10gb", 1, 1, range(7), 7),
-    ("1g.10gb+me", 1, 1, range(7), 1),
-    ("1g.20gb", 2, 1, (0, 2, 4, 6), 4),
-    ("2g.20gb", 2, 2, (0, 2, 4), 3),
-    ("3g.40gb", 4, 3, (0, 4), 2),
-    ("4g.40gb", 4, 4, (0,), 1),
-    ("7g.80gb", 8, 7, (0,), 1),
+from mig_states import every, table
+
+KNOWN = every("A100-80GB")
+"""An H100 80 GB has the same table."""
+PLACES = [(row.name, start) for row in table("A100-80GB") for start in row.starts]
+LAYOUTS = st.sampled_from(sorted(KNOWN.left, key=sorted)).map(
+    lambda state: [f"{name}:{start}" for name, start in sorted(state)]
 )
-PLACES = [(name, start, size, compute, most) for name, size, compute, starts, most in TABLE for start in starts]
+"""Every state of the GPU, as a layout with these places."""
+Identities = dict[str, tuple[int, tuple[tuple[int, int], ...]]]
 
 
-def fitting(order: list[tuple[str, int, int, int, int]]) -> list[str]:
-    """The places, taken in their order as long as there is room."""
-    taken: set[int] = set()
-    slices, chosen = 0, list[str]()
-    for name, start, size, compute, most in order:
-        wanted = set(range(start, start + size))
-        same = sum(place.split(":")[0] == name for place in chosen)
-        if not wanted & taken and slices + compute <= 7 and same < most:
-            taken |= wanted
-            slices += compute
-            chosen.append(f"{name}:{start}")
-    return chosen
-
-
-LAYOUTS = st.builds(
-    lambda order, count: fitting(order)[:count], st.permutations(PLACES), st.integers(min_value=0, max_value=7)
-)
+def profiles(places: Iterable[str]) -> Counter[str]:
+    """Profile -> how many of it."""
+    return Counter(place.split(":")[0] for place in places)
 
 
 class Applying(RuleBasedStateMachine):
@@ -57,7 +44,7 @@ class Applying(RuleBasedStateMachine):
         self.stack = contextlib.ExitStack()
         folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
         self.machine = MortalMachine.below(folder)
-        self.remembered: list[str] | None = None
+        self.remembered: Identities | None = None
 
     @initialize(model=st.sampled_from(["A100-80GB", "H100-80GB"]))
     def plug(self, model: str) -> None:
@@ -70,7 +57,7 @@ class Applying(RuleBasedStateMachine):
     def apply(self, wanted: list[str]) -> Called:
         return call(self.machine, "apply", "--json", stdin=layout(gpu_layout(*wanted)))
 
-    def identities(self) -> dict[str, tuple[int, tuple[tuple[int, int], ...]]]:
+    def identities(self) -> Identities:
         """Place -> GPU instance id and compute instances: what a MIG device's UUID hangs on."""
         return {
             f"{PROFILE_NAMES[instance['profile']]}:{instance['start']}": (
@@ -90,23 +77,38 @@ class Applying(RuleBasedStateMachine):
         ended = self.apply(wanted)
         assert ended.status == 0, ended.stderr
         after = self.identities()
-        assert sorted(after) == sorted(wanted)
-        for place, (number, computes) in after.items():
-            assert computes == ((0, self.full(place)),)
-            if place in before:
-                assert before[place][0] == number
-        self.remembered = wanted
+        assert profiles(after) == profiles(wanted)
+        assert self.whole(after) == set(after)
+        assert len(self.whole(before) & set(after)) == self.most_that_can_stay(before, wanted)
+        self.check_that_no_more_went(ended, before, wanted)
+        self.remembered = after
         again = self.apply(wanted)
         assert (again.status, again.report.changed, again.report.gpus[0].commands) == (0, False, ())
         assert self.identities() == after
+
+    def whole(self, there: Identities) -> set[str]:
+        """The places of instances with one full compute instance."""
+        return {place for place, (_, computes) in there.items() if computes == ((0, self.full(place)),)}
+
+    def most_that_can_stay(self, there: Identities, wanted: list[str]) -> int:
+        whole = {(name, int(start)) for name, start in (place.split(":") for place in self.whole(there))}
+        return max(len(state & whole) for state in KNOWN.by_layout[frozenset(profiles(wanted).items())])
+
+    def check_that_no_more_went(self, ended: Called, before: Identities, wanted: list[str]) -> None:
+        """Of what was whole; by the commands, since an instance that is made again has the same id."""
+        commands = " ".join(ended.report.gpus[0].commands)
+        touched = {int(number) for number in re.findall(r"-gi (\d+) -d[cg]i", commands)}
+        gone = {place for place in self.whole(before) if before[place][0] in touched}
+        assert len(gone) <= len(self.whole(before)) - self.most_that_can_stay(before, wanted)
 
     @rule(wanted=LAYOUTS, k=st.integers(min_value=1, max_value=4))
     def a_creation_fails_and_the_gpu_is_as_it_was_or_right(self, wanted: list[str], k: int) -> None:
         before = self.identities()
         self.gpus.faults(cgi_fails_at=k)
-        status = self.apply(wanted).status
+        ended = self.apply(wanted)
         self.gpus.faults()
-        self.judge(status, before, wanted)
+        self.check_that_no_more_went(ended, before, wanted)
+        self.judge(ended.status, before, wanted)
 
     @rule(wanted=LAYOUTS, which=st.integers(min_value=0, max_value=6))
     def a_device_is_busy_and_the_gpu_is_as_it_was_or_right(self, wanted: list[str], which: int) -> None:
@@ -115,21 +117,19 @@ class Applying(RuleBasedStateMachine):
         if not uuids:
             return
         self.gpus.faults(busy=[uuids[which % len(uuids)]])
-        status = self.apply(wanted).status
+        ended = self.apply(wanted)
         self.gpus.faults()
-        self.judge(status, before, wanted)
+        self.check_that_no_more_went(ended, before, wanted)
+        self.judge(ended.status, before, wanted)
 
-    def judge(self, status: int, before: dict[str, Any], wanted: list[str]) -> None:
+    def judge(self, status: int, before: Identities, wanted: list[str]) -> None:
         after = self.identities()
         if status == 0:
-            assert sorted(after) == sorted(wanted)
-            self.remembered = wanted
+            assert profiles(after) == profiles(wanted)
+            self.remembered = after
             return
         shape = {place: sorted(profile for _, profile in computes) for place, (_, computes) in after.items()}
         assert shape == {place: sorted(profile for _, profile in computes) for place, (_, computes) in before.items()}
-        for place in set(before) & set(wanted):
-            if before[place][1] == ((0, self.full(place)),):
-                assert after[place] == before[place], f"{place} could stay and was made anew"
 
     @rule(wanted=LAYOUTS, wrong=st.sampled_from(["3g.40gb:1", "9g.90gb:0", "7g.80gb:4"]))
     def a_layout_that_does_not_fit_touches_nothing(self, wanted: list[str], wrong: str) -> None:
@@ -141,8 +141,7 @@ class Applying(RuleBasedStateMachine):
     def it_is_killed_anywhere_and_the_next_run_goes_on(self, wanted: list[str], at: int, when: str) -> None:
         self.machine.doom("power cut", at=at, when=when)
         with contextlib.suppress(PowerCut):
-            if self.apply(wanted).status == 0:
-                self.remembered = wanted
+            self.apply(wanted)
         self.machine.revive()
         self.a_layout_is_reached_and_what_can_stay_stays(wanted)
 
@@ -154,12 +153,13 @@ class Applying(RuleBasedStateMachine):
         self.machine.doom("interrupted", at=at, when=when, matching="nvidia-smi")
         status = self.apply(wanted).status
         self.machine.revive()
-        if status != 0 and sorted(self.identities()) == sorted(wanted):
+        after = self.identities()
+        if status != 0 and profiles(after) == profiles(wanted) and self.whole(after) == set(after):
             return  # it was interrupted behind the change, before it was remembered
         self.judge(status, before, wanted)
 
     @rule(place=st.sampled_from(PLACES), inside=st.sampled_from(["-C", "", "0"]))
-    def somebody_makes_an_instance(self, place: tuple[str, int, int, int, int], inside: str) -> None:
+    def somebody_makes_an_instance(self, place: tuple[str, int], inside: str) -> None:
         profile = next(number for number, name in PROFILE_NAMES.items() if name == place[0])
         known = {instance["id"] for instance in self.gpus.state()}
         self.gpus.smi("mig", "-cgi", f"{profile}:{place[1]}", *(["-C"] if inside == "-C" else []))
@@ -179,7 +179,7 @@ class Applying(RuleBasedStateMachine):
         assert call(self.machine, "boot").status == 0
         if self.remembered is None:
             self.gpus.enable()
-        assert sorted(self.identities()) == sorted(self.remembered or [])
+        assert self.identities() == (self.remembered or {})
 
 
 def test_from_any_state_to_any_layout(gpu_program: Path) -> None:

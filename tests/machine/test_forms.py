@@ -11,6 +11,7 @@ from machine.documents.form import Document, DocumentError
 from machine.documents.gpu_report import GpuReport
 from machine.documents.layout import GpuLayout, Layout, Place
 from machine.documents.mig_manager_layout import MigManagerLayout
+from machine.documents.node_removal import NodeRemoval
 from machine.documents.result import Result
 from machine.documents.verification_report import VerificationReport
 
@@ -23,9 +24,10 @@ DESIRED_STATE = """{
               "deviceListFromEnvironment": true},
   "mig": {"mode": [true], "onChange": "refuse"},
   "rke2": {"version": "v1.35.7+rke2r1", "install": "https://get.rke2.io", "artifacts": null, "sha256": null,
-           "role": "server", "token": false, "cis": false, "gpu": true},
+           "role": "server", "cis": false, "gpu": true},
   "fabricManager": {"source": "ubuntu", "branch": 580}
 }"""
+NODE_REMOVAL = """{"version": 1, "node": "gpu-1", "onChange": "drain", "namespaces": ["kube-system", "gpu-operator"]}"""
 LAYOUT = """{
   "version": 1,
   "gpus": [{"index": 0, "mode": true, "instances": [{"profile": "3g.40gb", "start": 4}]}],
@@ -43,7 +45,8 @@ GPU_REPORT = """{
   "version": 1, "applied": true, "changed": true,
   "gpus": [{"index": 0, "outcome": "changed", "reason": "", "mode": true, "kept": ["1g.10gb at 0"], "removed": [],
             "created": ["3g.40gb at 4"], "restored": null, "commands": ["nvidia-smi mig -i 0 -cgi 9:4 -C"],
-            "instances": [{"id": 2, "profile": "3g.40gb", "start": 4, "uuids": ["MIG-40ed9496"]}]}],
+            "instances": [{"id": 2, "profile": "3g.40gb", "start": 4, "uuids": ["MIG-40ed9496"]}],
+            "pods": ["work/notebook (2g.20gb at 0)"]}],
   "warnings": ["WARNING: infoROM is corrupted at gpu 0001:00:00.0"]
 }"""
 VERIFICATION = """{
@@ -71,7 +74,14 @@ def _inner(text: str) -> dict[str, object]:
 
 
 CONFIGURATION = json.dumps(
-    {"version": 1, "desiredState": _inner(DESIRED_STATE), "rke2Config": "cni: calico\n", "rke2Token": "t"}
+    {
+        "version": 1,
+        "desiredState": _inner(DESIRED_STATE),
+        "rke2Config": "cni: calico\n",
+        "rke2Token": "t",
+        "rke2AgentToken": "a",
+        "nodePassword": None,
+    }
 )
 MIG_MANAGER = json.dumps(
     {
@@ -93,6 +103,7 @@ EVERY = [
     (Result, RESULT),
     (Configuration, CONFIGURATION),
     (MigManagerLayout, MIG_MANAGER),
+    (NodeRemoval, NODE_REMOVAL),
 ]
 
 
@@ -171,6 +182,7 @@ def test_keys_of_earlier_releases_are_still_understood() -> None:
     """The desired state and the expectations that the commit before this package left on machines."""
     desired = json.loads(DESIRED_STATE)
     desired["node"]["role"] = "server"
+    desired["rke2"]["token"] = True
     assert DesiredState.from_json(json.dumps(desired)) == DesiredState.from_json(DESIRED_STATE)
     expectations = json.loads(EXPECTATIONS)
     del expectations["operatorNamespace"]

@@ -334,7 +334,7 @@ TARBALL_SHA256 = hashlib.sha256(TARBALL).hexdigest()
 RKE2 = {
     "RKE2_VERSION": "v1.35.7+rke2r1", "RKE2_INSTALL": "https://mirror.example/rke2/install.sh",
     "RKE2_ARTIFACTS": "https://mirror.example/rke2/v1.35.7+rke2r1", "RKE2_SHA256": "", "RKE2_ROLE": "server",
-    "RKE2_TOKEN": "0", "RKE2_CIS": "0", "RKE2_GPU": "1",
+    "RKE2_CIS": "0", "RKE2_GPU": "1",
 }  # fmt: skip
 
 
@@ -348,7 +348,23 @@ def rke2_machine(real_stages: AMachine) -> AMachine:
     real_stages.program("curl", CURL)
     web(real_stages, "mirror.example/rke2/install.sh", INSTALL_RKE2.encode())
     release(real_stages, "mirror.example/rke2/v1.35.7+rke2r1")
+    real_stages.write("etc/rancher/rke2/token", "secret\n", 0o600)
+    real_stages.write("etc/rancher/rke2/agent-token", "of agents\n", 0o600)
+    keep_tokens(real_stages)
     return real_stages
+
+
+def keep_tokens(machine: AMachine, status: int = 0) -> None:
+    """Subcommands of mig-k8s end like this; each is a line of `asked`."""
+    machine.write("usr/bin/python3", f'#!/bin/sh\necho "$*" >>"$STATE/asked"; exit {status}\n', 0o755)
+
+
+def asked(machine: AMachine) -> list[str]:
+    """What mig-k8s was asked for since the last question."""
+    path = machine.state / "asked"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    path.unlink(missing_ok=True)
+    return [line.removeprefix(f"-I -B {CLOUD_INIT} ") for line in lines]
 
 
 def release(machine: AMachine, address: str) -> None:
@@ -474,34 +490,104 @@ def test_an_rke2_that_does_not_become_ready_fails_with_its_state(rke2_machine: A
     )
 
 
-def test_a_token_that_comes_over_ssh_is_waited_for(rke2_machine: AMachine) -> None:
+@pytest.mark.parametrize("role", ["server", "agent"])
+def test_a_token_that_comes_over_ssh_is_waited_for(rke2_machine: AMachine, role: str) -> None:
+    rke2_machine.path("etc/rancher/rke2/token").unlink()
     rke2_machine.program("sleep", 'echo secret >"$MIG_K8S_ROOT/etc/rancher/rke2/token"')
-    code, _, ended = run(rke2_machine, "rke2", **{**RKE2, "RKE2_TOKEN": "1", "RKE2_ROLE": "agent"})
+    code, _, ended = run(rke2_machine, "rke2", **{**RKE2, "RKE2_ROLE": role})
     assert code == 0
     assert "progress waiting for the token, which comes over SSH" in ended.stdout
     assert "secret" not in ended.stdout + ended.stderr
-    assert rke2_machine.calls("systemctl start") == ["systemctl start rke2-agent.service"]
+    assert rke2_machine.calls("systemctl start") == [f"systemctl start rke2-{role}.service"]
 
 
-def test_a_machine_that_is_replaced_has_the_node_password_of_the_one_before(rke2_machine: AMachine) -> None:
-    rke2_machine.program("hostname", "echo gpu-1")
-    rke2_machine.write("etc/rancher/rke2/token", "secret\n", 0o600)
-    _, _, ended = run(rke2_machine, "rke2", **{**RKE2, "RKE2_TOKEN": "1"})
-    password = rke2_machine.root / "etc/rancher/node/password"
-    assert password.stat().st_mode & 0o777 == 0o600
-    # echo -e 'gpu-1\nsecret' | sha256sum
-    assert password.read_text() == "a1afc29c2103b6c39234eb9d0d1daea02d4a6823c31351cc97e755bc112d2052\n"
-    assert password.read_text().strip() not in ended.stdout + ended.stderr
+def test_no_secret_of_joining_is_in_a_report_or_in_the_log_of_the_stage(rke2_machine: AMachine) -> None:
+    _, _, ended = run(rke2_machine, "rke2", **RKE2)
+    assert not {word for word in ("secret", "of agents") if word in ended.stdout + ended.stderr}
+    for name in ("rke2-config.sha256", "rke2-agent-token.sha256"):
+        assert rke2_machine.mode_of(f"var/lib/mig-k8s/{name}") == "0o600"
 
 
-def test_a_node_password_that_is_there_and_a_machine_without_others_are_left_to_rke2(rke2_machine: AMachine) -> None:
-    password = rke2_machine.root / "etc/rancher/node/password"
+PASSWORDS = "var/lib/rancher/rke2/server/cred/passwd"
+RUNS = "done RKE2 v1.35.7+rke2r1 server is ready"
+
+
+def started(machine: AMachine) -> list[str]:
+    """How the server was started since the last question."""
+    calls = machine.calls("systemctl start") + machine.calls("systemctl restart")
+    machine.forget_calls()
+    return [call.split()[1] for call in calls]
+
+
+def test_a_server_that_starts_with_its_agent_token_for_the_first_time_needs_nothing_more(
+    rke2_machine: AMachine,
+) -> None:
+    assert run(rke2_machine, "rke2", **RKE2)[1] == RUNS
+    rke2_machine.write(PASSWORDS, "as RKE2 made them", 0o600)
+    assert (started(rke2_machine), asked(rke2_machine)) == (["start"], [])
+    assert run(rke2_machine, "rke2", **RKE2)[1] == RUNS.replace("done", "unchanged")
+    assert asked(rke2_machine) == []
+
+
+def test_a_living_server_restarts_once_for_an_agent_token_and_is_told_to_keep_it(rke2_machine: AMachine) -> None:
+    """RKE2 would refuse the start after that one: rancher/rke2#5785."""
     run(rke2_machine, "rke2", **RKE2)
-    assert not password.exists()
-    rke2_machine.write("etc/rancher/rke2/token", "secret\n", 0o600)
-    rke2_machine.write("etc/rancher/node/password", "made by RKE2\n", 0o600)
-    run(rke2_machine, "rke2", **{**RKE2, "RKE2_TOKEN": "1"})
-    assert password.read_text() == "made by RKE2\n"
+    rke2_machine.write(PASSWORDS, "as RKE2 made them", 0o600)
+    started(rke2_machine)
+    rke2_machine.write("etc/rancher/rke2/agent-token", "another\n", 0o600)
+    assert run(rke2_machine, "rke2", **RKE2)[1] == RUNS
+    assert (started(rke2_machine), asked(rke2_machine)) == (["restart"], ["keep-tokens"])
+    assert rke2_machine.read(PASSWORDS) == "as RKE2 made them"
+    assert run(rke2_machine, "rke2", **RKE2)[1] == RUNS.replace("done", "unchanged")
+    assert asked(rke2_machine) == []
+
+
+def test_a_server_that_could_not_keep_its_agent_token_fails_and_tries_again_without_a_restart(
+    rke2_machine: AMachine,
+) -> None:
+    run(rke2_machine, "rke2", **RKE2)
+    rke2_machine.write(PASSWORDS, "as RKE2 made them", 0o600)
+    rke2_machine.write("etc/rancher/rke2/agent-token", "another\n", 0o600)
+    keep_tokens(rke2_machine, status=1)
+    code, last, _ = run(rke2_machine, "rke2", **RKE2)
+    assert code == 1
+    assert last.startswith("failed RKE2 runs, but its next start would be refused: ")
+    keep_tokens(rke2_machine)
+    asked(rke2_machine)
+    assert run(rke2_machine, "rke2", **RKE2)[0] == 0
+    assert asked(rke2_machine) == ["keep-tokens"]
+
+
+def test_a_server_that_went_down_before_its_agent_token_was_kept_starts_from_what_the_cluster_knows(
+    rke2_machine: AMachine,
+) -> None:
+    run(rke2_machine, "rke2", **RKE2)
+    rke2_machine.write("etc/rancher/rke2/agent-token", "another\n", 0o600)
+    rke2_machine.write(PASSWORDS, "newer than the cluster's", 0o600)
+    (rke2_machine.state / "up").unlink()
+    started(rke2_machine)
+    assert run(rke2_machine, "rke2", **RKE2)[1] == RUNS
+    assert not rke2_machine.path(PASSWORDS).exists()  # which RKE2 makes again
+    assert (started(rke2_machine), asked(rke2_machine)) == (["start"], ["keep-tokens"])
+
+
+def test_the_passwords_of_a_server_that_is_only_down_are_left_alone(rke2_machine: AMachine) -> None:
+    run(rke2_machine, "rke2", **RKE2)
+    rke2_machine.write(PASSWORDS, "as RKE2 made them", 0o600)
+    (rke2_machine.state / "up").unlink()
+    run(rke2_machine, "rke2", **RKE2)
+    assert rke2_machine.read(PASSWORDS) == "as RKE2 made them"
+    assert asked(rke2_machine) == []
+
+
+def test_another_token_alone_restarts_no_agent(rke2_machine: AMachine) -> None:
+    rke2_machine.path("etc/rancher/rke2/agent-token").unlink()
+    agent = {**RKE2, "RKE2_ROLE": "agent"}
+    run(rke2_machine, "rke2", **agent)
+    rke2_machine.write("etc/rancher/rke2/token", "another\n", 0o600)
+    started(rke2_machine)
+    assert run(rke2_machine, "rke2", **agent)[1] == "unchanged RKE2 v1.35.7+rke2r1 agent is ready"
+    assert (started(rke2_machine), asked(rke2_machine)) == (["start"], [])
 
 
 def test_the_cis_profile_has_its_user_and_kernel_settings_before_the_first_start(rke2_machine: AMachine) -> None:
@@ -518,8 +604,8 @@ def test_gpu_clients_that_a_killed_change_left_paused_are_started_again_by_this_
     rke2_machine: AMachine, status: int
 ) -> None:
     rke2_machine.write("var/lib/mig-k8s/paused", "{}")
-    rke2_machine.write("usr/bin/python3", f'#!/bin/sh\necho "$*" >>"$STATE/asked"; exit {status}\n', 0o755)
+    keep_tokens(rke2_machine, status)
     code, last, ended = run(rke2_machine, "rke2", **RKE2)
     assert (code, last) == (0, "done RKE2 v1.35.7+rke2r1 server is ready")
-    assert (rke2_machine.state / "asked").read_text(encoding="utf-8") == f"-I -B {CLOUD_INIT} start-clients\n"
+    assert asked(rke2_machine) == ["start-clients"]
     assert ("progress paused GPU clients cannot be started again yet" in ended.stdout) == (status == 1)

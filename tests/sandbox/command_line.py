@@ -36,8 +36,8 @@ class CommandLine:
     def sandbox(self) -> Sandbox:
         return Sandbox.load(self.root)
 
-    def up(self, stack: Path, seconds: float = 240) -> str:
-        return self.run("up", str(stack), seconds=seconds)
+    def up(self, stack: Path, *more: str, seconds: float = 240) -> str:
+        return self.run("up", str(stack), *more, seconds=seconds)
 
     def run(self, *arguments: str, status: int = 0, seconds: float = 60) -> str:
         """Output and errors, in the order they came."""

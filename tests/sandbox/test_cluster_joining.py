@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(240)]
 DATA = "/var/lib/rancher/rke2"
 IMAGE = "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04"
 FIRST = "https://10.60.0.61:9345"
-TOKEN = "what the machines share"
+TOKEN, AGENT_TOKEN = "what the servers share", "what agents join with"
 ETCDCTL = (
     f"sudo curl -sS --cacert {DATA}/server/tls/etcd/server-ca.crt --cert {DATA}/server/tls/etcd/client.crt"
     f" --key {DATA}/server/tls/etcd/client.key -d '{{}}' https://127.0.0.1:2379/v3/cluster/member/list"
@@ -31,7 +31,7 @@ def agent(mirror: Mirror, boot: Boot) -> Machine:
     registry.publish_cuda_sample(mirror.root, toolchain.gpu())
     machine = boot(number=64)
     machine.wait_for_cloud_init()
-    unpack_rke2(machine, node_name="worker", server=FIRST, token=TOKEN, node_label=["team=mlops"])
+    unpack_rke2(machine, node_name="worker", server=FIRST, token=AGENT_TOKEN, node_label=["team=mlops"])
     machine.run("sudo systemctl enable rke2-agent && sudo systemctl start --no-block rke2-agent")
     return machine
 
@@ -42,7 +42,7 @@ def cluster(agent: Machine, boot: Boot, tmp_path_factory: pytest.TempPathFactory
     eventually(
         "the agent waits", lambda: "Connection refused" in journal(agent) or "No route to host" in journal(agent)
     )
-    first = server(boot, 61, token=TOKEN)
+    first = server(boot, 61)
     wait_until_up(first)
     return cluster_of(first, tmp_path_factory.mktemp("joining"))
 
@@ -50,7 +50,9 @@ def cluster(agent: Machine, boot: Boot, tmp_path_factory: pytest.TempPathFactory
 def server(boot: Boot, number: int, **config: object) -> Machine:
     machine = boot(number=number)
     machine.wait_for_cloud_init()
-    unpack_rke2(machine, node_name=f"server-{number}", tls_san=[machine.spec.public_address], cni="calico", **config)
+    tokens = {"token": TOKEN, "agent_token": AGENT_TOKEN}
+    named = {"node_name": f"server-{number}", "tls_san": [machine.spec.public_address], "cni": "calico"}
+    unpack_rke2(machine, **{**tokens, **named, **config})
     machine.run("sudo systemctl enable rke2-server && sudo systemctl start --no-block rke2-server")
     return machine
 
@@ -64,11 +66,11 @@ def journal(machine: Machine) -> str:
     return machine.run("sudo journalctl -u rke2-agent -o cat")
 
 
-def said_by_agent(machine: Machine, **config: object) -> str:
+def said_by(machine: Machine, role: str = "agent", **config: object) -> str:
     """What `rke2 agent` says within a few seconds with this configuration instead of its own."""
-    content = {key.replace("_", "-"): value for key, value in {"server": FIRST, "token": TOKEN, **config}.items()}
+    content = {key.replace("_", "-"): value for key, value in {"server": FIRST, "token": AGENT_TOKEN, **config}.items()}
     written = f"echo {shlex.quote(yaml.safe_dump(content))} | sudo tee /tmp/other.yaml >/dev/null"
-    return machine.run(f"{written}; sudo timeout 5 rke2 agent --config /tmp/other.yaml", check=False)
+    return machine.run(f"{written}; sudo timeout 5 rke2 {role} --config /tmp/other.yaml", check=False)
 
 
 def node_names(cluster: Cluster) -> dict[str, str]:
@@ -124,7 +126,7 @@ def test_a_pod_on_the_agent_reaches_the_api_by_the_service_and_its_log_comes_bac
 def test_no_secret_of_joining_is_seen_by_others(cluster: Cluster, agent: Machine) -> None:
     for machine in (cluster.machine, agent):
         password = machine.run("sudo cat /etc/rancher/node/password")
-        words = f"{TOKEN}\n{password}"
+        words = f"{TOKEN}\n{AGENT_TOKEN}\n{password}"
         assert machine.run(f"sudo grep -lF {shlex.quote(words)} /etc/rancher/node/password") != ""
         search = f"grep -rlsF {shlex.quote(words)} /var/lib/rancher /etc/rancher /var/log /run"
         assert machine.run(f"sudo -u nobody {search}", check=False) == ""
@@ -139,8 +141,9 @@ def test_no_secret_of_joining_is_seen_by_others(cluster: Cluster, agent: Machine
             {"token": "guessed"},
             "/v1-rke2/config: 401 Unauthorized: the token is not this cluster's; a server has it in",
         ),
+        ({"token": TOKEN}, "401 Unauthorized"),  # which is no agent's where agents have one of their own
         (
-            {"token": f"K10{'0' * 64}::server:{TOKEN}"},
+            {"token": f"K10{'0' * 64}::node:{AGENT_TOKEN}"},
             "token CA hash does not match the Cluster CA certificate hash: 000",
         ),
         ({"node_name": "server-61"}, "Node password rejected, duplicate hostname or contents of '/etc/rancher/node/"),
@@ -149,16 +152,32 @@ def test_no_secret_of_joining_is_seen_by_others(cluster: Cluster, agent: Machine
     ],
 )
 def test_what_cannot_join_is_told_why(agent: Machine, config: dict[str, str], words: str) -> None:
-    said = said_by_agent(agent, **config)
+    said = said_by(agent, **config)
 
     assert words in said
     assert "Traceback" not in said
 
 
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"token": AGENT_TOKEN}, "401 Unauthorized"),
+        ({"token": TOKEN, "cluster_cidr": "10.44.0.0/16"}, "critical configuration value mismatch between servers"),
+    ],
+)
+def test_what_can_be_no_server_is_told_why(agent: Machine, config: dict[str, str], words: str) -> None:
+    said = said_by(agent, "server", node_name="server-9", cni="calico", **config)
+
+    assert words in said
+    assert "Traceback" not in said
+    assert agent.run(f"sudo ls {DATA}/server/tls 2>&1", check=False).endswith("No such file or directory")
+
+
 def test_a_deleted_nodes_name_may_be_taken_by_another_machine(cluster: Cluster, agent: Machine) -> None:
     agent.run("sudo systemctl stop rke2-agent")
     agent.run("sudo rm /etc/rancher/node/password")
-    assert "kubectl delete node worker" in said_by_agent(agent, node_name="worker")
+    assert "kubectl delete node worker" in said_by(agent, node_name="worker")
 
     cluster.kubectl("delete", "node", "worker")
     agent.run("sudo systemctl start --no-block rke2-agent")
@@ -170,7 +189,7 @@ def test_a_deleted_nodes_name_may_be_taken_by_another_machine(cluster: Cluster, 
 def second(cluster: Cluster, boot: Boot, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     """Of two more servers that joined at the same time: one with the whole token, one with the password."""
     whole = cluster.machine.run(f"sudo cat {DATA}/server/node-token")
-    joining = [server(boot, 62, server=FIRST, token=whole), server(boot, 63, server=FIRST, token=TOKEN)]
+    joining = [server(boot, 62, server=FIRST, token=whole), server(boot, 63, server=FIRST)]
     for machine in joining:
         wait_until_up(machine)
     return cluster_of(joining[0], tmp_path_factory.mktemp("second"))
@@ -204,3 +223,31 @@ def test_the_cluster_lives_on_without_its_first_server(cluster: Cluster, second:
     assert run_pod(second, "afterwards", "worker", "echo", "still here") == "still here"
     # It comes back through another server as well.
     agent.run("sudo timeout 55 systemctl restart rke2-agent")
+
+
+def test_a_servers_name_is_free_again_when_its_node_is_deleted(second: Cluster, cluster: Cluster, boot: Boot) -> None:
+    """A machine of that name comes first: it is refused until then, and joins by itself afterwards."""
+    replaced = server(boot, 65, server="https://10.60.0.62:9345", node_name="server-61")
+    password = cluster.machine.run("sudo cat /etc/rancher/node/password")
+    replaced.run(f"echo {password} | sudo install -D -m 600 /dev/stdin /etc/rancher/node/password")
+    words = "etcd cluster join failed: duplicate node name found, please use a unique name for this node"
+    eventually("the refusal", lambda: words in replaced.run("sudo journalctl -u rke2-server -o cat"))
+    assert second.machine.run(ETCDCTL).count('"name":"server-61-') == 1
+
+    second.kubectl("delete", "node", "server-61", "--timeout=30s")
+
+    wait_until_up(replaced)
+    listed = second.machine.run(ETCDCTL)
+    assert (listed.count('"name":"server-6'), listed.count("https://10.60.0.61:2380")) == (3, 0)
+
+
+def test_without_a_quorum_the_api_is_gone(second: Cluster, boot: Boot) -> None:
+    lost = [machine for machine in boot.machines if machine.spec.private_address in ("10.60.0.63/24", "10.60.0.65/24")]
+    assert len(lost) == 2
+    for machine in lost:
+        machine.run("sudo rke2-killall.sh")
+
+    said = second.kubectl("create", "configmap", "anything", "--request-timeout=8s", check=False)
+
+    assert "created" not in said
+    assert second.kubectl("get", "--raw", "/readyz", "--request-timeout=8s", check=False) != "ok"

@@ -71,7 +71,7 @@ def test_the_node_token_names_the_cluster_by_the_hash_of_its_authority(machine: 
     authority = machine.run(f"sudo cat {DATA}/server/tls/server-ca.crt") + "\n"
 
     assert token.startswith(f"K10{hashlib.sha256(authority.encode()).hexdigest()}::server:")
-    assert machine.run(f"sudo stat -c %a {DATA}/server/node-token") == "600"
+    assert machine.run(f"sudo stat -Lc %a {DATA}/server/node-token") == "600"
 
 
 def test_the_kubelet_may_not_give_its_node_a_role(cluster: Cluster) -> None:
@@ -163,6 +163,19 @@ def test_a_reboot_takes_the_api_down_and_rke2_brings_it_back(cluster: Cluster) -
     cluster.machine.run("timeout 55 sh -c 'until systemctl -q is-active rke2-server; do sleep 0.2; done'")
     assert cluster.node()["status"]["nodeInfo"]["bootID"] == cluster.machine.boot_id()
     assert cluster.labels()["team"] == "mlops"
+
+
+def test_a_server_whose_address_changed_is_no_member_any_more(cluster: Cluster) -> None:
+    machine, change = cluster.machine, "sudo sed -i 's/^node-ip: .*/node-ip: {}/' /etc/rancher/rke2/config.yaml"
+    machine.run("sudo ip address add 10.60.0.141/24 dev host0")
+    machine.run(change.format("10.60.0.141"))
+    machine.run("sudo systemctl restart --no-block rke2-server")
+
+    words = "this server is a not a member of the etcd cluster. Found [mlops-k8s-master-"
+    eventually("the refusal", lambda: words in machine.run("sudo journalctl -u rke2-server -o cat"))
+
+    machine.run(change.format("10.60.0.41"))
+    eventually("the server", lambda: machine.run("systemctl is-active rke2-server", check=False), "active")
 
 
 def test_uninstalling_leaves_neither_processes_nor_files(cluster: Cluster) -> None:

@@ -195,7 +195,7 @@ def test_foreign_instances_are_removed_and_the_stack_comes_up_verified(person: C
     person.ssh("sudo systemctl reboot", statuses=(0, 255))
     wait_for_boot(person, before)
     said = up(person)
-    assert "removes 1g.10gb at 6" in said
+    assert "removes 1g.20gb at 6" in said
     assert person.output("verification")["passed"] is True
     assert profiles(person) == FIRST
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from plan import Addresses, NodePlan
+
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEqGQWZQSelo2DxGZ2KgxK7ZcVRq7GrTqKA1z4L1Xnhv"
 SECRETS = frozenset({"sshPrivateKey", "sshHostKey", "rke2Token"})
 
@@ -11,3 +13,10 @@ Sections = dict[str, Any]
 def minimal(**sections: object) -> Sections:
     """A stack with the required keys; `sections` add to it or replace what is there."""
     return {"adminCidrs": ["203.0.113.7/32"], "ssh": {"publicKey": PUBLIC_KEY}, **sections}
+
+
+def addresses(node: NodePlan) -> Addresses:
+    """Such as Azure could choose for a machine of a stack whose first server has 10.60.0.4."""
+    if node.joins is None:
+        return Addresses(public="20.1.2.3", private="10.60.0.4", server=None)
+    return Addresses(public="20.1.2.3", private="10.60.0.7", server="10.60.0.4")

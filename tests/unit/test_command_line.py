@@ -70,10 +70,24 @@ def test_a_right_stack_is_all_well(run: Run) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
         "Pulumi.dev.yaml: all well; machines: 1, MIG devices: 3\n"
-        "Before `pulumi up` (or by `make new-stack`) these secrets are to be set: sshHostKey, sshPrivateKey\n"
+        "Before `pulumi up` (or by `make new-stack`) these secrets are to be set: "
+        "sshHostKey, rke2Token, sshPrivateKey\n"
         "Only Azure knows whether westeurope has Standard_NC24ads_A100_v4: "
         "`python -m plan show` has the commands that ask it.\n"
     )
+
+
+def test_a_stack_of_before_the_token_is_told_how_to_make_it(run: Run, tmp_path: Path) -> None:
+    """The others are set, so `make new-stack` is no way."""
+    keys = "".join(f"  mig-k8s:{key}: {{secure: AAABAG==}}\n" for key in ("sshHostKey", "sshPrivateKey"))
+    old = tmp_path / "Pulumi.old.yaml"
+    old.write_text(Path("Pulumi.dev.yaml").read_text(encoding="utf-8").rstrip("\n") + f"\n{keys}")
+    done = run("check", str(old))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1:3] == [
+        "Before `pulumi up` (or by `make new-stack`) these secrets are to be set: rke2Token",
+        "  openssl rand -hex 32 | pulumi config set --secret mig-k8s:rke2Token",
+    ]
 
 
 @pytest.mark.parametrize("command", ["check", "show"])
@@ -203,6 +217,32 @@ def test_show_svg_writes_a_picture_besides(run: Run, tmp_path: Path) -> None:
     assert done.returncode == 0
     assert target.read_text(encoding="utf-8").startswith('<svg xmlns="http://www.w3.org/2000/svg"')
     assert "3g.40gb" in target.read_text(encoding="utf-8")
+
+
+def test_layout_is_the_document_that_the_machine_gets(run: Run) -> None:
+    """With what a change does about pods: `mig-k8s apply --dry-run` on the machine reads it."""
+    done = run("layout", "Pulumi.dev.yaml", "mlops-k8s-master")
+    places = [("3g.40gb", 4), ("2g.20gb", 0), ("1g.10gb", 2)]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {
+        "version": 1,
+        "gpus": [
+            {"index": 0, "mode": True, "instances": [{"profile": name, "start": start} for name, start in places]}
+        ],
+        "onChange": "refuse",
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "machine", "said"),
+    [
+        ("Pulumi.dev.yaml", "other", "other makes no instances itself; machines that do: mlops-k8s-master\n"),
+        ("examples/operator-owned.yaml", "other", "other makes no instances itself; machines that do: none\n"),
+    ],
+)
+def test_layout_of_a_machine_that_makes_none_names_those_that_do(run: Run, file: str, machine: str, said: str) -> None:
+    done = run("layout", file, machine)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
 
 
 def test_digest_of_a_stack_with_itself_is_nothing(run: Run) -> None:

@@ -22,7 +22,21 @@ def test_a_changed_layout_says_what_is_kept_removed_and_made(planned: Planned) -
         "**mlops-k8s-master** stays, without a reboot.\n"
         "- GPU 0: keeps 4 × 1g.10gb; removes 3 × 1g.10gb; makes 1 × 3g.40gb\n"
         "- Pods on the 3 removed devices: the change stops before it touches them (`mig.onChange: refuse`).\n"
+        "- Counted from the old file's places. The machine keeps first what pods hold; "
+        "`sudo mig-k8s apply --dry-run` there says it exactly.\n"
     ).replace("{1g.10gb: 4, 3g.40gb: 1}", "{3g.40gb: 1, 1g.10gb: 4}")
+
+
+def test_what_can_stay_at_another_place_than_the_new_files_own_is_kept(planned: Planned) -> None:
+    """On an empty GPU both would lie elsewhere: the 3g at 0, so that the 1g.20gb comes to 6 and a 2g fits beside it."""
+    old = planned(nodePools=[{"migDevices": {"3g.40gb": 1}}], mig=_MIXED)
+    new = planned(nodePools=[{"migDevices": {"3g.40gb": 1, "1g.20gb": 1}}], mig=_MIXED)
+    assert digest(old, new) == (
+        "**Settings**\n\n"
+        "- `nodePools[0].migDevices`: {3g.40gb: 1} → {3g.40gb: 1, 1g.20gb: 1}\n\n"
+        "**mlops-k8s-master** stays, without a reboot.\n"
+        "- GPU 0: keeps 1 × 3g.40gb; makes 1 × 1g.20gb\n"
+    )
 
 
 def test_draining_says_so(planned: Planned) -> None:
@@ -62,11 +76,11 @@ def test_mig_manager_takes_over_what_is_right(planned: Planned) -> None:
     )
 
 
-def test_the_host_may_move_what_mig_manager_made_and_is_not_to_change_the_mode_at_once(planned: Planned) -> None:
+def test_the_host_keeps_what_mig_manager_made_and_is_not_to_change_the_mode_at_once(planned: Planned) -> None:
     """MIG Manager lives until the release says otherwise, which comes after the machine's own change."""
     taken = digest(planned(mig=_MANAGER), planned(mig=_MIXED))
     assert taken.endswith(
-        "- The host takes over the instances: what MIG Manager put elsewhere moves, if `mig.onChange` allows it.\n"
+        "- The host takes over the instances: as many as can stay do, wherever MIG Manager has put them.\n"
     )
     both = digest(planned(mig=_MANAGER), planned(nodePools=[{}], mig={"strategy": "none"}))
     assert "- MIG Manager may set the old MIG mode again meanwhile: change `mig.owner` first, " in both
@@ -131,8 +145,122 @@ def test_machines_come_and_go(planned: Planned) -> None:
     new = planned(nodePools=[{"name": "a"}, {"name": "c", "role": "agent"}])
     text = digest(old, new)
     assert "**c** is new: Standard_NC24ads_A100_v4, agent." in text
-    assert "**b** is removed, with everything on it." in text
-    assert "**a** stays, without a reboot." in text
+    assert (
+        "**b** is removed, with everything on it; where pods of users run on it, `pulumi up` stops before that "
+        "(`mig.onChange: refuse`).\n"
+    ) in text
+    both: list[dict[str, object]] = [{"name": "a"}, {"name": "b", "role": "agent"}]
+    drains = {"strategy": "single", "onChange": "drain"}
+    drained = digest(planned(nodePools=both, mig=drains), planned(nodePools=both[:1], mig=drains))
+    assert "**b** is removed, with everything on it; its pods are evicted first (`mig.onChange: drain`).\n" in drained
+    assert text.endswith("\nThe other machine is not touched.\n")
+    assert "**a**" not in text
+
+
+_POOLS: list[dict[str, object]] = [
+    {"name": "control", "vmSize": "Standard_D4s_v5"},
+    {"name": "train", "role": "agent", "count": 2, "migDevices": {"1g.10gb": 7}},
+    {"name": "serve", "role": "agent", "count": 2, "migDevices": {"1g.10gb": 7}},
+]
+
+
+def test_a_pool_that_grows_in_the_middle_touches_nobody_else(planned: Planned) -> None:
+    more = [_POOLS[0], {**_POOLS[1], "count": 3}, _POOLS[2]]
+    assert digest(planned(nodePools=_POOLS), planned(nodePools=more)) == (
+        "**Settings**\n\n"
+        "- `nodePools[1].count`: 2 → 3\n\n"
+        "**train-2** is new: Standard_NC24ads_A100_v4, agent.\n"
+        "- GPU 0: makes 7 × 1g.10gb\n\n"
+        "The other 5 machines are not touched.\n"
+    )
+    assert digest(planned(nodePools=more), planned(nodePools=_POOLS)) == (
+        "**Settings**\n\n"
+        "- `nodePools[1].count`: 3 → 2\n\n"
+        "**train-2** is removed, with everything on it; where pods of users run on it, `pulumi up` stops before that "
+        "(`mig.onChange: refuse`).\n\n"
+        "The other 5 machines are not touched.\n"
+    )
+
+
+def test_a_pool_that_comes_or_goes_in_the_middle_touches_nobody_else(planned: Planned) -> None:
+    new = {"name": "edge", "role": "agent", "vmSize": "Standard_D4s_v5"}
+    come = digest(planned(nodePools=_POOLS), planned(nodePools=[*_POOLS[:2], new, _POOLS[2]]))
+    assert come == (
+        "**Settings**\n\n"
+        "- `nodePools`: [control, train, serve] → [control, train, edge, serve]\n\n"
+        "**edge** is new: Standard_D4s_v5, agent.\n\n"
+        "The other 5 machines are not touched.\n"
+    )
+    gone = digest(planned(nodePools=_POOLS), planned(nodePools=[_POOLS[0], _POOLS[2]]))
+    assert "**train** is removed" in gone
+    assert "**train-1** is removed" in gone
+    assert gone.endswith("The other 3 machines are not touched.\n")
+
+
+def test_pools_in_another_order_are_the_same_machines(planned: Planned) -> None:
+    other = [_POOLS[0], _POOLS[2], _POOLS[1]]
+    assert digest(planned(nodePools=_POOLS), planned(nodePools=other)) == (
+        "**Settings**\n\n- `nodePools`: [control, train, serve] → [control, serve, train]\n\nNo machine is touched.\n"
+    )
+
+
+def test_a_change_of_one_pool_is_told_by_its_place_in_the_new_order(planned: Planned) -> None:
+    other = [_POOLS[0], _POOLS[2], {**_POOLS[1], "migDevices": {"1g.10gb": 6}}]
+    text = digest(planned(nodePools=_POOLS), planned(nodePools=other))
+    assert "- `nodePools[2].migDevices`: {1g.10gb: 7} → {1g.10gb: 6}\n" in text
+    assert "**train** stays, without a reboot.\n- GPU 0: keeps 6 × 1g.10gb; removes 1 × 1g.10gb\n" in text
+    assert "serve**" not in text
+
+
+def test_another_first_server_means_another_cluster(planned: Planned) -> None:
+    servers = [{"name": "one"}, {"name": "two", "count": 2}]
+    text = digest(planned(nodePools=servers), planned(nodePools=servers[::-1]))
+    assert "**The cluster is lost**: **two** would be the first server and form a second one" in text
+    assert "Keep the pool of **one** first." in text
+    renamed = digest(planned(nodePools=_POOLS), planned(nodePools=[{**_POOLS[0], "name": "head"}, *_POOLS[1:]]))
+    assert "**The cluster is lost**: its first server **control** goes, and **head** forms a new one.\n" in renamed
+
+
+def test_a_machine_is_not_renamed(planned: Planned) -> None:
+    """What an older version numbered from 0 keeps its name."""
+    kept = [{**_POOLS[0], "firstMachine": "control-0"}, *_POOLS[1:]]
+    text = digest(planned(nodePools=kept), planned(nodePools=_POOLS))
+    assert text == (
+        "**Settings**\n\n"
+        "- `nodePools[0].firstMachine`: control-0 → (not set)\n\n"
+        "**control** is called control-0 in Azure, and a machine keeps its name: `pulumi up` refuses this. "
+        "Write `firstMachine: control-0`.\n\n"
+        "The other 4 machines are not touched.\n"
+    )
+
+
+def test_the_first_agent_touches_nothing_of_the_server(planned: Planned) -> None:
+    """Its token was there from the first start."""
+    server = {"name": "mlops-k8s-master", "migDevices": {"1g.10gb": 7}}
+    before = planned(nodePools=[server])
+    text = digest(before, planned(nodePools=[server, {"name": "gpu", "role": "agent", "migDevices": {"1g.10gb": 1}}]))
+    assert text.endswith("\nThe other machine is not touched.\n")
+    assert "**gpu** is new: Standard_NC24ads_A100_v4, agent." in text
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"network": {"podCidr": "10.44.0.0/16"}}, "network.podCidr"),
+        ({"network": {"serviceCidr": "10.45.0.0/16"}}, "network.serviceCidr"),
+        ({"rke2": {"cni": "cilium"}}, "rke2.cni"),
+    ],
+)
+def test_what_a_cluster_keeps_for_life_is_refused_on_its_server(
+    planned: Planned, change: dict[str, dict[str, str]], key: str
+) -> None:
+    """And changed where the cluster is lost on purpose."""
+    pools = [{"name": "server"}, {"name": "gpu", "role": "agent"}]
+    old = planned(nodePools=pools)
+    text = digest(old, planned(nodePools=pools, **change))
+    assert f"**server** is refused: a cluster keeps its {key}. Change `vm.rebuild` with it to lose it." in text
+    assert "**gpu** stays, without a reboot." in text
+    assert "refused" not in digest(old, planned(nodePools=pools, **change, vm={"rebuild": "2"}))
 
 
 def test_a_new_version_changes_no_gpu(planned: Planned) -> None:

@@ -7,9 +7,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from machine.documents.layout import GpuLayout, Place
 from plan import StackPlan
 from plan.gpu.catalogue import GpuModel, Profile
-from plan.gpu.layout import GpuLayout, Instance, Layout
+from plan.gpu.layout import Layout
 from plan.report.drawing import draw
 from plan.report.summary import summary
 from plan.report.svg import picture
@@ -41,7 +42,7 @@ def _model(slots: int, *sizes: int) -> GpuModel:
     )
 
 
-def _drawn(stack: StackPlan, model: GpuModel, *instances: Instance) -> StackPlan:
+def _drawn(stack: StackPlan, model: GpuModel, *instances: Place) -> StackPlan:
     """The stack with its one GPU of this model, divided so."""
     layout = Layout(model=model, gpus=(GpuLayout(index=0, mode=True, instances=instances),))
     return dataclasses.replace(stack, nodes=(dataclasses.replace(stack.nodes[0], layout=layout),))
@@ -51,8 +52,8 @@ def test_a_gpu_of_eight_compute_slices_is_drawn(planned: Planned) -> None:
     stack = _drawn(
         planned(mig={"strategy": "mixed"}),
         _model(8, 6, 2, 1),
-        Instance(profile="6g.192gb", start=0, size=6),
-        Instance(profile="2g.64gb", start=6, size=2),
+        Place("6g.192gb", 0),
+        Place("2g.64gb", 6),
     )
     assert (
         "   0        1        2        3        4        5        6        7\n"
@@ -67,7 +68,7 @@ def test_a_gpu_of_eight_compute_slices_is_drawn(planned: Planned) -> None:
 
 
 def test_an_instance_that_fills_a_gpu_of_eight_compute_slices_has_a_colour_of_its_own(planned: Planned) -> None:
-    stack = _drawn(planned(mig={"strategy": "mixed"}), _model(8, 8), Instance(profile="8g.256gb", start=0, size=8))
+    stack = _drawn(planned(mig={"strategy": "mixed"}), _model(8, 8), Place("8g.256gb", 0))
     assert len(re.findall(r"\033\[30;104m +8g\.256gb +\033\[0m", draw(summary(stack), colour=True))) == 1
 
 
@@ -75,7 +76,7 @@ def test_a_gpu_of_four_compute_slices_is_drawn_half_as_wide(planned: Planned) ->
     stack = _drawn(
         planned(mig={"strategy": "mixed"}),
         _model(4, 3, 1),
-        Instance(profile="3g.96gb", start=0, size=3),
+        Place("3g.96gb", 0),
     )
     assert (
         "   0        1        2        3\n"
@@ -87,7 +88,7 @@ def test_a_gpu_of_four_compute_slices_is_drawn_half_as_wide(planned: Planned) ->
 
 def test_a_gpu_with_more_slots_than_the_terminal_has_room_for_has_narrower_ones(planned: Planned) -> None:
     """Sixteen slots of four columns in a terminal of eighty."""
-    stack = _drawn(planned(mig={"strategy": "mixed"}), _model(16, 1), Instance(profile="1g.32gb", start=0, size=1))
+    stack = _drawn(planned(mig={"strategy": "mixed"}), _model(16, 1), Place("1g.32gb", 0))
     lines = draw(summary(stack), colour=False, width=80).splitlines()
     box = next(number for number, line in enumerate(lines) if line.startswith("  ┌"))
     assert [len(line) for line in lines[box : box + 3]] == [67, 67, 67]
@@ -96,7 +97,7 @@ def test_a_gpu_with_more_slots_than_the_terminal_has_room_for_has_narrower_ones(
 
 @pytest.mark.parametrize("slots", [4, 8, 16])
 def test_a_picture_is_as_wide_as_its_gpu_has_slots(planned: Planned, slots: int) -> None:
-    stack = _drawn(planned(mig={"strategy": "mixed"}), _model(slots, 1), Instance(profile="1g.32gb", start=0, size=1))
+    stack = _drawn(planned(mig={"strategy": "mixed"}), _model(slots, 1), Place("1g.32gb", 0))
     root = ET.fromstring(picture(summary(stack)))  # noqa: S314 - our own text
     assert root.get("width") == str({4: 432, 8: 816, 16: 1584}[slots])
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from minimal_stack import addresses
 
 from machine.documents.expectations import Expectations, ExpectedDevice, ExpectedNode
 from plan import StackPlan, configuration
@@ -219,7 +220,7 @@ def test_a_stack_that_lets_pods_name_devices_says_so_to_machine_and_verification
     assert stack.verification is not None
     assert json.loads(stack.verification.expectations_json)["deviceListFromEnvironment"] is True
     (node,) = stack.nodes
-    toolkit = json.loads(configuration(node, public_address="192.0.2.1").desired_state.to_json())["toolkit"]
+    toolkit = json.loads(configuration(node, addresses(node)).desired_state.to_json())["toolkit"]
     assert toolkit["deviceListFromEnvironment"] is True
 
 

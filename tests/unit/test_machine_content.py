@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from minimal_stack import minimal
+from minimal_stack import SECRETS, addresses, minimal
 
 from plan import (
     NodePlan,
@@ -32,7 +32,6 @@ from plan import (
 from plan.machine.source import for_machines
 
 Planned = Callable[..., StackPlan]
-_ADDRESS = "20.1.2.3"
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _POOLS = [
     {"name": "server", "count": 3, "vmSize": "Standard_D4s_v5"},
@@ -47,12 +46,12 @@ _POOLS = [
 
 
 def _desired(node: NodePlan) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(configuration(node, public_address=_ADDRESS).desired_state.to_json())
+    content: dict[str, Any] = json.loads(configuration(node, addresses(node)).desired_state.to_json())
     return content
 
 
 def _rke2_text(node: NodePlan) -> str:
-    return configuration(node, public_address=_ADDRESS).rke2_config
+    return configuration(node, addresses(node)).rke2_config
 
 
 def _rke2(node: NodePlan) -> dict[str, Any]:
@@ -61,18 +60,20 @@ def _rke2(node: NodePlan) -> dict[str, Any]:
 
 
 def _packed(node: NodePlan) -> bytes:
-    return user_data(node, public_address=_ADDRESS, host_private_key="PRIVATE\n", host_public_key="ssh-ed25519 AAAA")
+    return user_data(node, addresses(node), host_private_key="PRIVATE\n", host_public_key="ssh-ed25519 AAAA")
 
 
 def _user_data(node: NodePlan) -> str:
     return gzip.decompress(_packed(node)).decode()
 
 
-def test_a_lone_server_needs_neither_token_nor_server_address(planned: Planned) -> None:
-    """The tutorial's machine."""
+def test_a_lone_server_has_its_tokens_from_its_first_start_and_no_server_address(planned: Planned) -> None:
+    """The tutorial's machine: with the first agent beside it, nothing of this changes."""
     assert _rke2(planned().nodes[0]) == {
         "node-name": "mlops-k8s-master",
         "node-ip": "10.60.0.4",
+        "token-file": "/etc/rancher/rke2/token",
+        "agent-token-file": "/etc/rancher/rke2/agent-token",
         "cni": "calico",
         "ingress-controller": "none",
         "tls-san": ["mlops-k8s-master", "20.1.2.3"],
@@ -98,13 +99,14 @@ def test_the_kubeconfig_mode_is_text_for_every_yaml_reader(planned: Planned) -> 
 
 
 def test_further_servers_and_agents_join_the_first(planned: Planned) -> None:
-    """By its private address, with the shared token."""
+    """By its private address; an agent knows no agent token beside its own."""
     nodes = planned(nodePools=_POOLS).nodes
-    assert [node.name for node in nodes] == ["server-0", "server-1", "server-2", "gpu"]
-    assert [node.private_address for node in nodes] == ["10.60.0.4", "10.60.0.5", "10.60.0.6", "10.60.0.7"]
+    assert [node.name for node in nodes] == ["server", "server-1", "server-2", "gpu"]
+    assert [node.joins for node in nodes] == [None, "server", "server", "server"]
     configs = [_rke2(node) for node in nodes]
     assert [config.get("server") for config in configs] == [None, *["https://10.60.0.4:9345"] * 3]
     assert [config["token-file"] for config in configs] == ["/etc/rancher/rke2/token"] * 4
+    assert [config.get("agent-token-file") for config in configs] == [*["/etc/rancher/rke2/agent-token"] * 3, None]
     assert configs[3] == {
         "node-name": "gpu",
         "node-ip": "10.60.0.7",
@@ -150,7 +152,6 @@ def test_the_desired_state_of_the_default_machine(planned: Planned) -> None:
             "artifacts": None,
             "sha256": None,
             "role": "server",
-            "token": False,
             "cis": False,
             "gpu": True,
         },
@@ -178,11 +179,11 @@ def test_sizes_with_nvswitch_get_fabric_manager_of_the_drivers_branch_and_no_oth
 
 
 def test_a_machine_without_gpu_gets_no_driver_toolkit_or_mig(planned: Planned) -> None:
-    """And a token, because it has company."""
+    """And its containerd needs no NVIDIA runtime."""
     server = planned(nodePools=_POOLS).nodes[0]
     desired = _desired(server)
     assert (desired["driver"], desired["toolkit"], desired["mig"]) == (None, None, None)
-    assert (desired["rke2"]["token"], desired["rke2"]["gpu"]) == (True, False)
+    assert desired["rke2"]["gpu"] is False
     assert (server.layout, server.mig_owner) == (None, None)
 
 
@@ -200,13 +201,6 @@ def test_a_host_turns_the_mode_off_where_no_layout_wants_it(planned: Planned) ->
     """Also on a GPU that somebody else turned it on for."""
     node = planned(mig={"strategy": "none"}, nodePools=[{}]).nodes[0]
     assert _desired(node)["mig"] == {"mode": [False], "onChange": "refuse"}
-
-
-def test_two_machines_share_a_token(planned: Planned) -> None:
-    """A machine without others needs none."""
-    pools = [{"name": "server"}, {"name": "gpu", "role": "agent"}]
-    assert [node.has_token for node in planned(nodePools=pools).nodes] == [True, True]
-    assert [node.has_token for node in planned(nodePools=pools[:1]).nodes] == [False]
 
 
 def test_mirrors_reach_the_desired_state(planned: Planned) -> None:
@@ -276,19 +270,30 @@ def test_every_gpu_has_its_own_layout(planned: Planned) -> None:
     assert layout.modes == (True, False, False, True)
 
 
-def test_the_configuration_holds_a_token_only_where_machines_share_one(planned: Planned) -> None:
-    """As a line of its own, however it was given."""
-    single, server = planned().nodes[0], planned(nodePools=_POOLS).nodes[0]
-    assert configuration(single, public_address=_ADDRESS, token="secret").rke2_token is None
-    assert configuration(server, public_address=_ADDRESS, token=" secret\n").rke2_token == "secret\n"
-    assert configuration(server, public_address=_ADDRESS).rke2_token is None
+def test_a_server_gets_both_tokens_and_an_agent_only_its_own(planned: Planned) -> None:
+    """Literal values, by `openssl dgst -sha256 -hmac secret` and, of name and token as lines, sha256sum."""
+    nodes = planned(nodePools=_POOLS).nodes
+    agents = "72c3333742d257dd66f4b6a3eb1bd8849967ae92add880dc3086f04bab5830ef\n"
+    server, agent = (configuration(node, addresses(node), token=" secret\n") for node in (nodes[0], nodes[3]))
+    assert (server.rke2_token, server.rke2_agent_token) == ("secret\n", agents)
+    assert (agent.rke2_token, agent.rke2_agent_token) == (agents, None)
+    assert "secret" not in agent.to_json()
+    assert server.node_password == "a18667d3f700ccb1dd686afb32cac31281d4d70c497e5a4ead199c01d448b116\n"
+    assert agent.node_password == "c48d0983463a82fecc45e6ef1f5c73c595b00222630ef44901f567a7c69a860a\n"
+
+
+def test_a_configuration_without_the_token_holds_nothing_secret(planned: Planned) -> None:
+    """It is what the input's identity in the state is made of."""
+    node = planned().nodes[0]
+    made = configuration(node, addresses(node))
+    assert (made.rke2_token, made.rke2_agent_token, made.node_password) == (None, None, None)
 
 
 def test_user_data_holds_the_release_as_ssh_delivers_it_and_the_configuration_in_plain_files(planned: Planned) -> None:
     """One form, and one command that receives it."""
     node = planned().nodes[0]
     files = {file["path"]: file for file in yaml.safe_load(_user_data(node))["write_files"]}
-    wanted = configuration(node, public_address=_ADDRESS)
+    wanted = configuration(node, addresses(node))
     assert {path: file["content"] for path, file in files.items()} == {
         "/usr/local/lib/mig-k8s/release.cloud-init": delivery(release()),
         "/etc/mig-k8s/desired.json": wanted.desired_state.to_json(),
@@ -447,7 +452,7 @@ def test_user_data_is_the_same_every_time(planned: Planned) -> None:
 def test_user_data_too_large_for_azure_is_refused_with_its_size() -> None:
     """65,535 bytes, and what of it the author can shorten."""
     sections = minimal(rke2={"config": {f"key-{number}": sha256(b"%d" % number).hexdigest() for number in range(1999)}})
-    settings = read_settings(sections, location="westeurope", secrets={"sshHostKey", "sshPrivateKey"})
+    settings = read_settings(sections, location="westeurope", secrets=SECRETS)
     with pytest.raises(Problems) as caught:
         _user_data(plan_stack(settings).nodes[0])
     (problem,) = caught.value.problems

@@ -77,23 +77,24 @@ def test_settings_cannot_be_changed() -> None:
 
 
 def test_a_stack_without_its_secrets_is_told_which_and_how() -> None:
-    """The host key always, the private key without an agent, the token with company."""
+    """The host key and the token always, the private key without an agent."""
     with pytest.raises(Problems) as caught:
-        read_settings(minimal(nodePools=[{"count": 3}]), location="westeurope", secrets=())
+        read_settings(minimal(), location="westeurope", secrets=())
     assert [problem.path for problem in caught.value.problems] == [
         "mig-k8s:sshHostKey",
-        "mig-k8s:sshPrivateKey",
         "mig-k8s:rke2Token",
+        "mig-k8s:sshPrivateKey",
     ]
-    assert caught.value.problems[0].remedy == (
-        "`make new-stack` makes it, or: pulumi config set --secret mig-k8s:sshHostKey < FILE"
-    )
+    assert [problem.remedy for problem in caught.value.problems[:2]] == [
+        "`make new-stack` makes it, or: pulumi config set --secret mig-k8s:sshHostKey < FILE",
+        "`make new-stack` makes it, or: openssl rand -hex 32 | pulumi config set --secret mig-k8s:rke2Token",
+    ]
 
 
-def test_an_agent_replaces_the_private_key_and_a_lone_machine_needs_no_token() -> None:
-    """Only the host key is left."""
+def test_an_ssh_agent_replaces_the_private_key() -> None:
+    """The host key and the token are left."""
     ssh = {"publicKey": PUBLIC_KEY, "agentSocketPath": "/run/agent.sock"}
-    read_settings(minimal(ssh=ssh), location="westeurope", secrets={"sshHostKey"})
+    read_settings(minimal(ssh=ssh), location="westeurope", secrets={"sshHostKey", "rke2Token"})
 
 
 def test_an_encrypted_value_in_the_wrong_place_is_refused_and_not_shown() -> None:
@@ -129,7 +130,7 @@ def test_a_misspelt_secret_is_told_its_name_and_never_shown() -> None:
 def test_a_secret_left_empty_is_one_that_is_not_set() -> None:
     """Nothing was given away."""
     with pytest.raises(Problems) as caught:
-        read_settings(minimal(sshHostKey=None), location="westeurope", secrets={"sshPrivateKey"})
+        read_settings(minimal(sshHostKey=None), location="westeurope", secrets={"sshPrivateKey", "rke2Token"})
     (problem,) = caught.value.problems
     assert problem.what.startswith("this secret is not set: ")
 

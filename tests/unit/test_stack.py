@@ -30,12 +30,11 @@ def test_the_default_machine(planned: Planned) -> None:
         rebuild="",
         tags={},
     )
-    assert (node.name, node.pool, node.role, node.private_address, node.has_token) == (
+    assert (node.name, node.pool, node.role, node.joins) == (
         "mlops-k8s-master",
         "mlops-k8s-master",
         "server",
-        "10.60.0.4",
-        False,
+        None,
     )
     assert node.layout is not None
     assert (node.layout.modes, node.mig_owner) == ((True,), "host")
@@ -71,11 +70,30 @@ def test_only_the_first_machine_bears_the_public_name(planned: Planned) -> None:
     assert [node.dns_label for node in stack.nodes] == ["mig-k8s", None, None, None]
 
 
-def test_machines_take_the_subnets_addresses_from_the_fourth_on(planned: Planned) -> None:
-    """Azure keeps the first four."""
+def test_the_first_machine_of_a_pool_bears_its_name_and_the_others_are_numbered_from_one(planned: Planned) -> None:
+    """So that a pool of one that grows renames nobody."""
+    one = planned(nodePools=[{"name": "a"}, {"name": "b", "role": "agent"}])
+    three = planned(nodePools=[{"name": "a", "count": 3}, {"name": "b", "role": "agent", "count": 2}])
+    assert [node.name for node in one.nodes] == ["a", "b"]
+    assert [node.name for node in three.nodes] == ["a", "a-1", "a-2", "b", "b-1"]
+
+
+def test_a_pool_may_keep_the_name_that_an_older_version_gave_its_first_machine(planned: Planned) -> None:
+    pools = [{"name": "a", "count": 3, "firstMachine": "a-0"}, {"name": "b", "role": "agent"}]
+    stack = planned(nodePools=pools)
+    assert [node.name for node in stack.nodes] == ["a-0", "a-1", "a-2", "b"]
+    assert [node.joins for node in stack.nodes] == [None, "a-0", "a-0", "a-0"]
+    assert stack.other_names == {"a-0": "a", "b": "b-0"}
+
+
+def test_a_machine_of_another_pool_is_nobodys_other_name(planned: Planned) -> None:
+    stack = planned(nodePools=[{"name": "a"}, {"name": "a-0", "role": "agent"}])
+    assert stack.other_names == {"a-0": "a-0-0"}
+
+
+def test_the_network_of_the_machines_is_what_the_stack_says(planned: Planned) -> None:
     network = {"cidr": "192.168.0.0/16", "subnetCidr": "192.168.7.128/28"}
     stack = planned(network=network, nodePools=[{"count": 3}])
-    assert [node.private_address for node in stack.nodes] == ["192.168.7.132", "192.168.7.133", "192.168.7.134"]
     assert stack.network.subnet_cidr == "192.168.7.128/28"
     assert stack.network.admin_cidrs == ("203.0.113.7/32",)
 

@@ -68,8 +68,8 @@ class Api:
             if error.status != 409:
                 raise
 
-    def label_node(self, name: str, labels: dict[str, str]) -> None:
-        body = {"metadata": {"labels": labels}}
+    def mark_node(self, name: str, *, labels: dict[str, str], annotations: dict[str, str]) -> None:
+        body = {"metadata": {"labels": labels, "annotations": annotations}}
         self.request("PATCH", f"/api/v1/nodes/{name}", body, "application/merge-patch+json")
 
     def node_is_ready(self, name: str, since: int) -> bool:

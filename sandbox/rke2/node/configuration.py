@@ -37,6 +37,7 @@ class Configuration:
     """`cluster_cidr` and `service_cidr` are IPv4 networks; `kubeconfig_mode` is a file mode such as 0o600.
 
     `server` is the URL of a server to join; `profile` "cis", "etcd" or "".
+    `agent_token` is what agents join with; None: the token.
     """
 
     node_name: str
@@ -49,6 +50,7 @@ class Configuration:
     service_cidr: ipaddress.IPv4Network
     server: str | None
     token: JoinToken | None
+    agent_token: str | None
     profile: str
     protect_kernel_defaults: bool
     kubeconfig: Path
@@ -100,7 +102,8 @@ def _configuration(content: dict[str, Any]) -> Configuration:
         cluster_cidr=_network("cluster-cidr", content.get("cluster-cidr", "10.42.0.0/16")),
         service_cidr=_network("service-cidr", content.get("service-cidr", "10.43.0.0/16")),
         server=_server(content.get("server")),
-        token=_token(content),
+        token=_token(content, "token"),
+        agent_token=agent.password if (agent := _token(content, "agent-token")) else None,
         profile=profile,
         protect_kernel_defaults=protect,
         kubeconfig=Path(content.get("write-kubeconfig", paths.KUBECONFIG)),
@@ -123,16 +126,16 @@ def _server(url: str | None) -> str | None:
     return url.rstrip("/")
 
 
-def _token(content: dict[str, Any]) -> JoinToken | None:
-    if "token" in content:
-        return JoinToken.parse(str(content["token"]))
-    if "token-file" not in content:
+def _token(content: dict[str, Any], key: str) -> JoinToken | None:
+    if key in content:
+        return JoinToken.parse(str(content[key]))
+    if f"{key}-file" not in content:
         return None
-    path = Path(content["token-file"])
+    path = Path(content[f"{key}-file"])
     try:
         return JoinToken.parse(path.read_text().strip())
     except OSError as error:
-        raise Rke2Error(f"token-file: cannot read {path}: {error.strerror}") from None
+        raise Rke2Error(f"{key}-file: cannot read {path}: {error.strerror}") from None
 
 
 def _taint(text: str) -> Taint:

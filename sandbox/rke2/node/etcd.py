@@ -1,5 +1,6 @@
 """This server's etcd member: its unit, and the few requests to etcd's own JSON gateway that joining needs."""
 
+import base64
 import http.client
 import json
 import secrets
@@ -11,6 +12,7 @@ from typing import Any
 from . import certificates, paths
 from .certificates import ETCD
 from .configuration import Configuration
+from .error import Rke2Error
 from .units import Unit
 
 _TIMEOUT = 10
@@ -23,6 +25,10 @@ _PEER = ETCD.path.with_name("peer-server-client")
 
 class EtcdError(Exception):
     """etcd does not answer, or refuses."""
+
+
+class DuplicateError(Exception):
+    """A member of this node's name is there: it belongs to a machine that was this node before, until its Node goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ def peer_url(configuration: Configuration) -> str:
 
 
 def new_name(configuration: Configuration) -> str:
-    """Another one for every life of a machine: that is how a machine that was replaced is told from its forerunner."""
+    """Another one for every life of a machine, the node's name and eight digits, as RKE2 makes it."""
     return f"{configuration.node_name}-{secrets.token_hex(4)}"
 
 
@@ -116,13 +122,12 @@ def admit(name: str, peer: str) -> dict[str, Any]:
     """Take a member in, asked as often as it takes: a learner first, a voter as soon as it has caught up.
 
     Returns `cluster` (peer URL by name) and `voter`. Raises EtcdError where it must wait, for another learner or for a
-    member that is away.
+    member that is away, and DuplicateError where it will never be.
     """
-    known = {member.peer: member for member in members()}
-    ours = known.get(peer)
-    if ours is not None and ours.name not in ("", name):  # its machine was replaced
-        _call("cluster/member/remove", {"ID": ours.number})
-        ours = None
+    known = members()
+    if any(member.name != name and _node_of(member.name) == _node_of(name) for member in known):
+        raise DuplicateError("duplicate node name found, please use a unique name for this node")
+    ours = next((member for member in known if member.peer == peer and member.name in ("", name)), None)
     if ours is None:
         _call("cluster/member/add", {"peerURLs": [peer], "isLearner": True})
     elif ours.is_learner and ours.name:
@@ -136,6 +141,52 @@ def admit(name: str, peer: str) -> dict[str, Any]:
         "cluster": {name if member.peer == peer else member.name: member.peer for member in seen},
         "voter": any(member.peer == peer and not member.is_learner for member in seen),
     }
+
+
+def remove(name: str) -> None:
+    """Take the member of this name out; it is no error when it is gone already. Raises EtcdError."""
+    for member in members():
+        if name and member.name == name:
+            _call("cluster/member/remove", {"ID": member.number})
+
+
+def require_address(configuration: Configuration) -> None:
+    """Raises Rke2Error if the cluster knows this server's member under another address: that cannot be changed."""
+    name = json.loads(paths.MEMBER.read_text())["name"]
+    # What this member itself knows: the others may be away.
+    listed = _call("cluster/member/list", {"linearizable": False})["members"]
+    known = {member.get("name", ""): member["peerURLs"][0] for member in listed}
+    if known.get(name, peer_url(configuration)) != peer_url(configuration):
+        found = " ".join(f"{name}={url}" for name, url in sorted(known.items()))
+        raise Rke2Error(
+            "Failed to test etcd connection: this server is a not a member of the etcd cluster."
+            f" Found [{found}], expect: {name}={peer_url(configuration)}"
+        )
+
+
+def values(prefix: str) -> dict[str, str]:
+    """The values of the keys below a prefix that ends in "/", as this member itself knows them."""
+    body = {"key": _encoded(prefix), "range_end": _encoded(prefix[:-1] + "0"), "serializable": True}
+    found = _call("kv/range", body).get("kvs", [])
+    return {base64.b64decode(pair["key"]).decode(): base64.b64decode(pair["value"]).decode() for pair in found}
+
+
+def put(key: str, value: str) -> None:
+    """Raises EtcdError, as without a quorum."""
+    _call("kv/put", {"key": _encoded(key), "value": _encoded(value)})
+
+
+def delete(key: str) -> None:
+    """Raises EtcdError, as without a quorum."""
+    _call("kv/deleterange", {"key": _encoded(key)})
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _node_of(member: str) -> str:
+    return member.rpartition("-")[0]
 
 
 def _call(method: str, body: object = None) -> Any:  # noqa: ANN401 - what JSON holds

@@ -44,6 +44,6 @@ def hash_of(authority: bytes) -> str:
     return hashlib.sha256(authority).hexdigest()
 
 
-def whole(authority: bytes, password: str) -> str:
-    """What node-token holds."""
-    return f"K10{hash_of(authority)}::server:{password}"
+def whole(authority: bytes, password: str, user: str = "server") -> str:
+    """The secure form, as a server keeps it."""
+    return f"K10{hash_of(authority)}::{user}:{password}"

@@ -29,7 +29,11 @@ def become_server(configuration: Configuration) -> None:
     for file in supervisor.BOOTSTRAP:
         paths.write(file, given[str(file.relative_to(paths.TLS))], 0o644 if file.suffix == ".crt" else 0o600)
     name = etcd.new_name(configuration)
-    etcd.initialize(name, _admitted(upstream, configuration, name), joins=True)
+    try:
+        cluster = _admitted(upstream, configuration, name)
+    except UpstreamError as error:
+        raise Rke2Error(f"etcd cluster join failed: {error.answer or error}") from None
+    etcd.initialize(name, cluster, joins=True)
 
 
 def wait_for_vote(configuration: Configuration) -> None:
@@ -130,7 +134,8 @@ def _admitted(upstream: Upstream, configuration: Configuration, name: str) -> di
 
     def is_admitted() -> bool:
         try:
-            answers.append(upstream.put("etcd-member", {"name": name, "peer": etcd.peer_url(configuration)})["cluster"])
+            wanted = {"name": name, "peer": etcd.peer_url(configuration)}
+            answers.append(json.loads(upstream.put("etcd-member", wanted))["cluster"])
         except UpstreamError as error:
             if error.status != 503:
                 raise

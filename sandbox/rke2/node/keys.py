@@ -44,8 +44,6 @@ _NO_EFFECT = {
     "tls-san-security": Kind.FLAG,
 }
 _REFUSED = {
-    "agent-token": Kind.TEXT,
-    "agent-token-file": Kind.TEXT,
     "advertise-address": Kind.TEXT,
     "audit-policy-file": Kind.TEXT,
     "bind-address": Kind.TEXT,
@@ -78,6 +76,8 @@ _REFUSED = {
     "write-kubeconfig-group": Kind.TEXT,
 }
 KEYS: dict[str, Key] = {
+    "agent-token": Key(Kind.TEXT),
+    "agent-token-file": Key(Kind.TEXT),
     "cluster-cidr": Key(Kind.TEXT),
     "cni": Key(Kind.TEXTS),
     "default-runtime": Key(Kind.TEXT),

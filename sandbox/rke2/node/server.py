@@ -1,15 +1,16 @@
 """`rke2 server`: from config.yaml to a node that is Ready, then serve machines that join, until it is stopped."""
 
 import contextlib
-import secrets
+import json
 import time
 
 from . import (
     api_access,
+    bootstrap,
     containerd,
     control_plane,
     etcd,
-    join_token,
+    etcd_members,
     joining,
     kubelet,
     node_password,
@@ -19,16 +20,17 @@ from . import (
     units,
 )
 from .api import Api, ApiError
-from .certificates import SERVER
 from .configuration import Configuration
 from .error import Rke2Error
+from .etcd import EtcdError
 from .node_password import RejectedError
 from .supervisor import Supervisor
 
+_ETCD_SECONDS = 60
 _API_SECONDS = 120
 _NODE_SECONDS = 180
-_REFRESH_SECONDS = 10
-_ROLES = {"node-role.kubernetes.io/control-plane": "true", "node-role.kubernetes.io/etcd": "true"}
+_REFRESH_SECONDS = 3
+_ROLES = {"node-role.kubernetes.io/control-plane": "true", etcd_members.ROLE: "true"}
 _OWN_API_SERVER = "127.0.0.1:6443"
 
 
@@ -39,7 +41,6 @@ def serve(configuration: Configuration) -> None:
     if not etcd.is_initialized():
         _enter_cluster(configuration)
     control_plane.configure(configuration)
-    password = _token_password(configuration)
     runtime = containerd.configure(configuration.default_runtime)
     node = kubelet.configure(configuration, *kubelet.own_certificates(configuration))
     # RKE2's own children end with it. After an end by force they are still there, with their old configuration.
@@ -47,8 +48,11 @@ def serve(configuration: Configuration) -> None:
 
     service.tell("STATUS=starting the API server")
     units.start((etcd.unit(configuration), runtime))
+    service.wait(lambda: etcd.is_learner() is not None, "etcd answers", "etcd", _ETCD_SECONDS)
+    etcd.require_address(configuration)
     if configuration.server is not None:
         joining.wait_for_vote(configuration)
+    bootstrap.settle(configuration)
     api_access.remember([_OWN_API_SERVER])
     units.start((control_plane.api_server(configuration), api_access.unit(configuration, is_server=True)))
     api = Api(control_plane.ADMIN.with_suffix(".crt"))
@@ -62,13 +66,14 @@ def serve(configuration: Configuration) -> None:
     service.tell("STATUS=waiting for this node")
     name = configuration.node_name
     service.wait(lambda: api.node_is_ready(name, kubelet_start), f"node {name} is Ready", "kubelet", _NODE_SECONDS)
-    api.label_node(name, _ROLES)
+    member = json.loads(paths.MEMBER.read_text())["name"]
+    api.mark_node(name, labels=_ROLES, annotations={etcd_members.MEMBER_NAME: member})
     try:
         node_password.check(api, name, node_password.own())
     except RejectedError as rejected:
         raise Rke2Error(str(rejected)) from None
 
-    _supervise(configuration, api, password)
+    _supervise(configuration, api)
     units.stop((node, runtime))
 
 
@@ -80,30 +85,16 @@ def _enter_cluster(configuration: Configuration) -> None:
         etcd.initialize(name, {name: etcd.peer_url(configuration)}, joins=False)
 
 
-def _supervise(configuration: Configuration, api: Api, password: str) -> None:
-    """Serve machines that join, and know the other API servers, until this process is stopped."""
+def _supervise(configuration: Configuration, api: Api) -> None:
+    """Serve machines that join, know the other API servers, let members go, until this process is stopped."""
     # With a second server two of a kind would be at work, so they are told to elect one before it comes.
     elect = control_plane.controllers(configuration, elect=True)
-    supervisor = Supervisor(configuration, api, password, before_another_server=lambda: units.start(elect))
+    supervisor = Supervisor(configuration, api, before_another_server=lambda: units.start(elect))
     supervisor.start(control_plane.SERVING.with_suffix(".crt"))
     print(f"rke2 is up: node {configuration.node_name}", flush=True)
     service.tell("READY=1\nSTATUS=running")
     while not service.stopped(_REFRESH_SECONDS):
-        with contextlib.suppress(ApiError):  # it is asked again
+        with contextlib.suppress(ApiError, EtcdError):  # it is asked again
             others = [server for server in api.servers() if server != f"{configuration.node_ip}:6443"]
             api_access.remember([_OWN_API_SERVER, *others])
-
-
-def _token_password(configuration: Configuration) -> str:
-    """What others join with; a cluster keeps its first one, as RKE2's does."""
-    given = configuration.token
-    authority = SERVER.certificate.read_bytes()
-    if paths.TOKEN.exists():
-        password = paths.TOKEN.read_text().strip()
-        if given is not None and given.password != password:
-            raise Rke2Error(f"token: this cluster was made with another one ({paths.TOKEN}); give that, or none")
-    else:
-        password = given.password if given else secrets.token_hex(16)
-        paths.write(paths.TOKEN, password + "\n")
-    paths.write(paths.NODE_TOKEN, join_token.whole(authority, password) + "\n")
-    return password
+            etcd_members.follow(api)

@@ -1,7 +1,6 @@
 """RKE2's supervisor on port 9345: what a server gives to machines that join, over TLS, to who knows the token."""
 
 import base64
-import hmac
 import ipaddress
 import json
 import ssl
@@ -13,12 +12,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TypeAlias
 
-from . import certificates, etcd, node_password, paths, release
+from . import bootstrap, certificates, etcd, node_password, paths, release
 from .api import Api, ApiError
 from .certificates import ETCD, SERVER
 from .configuration import Configuration, is_node_name
-from .etcd import EtcdError
+from .error import Rke2Error
+from .etcd import DuplicateError, EtcdError
 from .node_password import RejectedError
+from .users import Users
 
 PORT = 9345
 PREFIX = "/v1-rke2"
@@ -50,10 +51,8 @@ class _RefusedError(Exception):
 class Supervisor:
     """`before_another_server` is called before a member is added to etcd."""
 
-    def __init__(
-        self, configuration: Configuration, api: Api, password: str, before_another_server: Callable[[], None]
-    ) -> None:
-        self._api, self._password = api, password
+    def __init__(self, configuration: Configuration, api: Api, before_another_server: Callable[[], None]) -> None:
+        self._configuration, self._api = configuration, api
         self._before_another_server = before_another_server
         self._changing_members = threading.Lock()
         self._for_all: _Routes = {
@@ -69,6 +68,7 @@ class Supervisor:
         self._for_servers: _Routes = {
             f"GET {PREFIX}/server-bootstrap": self._bootstrap,
             f"PUT {PREFIX}/etcd-member": self._admit,
+            f"PUT {PREFIX}/token": self._rotate_token,
         }
 
     def start(self, certificate: Path) -> None:
@@ -93,18 +93,22 @@ class Supervisor:
             return refused.status, str(refused).encode()
         except RejectedError as rejected:
             return 403, str(rejected).encode()
+        except DuplicateError as duplicate:
+            return 409, str(duplicate).encode()
+        except Rke2Error as error:
+            return 500, str(error).encode()
         except (ApiError, EtcdError) as error:
             return 503, str(error).encode()
 
     def _user(self, headers: Message) -> str:
-        """node or server, whose password the token is."""
+        """node or server, who came with its own password: the server token is no agent's where agents have another."""
         kind, _, encoded = headers.get("Authorization", "").partition(" ")
         try:
             user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
         except ValueError:
             raise _RefusedError(401, "Unauthorized") from None
-        known = hmac.compare_digest(password.encode(), self._password.encode())
-        if kind != "Basic" or user not in ("node", "server") or not known:
+        users = Users.read()
+        if kind != "Basic" or users is None or not users.knows(user, password):
             raise _RefusedError(401, "Unauthorized")
         return user
 
@@ -129,6 +133,11 @@ class Supervisor:
             raise _RefusedError(400, "Rke2-Node-Name and Rke2-Node-Password must be given")
         node_password.check(self._api, name, password)
         return str(name)
+
+    def _rotate_token(self, request: _Request) -> bytes:
+        with self._changing_members:
+            bootstrap.rotate(self._configuration, str(json.loads(request.body)["newToken"]))
+        return b""
 
     def _admit(self, request: _Request) -> bytes:
         wanted = json.loads(request.body)

@@ -17,11 +17,11 @@ _TIMEOUT = 20
 
 
 class UpstreamError(Exception):
-    """The server cannot be reached, is not who it should be, or refuses. `status` is HTTP's, 0 without an answer."""
+    """The server cannot be reached, is not who it should be, or refuses with HTTP's `status` and `answer`."""
 
-    def __init__(self, text: str, status: int = 0) -> None:
+    def __init__(self, text: str, status: int = 0, answer: str = "") -> None:
         super().__init__(text)
-        self.status = status
+        self.status, self.answer = status, answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ class Upstream:
         """The decoded answer. Raises UpstreamError."""
         return json.loads(self._ask("GET", what))
 
-    def put(self, what: str, body: object) -> Any:  # noqa: ANN401
-        """The decoded answer. Raises UpstreamError."""
-        return json.loads(self._ask("PUT", what, json.dumps(body).encode()))
+    def put(self, what: str, body: object) -> bytes:
+        """The answer. Raises UpstreamError."""
+        return self._ask("PUT", what, json.dumps(body).encode())
 
     def get_as(self, configuration: Configuration, what: str) -> Any:  # noqa: ANN401
         """As `get`, with this machine's name and node password."""
@@ -97,5 +97,6 @@ def _exchange(
         text = f"{url}: 401 Unauthorized: the token is not this cluster's; a server has it in {paths.NODE_TOKEN}"
         raise UpstreamError(text, 401)
     if response.status >= 400:
-        raise UpstreamError(f"{url}: {response.status} {answer.decode(errors='replace')}", response.status)
+        text = answer.decode(errors="replace")
+        raise UpstreamError(f"{url}: {response.status} {text}", response.status, text)
     return answer

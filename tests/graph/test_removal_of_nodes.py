@@ -31,7 +31,7 @@ def test_while_a_machine_stays_nobody_is_dialled_for_its_removal(program: Progra
 def test_its_vm_goes_after_its_node_because_the_removal_depends_on_it(program: Program) -> None:
     graph = program(nodePools=CLUSTER, mig={"strategy": "single"})
     assert graph.waits_for(graph.one("gpu-1-removal"), graph.one("gpu-1-vm"))
-    assert not graph.waits_for(graph.one("gpu-1-removal"), graph.one("gpu-0-vm"))
+    assert not graph.waits_for(graph.one("gpu-1-removal"), graph.one("gpu-vm"))
 
 
 def test_destroying_the_whole_stack_drains_nobody(program: Program) -> None:
@@ -43,13 +43,14 @@ def test_destroying_the_whole_stack_drains_nobody(program: Program) -> None:
 
 def test_the_first_of_several_servers_leaves_by_another_and_an_only_server_has_no_way_out(program: Program) -> None:
     graph = program(nodePools=SERVERS, mig={"strategy": "single"})
-    first, second, third = (graph.one(f"server-{number}-converge").plain("connection", "host") for number in range(3))
-    hosts = {name: graph.one(f"{name}-removal").plain("connection", "host") for name in ("server-0", "server-2", "gpu")}
-    assert hosts == {"server-0": second, "server-2": first, "gpu": first}
+    names = ("server", "server-1", "server-2")
+    first, second, third = (graph.one(f"{name}-converge").plain("connection", "host") for name in names)
+    hosts = {name: graph.one(f"{name}-removal").plain("connection", "host") for name in ("server", "server-2", "gpu")}
+    assert hosts == {"server": second, "server-2": first, "gpu": first}
     assert third not in hosts.values()
     assert program().of("NodeRemoval") == []
 
 
 def test_the_namespace_of_the_operator_is_the_stacks(program: Program) -> None:
     graph = program(nodePools=CLUSTER, mig={"strategy": "single"}, gpuOperator={"namespace": "nvidia"})
-    assert json.loads(graph.one("gpu-0-removal").plain("stdin"))["namespaces"] == ["kube-system", "nvidia"]
+    assert json.loads(graph.one("gpu-removal").plain("stdin"))["namespaces"] == ["kube-system", "nvidia"]

@@ -1,0 +1,95 @@
+"""The token of this server's cluster: taken over before anything restarts with another, kept where RKE2 looks for it.
+
+RKE2 encrypts what a server starts from with its token, so a server that restarts with another one never starts again.
+`rke2 token rotate` gives a living cluster another; what it asks of the server is asked here, since it takes the new
+token on its command line, for everybody to read.
+"""
+
+import json
+from pathlib import Path
+
+from machine.documents.configuration import RKE2_TOKEN_PATH
+from machine.host.console import one_line, say
+from machine.host.errors import NodeError
+from machine.host.program import Ended
+from machine.host.this_machine import ThisMachine
+from machine.kubernetes.kubectl import Kubectl
+
+CLUSTERS_TOKEN = "/var/lib/rancher/rke2/server/token"  # noqa: S105 - where it lies
+"""Written by RKE2: `K10<hash>::server:<token>`."""
+_AUTHORITY = "/var/lib/rancher/rke2/server/tls/server-ca.crt"
+_URL = "https://127.0.0.1:9345/v1-rke2/token"
+_UNIT = "rke2-server.service"
+_TRIES = 3
+_SECONDS = 60
+
+
+def take_over(machine: ThisMachine, wanted: str) -> None:
+    """Make `wanted` the token of this server's cluster, if there is one with another. Nothing restarts.
+
+    Raises NodeError, before anything has changed, where that is not possible.
+    """
+    path = machine.path(CLUSTERS_TOKEN)
+    known = _password(path) if path.exists() else ""
+    if known in ("", wanted.strip()):
+        return
+    founded = "nothing was changed: the cluster here was founded with another token than mig-k8s:rke2Token"
+    if not machine.active_units(_UNIT):
+        raise NodeError(
+            f"{founded}, and RKE2 does not run, so it cannot be told of the new one. Start it: `sudo systemctl start"
+            f" {_UNIT}`, then `pulumi up`"
+        )
+    kubectl = Kubectl.here(machine)
+    nodes = kubectl.get("nodes", "-l", "node-role.kubernetes.io/etcd=true") if kubectl else []
+    if len(nodes) != 1:
+        names = ", ".join(sorted(node["metadata"]["name"] for node in nodes)) or "none to be seen"
+        raise NodeError(
+            f"{founded}. It is changed here where there is one server; this cluster's are: {names}. Give the stack the"
+            f" cluster's own: `sudo sed 's/.*::server://' {path}` there shows it, `pulumi config set --secret"
+            " mig-k8s:rke2Token` takes it"
+        )
+    say("giving the cluster the stack's token instead of the one it was founded with; nothing restarts for that")
+    ended = _tell(machine, known, wanted.strip())
+    if not ended.succeeded:
+        raise NodeError(f"{founded}, and RKE2 did not take the new one: {_words(ended)}. `pulumi up` tries again")
+
+
+def keep(machine: ThisMachine) -> int:
+    """Have the cluster keep this server's passwords as they are now. Returns 0. Raises NodeError.
+
+    RKE2 takes a changed agent token when it starts, keeps it on the disk alone, and at the start after that refuses
+    the disk for being newer than the cluster. Telling it the token that it has makes the cluster know.
+    """
+    token = _password(machine.path(RKE2_TOKEN_PATH))
+    for _ in range(_TRIES):  # another server may be doing the same
+        ended = _tell(machine, token, token)
+        if ended.succeeded:
+            return 0
+        machine.clock.sleep(1)
+    raise NodeError(f"RKE2 runs with its agent token, but cannot keep it over the next start: {_words(ended)}")
+
+
+def _password(path: Path) -> str:
+    """The token without what RKE2 puts before it."""
+    return path.read_text(encoding="utf-8").strip().rpartition("::server:")[2]
+
+
+def _tell(machine: ThisMachine, known: str, wanted: str) -> Ended:
+    """Ask the server to go on with the token `wanted`. The tokens travel on standard input."""
+    options = {
+        "url": _URL,
+        "request": "PUT",
+        "user": f"server:{known}",
+        "cacert": str(machine.path(_AUTHORITY)),
+        "header": "Content-Type: application/json",
+        "data": json.dumps({"newToken": wanted}),
+        "max-time": str(_SECONDS),
+    }
+    # In quotes, curl and JSON escape alike: \ and " by a \ before them.
+    text = "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in options.items())
+    command = ("curl", "--silent", "--show-error", "--fail-with-body", "--noproxy", "*", "--config", "-")
+    return machine.run(*command, stdin=text, seconds=_SECONDS + 10)
+
+
+def _words(ended: Ended) -> str:
+    return one_line(f"{ended.stderr} {ended.stdout}")

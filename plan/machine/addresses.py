@@ -1,0 +1,13 @@
+"""What the cloud chooses for a machine and its files name: addresses, known when they are made."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Addresses:
+    """IPv4 addresses, as text. A rebuilt machine keeps its own: they belong to its interface."""
+
+    public: str
+    private: str
+    server: str | None
+    """The private one of the server that it joins the cluster by; None on the server that forms it."""

@@ -1,0 +1,198 @@
+"""The token of a server that has a cluster already: taken over by `update` before anything is written, or refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+from calls import Called, call
+from kubernetes_api import node
+from staged import StagedMachine, configuration
+
+OWN = 'K10abc::server:made by RKE2 \\ "so"'
+SERVER = {"node-role.kubernetes.io/etcd": "true"}
+FILES = ("token", "agent-token", "config.yaml")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> StagedMachine:
+    """A server of an older stack: it runs, and its token is RKE2's own."""
+    made = StagedMachine.below(tmp_path)
+    made.join("server")
+    made.api.change(nodes=[node("mlops-k8s-master", "b", {}, SERVER), node("gpu", "c", {}, {})])
+    made.write("etc/rancher/rke2/config.yaml", "cni: calico\n", 0o600)
+    made.write("var/lib/rancher/rke2/server/token", f"{OWN}\n", 0o600)
+    rke2_takes_it(made)
+    return made
+
+
+def rke2_takes_it(machine: StagedMachine) -> None:
+    """RKE2 writes the new token where the old one was, and says nothing."""
+    machine.program(
+        "curl",
+        """
+        cat >"$STATE/asked"
+        new=$(sed -n 's/^data = .*newToken.": .\\"\\(.*\\).\\"}"$/\\1/p' "$STATE/asked")
+        echo "K10abc::server:$new" >"$STATE/../root/var/lib/rancher/rke2/server/token"
+        """,
+    )
+
+
+def update(machine: StagedMachine, *tokens: str | None) -> Called:
+    """With the stack's token and the agents', or other ones."""
+    own, agents = tokens or ("the stack's", "of agents")
+    return call(machine, "update", stdin=configuration(token=f"{own}\n", agent_token=agents))
+
+
+def asked(machine: StagedMachine) -> dict[str, str]:
+    """The options that curl read."""
+    lines = (machine.state / "asked").read_text().splitlines()
+    return {name: json.loads(value) for name, value in (line.split(" = ", 1) for line in lines)}
+
+
+def written(machine: StagedMachine) -> dict[str, str]:
+    """What lies at the paths RKE2 reads."""
+    folder = machine.path("etc/rancher/rke2")
+    return {name: (folder / name).read_text() for name in FILES if (folder / name).exists()}
+
+
+def test_the_clusters_token_becomes_the_stacks_before_rke2_could_start_with_it(machine: StagedMachine) -> None:
+    machine.program("curl", 'cat >"$STATE/asked"; ls "$STATE/../root/etc/rancher/rke2" >"$STATE/seen"')
+    done = update(machine)
+    assert done.status == 0
+    assert "giving the cluster the stack's token instead of the one it was founded with" in done.stderr
+    assert (machine.state / "seen").read_text().split() == ["config.yaml", "rke2.yaml"]
+    given = asked(machine)
+    assert (given["url"], given["request"]) == ("https://127.0.0.1:9345/v1-rke2/token", "PUT")
+    assert given["user"] == 'server:made by RKE2 \\ "so"'
+    assert json.loads(given["data"]) == {"newToken": "the stack's"}
+    assert given["cacert"] == str(machine.path("/var/lib/rancher/rke2/server/tls/server-ca.crt"))
+    assert written(machine) == {"token": "the stack's\n", "agent-token": "of agents", "config.yaml": "cni: calico\n"}
+
+
+def test_no_token_is_on_a_command_line_or_said(machine: StagedMachine) -> None:
+    done = update(machine)
+    calls = " ".join([*machine.calls(), *machine.systemd.calls()])
+    assert machine.calls("curl") != []
+    for secret in ("the stack's\n", "made by RKE2", "of agents"):
+        assert secret not in calls + done.stdout + done.stderr
+
+
+def test_a_second_update_asks_for_nothing(machine: StagedMachine) -> None:
+    update(machine)
+    machine.forget_calls()
+    assert update(machine).status == 0
+    assert machine.calls("curl") == []
+
+
+def test_an_update_that_was_killed_after_the_rotation_goes_on(machine: StagedMachine) -> None:
+    """RKE2 starts with its old configuration from the token in its own file meanwhile."""
+    machine.write("var/lib/rancher/rke2/server/token", "K10abc::server:the stack's\n", 0o600)
+    machine.systemd.set(active=[])
+    assert update(machine).status == 0
+    assert machine.calls("curl") == []
+    assert written(machine)["token"] == "the stack's\n"
+
+
+@pytest.mark.parametrize("own", ["K10abc::server:the stack's\n", "the stack's\n"])
+def test_a_cluster_with_the_stacks_token_is_not_asked(machine: StagedMachine, own: str) -> None:
+    machine.write("var/lib/rancher/rke2/server/token", own, 0o600)
+    assert update(machine).status == 0
+    assert machine.calls("curl") == []
+
+
+def test_a_machine_without_a_cluster_just_gets_its_tokens(machine: StagedMachine) -> None:
+    machine.path("var/lib/rancher/rke2/server/token").unlink()
+    machine.systemd.set(active=[])
+    assert update(machine).status == 0
+    assert written(machine)["agent-token"] == "of agents"
+
+
+def test_an_agent_has_no_cluster_of_its_own(machine: StagedMachine) -> None:
+    assert update(machine, "of agents", None).status == 0
+    assert machine.calls("curl") == []
+
+
+def refused(machine: StagedMachine) -> str:
+    """What an update says that is refused before a byte has changed."""
+    before = written(machine), machine.read("etc/mig-k8s/desired.json")
+    done = update(machine)
+    assert done.status == 1
+    assert (written(machine), machine.read("etc/mig-k8s/desired.json")) == before
+    assert machine.runs() == []
+    assert "made by RKE2" not in done.stderr
+    return done.stderr
+
+
+def test_a_server_whose_rke2_does_not_run_is_refused(machine: StagedMachine) -> None:
+    machine.systemd.set(active=[])
+    assert refused(machine) == (
+        "mig-k8s: nothing was changed: the cluster here was founded with another token than mig-k8s:rke2Token, and "
+        "RKE2 does not run, so it cannot be told of the new one. Start it: `sudo systemctl start rke2-server.service`, "
+        "then `pulumi up`\n"
+    )
+    assert machine.calls("curl") == []
+
+
+def test_a_cluster_of_several_servers_is_refused_and_told_how_to_keep_its_token(machine: StagedMachine) -> None:
+    machine.api.change(nodes=[node(name, "b", {}, SERVER) for name in ("server-0", "server-1", "server-2")])
+    said = refused(machine)
+    assert "this cluster's are: server-0, server-1, server-2. Give the stack the cluster's own: " in said
+    assert "sudo sed 's/.*::server://'" in said
+    assert machine.calls("curl") == []
+
+
+def test_a_refusal_of_rke2s_is_said_and_nothing_is_written(machine: StagedMachine) -> None:
+    machine.program("curl", "cat >/dev/null; echo 'curl: (22) The requested URL returned error: 500' >&2; exit 22")
+    said = refused(machine)
+    assert "RKE2 did not take the new one: curl: (22) The requested URL returned error: 500" in said
+
+
+def test_tokens_are_kept_by_telling_rke2_the_one_it_has(machine: StagedMachine) -> None:
+    machine.write("etc/rancher/rke2/token", "the stack's\n", 0o600)
+    assert call(machine, "keep-tokens").status == 0
+    given = asked(machine)
+    assert (given["user"], json.loads(given["data"])) == ("server:the stack's", {"newToken": "the stack's"})
+
+
+def test_keeping_is_tried_three_times_and_then_says_why_not(machine: StagedMachine) -> None:
+    machine.write("etc/rancher/rke2/token", "the stack's\n", 0o600)
+    machine.program("curl", "cat >/dev/null; echo 'curl: (7) Connection refused' >&2; exit 7")
+    done = call(machine, "keep-tokens")
+    assert (done.status, len(machine.calls("curl"))) == (1, 3)
+    assert done.stderr == (
+        "mig-k8s: RKE2 runs with its agent token, but cannot keep it over the next start: "
+        "curl: (7) Connection refused\n"
+    )
+
+
+@pytest.mark.parametrize(("there", "kept"), [(None, "derived\n"), ("made by RKE2\n", "made by RKE2\n")])
+def test_a_node_password_is_for_a_machine_that_has_none(machine: StagedMachine, there: str | None, kept: str) -> None:
+    if there:
+        machine.write("etc/rancher/node/password", there, 0o600)
+    document = configuration(token="of agents\n", node_password="derived\n")
+    assert call(machine, "update", stdin=document).status == 0
+    assert machine.read("etc/rancher/node/password") == kept
+    assert machine.mode_of("etc/rancher/node/password") == "0o600"
+
+
+def test_the_token_that_a_first_start_waits_for_comes_after_what_else_it_needs(
+    machine: StagedMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    monkeypatch.setattr("machine.host.files.write", lambda path, _content, _mode: order.append(path.name))
+    machine.path("var/lib/rancher/rke2/server/token").unlink()
+    document = configuration(
+        token="t\n", agent_token="a\n", node_password="p\n", rke2_config="cni: canal\n", node={"name": "other"}
+    )
+    call(machine, "update", stdin=document)
+    assert order[:5] == ["password", "agent-token", "token", "config.yaml", "desired.json"]
+
+
+def test_a_new_token_makes_the_stage_look(machine: StagedMachine) -> None:
+    update(machine)
+    machine.runs()
+    machine.write("var/lib/rancher/rke2/server/token", "K10abc::server:new\n", 0o600)
+    update(machine, "new", "of agents")
+    assert machine.runs() == ["rke2"]
+    update(machine, "new", "also new")
+    assert machine.runs() == ["rke2"]

@@ -1,0 +1,148 @@
+"""A machine that the last commit without releases made is taken over by the next `up`; then its release breaks.
+
+That commit's program runs on this checkout's sandbox: a user's cloud does not change with the checkout either. Each
+test takes up where the one before it ended.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cluster import eventually
+from command_line import CHECKOUT, NODE, CommandLine
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
+
+BEFORE_RELEASES = "0e79b967cabdc68a80ba1d5bb8fea92328dd2bb4"
+"""The last commit whose machines run four programs of one file each."""
+PROGRAM = ("Pulumi.yaml", "Pulumi.dev.yaml", "__main__.py", "stack_config.py", "components", "plan", "cloud-init")
+PINNED = {"mig-k8s:rke2": {"version": "v1.35.7+rke2r1"}, "mig-k8s:toolkit": {"version": "1.20.2-1"}}
+"""Its own default of RKE2, and the only toolkit on this checkout's mirror, which has what a stack names."""
+HOME = "/usr/local/lib/mig-k8s"
+CURRENT = f"{HOME}/current"
+WORKLOAD = """
+{apiVersion: v1, kind: Pod, metadata: {name: workload}, spec: {containers: [{name: main, command: [sleep, "3600"],
+ image: "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04"}]}}
+"""
+
+
+@dataclass(frozen=True)
+class Before:
+    """What the machine had before it was taken over."""
+
+    person: CommandLine
+    boot_id: str
+    devices: dict[str, str]
+    pods: dict[str, str]
+    rke2: str
+
+
+def pods(person: CommandLine) -> dict[str, str]:
+    """Name → uid and starts, of everything that is not the verification's."""
+    return {
+        item["metadata"]["name"]: f"{item['metadata']['uid']} {_starts(item)}"
+        for item in person.get("pods", "--all-namespaces")["items"]
+        if item["metadata"]["namespace"] != "mig-k8s-verify"
+    }
+
+
+def _starts(item: dict[str, Any]) -> list[int]:
+    return [status["restartCount"] for status in item["status"].get("containerStatuses", [])]
+
+
+def rke2(person: CommandLine) -> str:
+    return person.ssh("systemctl show rke2-server.service -p MainPID -p ActiveEnterTimestamp")
+
+
+@pytest.fixture(scope="module")
+def before(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Before]:
+    """The dev stack, brought up by the program of that commit."""
+    if obstacle is not None:
+        pytest.skip(f"no machine can boot here: {obstacle}")
+    old = program(tmp_path_factory.mktemp("before"))
+    stack = yaml.safe_load((old / "Pulumi.dev.yaml").read_text())
+    stack["config"] |= PINNED
+    (file := old / "Pulumi.dev.yaml").write_text(yaml.safe_dump(stack))
+    person = CommandLine(f"test-{os.getpid()}-takeover")
+    try:
+        # Its first preview fails with the real command provider too: a secret among the triggers is not known yet.
+        person.up(file, "--program", str(old), "--skip-preview", seconds=400)
+        person.kubectl("apply", "-f", "-", stdin=WORKLOAD)
+        eventually("the workload runs", lambda: person.get("pod", "workload")["status"]["phase"], "Running", seconds=60)
+        assert person.ssh("head -1 /usr/local/sbin/mig-k8s") == "#!/usr/bin/env python3\n"
+        yield Before(person, person.boot_id(), person.mig_devices(), pods(person), rke2(person))
+    finally:
+        person.run("down", seconds=120)
+
+
+def program(folder: Path) -> Path:
+    """The program of that commit, out of this checkout's history; skips where the history does not reach back to it."""
+    packed = subprocess.run(
+        ["git", "-C", str(CHECKOUT), "archive", BEFORE_RELEASES, *PROGRAM], capture_output=True, check=False
+    )
+    if packed.returncode != 0:
+        said = packed.stderr.decode(errors="replace").strip()
+        pytest.skip(
+            f"NOT TESTED, the take-over of an older machine: a whole clone has {BEFORE_RELEASES[:7]}; git: {said}"
+        )
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=packed.stdout, check=True)
+    return folder
+
+
+def test_an_older_machine_is_taken_over_without_a_reboot_and_keeps_what_runs_on_it(before: Before) -> None:
+    """RKE2 does restart: the default release and ingress controller are others."""
+    person = before.person
+    person.up(CHECKOUT / "Pulumi.dev.yaml", seconds=300)
+    assert person.output("verification")["passed"] is True
+    assert person.boot_id() == before.boot_id
+    assert person.mig_devices() == before.devices
+    after = pods(person)
+    assert {name: after.get(name) for name in before.pods} == before.pods
+    assert rke2(person) != before.rke2
+
+
+def test_after_that_the_machine_runs_the_release_and_nothing_older_is_left(before: Before) -> None:
+    person = before.person
+    assert person.ssh("sudo mig-k8s status").splitlines()[-1] == "everything is done"
+    assert person.ssh(f"ls {HOME}").split() == ["current", "releases"]
+    assert len(person.ssh(f"ls {HOME}/releases").split()) == 1
+    assert person.ssh("head -1 /usr/local/sbin/mig-k8s /usr/local/sbin/mig-apply | grep -c '^#!/bin/sh'") == "2\n"
+    assert "current/entry-points/mig-k8s boot" in person.ssh("systemctl cat mig-k8s-instances.service")
+
+
+def test_a_second_up_changes_nothing(before: Before) -> None:
+    said = before.person.up(CHECKOUT / "Pulumi.dev.yaml")
+    assert not any(word in said for word in (" created", " updated", " replaced")), said
+
+
+def test_a_broken_release_does_not_keep_rke2_from_starting(before: Before) -> None:
+    person = before.person
+    boot_id = person.boot_id()
+    person.ssh(f"sudo rm {CURRENT}/machine/gpu/boot.py")
+    person.ssh("sudo systemctl reboot", statuses=(0, 255))
+    eventually("another boot", lambda: _tried_boot_id(person) not in ("", boot_id), seconds=90)
+    eventually(
+        "RKE2 runs",
+        lambda: person.ssh("systemctl is-active rke2-server.service", statuses=(0, 3, 4, 255)).strip(),
+        "active",
+        seconds=120,
+    )
+    assert "failed" in person.ssh("systemctl is-active mig-k8s-instances.service", statuses=(3,))
+    eventually("the node is ready", lambda: _is_ready(person), seconds=90)
+
+
+def _tried_boot_id(person: CommandLine) -> str:
+    return person.ssh("cat /proc/sys/kernel/random/boot_id", statuses=(0, 255)).strip()
+
+
+def _is_ready(person: CommandLine) -> bool:
+    try:
+        conditions = person.get("node", NODE)["status"]["conditions"]
+    except AssertionError:  # the API server is not there yet
+        return False
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
