@@ -51,10 +51,15 @@ def _check_quorum(leaving: dict[str, Any], others: list[dict[str, Any]]) -> None
     name = leaving["metadata"]["name"]
     servers = [other for other in others if _ETCD in other["metadata"].get("labels", {})]
     dead = [server["metadata"]["name"] for server in servers if not _is_ready(server)]
-    if len(servers) - len(dead) <= len(servers) // 2:
-        seen = f"of the servers that stay, {', '.join(dead)} do not answer" if dead else "it is the only server"
+    if not servers:
         raise NodeError(
-            f"{name} stays: {seen}, so the cluster would lose the majority of its servers. Bring them back first"
+            f"{name} stays: it is the only server, and the cluster would be lost with it. Put it back into the stack "
+            "file; `pulumi destroy` ends a whole stack"
+        )
+    if len(servers) - len(dead) <= len(servers) // 2:
+        raise NodeError(
+            f"{name} stays: of the servers that stay, {', '.join(dead)} do not answer, so the cluster would lose the "
+            "majority of its servers. Bring them back first"
         )
 
 

@@ -9,18 +9,23 @@ from plan.machine.node import NodePlan
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeRemovalPlan:
-    """What is run when the machine is removed: `removal`, on the machine named `server`, which stays."""
+    """What is run when the machine is removed: `removal`, on the machine named `server`.
+
+    That is another one wherever there is one. On the only server it is the machine itself, which then refuses to go.
+    """
 
     server: str
     removal: NodeRemoval
 
 
 def node_removals(nodes: Sequence[NodePlan], operator_namespace: str) -> dict[str, NodeRemovalPlan]:
-    """By machine. The only server has none: the cluster ends with it."""
+    """By machine. None is ever without: a machine whose removal goes from the program would be taken for removed."""
     servers = [node.name for node in nodes if node.role == "server"]
     own = ("kube-system", operator_namespace)
     return {
-        node.name: NodeRemovalPlan(server=server, removal=NodeRemoval(node.name, node.on_change, own))
+        node.name: NodeRemovalPlan(
+            server=next((name for name in servers if name != node.name), node.name),
+            removal=NodeRemoval(node.name, node.on_change, own),
+        )
         for node in nodes
-        if (server := next((name for name in servers if name != node.name), None)) is not None
     }

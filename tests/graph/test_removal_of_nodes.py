@@ -41,14 +41,24 @@ def test_destroying_the_whole_stack_drains_nobody(program: Program) -> None:
     assert not graph.one("gpu-1-removal").request.retainOnDelete
 
 
-def test_the_first_of_several_servers_leaves_by_another_and_an_only_server_has_no_way_out(program: Program) -> None:
+def test_the_first_of_several_servers_leaves_by_another_and_an_only_server_asks_itself(program: Program) -> None:
     graph = program(nodePools=SERVERS, mig={"strategy": "single"})
     names = ("server", "server-1", "server-2")
     first, second, third = (graph.one(f"{name}-converge").plain("connection", "host") for name in names)
     hosts = {name: graph.one(f"{name}-removal").plain("connection", "host") for name in ("server", "server-2", "gpu")}
     assert hosts == {"server": second, "server-2": first, "gpu": first}
     assert third not in hosts.values()
-    assert program().of("NodeRemoval") == []
+    lone = program()
+    host = lone.one("mlops-k8s-master-converge").plain("connection", "host")
+    assert lone.one("mlops-k8s-master-removal").plain("connection", "host") == host
+
+
+def test_a_machine_that_stays_keeps_its_removal_when_the_other_servers_go(program: Program) -> None:
+    """Else the engine would run it, on a machine that is alive."""
+    three = {each.name for each in program(nodePools=SERVERS, mig={"strategy": "single"}).of("NodeRemoval")}
+    one = {each.name for each in program(nodePools=[{**SERVERS[0], "count": 1}]).of("NodeRemoval")}
+    assert three == {"server", "server-1", "server-2", "gpu"}
+    assert one == {"server"}
 
 
 def test_the_namespace_of_the_operator_is_the_stacks(program: Program) -> None:

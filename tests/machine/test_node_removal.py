@@ -133,7 +133,6 @@ def test_where_the_node_cannot_be_deleted_pods_may_come_again_and_a_second_run_g
 @pytest.mark.parametrize(
     ("others", "seen"),
     [
-        ([], "it is the only server"),
         ([("s2", "True"), ("s3", "Unknown")], "of the servers that stay, s3 do not answer"),
         ([("s2", "Unknown")], "of the servers that stay, s2 do not answer"),
     ],
@@ -148,6 +147,16 @@ def test_a_server_whose_end_would_cost_the_majority_stays(
     assert ended.stderr == (
         f"mig-k8s: mlops-k8s-master stays: {seen}, so the cluster would lose the majority of its servers. Bring them "
         "back first\n"
+    )
+    assert changes(server) == []
+
+
+def test_the_only_server_stays_because_the_cluster_would_be_lost_with_it(server: AMachine) -> None:
+    ended = remove(server, "drain", name=NAME)
+    assert ended.status == 1
+    assert ended.stderr == (
+        "mig-k8s: mlops-k8s-master stays: it is the only server, and the cluster would be lost with it. Put it back "
+        "into the stack file; `pulumi destroy` ends a whole stack\n"
     )
     assert changes(server) == []
 

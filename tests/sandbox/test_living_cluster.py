@@ -15,7 +15,8 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
 IMAGE = "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04"
 AT_WORK = f"""
 {{apiVersion: v1, kind: Pod, metadata: {{name: at-work}}, spec: {{restartPolicy: Never, runtimeClassName: nvidia,
-  containers: [{{name: c, command: [sleep, "3600"], image: "{IMAGE}", resources: {{limits: {{nvidia.com/mig-3g.40gb: 1}}}}}}]}}}}
+  containers: [{{name: c, command: [sleep, "3600"], image: "{IMAGE}",
+                 resources: {{limits: {{nvidia.com/mig-3g.40gb: 1}}}}}}]}}}}
 """
 """The pod that nobody names."""
 IN_THE_WAY = f"""
