@@ -49,9 +49,9 @@ def serve(configuration: Configuration) -> None:
     service.tell("STATUS=starting the API server")
     units.start((etcd.unit(configuration), runtime))
     service.wait(lambda: etcd.is_learner() is not None, "etcd answers", "etcd", _ETCD_SECONDS)
-    etcd.require_address(configuration)
     if configuration.server is not None:
         joining.wait_for_vote(configuration)
+    etcd.require_address(configuration)  # which a learner is not asked: etcd lists no members to it
     bootstrap.settle(configuration)
     api_access.remember([_OWN_API_SERVER])
     units.start((control_plane.api_server(configuration), api_access.unit(configuration, is_server=True)))
