@@ -45,6 +45,7 @@ for name, machine in machines.items():
         private_key=pulumi.Output.secret(machine["privateKey"]),
         agent_socket_path=None,
         vm_id=vm_id,
+        addresses=pulumi.Output.from_input(None),
     )
     machine_command(
         name, "true", access=access, timeout_seconds=10, logging=remote.Logging.NONE,

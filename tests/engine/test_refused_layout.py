@@ -49,7 +49,8 @@ def on_the_tests_machine(args):
 pulumi.runtime.register_stack_transformation(on_the_tests_machine)
 file = read_stack_file(Path(os.environ["TEST_CHECKOUT"]) / "Pulumi.dev.yaml")
 settings = read_settings(file.mapping, location=file.location, secrets=file.secrets, ask_for_secrets=False)
-(node,) = plan_stack(settings).nodes
+stack = plan_stack(settings)
+(node,) = stack.nodes
 access = Access(
     address=pulumi.Output.from_input("127.0.0.1"),
     user="azureuser",
@@ -57,8 +58,9 @@ access = Access(
     private_key=pulumi.Output.secret(CONNECTION["privateKey"]),
     agent_socket_path=None,
     vm_id=pulumi.Output.from_input("first"),
+    addresses=pulumi.Output.from_input(None),
 )
-MigInstances(node.name, MigInstancesArgs(plan=node, access=access, after=()))
+MigInstances(node.name, MigInstancesArgs(layout=stack.host_layouts[node.name], access=access))
 """
 
 
