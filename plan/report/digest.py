@@ -10,6 +10,7 @@ from plan.gpu.layout import Layout
 from plan.gpu.nearest import written
 from plan.gpu.placement import placement_after
 from plan.machine.node import NodePlan
+from plan.report.fate import Cost, fate
 from plan.report.membership import (
     first_server,
     refused_name,
@@ -19,12 +20,9 @@ from plan.report.membership import (
 )
 from plan.stack import StackPlan
 
-_FROZEN = ("image", "admin_username", "public_key", "zone", "security_type", "os_disk_type", "spot")
-"""What Azure refuses to change on a living machine; a new `vm.rebuild` makes a new machine with it."""
-
 
 def digest(old: StackPlan, new: StackPlan) -> str:
-    """Markdown: changed settings, then every machine that is touched. `old` and `new` are whole plans.
+    """Markdown: what it costs, changed settings, then every machine that is touched. `old` and `new` are whole plans.
 
     Machines are the same by their names, wherever their pool stands.
     """
@@ -33,7 +31,7 @@ def digest(old: StackPlan, new: StackPlan) -> str:
         return "Nothing changes.\n"
     before = {node.name: node for node in old.nodes}
     after = {node.name: node for node in new.nodes}
-    lines = ["**Settings**", "", *(f"- {line}" for line in settings)]
+    lines = [f"**Cost:** {_cost(old, new)}.", "", "**Settings**", "", *(f"- {line}" for line in settings)]
     moved = old.location != new.location
     lines += [line for text in first_server(old, new) for line in ("", text)]
     renamed = renamed_machines(old, new)
@@ -46,6 +44,26 @@ def digest(old: StackPlan, new: StackPlan) -> str:
     if old.mig_strategy != new.mig_strategy:
         lines += ["", f"Pods ask for other resources from now on: strategy {old.mig_strategy} → {new.mig_strategy}."]
     return "\n".join(lines) + "\n"
+
+
+def _cost(old: StackPlan, new: StackPlan) -> str:
+    """All of it, worst first, with the machines that it concerns."""
+    before = {node.name: node for node in old.nodes}
+    after = {node.name: node for node in new.nodes}
+    renamed = renamed_machines(old, new)
+    machines: dict[Cost, list[str]] = {cost: [] for cost in Cost}
+    for name in touched_machines(old, new):
+        if name in renamed:
+            machines[Cost.REFUSED].append(name)
+        elif name not in after and name not in renamed.values():
+            machines[Cost.REMOVED].append(name)
+        elif name in before and name in after:
+            cost = fate(before[name], after[name], moved=old.location != new.location).cost
+            machines[cost].append(name)
+            if cost in (Cost.RESTARTED, Cost.NOTHING) and _removed(before[name], after[name]):
+                machines[Cost.PODS].append(name)
+    said = [f"{cost.value}: {', '.join(names)}" for cost, names in machines.items() if names and cost != Cost.NOTHING]
+    return "; ".join([*(["**the cluster is lost**"] if any(first_server(old, new)) else []), *said]) or "nothing"
 
 
 def _settings(stack: StackPlan) -> dict[str, Any]:
@@ -96,11 +114,11 @@ def _machine(old: NodePlan | None, new: NodePlan | None, *, moved: bool) -> Iter
         yield f"**{new.name}** is new: {new.vm.size}, {new.role}."
         yield from _gpus((), new.layout, by_manager=False)
         return
-    fate, keeps_gpus = _fate(old, new, moved=moved)
-    yield f"**{new.name}** {fate}"
-    before = old.layout.gpus if old.layout and keeps_gpus else ()
+    becomes = fate(old, new, moved=moved)
+    yield f"**{new.name}** {becomes.words}"
+    before = old.layout.gpus if old.layout and becomes.keeps_gpus else ()
     yield from _gpus(before, new.layout, by_manager=new.mig_owner == "operator")
-    if keeps_gpus:
+    if becomes.keeps_gpus:
         yield from _pods(old, new)
         yield from _owner(old, new)
 
@@ -111,43 +129,6 @@ def _before_removal(old: NodePlan) -> str:
     if old.on_change == "refuse":
         return "; where pods of users run on it, `pulumi up` stops before that (`mig.onChange: refuse`)"
     return "; its pods are evicted first (`mig.onChange: drain`)"
-
-
-def _fate(old: NodePlan, new: NodePlan, *, moved: bool) -> tuple[str, bool]:
-    """What happens to the machine itself, and whether its instances are there afterwards."""
-    if moved or old.vm.rebuild != new.vm.rebuild:
-        return "is replaced: a new machine, everything on the old one is lost.", False
-    if refused := _refused(old, new):
-        return refused, True
-    if old.vm.size != new.vm.size:
-        return f"is resized ({old.vm.size} → {new.vm.size}): it stops, starts, and makes its instances again.", False
-    if _modes(old) != _modes(new):
-        if new.layout is not None and new.layout.model.mode_needs_reboot:
-            return "stays, with one reboot: this GPU changes its MIG mode on a reboot. All its pods restart.", True
-        return "stays, without a reboot: this GPU changes its MIG mode at once.", True
-    return "stays, without a reboot.", True
-
-
-def _refused(old: NodePlan, new: NodePlan) -> str | None:
-    """What the cluster or Azure does not let a living machine change, in words."""
-    changed = [key for key, was in _founded(old).items() if _founded(new).get(key, was) != was]
-    if changed:
-        return f"is refused: a cluster keeps its {' and '.join(changed)}. Change `vm.rebuild` with it to lose it."
-    frozen = [name for name in _FROZEN if getattr(old.vm, name) != getattr(new.vm, name)]
-    if frozen or old.role != new.role:
-        what = ", ".join([*frozen, *(["role"] if old.role != new.role else [])]).replace("_", " ")
-        return f"stays, but Azure or the cluster refuses this change ({what}): change `vm.rebuild` with it."
-    return None
-
-
-def _founded(node: NodePlan) -> dict[str, str]:
-    """What a server's cluster keeps for life (`machine.kubernetes.founding`)."""
-    network = {"network.podCidr": node.network.pod_cidr, "network.serviceCidr": node.network.service_cidr}
-    return {**network, "rke2.cni": node.rke2.cni} if node.role == "server" else {}
-
-
-def _modes(node: NodePlan) -> tuple[bool, ...]:
-    return node.layout.modes if node.layout else ()
 
 
 def _gpus(old: tuple[GpuLayout, ...], new: Layout | None, *, by_manager: bool) -> Iterator[str]:
@@ -184,17 +165,21 @@ def compare(
     return kept, made, removed
 
 
-def _pods(old: NodePlan, new: NodePlan) -> Iterator[str]:
-    if old.layout is None or new.layout is None or _modes(old) != _modes(new):
-        return
+def _removed(old: NodePlan, new: NodePlan) -> int:
+    """How many instances go, where nothing worse happens to all of them."""
+    if old.layout is None or new.layout is None or old.layout.modes != new.layout.modes:
+        return 0
     by_manager, model = new.mig_owner == "operator", new.layout.model
     pairs = zip(old.layout.gpus, new.layout.gpus, strict=False)
-    removed = sum(len(compare(model, was, gpu, by_manager=by_manager)[2]) for was, gpu in pairs)
-    if removed:
+    return sum(len(compare(model, was, gpu, by_manager=by_manager)[2]) for was, gpu in pairs)
+
+
+def _pods(old: NodePlan, new: NodePlan) -> Iterator[str]:
+    if removed := _removed(old, new):
         refuses = new.on_change == "refuse"
         does = "the change stops before it touches them" if refuses else "they are evicted first"
         yield f"- Pods on the {removed} removed devices: {does} (`mig.onChange: {new.on_change}`)."
-        if not by_manager:
+        if new.mig_owner == "host":
             yield (
                 "- Counted from the old file's places. The machine keeps first what pods hold; "
                 "`sudo mig-k8s apply --dry-run` there says it exactly."
@@ -207,5 +192,5 @@ def _owner(old: NodePlan, new: NodePlan) -> Iterator[str]:
         yield "- MIG Manager takes over the instances: a GPU that has the right ones is not touched."
     if old.mig_owner == "operator" and new.mig_owner == "host":
         yield "- The host takes over the instances: as many as can stay do, wherever MIG Manager has put them."
-        if _modes(old) != _modes(new):
+        if old.layout and new.layout and old.layout.modes != new.layout.modes:
             yield "- MIG Manager may set the old MIG mode again meanwhile: change `mig.owner` first, then the layout."

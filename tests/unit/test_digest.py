@@ -17,6 +17,7 @@ def test_a_changed_layout_says_what_is_kept_removed_and_made(planned: Planned) -
     old = planned(nodePools=[{"migDevices": {"1g.10gb": 7}}], mig=_MIXED)
     new = planned(nodePools=[{"migDevices": {"3g.40gb": 1, "1g.10gb": 4}}], mig=_MIXED)
     assert digest(old, new) == (
+        "**Cost:** pods may have to go: mlops-k8s-master.\n\n"
         "**Settings**\n\n"
         "- `nodePools[0].migDevices`: {1g.10gb: 7} → {1g.10gb: 4, 3g.40gb: 1}\n\n"
         "**mlops-k8s-master** stays, without a reboot.\n"
@@ -32,6 +33,7 @@ def test_what_can_stay_at_another_place_than_the_new_files_own_is_kept(planned: 
     old = planned(nodePools=[{"migDevices": {"3g.40gb": 1}}], mig=_MIXED)
     new = planned(nodePools=[{"migDevices": {"3g.40gb": 1, "1g.20gb": 1}}], mig=_MIXED)
     assert digest(old, new) == (
+        "**Cost:** nothing.\n\n"
         "**Settings**\n\n"
         "- `nodePools[0].migDevices`: {3g.40gb: 1} → {3g.40gb: 1, 1g.20gb: 1}\n\n"
         "**mlops-k8s-master** stays, without a reboot.\n"
@@ -68,9 +70,10 @@ def test_mig_manager_makes_a_changed_gpu_anew_and_leaves_the_others(planned: Pla
 def test_mig_manager_takes_over_what_is_right(planned: Planned) -> None:
     text = digest(planned(mig=_MIXED), planned(mig=_MANAGER))
     assert text == (
+        "**Cost:** RKE2 restarts, pods go on: mlops-k8s-master.\n\n"
         "**Settings**\n\n"
         "- `mig.owner`: host → operator\n\n"
-        "**mlops-k8s-master** stays, without a reboot.\n"
+        "**mlops-k8s-master** stays, without a reboot. RKE2 restarts once; its pods go on.\n"
         "- GPU 0: keeps 7 × 1g.10gb\n"
         "- MIG Manager takes over the instances: a GPU that has the right ones is not touched.\n"
     )
@@ -167,6 +170,7 @@ _POOLS: list[dict[str, object]] = [
 def test_a_pool_that_grows_in_the_middle_touches_nobody_else(planned: Planned) -> None:
     more = [_POOLS[0], {**_POOLS[1], "count": 3}, _POOLS[2]]
     assert digest(planned(nodePools=_POOLS), planned(nodePools=more)) == (
+        "**Cost:** nothing.\n\n"
         "**Settings**\n\n"
         "- `nodePools[1].count`: 2 → 3\n\n"
         "**train-2** is new: Standard_NC24ads_A100_v4, agent.\n"
@@ -174,6 +178,7 @@ def test_a_pool_that_grows_in_the_middle_touches_nobody_else(planned: Planned) -
         "The other 5 machines are not touched.\n"
     )
     assert digest(planned(nodePools=more), planned(nodePools=_POOLS)) == (
+        "**Cost:** machines are removed: train-2.\n\n"
         "**Settings**\n\n"
         "- `nodePools[1].count`: 3 → 2\n\n"
         "**train-2** is removed, with everything on it; where pods of users run on it, `pulumi up` stops before that "
@@ -186,6 +191,7 @@ def test_a_pool_that_comes_or_goes_in_the_middle_touches_nobody_else(planned: Pl
     new = {"name": "edge", "role": "agent", "vmSize": "Standard_D4s_v5"}
     come = digest(planned(nodePools=_POOLS), planned(nodePools=[*_POOLS[:2], new, _POOLS[2]]))
     assert come == (
+        "**Cost:** nothing.\n\n"
         "**Settings**\n\n"
         "- `nodePools`: [control, train, serve] → [control, train, edge, serve]\n\n"
         "**edge** is new: Standard_D4s_v5, agent.\n\n"
@@ -200,6 +206,7 @@ def test_a_pool_that_comes_or_goes_in_the_middle_touches_nobody_else(planned: Pl
 def test_pools_in_another_order_are_the_same_machines(planned: Planned) -> None:
     other = [_POOLS[0], _POOLS[2], _POOLS[1]]
     assert digest(planned(nodePools=_POOLS), planned(nodePools=other)) == (
+        "**Cost:** nothing.\n\n"
         "**Settings**\n\n- `nodePools`: [control, train, serve] → [control, serve, train]\n\nNo machine is touched.\n"
     )
 
@@ -226,6 +233,7 @@ def test_a_machine_is_not_renamed(planned: Planned) -> None:
     kept = [{**_POOLS[0], "firstMachine": "control-0"}, *_POOLS[1:]]
     text = digest(planned(nodePools=kept), planned(nodePools=_POOLS))
     assert text == (
+        "**Cost:** `pulumi up` refuses it: control.\n\n"
         "**Settings**\n\n"
         "- `nodePools[0].firstMachine`: control-0 → (not set)\n\n"
         "**control** is called control-0 in Azure, and a machine keeps its name: `pulumi up` refuses this. "
@@ -266,8 +274,39 @@ def test_what_a_cluster_keeps_for_life_is_refused_on_its_server(
 def test_a_new_version_changes_no_gpu(planned: Planned) -> None:
     """Only the setting and that the machine stays."""
     assert digest(planned(), planned(rke2={"version": "v1.37.1+rke2r1"})) == (
+        "**Cost:** RKE2 restarts, pods go on: mlops-k8s-master.\n\n"
         "**Settings**\n\n"
         "- `rke2.version`: v1.36.4+rke2r1 → v1.37.1+rke2r1\n\n"
-        "**mlops-k8s-master** stays, without a reboot.\n"
+        "**mlops-k8s-master** stays, without a reboot. RKE2 restarts once; its pods go on.\n"
         "- GPU 0: keeps 7 × 1g.10gb\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "cost"),
+    [
+        ({"vm": {"tags": {"team": "a"}}}, "nothing"),
+        ({"gpuOperator": {"timeoutMinutes": 25}}, "nothing"),
+        ({"rke2": {"tlsSans": ["k8s.example.org"]}}, "RKE2 restarts, pods go on: server"),
+        ({"driver": {"branch": 595}}, "machines reboot: gpu"),
+        ({"driver": {"openKernelModules": True}}, "machines reboot: gpu"),
+        ({"vm": {"rebuild": "2"}}, "machines are replaced: server, gpu"),
+        ({"vm": {"zone": "1"}}, "`pulumi up` refuses it: server, gpu"),
+        ({"network": {"podCidr": "10.44.0.0/16"}}, "`pulumi up` refuses it: server"),
+    ],
+)
+def test_the_first_line_says_what_it_costs_and_whom(planned: Planned, change: dict[str, object], cost: str) -> None:
+    pools = [{"name": "server", "vmSize": "Standard_D4s_v5"}, {"name": "gpu", "role": "agent"}]
+    text = digest(planned(nodePools=pools), planned(nodePools=pools, **change))
+    assert text.splitlines()[0] == f"**Cost:** {cost}."
+
+
+def test_costs_of_several_kinds_stand_worst_first(planned: Planned) -> None:
+    two = {"name": "two", "role": "agent", "migDevices": {"1g.10gb": 7}}
+    before = [{"name": "one"}, two, {"name": "three", "role": "agent"}]
+    after = [{"name": "one", "nodeLabels": {"a": "b"}}, {**two, "migDevices": {"1g.10gb": 3}}]
+    assert digest(planned(nodePools=before), planned(nodePools=after)).splitlines()[0] == (
+        "**Cost:** machines are removed: three; pods may have to go: two; RKE2 restarts, pods go on: one."
+    )
+    lost = digest(planned(nodePools=before), planned(nodePools=[{"name": "other"}, *before[1:]]))
+    assert lost.startswith("**Cost:** **the cluster is lost**; machines are removed: one; RKE2 restarts")
