@@ -1,6 +1,6 @@
 """This machine's Kubernetes node. What is done here needs no more rights than those of an agent's own kubelet."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,3 +69,8 @@ class Node:
 
         if not self.kubectl.machine.clock.wait(have_ended, END_SECONDS):
             raise NodeError(f"{what} are still there after {END_SECONDS} s: {', '.join(left)}")
+
+
+def is_ready(node: Mapping[str, Any]) -> bool:
+    """Whether the API server hears of a node, an object of its, that it is well."""
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in node["status"].get("conditions", ()))

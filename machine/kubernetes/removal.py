@@ -14,7 +14,7 @@ from machine.host.errors import NodeError
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes import eviction
 from machine.kubernetes.kubectl import Kubectl
-from machine.kubernetes.node import Node
+from machine.kubernetes.node import Node, is_ready
 from machine.kubernetes.pods import Pod
 
 _LOCK = "/run/mig-k8s/removal"
@@ -38,7 +38,7 @@ def remove(machine: ThisMachine, removal: NodeRemoval) -> None:
             say(f"{removal.node} is no node of this cluster: nothing to remove")
             return
         _check_quorum(leaving, list(nodes.values()))
-        with _emptied(Node(kubectl, removal.node), removal, answers=_is_ready(leaving)):
+        with _emptied(Node(kubectl, removal.node), removal, answers=is_ready(leaving)):
             say(f"deletes node {removal.node}")
             bound = f"--timeout={_DELETE_SECONDS}s"
             kubectl.change("delete", "node", removal.node, bound, seconds=_DELETE_SECONDS + 30)
@@ -50,7 +50,7 @@ def _check_quorum(leaving: dict[str, Any], others: list[dict[str, Any]]) -> None
         return
     name = leaving["metadata"]["name"]
     servers = [other for other in others if _ETCD in other["metadata"].get("labels", {})]
-    dead = [server["metadata"]["name"] for server in servers if not _is_ready(server)]
+    dead = [server["metadata"]["name"] for server in servers if not is_ready(server)]
     if not servers:
         raise NodeError(
             f"{name} stays: it is the only server, and the cluster would be lost with it. Put it back into the stack "
@@ -101,7 +101,3 @@ def _pods(node: Node, removal: NodeRemoval) -> list[Pod]:
         if pod["metadata"]["namespace"] not in removal.namespaces
         and all(owner["kind"] not in ("DaemonSet", "Node") for owner in pod["metadata"].get("ownerReferences", ()))
     )
-
-
-def _is_ready(node: dict[str, Any]) -> bool:
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in node["status"].get("conditions", ()))

@@ -1,16 +1,26 @@
 """The check of the GPU Operator: it calls its ClusterPolicy ready once all that it deploys is."""
 
+from collections.abc import Sequence
+
 from machine.documents.verification_report import Check
 from machine.kubernetes.kubectl import Kubectl, RefusedError
 
 
-def operator_check(kubectl: Kubectl, namespace: str) -> Check:
-    """What the ClusterPolicy says. `namespace`: the operator's. Raises AwayError."""
+def operator_check(kubectl: Kubectl, namespace: str, away: Sequence[str] = ()) -> Check:
+    """What the ClusterPolicy says. `namespace`: the operator's. Raises AwayError.
+
+    It cannot be ready while a node does not answer. `away`: such nodes that are none of the stack's, or are about to be
+    removed from it, which comes last and must not wait for them.
+    """
     remedy = (
         f"`kubectl get pods -n {namespace} -o wide` shows what is not ready, and the log of its containers why;"
         f" the operator's own: `kubectl logs -n {namespace} -l app=gpu-operator`."
     )
-    return Check.of("ClusterPolicy", "", "ready", _state(kubectl), remedy)
+    state = _state(kubectl)
+    if away and state == "notReady":
+        words = f"not judged: {', '.join(away)} does not answer and is not in the stack"
+        return Check.of("ClusterPolicy", "", words, words, remedy)
+    return Check.of("ClusterPolicy", "", "ready", state, remedy)
 
 
 def _state(kubectl: Kubectl) -> str:

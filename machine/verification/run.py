@@ -11,6 +11,7 @@ from machine.host.errors import GpuError, NodeError
 from machine.host.signals import Interrupted, ignored
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes.kubectl import Kubectl
+from machine.kubernetes.node import is_ready
 from machine.verification import devices
 from machine.verification.diagnosis import Diagnosis
 from machine.verification.in_use import InUse, Listed, listed_devices
@@ -80,7 +81,9 @@ class Verification:
                 )
             ]
             if any(node.devices for node in self._expected.nodes):
-                self._checks.append(operator_check(self._looking, self._expected.operator_namespace))
+                ours = {node.name for node in self._expected.nodes}
+                away = [name for name, node in seen.items() if name not in ours and not is_ready(node)]
+                self._checks.append(operator_check(self._looking, self._expected.operator_namespace, away))
             failed = [check for check in self._checks if not check.passed]
             words = "; ".join(f"{check.node or 'the cluster'}: {check.name} is {check.seen}" for check in failed)
             self._progress.tell(words or "all nodes show what is expected")

@@ -2,6 +2,7 @@
 
 import pytest
 from a_machine import NAME, AMachine
+from kubernetes_api import node
 from verified_cluster import (
     EVERYTHING,
     GPU,
@@ -115,6 +116,25 @@ def test_an_operator_that_never_gets_ready_is_a_failure_whatever_the_nodes_show(
     assert (check.name, check.node, check.expected, check.seen) == ("ClusterPolicy", "", "ready", seen)
     assert check.remedy.startswith("`kubectl get pods -n gpu-operator -o wide` shows what is not ready")
     assert NOTHING not in report.to_json()
+
+
+def test_a_dead_machine_that_goes_from_the_stack_keeps_no_verification_waiting(machine: AMachine) -> None:
+    """Its Node is deleted after it, and until then the operator waits for pods there."""
+    policy_is(machine, "notReady")
+    gone = node("train", "b1", {}, {}, ready="Unknown")
+    machine.api.change(nodes=[*machine.api.listed("nodes"), gone])
+    code, report, said = verified(machine, seconds=5)
+    assert code == 0, said
+    (check,) = [check for check in report.checks if check.name == "ClusterPolicy"]
+    assert check.seen == "not judged: train does not answer and is not in the stack"
+
+
+def test_a_machine_that_goes_and_answers_excuses_no_operator(machine: AMachine) -> None:
+    policy_is(machine, "notReady")
+    machine.api.change(nodes=[*machine.api.listed("nodes"), node("train", "b1", {}, {})])
+    code, report, _ = verified(machine, seconds=5)
+    assert code == 1
+    assert [check.name for check in failed(report)] == ["ClusterPolicy"]
 
 
 def test_a_cluster_without_the_operator_fails_the_check_and_not_the_verification(machine: AMachine) -> None:

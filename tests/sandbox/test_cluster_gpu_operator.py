@@ -257,6 +257,7 @@ def test_mig_manager_reboots_for_a_mode_that_is_only_pending_when_it_may(cluster
 
     cluster.machine.wait_for_reboot(boot_id)
     cluster.machine.run("sudo modprobe nvidia")
+    eventually("the API server", lambda: cluster.kubectl("get", "--raw", "/readyz", check=False), "ok", seconds=120)
 
     eventually("the state", lambda: cluster.labels().get(f"{label}.state"), "success")
     modes = cluster.machine.run("nvidia-smi --query-gpu=mig.mode.current,mig.mode.pending --format=csv,noheader")
