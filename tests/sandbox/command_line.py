@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from sandbox.host import cgroup
 from sandbox.instance import Sandbox, default_root
@@ -129,6 +132,18 @@ class CommandLine:
         )
         assert done.returncode in statuses, f"{arguments}: exit status {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
+
+
+@contextmanager
+def own_sandbox(obstacle: str | None, name: str) -> Iterator[CommandLine]:
+    """A person at a sandbox that only one file of tests has, `name`; it ends with them, however they end."""
+    if obstacle is not None:
+        pytest.skip(f"no machine can boot here: {obstacle}")
+    person = CommandLine(f"test-{os.getpid()}-{name}")
+    try:
+        yield person
+    finally:
+        person.run("down", seconds=120)
 
 
 def wait_for_line(process: "subprocess.Popen[str]", words: str, seconds: float) -> None:

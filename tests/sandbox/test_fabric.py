@@ -1,10 +1,9 @@
 """Machines whose GPUs NVSwitch joins: CUDA needs Fabric Manager there, and what lacks is named."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
-from command_line import CHECKOUT, CommandLine
+from command_line import CHECKOUT, CommandLine, own_sandbox
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(900)]
 
@@ -12,13 +11,8 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(900)]
 @pytest.fixture
 def person(obstacle: str | None) -> Iterator[CommandLine]:
     """At a sandbox of their own, in which nothing has been made yet."""
-    if obstacle is not None:
-        pytest.skip(f"no machine can boot here: {obstacle}")
-    person = CommandLine(f"test-{os.getpid()}-fabric")
-    try:
+    with own_sandbox(obstacle, "fabric") as person:
         yield person
-    finally:
-        person.run("down", seconds=120)
 
 
 def test_an_archive_without_fabric_manager_is_named_and_the_next_up_finishes(person: CommandLine) -> None:

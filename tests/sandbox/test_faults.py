@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
-from command_line import CHECKOUT, NODE, CommandLine, wait_for_line
+from command_line import CHECKOUT, NODE, CommandLine, own_sandbox, wait_for_line
 
 from sandbox.engine.environment import Environment
 from sandbox.faults import fault
@@ -31,13 +31,8 @@ SECOND = {"2g.20gb": 3, "1g.10gb": 1}
 @pytest.fixture(scope="module")
 def person(obstacle: str | None) -> Iterator[CommandLine]:
     """At a sandbox of their own, in which nothing has been made yet."""
-    if obstacle is not None:
-        pytest.skip(f"no machine can boot here: {obstacle}")
-    person = CommandLine(f"test-{os.getpid()}-faults")
-    try:
+    with own_sandbox(obstacle, "faults") as person:
         yield person
-    finally:
-        person.run("down", seconds=120)
 
 
 def set_faults(person: CommandLine, *names: str) -> None:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from command_line import CHECKOUT, CommandLine
+from command_line import CHECKOUT, CommandLine, own_sandbox
 
 from sandbox.mirror import nvidia_packages
 
@@ -14,13 +14,8 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(420)]
 @pytest.fixture
 def person(obstacle: str | None) -> Iterator[CommandLine]:
     """At a sandbox of their own, in which nothing has been made yet."""
-    if obstacle is not None:
-        pytest.skip(f"no machine can boot here: {obstacle}")
-    person = CommandLine(f"test-{os.getpid()}-hang")
-    try:
+    with own_sandbox(obstacle, "hang") as person:
         yield person
-    finally:
-        person.run("down", seconds=120)
 
 
 def test_an_nvidia_smi_that_hangs_is_ended_and_told_and_the_next_up_finishes(person: CommandLine) -> None:

@@ -1,6 +1,5 @@
 """A cluster that is in use and grows: its first agent, then another token, while a user's pod counts on."""
 
-import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from cluster import eventually
-from command_line import CHECKOUT, NODE, CommandLine
+from command_line import CHECKOUT, NODE, CommandLine, own_sandbox
 
 from sandbox.engine.environment import STACK, Environment
 
@@ -37,16 +36,11 @@ def stack(folder: Path, *more: dict[str, Any]) -> Path:
 @pytest.fixture(scope="module")
 def person(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """At a sandbox of their own: one server, with a pod that counts."""
-    if obstacle is not None:
-        pytest.skip(f"no machine can boot here: {obstacle}")
-    person = CommandLine(f"test-{os.getpid()}-growing")
-    try:
+    with own_sandbox(obstacle, "growing") as person:
         person.up(stack(tmp_path_factory.mktemp("stacks")), seconds=400)
         person.kubectl("create", "-f", "-", stdin=COUNTING)
         person.kubectl("wait", "--for=condition=Ready", "pod/counting", "--timeout=50s")
         yield person
-    finally:
-        person.run("down", seconds=120)
 
 
 def life(person: CommandLine) -> tuple[str, str]:

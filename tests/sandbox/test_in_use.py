@@ -1,9 +1,9 @@
-"""A cluster in use, by the commands people type: its verifications pass, and stand in nobody's way. Then time-slicing.
+"""A cluster in use, by the commands people type: its verifications pass, and keep no device from a user's pod. Then
+time-slicing.
 
 Each test takes up where the one before it ended.
 """
 
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from cluster import eventually
-from command_line import CHECKOUT, NODE, CommandLine, wait_for_line
+from command_line import CHECKOUT, NODE, CommandLine, own_sandbox, wait_for_line
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(500)]
 
@@ -25,14 +25,9 @@ PLUGIN = ("-n", "gpu-operator", "ds/nvidia-device-plugin-daemonset", "-c", "nvid
 @pytest.fixture(scope="module")
 def person(obstacle: str | None) -> Iterator[CommandLine]:
     """At a sandbox of their own, with the dev stack up."""
-    if obstacle is not None:
-        pytest.skip(f"no machine can boot here: {obstacle}")
-    person = CommandLine(f"test-{os.getpid()}-use")
-    try:
+    with own_sandbox(obstacle, "use") as person:
         person.up(CHECKOUT / "Pulumi.dev.yaml", seconds=400)
         yield person
-    finally:
-        person.run("down", seconds=120)
 
 
 def starts(person: CommandLine, name: str, resource: str) -> None:

@@ -1,14 +1,13 @@
 """One cluster through its life, while a pod that nobody names holds a device: layouts, agents, servers, pools come and
 go. The pod counts on, on the same device, and its machine is never rebooted."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from command_line import CHECKOUT, NODE, CommandLine
+from command_line import CHECKOUT, NODE, CommandLine, own_sandbox
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
 
@@ -64,15 +63,10 @@ class Cluster:
 @pytest.fixture(scope="module")
 def cluster(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The tutorial's machine, up."""
-    if obstacle is not None:
-        pytest.skip(f"no machine can boot here: {obstacle}")
-    person = CommandLine(f"test-{os.getpid()}-living")
-    try:
+    with own_sandbox(obstacle, "living") as person:
         made = Cluster(person, tmp_path_factory.mktemp("stacks"))
         made.up()
         yield made
-    finally:
-        person.run("down", seconds=120)
 
 
 @pytest.fixture(scope="module")

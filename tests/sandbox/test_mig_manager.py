@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from cluster import eventually
-from command_line import CHECKOUT, NODE, CommandLine
+from command_line import CHECKOUT, NODE, CommandLine, own_sandbox
 
 from sandbox.mirror import registry
 from sandbox.tools import toolchain
@@ -30,13 +30,8 @@ TUTORIAL = {"3g.40gb": 1, "2g.20gb": 1, "1g.10gb": 1}
 @pytest.fixture(scope="module")
 def person(obstacle: str | None) -> Iterator[CommandLine]:
     """At a sandbox of their own, with nothing up."""
-    if obstacle is not None:
-        pytest.skip(f"no machine can boot here: {obstacle}")
-    person = CommandLine(f"test-{os.getpid()}-manager")
-    try:
+    with own_sandbox(obstacle, "manager") as person:
         yield person
-    finally:
-        person.run("down", seconds=120)
 
 
 def up(

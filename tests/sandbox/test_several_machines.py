@@ -1,7 +1,6 @@
 """A stack of three machines under RKE2's CIS profile, by the commands people type: up, again, an agent replaced, one
 after the other removed, down."""
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from cluster import eventually
-from command_line import CHECKOUT, CommandLine
+from command_line import CHECKOUT, CommandLine, own_sandbox
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
 
@@ -50,14 +49,9 @@ def stack(folder: Path, *without: str) -> Path:
 @pytest.fixture(scope="module")
 def person(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """At a sandbox of their own, with all machines up."""
-    if obstacle is not None:
-        pytest.skip(f"no machine can boot here: {obstacle}")
-    person = CommandLine(f"test-{os.getpid()}-several")
-    try:
+    with own_sandbox(obstacle, "several") as person:
         person.up(stack(tmp_path_factory.mktemp("stacks")), seconds=500)
         yield person
-    finally:
-        person.run("down", seconds=120)
 
 
 def pulumi_up(person: CommandLine, *flags: str) -> str:

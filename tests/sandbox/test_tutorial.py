@@ -12,7 +12,7 @@ import pytest
 import tutorial
 import yaml
 from cluster import eventually
-from command_line import CHECKOUT, NODE, CommandLine
+from command_line import CHECKOUT, NODE, CommandLine, own_sandbox
 
 from sandbox.mirror import registry
 from sandbox.mirror.server import Mirror
@@ -26,17 +26,12 @@ DEVICE = r"  MIG {} +Device +\d: \(UUID: (MIG-[0-9a-f-]{{36}})\)\n"
 @pytest.fixture(scope="module")
 def person(obstacle: str | None) -> Iterator[CommandLine]:
     """At a sandbox of their own, with the tutorial's first stack up, and its images in the registry."""
-    if obstacle is not None:
-        pytest.skip(f"no machine can boot here: {obstacle}")
-    person = CommandLine(f"test-{os.getpid()}-tutorial")
-    try:
+    with own_sandbox(obstacle, "tutorial") as person:
         person.up(CHECKOUT / "examples/none.yaml")
         bash = {"/bin/bash": (b'#!/bin/sh\nexec /bin/sh "$@"\n', 0o755)}
         for image in (tutorial.CUDA_10, tutorial.CUDA_11):
             registry.publish(Mirror(person.sandbox).root, image, bash)
         yield person
-    finally:
-        person.run("down", seconds=120)
 
 
 def reboots(person: CommandLine) -> int:

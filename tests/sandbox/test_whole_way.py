@@ -4,7 +4,6 @@ Each test takes up where the one before it ended.
 """
 
 import json
-import os
 import re
 import subprocess
 import time
@@ -16,7 +15,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 from cluster import eventually
-from command_line import CHECKOUT, NODE, CommandLine, wait_for_line
+from command_line import CHECKOUT, NODE, CommandLine, own_sandbox, wait_for_line
 
 from sandbox.process import ProcessId
 
@@ -31,14 +30,9 @@ MIXED = {"nvidia.com/mig-3g.40gb": "1", "nvidia.com/mig-2g.20gb": "1", "nvidia.c
 @pytest.fixture(scope="module")
 def person(obstacle: str | None) -> Iterator[CommandLine]:
     """At a sandbox of their own, with the dev stack up."""
-    if obstacle is not None:
-        pytest.skip(f"no machine can boot here: {obstacle}")
-    person = CommandLine(f"test-{os.getpid()}-way")
-    try:
+    with own_sandbox(obstacle, "way") as person:
         person.up(CHECKOUT / "Pulumi.dev.yaml")
         yield person
-    finally:
-        person.run("down", seconds=120)
 
 
 def rebuilt(folder: Path) -> Path:
