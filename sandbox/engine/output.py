@@ -1,10 +1,20 @@
-"""The engine's output as a log to read: what begins, what it says, how it ended, in lines of 100 columns."""
+"""The engine's output as a log to read: what begins, what it says, how it ended, in lines of at most 100 columns."""
 
 import re
+import textwrap
 import threading
 from collections.abc import Iterable, Iterator
 
-_COLUMNS = 100
+_INDENT = " " * 6
+_LINES = textwrap.TextWrapper(
+    width=100,
+    initial_indent=_INDENT,
+    subsequent_indent=_INDENT * 2,
+    replace_whitespace=False,
+    # Names, addresses and commands are copied from these lines: none is broken.
+    break_long_words=False,
+    break_on_hyphens=False,
+)
 _STEP = re.compile(
     r" (?P<head>(?P<mark>\S{1,2}) +(?P<kind>\S+:\S+) (?P<name>\S+)"
     r" (?P<verb>\w+)(?: replacement| original)? \([\w.]+\))"
@@ -25,7 +35,8 @@ def readable(lines: Iterable[str]) -> Iterator[str]:
     """What is worth a line. A resource that says something as it works says it without its type, and says it once; of
     one dial that failed after the other only the first is shown.
 
-    Whatever is no step of a resource (diagnostics, the summary) passes as it is: an error is never shortened.
+    Nothing that is said is shortened: what is longer than a line goes on below it. Whatever is no step of a resource
+    (diagnostics, the summary) passes as it is.
     """
     last: dict[str, str] = {}
     for line in lines:
@@ -39,10 +50,6 @@ def readable(lines: Iterable[str]) -> Iterator[str]:
         same = _DIAL.sub("", said)
         if said and last.get(name) != same:
             last[name] = same
-            yield _short(f"      {name}: {said}")
+            yield from _LINES.wrap(f"{name}: {said}")
         if not said or not step["verb"].endswith("ing"):
             yield f" {step['head']}"
-
-
-def _short(line: str) -> str:
-    return line if len(line) <= _COLUMNS else f"{line[: _COLUMNS - 1]}…"

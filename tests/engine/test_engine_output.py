@@ -65,13 +65,20 @@ def test_of_a_replacement_only_what_happens_is_shown() -> None:
     ]
 
 
-def test_progress_is_cut_at_100_columns_and_an_error_is_not() -> None:
+def test_progress_longer_than_a_line_goes_on_below_it_and_an_error_passes_as_it_is() -> None:
     error = "    error: " + "a reason " * 20 + "at last\n"
-    said = " +  command:remote:Command verification-run creating (5s) " + "x" * 90 + "\n"
-    cut, whole = readable([said, error])
-    assert len(cut) == 100
-    assert cut.endswith("x…")
-    assert whole == error.rstrip("\n")
+    command = "command:remote:Command verification-run"
+    said = f" +  {command} creating (5s) waiting for mig-mixed-3g-40gb-0, {'x' * 30}, {'y' * 30} and others\n"
+    assert list(readable([said, error])) == [
+        f"      verification-run: waiting for mig-mixed-3g-40gb-0, {'x' * 30},",
+        f"            {'y' * 30} and others",
+        error.rstrip("\n"),
+    ]
+
+
+def test_a_word_longer_than_a_line_stays_whole() -> None:
+    said = " +  command:remote:Command verification-run creating (5s) " + "x" * 120 + "\n"
+    assert "".join(readable([said])).count("x" * 120) == 1
 
 
 def test_a_preview_passes_as_it_is() -> None:
