@@ -8,7 +8,7 @@ from pathlib import Path
 from sandbox import cache, network, recovery, report, supplies
 from sandbox.engine.environment import Environment
 from sandbox.error import SandboxError
-from sandbox.host import access, image, machine
+from sandbox.host import access, image, load_balancer, machine
 from sandbox.host import packages as host_packages
 from sandbox.instance import Sandbox, default_root, free_network
 from sandbox.mirror.server import Mirror
@@ -62,6 +62,7 @@ def up(name: str, stack_file: Path, program: Path = CHECKOUT, *, skip_preview: b
             toolchain.command()
             _build_for_machines()
             Mirror(sandbox).start()
+            load_balancer.start_all(sandbox)
             environment.link_cluster_programs()
             environment.prepare(stack_file, supplies.publish(sandbox, stack_file))
             recovery.recover(environment)
@@ -112,6 +113,7 @@ def down(name: str) -> int:
             with step("ending what is left"):
                 for vm_id in sandbox.machine_ids:
                     machine.stop(sandbox, vm_id)
+                load_balancer.stop_all(sandbox)
                 Mirror(sandbox).stop()
                 network.down(sandbox)
         recovery.end_plugins(root)

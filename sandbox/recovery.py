@@ -11,17 +11,22 @@ from pathlib import Path
 
 from sandbox import network
 from sandbox.cloud.arm import Cloud
+from sandbox.cloud.load_balancers import LOAD_BALANCER
 from sandbox.engine.environment import Environment
 from sandbox.error import SandboxError
-from sandbox.host import cgroup, machine
+from sandbox.host import cgroup, load_balancer, machine
 from sandbox.instance import Sandbox, holders
 from sandbox.process import ProcessId, started_with
 from sandbox.progress import say
 
 _ENGINE_SECONDS = 20
 _PLUGIN_SECONDS = 20
-_KEPT = [f"{folder}{file}" for folder in ("", "*/") for file in ("machines/*/supervisor.pid", "mirror/pid")]
-"""Pid files of machines and mirrors, below one sandbox or below the directory of all."""
+_KEPT = [
+    f"{folder}{file}"
+    for folder in ("", "*/")
+    for file in ("machines/*/supervisor.pid", "mirror/pid", "load_balancers/*/pid")
+]
+"""Pid files of machines, mirrors and load balancers, below one sandbox or below the directory of all."""
 
 
 def remove_dead_groups() -> None:
@@ -110,7 +115,9 @@ def _take_away_unnoted(sandbox: Sandbox, noted: set[str | None]) -> list[str]:
     """What the cloud has and the engine does not know: it would be made again, and Azure would refuse."""
     with Cloud(sandbox.root / "azure.json").open() as records:
         unnoted = {resource: records.pop(resource) for resource in list(records) if resource not in noted}
-    for record in unnoted.values():
+    for resource, record in unnoted.items():
+        if record["kind"] == LOAD_BALANCER:
+            load_balancer.stop(sandbox, resource)
         if vm_id := record["outputs"].get("vmId"):
             machine.stop(sandbox, vm_id)
     return [resource.rsplit("/", 1)[1] for resource in unnoted]

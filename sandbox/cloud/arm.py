@@ -7,7 +7,7 @@ import contextlib
 import fcntl
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -61,6 +61,9 @@ KINDS = {
         force_new=("sku", "publicIPAddressVersion", "publicIPPrefix"),
     ),
     "network:NetworkInterface": Kind(arm="Microsoft.Network/networkInterfaces", names=("networkInterfaceName",)),
+    "network:LoadBalancer": Kind(
+        arm="Microsoft.Network/loadBalancers", names=("loadBalancerName",), force_new=("sku", "extendedLocation")
+    ),
     "compute:VirtualMachine": Kind(
         arm="Microsoft.Compute/virtualMachines",
         names=("vmName",),
@@ -119,14 +122,19 @@ def references(value: object) -> Iterator[str]:
         yield value
 
 
-def require_surroundings(records: Records, kind: str, new_id: str, inputs: Properties) -> None:
-    """Refuse a resource whose group, parent or references are missing, or which takes what another one uses."""
+def require_surroundings(
+    records: Records, kind: str, new_id: str, inputs: Properties, *, own_parts: Collection[str] = ()
+) -> None:
+    """Refuse a resource whose group, parent or references are missing, or which takes what another one uses.
+
+    `own_parts`: ARM ids of what the resource itself brings.
+    """
     group = identifier("resources:ResourceGroup", inputs)
     if new_id != group and group not in records:
         raise Failure(f'Code="ResourceGroupNotFound" Message="{group} could not be found."')
     if kind == "network:Subnet" and new_id.rsplit("/", 2)[0] not in records:
         raise Failure(f'Code="ParentResourceNotFound" Message="The virtual network of {new_id} does not exist."')
-    for reference in references(inputs):
+    for reference in set(references(inputs)) - set(own_parts):
         if reference not in records:
             raise Failure(f'Code="InvalidResourceReference" Message="{reference}, used by {new_id}, was not found."')
         users = [other for other in _users(records, reference) if other != new_id]

@@ -10,12 +10,13 @@ import re
 import uuid
 from typing import Protocol
 
-from sandbox.cloud import arm, azure_arguments, limits, private_addresses, security_rules
+from sandbox.cloud import arm, azure_arguments, limits, load_balancers, private_addresses, security_rules
 from sandbox.cloud.arm import KINDS, Cloud, Records
 from sandbox.cloud.hardware import gpus
+from sandbox.cloud.load_balancers import LOAD_BALANCER
 from sandbox.cloud.private_addresses import INTERFACE
 from sandbox.error import SandboxError
-from sandbox.host import access, machine
+from sandbox.host import access, load_balancer, machine
 from sandbox.instance import Sandbox
 from sandbox.providers.resource_provider import Failure, ResourceProvider, serve
 from sandbox.providers.values import UNKNOWN, Properties
@@ -81,7 +82,7 @@ class AzureNative(ResourceProvider):
         kind, sandbox = _kind(token), _sandbox()
         new_id = arm.identifier(kind, inputs)
         with _cloud(sandbox).open() as records:
-            arm.require_surroundings(records, kind, new_id, inputs)
+            _require_surroundings(records, kind, new_id, inputs)
             if new_id in records:
                 raise Failure(f"cannot create already existing resource '{new_id}'")
             outputs = _outputs(sandbox, records, kind, new_id, inputs)
@@ -96,13 +97,15 @@ class AzureNative(ResourceProvider):
                 self._machines.stop(sandbox, spec.vm_id)
                 raise Failure(f"the machine {spec.name} did not start: {error}") from error
             _tell_logins(sandbox)
+        if kind == LOAD_BALANCER:
+            load_balancer.start(sandbox, new_id)
         return new_id, outputs
 
     def update(self, token: str, _urn: str, _old: Properties, new: Properties, _timeout: float) -> Properties:
         kind, sandbox = _kind(token), _sandbox()
         existing_id = arm.identifier(kind, new)
         with _cloud(sandbox).open() as records:
-            arm.require_surroundings(records, kind, existing_id, new)
+            _require_surroundings(records, kind, existing_id, new)
             arm.require_changeable(records, kind, existing_id, new)
             outputs = _outputs(sandbox, records, kind, existing_id, new)
             limits.require_possible(records[existing_id], existing_id, new, outputs)
@@ -137,6 +140,8 @@ class AzureNative(ResourceProvider):
             _tell_logins(sandbox)
         with _cloud(sandbox).open() as records:
             arm.take_away(records, resource_id)
+        if _kind(token) == LOAD_BALANCER:
+            load_balancer.stop(sandbox, resource_id)
 
     def invoke(self, function: str, arguments: Properties) -> Properties:
         if function == "azure-native:authorization:getClientConfig":
@@ -162,6 +167,13 @@ def _sandbox() -> Sandbox:
 
 def _cloud(sandbox: Sandbox) -> Cloud:
     return Cloud(sandbox.root / "azure.json")
+
+
+def _require_surroundings(records: Records, kind: str, resource_id: str, inputs: Properties) -> None:
+    own = load_balancers.own_parts(resource_id, inputs) if kind == LOAD_BALANCER else ()
+    arm.require_surroundings(records, kind, resource_id, inputs, own_parts=own)
+    if kind == LOAD_BALANCER:
+        load_balancers.require_possible_balancer(records, resource_id, inputs)
 
 
 def _tell_logins(sandbox: Sandbox) -> None:

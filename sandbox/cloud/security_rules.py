@@ -1,6 +1,7 @@
-"""What Azure refuses of a security rule's address prefixes."""
+"""What Azure refuses of a security rule's address prefixes, and whom rules let in."""
 
 import ipaddress
+from collections.abc import Iterable
 from itertools import combinations
 
 from sandbox.providers.resource_provider import Failure
@@ -32,3 +33,26 @@ def _networks(rule: Properties, side: str) -> list[ipaddress.IPv4Network | ipadd
     """The networks on one side of a rule; `*` and service tags, which begin with a letter, are none."""
     written = [rule.get(f"{side}AddressPrefix"), *(rule.get(f"{side}AddressPrefixes") or ())]
     return [ipaddress.ip_network(each) for each in written if each and (each[0].isdigit() or ":" in each)]
+
+
+def lets_probe_in(rules: Iterable[Properties], port: int) -> bool:
+    """Whether a load balancer's health probe comes to this TCP port of a machine behind these rules.
+
+    The first rule that fits decides; after all of them Azure's own lets the load balancer in.
+    """
+    for rule in sorted(rules, key=lambda rule: int(rule["priority"])):
+        sources = [rule.get("sourceAddressPrefix"), *(rule.get("sourceAddressPrefixes") or ())]
+        ports = [rule.get("destinationPortRange"), *(rule.get("destinationPortRanges") or ())]
+        if (
+            rule["direction"] == "Inbound"
+            and rule["protocol"] in ("Tcp", "*")
+            and {"AzureLoadBalancer", "*"} & set(sources)
+            and any(_has_port(each, port) for each in ports if each)
+        ):
+            return bool(rule["access"] == "Allow")
+    return True
+
+
+def _has_port(written: str, port: int) -> bool:
+    first, _, last = written.partition("-")
+    return written == "*" or int(first) <= port <= int(last or first)

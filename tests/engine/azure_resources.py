@@ -7,6 +7,7 @@ from sandbox.cloud.azure_native import AzureNative
 GROUP, ADDRESS = "azure-native:resources:ResourceGroup", "azure-native:network:PublicIPAddress"
 NETWORK, SUBNET = "azure-native:network:VirtualNetwork", "azure-native:network:Subnet"
 RULES, INTERFACE = "azure-native:network:NetworkSecurityGroup", "azure-native:network:NetworkInterface"
+BALANCER = "azure-native:network:LoadBalancer"
 MACHINE, SCHEDULE = "azure-native:compute:VirtualMachine", "azure-native:devtestlab:GlobalSchedule"
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000001"
 _HERE = {"resourceGroupName": "rg", "location": "westeurope"}
@@ -45,6 +46,24 @@ def interface(azure: AzureNative, name: str, subnet: str, static: str | None = N
     """Makes such an interface; its private address."""
     _, state = make(azure, INTERFACE, **interface_inputs(name, subnet, static))
     return str(state["ipConfigurations"][0]["privateIPAddress"])
+
+
+def balancer_inputs(address: str, sku: str = "Standard", **backend: object) -> dict[str, Any]:
+    """Of a load balancer with one rule, in front of one address of a backend."""
+    own = f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Network/loadBalancers/api"
+    backends = [{"name": "first", "ipAddress": "10.60.0.4", **backend}]
+    rule = {"name": "api", "protocol": "Tcp", "frontendPort": 6443, "backendPort": 6443}
+    rule |= {"frontendIPConfiguration": {"id": f"{own}/frontendIPConfigurations/api"}}
+    rule |= {"backendAddressPool": {"id": f"{own}/backendAddressPools/servers"}, "probe": {"id": f"{own}/probes/api"}}
+    return {
+        **_HERE,
+        "loadBalancerName": "api",
+        "sku": {"name": sku},
+        "frontendIPConfigurations": [{"name": "api", "publicIPAddress": {"id": address}}],
+        "backendAddressPools": [{"name": "servers", "loadBalancerBackendAddresses": backends}],
+        "probes": [{"name": "api", "protocol": "Tcp", "port": 6443}],
+        "loadBalancingRules": [rule],
+    }
 
 
 def machine_inputs(**profile: object) -> dict[str, Any]:

@@ -4,7 +4,19 @@ import json
 from typing import Any
 
 import pytest
-from azure_resources import INTERFACE, MACHINE, RULES, group, interface, interface_inputs, make, subnet
+from azure_resources import (
+    BALANCER,
+    INTERFACE,
+    MACHINE,
+    RULES,
+    address,
+    balancer_inputs,
+    group,
+    interface,
+    interface_inputs,
+    make,
+    subnet,
+)
 
 from sandbox.cloud import arm
 from sandbox.cloud.azure_native import AzureNative
@@ -256,3 +268,25 @@ def _group() -> str:
 def _records() -> dict[str, Any]:
     records: dict[str, Any] = json.loads((Sandbox.from_environment().root / "azure.json").read_text())
     return records
+
+
+def test_a_load_balancer_and_its_address_are_of_one_sku(azure: AzureNative, net: str) -> None:
+    public, _ = address(azure, "api-ip")
+    inputs = balancer_inputs(public, sku="Basic", virtualNetwork={"id": net.partition("/subnets/")[0]})
+    with pytest.raises(Failure, match="LoadBalancerAndPublicIpAddressSkuMismatch"):
+        make(azure, BALANCER, **inputs)
+
+
+def test_an_address_behind_a_load_balancer_is_of_a_network(azure: AzureNative, net: str) -> None:
+    public, _ = address(azure, "api-ip")
+    with pytest.raises(Failure, match="BackendAddressVirtualNetworkMissing"):
+        make(azure, BALANCER, **balancer_inputs(public))
+
+
+@pytest.mark.parametrize("part", ["frontendIPConfiguration", "backendAddressPool", "probe"])
+def test_a_rule_of_a_load_balancer_refers_to_parts_that_it_has(azure: AzureNative, net: str, part: str) -> None:
+    public, _ = address(azure, "api-ip")
+    inputs = balancer_inputs(public, virtualNetwork={"id": net.partition("/subnets/")[0]})
+    inputs["loadBalancingRules"][0][part]["id"] += "-2"
+    with pytest.raises(Failure, match=r"InvalidResourceReference.*/api-2|InvalidResourceReference.*/servers-2"):
+        make(azure, BALANCER, **inputs)
