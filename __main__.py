@@ -5,6 +5,7 @@ from pulumi_azure_native.resources import ResourceGroup
 
 from components.cluster import Cluster, ClusterArgs
 from components.gpu_operator import GpuOperator, GpuOperatorArgs
+from components.load_balancer import way_to_servers
 from components.machine import machines_of
 from components.machine_command import after
 from components.mig_instances import MigInstances, MigInstancesArgs
@@ -45,14 +46,15 @@ made = [
     MigInstances(name, MigInstancesArgs(layout=layout, access=access[name]), after(software[name].ready)).made
     for name, layout in stack.host_layouts.items()
 ]
-cluster = Cluster("cluster", ClusterArgs(access=access[first], software=software[first]))
+way_in = way_to_servers(stack, network, group.id, access)
+cluster = Cluster("cluster", ClusterArgs(stack=stack, access=way_in, software=software[first]))
 in_cluster = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[*ready, *made])
 operator = GpuOperator("gpu-operator", GpuOperatorArgs(plan=stack.gpu_operator), in_cluster)
 labelled = [MigManagerLabel(name, args, after(operator)).done for name, args in managed.items()]
 states = [operator.release_digest, *(each.state for each in software.values())]
 verification = stack.verification and Verification(
     "verification",
-    VerificationArgs(plan=stack.verification, access=access[first], triggers=states),
+    VerificationArgs(plan=stack.verification, access=way_in, triggers=states),
     after(*ready, *made, operator, *labelled),
 )
 

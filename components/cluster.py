@@ -8,16 +8,20 @@ from pulumi_command import remote
 
 from components.machine_command import Access, machine_command
 from components.node_software import NodeSoftware
+from plan import StackPlan
 
 _LOCAL_SERVER = "server: https://127.0.0.1:6443"
+_NAME_OF_EVERY_API_SERVER = "kubernetes"
+"""In the certificate of every API server, whatever its addresses are."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterArgs:
     """Inputs of `Cluster`."""
 
+    stack: StackPlan
     access: Access
-    """The first server."""
+    """The way to a server of the stack. The API has the same address."""
     software: NodeSoftware
     """What the first server runs: when it is ready there is a cluster."""
 
@@ -26,7 +30,7 @@ class Cluster(pulumi.ComponentResource):
     """The cluster that the first server formed."""
 
     kubeconfig: pulumi.Output[str]
-    """The administrator's, pointing at the first server's public address. Secret."""
+    """The administrator's, pointing at the public address of the server, or of all of them. Secret."""
     provider: kubernetes.Provider
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -42,7 +46,7 @@ class Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.software.ready]),
         )
         reachable = pulumi.Output.all(args.access.address, read.stdout).apply(
-            lambda known: kubeconfig_for(known[0], local=known[1])
+            lambda known: kubeconfig_for(known[0], local=known[1], balanced=bool(args.stack.balanced_servers))
         )
         self.kubeconfig = pulumi.Output.secret(reachable)
         self.provider = kubernetes.Provider(
@@ -55,11 +59,18 @@ class Cluster(pulumi.ComponentResource):
         self.register_outputs({"kubeconfig": self.kubeconfig})
 
 
-def kubeconfig_for(address: str, *, local: str) -> str:
-    """RKE2's own kubeconfig, which names the machine itself as the server, for use from elsewhere."""
-    if _LOCAL_SERVER not in local:
+def kubeconfig_for(address: str, *, local: str, balanced: bool) -> str:
+    """RKE2's own kubeconfig, which names the machine itself as the server, for use from elsewhere.
+
+    `balanced`: the address is a load balancer's. No server's certificate has it, since every server would have to
+    restart for it when the third one comes; so certificates are held to another name.
+    """
+    before, found, after = local.partition(_LOCAL_SERVER)
+    if not found:
         raise pulumi.RunError(
             f"/etc/rancher/rke2/rke2.yaml on {address} is not the kubeconfig RKE2 writes: it lacks `{_LOCAL_SERVER}`. "
             "Look at it on the machine; `sudo systemctl restart rke2-server` makes RKE2 write it again."
         )
-    return local.replace(_LOCAL_SERVER, f"server: https://{address}:6443")
+    indent = before.rpartition("\n")[2]
+    name = f"\n{indent}tls-server-name: {_NAME_OF_EVERY_API_SERVER}" if balanced else ""
+    return f"{before}server: https://{address}:6443{name}{after}"

@@ -7,8 +7,9 @@ import pulumi_azure_native as azure
 
 from plan import StackPlan
 
-_SSH = ("ssh", 100, "22")
-_KUBERNETES_API = ("kubernetes-api", 110, "6443")
+SSH_PORT, KUBERNETES_API_PORT = 22, 6443
+_SSH = ("ssh", 100, str(SSH_PORT))
+_KUBERNETES_API = ("kubernetes-api", 110, str(KUBERNETES_API_PORT))
 _LAST_PRIORITY = 4096
 
 
@@ -28,6 +29,7 @@ class Network(pulumi.ComponentResource):
 
     resource_group_name: pulumi.Input[str]
     location: str
+    virtual_network_id: pulumi.Output[str]
     subnet_id: pulumi.Output[str]
     """ARM id of the subnet the machines' interfaces join."""
 
@@ -62,7 +64,7 @@ class Network(pulumi.ComponentResource):
             network_security_group={"id": security_group.id},
             opts=child,
         )
-        self.subnet_id = subnet.id
+        self.virtual_network_id, self.subnet_id = vnet.id, subnet.id
         self.register_outputs({"subnet_id": self.subnet_id})
 
 
@@ -103,7 +105,8 @@ def _from_administrators(stack: StackPlan, name: str, priority: int, port: str) 
 def _between_machines(stack: StackPlan) -> list[azure.network.SecurityRuleArgs]:
     """etcd, RKE2's supervisor, the kubelets and the pod network; a machine that is alone needs no rule.
 
-    Of the subnet, where nothing else is: a machine that comes or goes changes nothing here.
+    Of the subnet, where nothing else is: a machine that comes or goes changes nothing here, the third server neither.
+    The load balancer's probes come from an address of Azure's; without them it takes every server for dead.
     """
     if len(stack.nodes) < 2:
         return []
@@ -118,5 +121,16 @@ def _between_machines(stack: StackPlan) -> list[azure.network.SecurityRuleArgs]:
             source_port_range="*",
             destination_address_prefix=stack.network.subnet_cidr,
             destination_port_range="*",
-        )
+        ),
+        azure.network.SecurityRuleArgs(
+            name="load-balancer-probes",
+            priority=210,
+            direction="Inbound",
+            access="Allow",
+            protocol="Tcp",
+            source_address_prefix="AzureLoadBalancer",
+            source_port_range="*",
+            destination_address_prefix="*",
+            destination_port_range=str(KUBERNETES_API_PORT),
+        ),
     ]

@@ -23,6 +23,8 @@ from plan.stack_file.settings import Settings
 from plan.stack_file.values.addresses import merged
 
 VERIFY_NAMESPACE = "mig-k8s-verify"
+_LEAST_BALANCED = 3
+"""That many servers go on without one of them (etcd's quorum), so their one address may be no machine's own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +70,12 @@ class StackPlan:
     """What its author should know though nothing is refused for it."""
     settings: Settings
     """What the stack file says, for a comparison with another."""
+
+    @property
+    def balanced_servers(self) -> tuple[str, ...]:
+        """The servers behind one load balancer; none where there are too few to lose one."""
+        servers = tuple(node.name for node in self.nodes if node.role == "server")
+        return servers if len(servers) >= _LEAST_BALANCED else ()
 
 
 def plan_stack(settings: Settings) -> StackPlan:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sandbox import cache, network, recovery, report, supplies
+from sandbox.cloud import load_balancer
 from sandbox.engine.environment import Environment
 from sandbox.error import SandboxError
-from sandbox.host import access, image, load_balancer, machine
+from sandbox.host import access, image, machine
 from sandbox.host import packages as host_packages
 from sandbox.instance import Sandbox, default_root, free_network
 from sandbox.mirror.server import Mirror
@@ -83,8 +84,8 @@ def verify(name: str, xml: Path | None) -> int:
     """The verification once more, changing nothing; `xml`: where its report is written as JUnit XML too."""
     environment = opened(name)
     try:
-        server = verification.first_server(environment.stack_file)
-        report = verification.again(["ssh", "-F", str(access.ssh_config(environment.root)), server])
+        ssh = ["ssh", "-F", str(access.ssh_config(environment.root))]
+        report = verification.again([[*ssh, server] for server in verification.servers(environment.stack_file)])
         return verification.conclude(report, xml)
     except verification.VerifyError as error:
         raise SandboxError(str(error)) from None

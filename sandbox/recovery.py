@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sandbox import network
+from sandbox.cloud import load_balancer
 from sandbox.cloud.arm import Cloud
-from sandbox.cloud.load_balancers import LOAD_BALANCER
+from sandbox.cloud.balancing_rules import LOAD_BALANCER
 from sandbox.engine.environment import Environment
 from sandbox.error import SandboxError
-from sandbox.host import cgroup, load_balancer, machine
+from sandbox.host import cgroup, machine
 from sandbox.instance import Sandbox, holders
 from sandbox.process import ProcessId, started_with
 from sandbox.progress import say

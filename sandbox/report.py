@@ -11,7 +11,7 @@ from sandbox.engine.environment import Environment
 from sandbox.host import access
 from sandbox.instance import Sandbox
 from scripts.verification_report import summary
-from scripts.verify import first_server
+from scripts.verify import servers
 
 
 def verification(outputs: Mapping[str, Any]) -> str:
@@ -27,7 +27,7 @@ def how_to_go_on(environment: Environment) -> str:
     root = environment.root
     kubectl = shlex.join([str(environment.programs / "kubectl"), "--kubeconfig", str(access.kubeconfig(root))])
     return (
-        f"look around:\n  {kubectl} get nodes,pods -A\n  {_ssh(root, first_server(environment.stack_file))}\n"
+        f"look around:\n  {kubectl} get nodes,pods -A\n  {_ssh(root, servers(environment.stack_file)[0])}\n"
         "verify it again:   make verify\n"
         "change the stack:  STACK=examples/single.yaml make preview, then make sandbox\n"
         "end it:            make sandbox-down"

@@ -3,8 +3,8 @@
     make verify NAME=prod [JUNIT=report.xml] [SSH_KEY=~/.ssh/id_ed25519]
     python -m scripts.verify --from report.json --junit report.xml
 
-It runs on the stack's first server with the expectations of the last `pulumi up`. Your own Pulumi tells the way there
-and the host key it is held to; your own SSH key or agent opens it. The exit status is 1 when a check failed.
+It runs on the first server that lets you in, with the expectations of the last `pulumi up`. Your own Pulumi tells the
+way there and the host key it is held to; your own SSH key or agent opens it. The exit status is 1 when a check failed.
 """
 
 import argparse
@@ -25,6 +25,10 @@ from plan.stack_file.document import read_stack_file
 from scripts.verification_report import junit, summary
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+_NO_WAY_IN = 255
+"""The exit status of ssh where there is no connection."""
 
 
 class VerifyError(Exception):
@@ -61,16 +65,22 @@ def conclude(report: VerificationReport, xml: Path | None) -> int:
     return 0 if report.passed else 1
 
 
-def again(ssh: Sequence[str]) -> VerificationReport:
-    """The report of a run on the machine that `ssh`, a command without its remote half, leads to.
+def again(ways: Sequence[Sequence[str]]) -> VerificationReport:
+    """The report of a run on the first machine that lets one in; each way is an ssh command without its remote half.
 
     Progress goes to standard error. Raises VerifyError.
     """
-    command = [*ssh, "sudo mig-verify --again --json"]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode == 255:
+    *others, last = ways
+    for ssh in others:
+        done = _verified(ssh)
+        if done.returncode != _NO_WAY_IN:
+            break
+        print(f"`{shlex.join(ssh)}` does not get in: the next server is asked", file=sys.stderr)
+    else:
+        done = _verified(last)
+    if done.returncode == _NO_WAY_IN:
         raise VerifyError(
-            f"`{shlex.join(ssh)}` does not get in, see above. Is the machine on, your address in adminCidrs, your key "
+            f"`{shlex.join(last)}` does not get in, see above. Is the machine on, your address in adminCidrs, your key "
             "the one of ssh.publicKey (SSH_KEY=FILE names one)?"
         )
     if done.returncode not in (0, 1) or not done.stdout:
@@ -81,25 +91,30 @@ def again(ssh: Sequence[str]) -> VerificationReport:
     return _report(done.stdout, "the machine's report")
 
 
-def first_server(stack_file: Path) -> str:
-    """The name of the machine that verifies. Raises VerifyError."""
+def _verified(ssh: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    command = [*ssh, "sudo mig-verify --again --json"]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
+
+
+def servers(stack_file: Path) -> list[str]:
+    """The names of the machines that can verify, in the order of the stack file. Raises VerifyError."""
     try:
         file = read_stack_file(stack_file)
         settings = read_settings(file.mapping, location=file.location, secrets=file.secrets, ask_for_secrets=False)
     except Problems as problems:
         raise VerifyError(str(problems)) from None
-    return settings.node_pools[0].machine_names[0]
+    return [name for pool in settings.node_pools if pool.role == "server" for name in pool.machine_names]
 
 
 def _of_stack(name: str) -> VerificationReport:
     outputs = _outputs(name)
-    server = first_server(CHECKOUT / f"Pulumi.{name}.yaml")
-    if server not in outputs.get("ssh", {}):
-        raise VerifyError(f"stack {name} has no machine {server}: bring it up first, `pulumi up --stack {name}`")
-    program, login = shlex.split(outputs["ssh"][server])
+    wanted = servers(CHECKOUT / f"Pulumi.{name}.yaml")
+    there = [server for server in wanted if server in outputs.get("ssh", {})]
+    if not there:
+        raise VerifyError(f"stack {name} has no machine {wanted[0]}: bring it up first, `pulumi up --stack {name}`")
     with tempfile.TemporaryDirectory() as folder:
         known_hosts = Path(folder) / "known_hosts"
-        known_hosts.write_text(outputs["knownHosts"][server] + "\n", encoding="utf-8")
+        known_hosts.write_text("".join(f"{outputs['knownHosts'][server]}\n" for server in there), encoding="utf-8")
         settings = (
             "StrictHostKeyChecking=yes",
             f"UserKnownHostsFile={known_hosts}",
@@ -108,7 +123,8 @@ def _of_stack(name: str) -> VerificationReport:
             "ServerAliveInterval=15",
         )
         options = [word for setting in settings for word in ("-o", setting)]
-        return again([program, *options, *_identity(name), login])
+        logins = [shlex.split(outputs["ssh"][server]) for server in there]
+        return again([[program, *options, *_identity(name), login] for program, login in logins])
 
 
 def _identity(name: str) -> list[str]:

@@ -12,6 +12,7 @@ from plan.gpu.placement import placement_after
 from plan.machine.node import NodePlan
 from plan.report.fate import Cost, fate
 from plan.report.membership import (
+    api_address,
     first_server,
     refused_name,
     renamed_machines,
@@ -40,7 +41,7 @@ def digest(old: StackPlan, new: StackPlan) -> str:
             lines += ["", refused_name(name, renamed[name])]
         elif name not in renamed.values():
             lines += ["", *_machine(before.get(name), after.get(name), moved=moved)]
-    lines += [line for text in untouched_machines(old, new) for line in ("", text)]
+    lines += [line for text in (*untouched_machines(old, new), *api_address(old, new)) for line in ("", text)]
     if old.mig_strategy != new.mig_strategy:
         lines += ["", f"Pods ask for other resources from now on: strategy {old.mig_strategy} → {new.mig_strategy}."]
     return "\n".join(lines) + "\n"

@@ -44,6 +44,15 @@ def refused_name(name: str, old_name: str) -> str:
     )
 
 
+def api_address(old: StackPlan, new: StackPlan) -> Iterator[str]:
+    """What it means for those who use the API when a load balancer comes or goes."""
+    again = "Fetch the kubeconfig again."
+    if new.balanced_servers and not old.balanced_servers:
+        yield f"The servers get a load balancer, which costs money; the API is at its address from now on. {again}"
+    elif old.balanced_servers and not new.balanced_servers:
+        yield f"The load balancer goes; the API is at the address of **{new.nodes[0].name}** from now on. {again}"
+
+
 def first_server(old: StackPlan, new: StackPlan) -> Iterator[str]:
     """What it means when another server is the first: it forms a cluster of its own."""
     was, becomes = old.nodes[0].name, new.nodes[0].name

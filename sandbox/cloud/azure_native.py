@@ -10,13 +10,21 @@ import re
 import uuid
 from typing import Protocol
 
-from sandbox.cloud import arm, azure_arguments, limits, load_balancers, private_addresses, security_rules
+from sandbox.cloud import (
+    arm,
+    azure_arguments,
+    balancing_rules,
+    limits,
+    load_balancer,
+    private_addresses,
+    security_rules,
+)
 from sandbox.cloud.arm import KINDS, Cloud, Records
+from sandbox.cloud.balancing_rules import LOAD_BALANCER
 from sandbox.cloud.hardware import gpus
-from sandbox.cloud.load_balancers import LOAD_BALANCER
 from sandbox.cloud.private_addresses import INTERFACE
 from sandbox.error import SandboxError
-from sandbox.host import access, load_balancer, machine
+from sandbox.host import access, machine
 from sandbox.instance import Sandbox
 from sandbox.providers.resource_provider import Failure, ResourceProvider, serve
 from sandbox.providers.values import UNKNOWN, Properties
@@ -170,10 +178,10 @@ def _cloud(sandbox: Sandbox) -> Cloud:
 
 
 def _require_surroundings(records: Records, kind: str, resource_id: str, inputs: Properties) -> None:
-    own = load_balancers.own_parts(resource_id, inputs) if kind == LOAD_BALANCER else ()
+    own = balancing_rules.own_parts(resource_id, inputs) if kind == LOAD_BALANCER else ()
     arm.require_surroundings(records, kind, resource_id, inputs, own_parts=own)
     if kind == LOAD_BALANCER:
-        load_balancers.require_possible_balancer(records, resource_id, inputs)
+        balancing_rules.require_possible_balancer(records, resource_id, inputs)
 
 
 def _tell_logins(sandbox: Sandbox) -> None:

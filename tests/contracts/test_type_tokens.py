@@ -13,6 +13,7 @@ TOKENS = {
     "NodeRemoval": "mig-k8s:index:NodeRemoval",
     "FreeGpus": "mig-k8s:index:FreeGpus",
     "MigManagerLabel": "mig-k8s:index:MigManagerLabel",
+    "LoadBalancer": "mig-k8s:index:LoadBalancer",
     "Cluster": "mig-k8s:index:Cluster",
     "GpuOperator": "mig-k8s:index:GpuOperator",
     "Verification": "mig-k8s:index:Verification",

@@ -277,7 +277,8 @@ def test_a_load_balancer_and_its_address_are_of_one_sku(azure: AzureNative, net:
         make(azure, BALANCER, **inputs)
 
 
-def test_an_address_behind_a_load_balancer_is_of_a_network(azure: AzureNative, net: str) -> None:
+def test_an_address_behind_a_load_balancer_is_of_a_network(azure: AzureNative) -> None:
+    group(azure)
     public, _ = address(azure, "api-ip")
     with pytest.raises(Failure, match="BackendAddressVirtualNetworkMissing"):
         make(azure, BALANCER, **balancer_inputs(public))

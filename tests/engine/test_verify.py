@@ -14,7 +14,7 @@ import pytest
 from ssh_server import SshServer, new_key
 
 from sandbox.engine.environment import Environment
-from scripts.verify import first_server
+from scripts.verify import VerifyError, again, servers
 
 pytestmark = pytest.mark.engine
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -166,4 +166,28 @@ def test_a_stack_that_is_not_there_is_told_by_pulumi(verify: Verify) -> None:
 
 def test_the_first_server_verifies_although_the_engine_sorts_machines_by_name() -> None:
     """`serve`, an agent, comes before it in every output."""
-    assert first_server(CHECKOUT / "examples/cluster.yaml") == "server"
+    assert servers(CHECKOUT / "examples/cluster.yaml")[0] == "server"
+
+
+def test_where_the_first_server_lets_nobody_in_the_next_one_verifies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dead, living = tmp_path / "ssh-to-first", tmp_path / "ssh-to-second"
+    dead.write_text("#!/bin/sh\nexit 255\n")
+    living.write_text(f"#!/bin/sh\necho '{json.dumps(PASSED)}'\n")
+    for way in (dead, living):
+        way.chmod(0o755)
+    assert again([[str(dead)], [str(living)]]).passed
+    assert f"`{dead}` does not get in: the next server is asked\n" in capsys.readouterr().err
+    with pytest.raises(VerifyError, match="ssh-to-first` does not get in, see above"):
+        again([[str(dead)], [str(dead)]])
+
+
+def test_a_failed_verification_is_not_run_again_elsewhere(tmp_path: Path) -> None:
+    first, second = tmp_path / "ssh-to-first", tmp_path / "ssh-to-second"
+    first.write_text(f"#!/bin/sh\necho '{json.dumps(FAILED)}'\nexit 1\n")
+    second.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\n")
+    for way in (first, second):
+        way.chmod(0o755)
+    assert not again([[str(first)], [str(second)]]).passed
+    assert not (tmp_path / "asked").exists()

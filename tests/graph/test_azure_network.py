@@ -43,7 +43,7 @@ def test_the_machines_of_a_cluster_reach_each_other_and_nobody_else_more(program
     assert (between["sourceAddressPrefix"], between["destinationAddressPrefix"]) == ("10.60.0.0/24", "10.60.0.0/24")
     assert "sourceAddressPrefixes" not in between
     assert "destinationAddressPrefixes" not in between
-    assert [rule["name"] for rule in rules] == ["ssh", "kubernetes-api", "machines", "deny-all"]
+    assert [rule["name"] for rule in rules] == ["ssh", "kubernetes-api", "machines", "load-balancer-probes", "deny-all"]
 
 
 def test_the_subnet_has_the_security_group_and_no_way_out_of_its_own(program: Program) -> None:

@@ -69,4 +69,4 @@ def test_a_chart_that_is_no_repository_is_named_as_it_is(program: Program) -> No
 
 def test_a_kubeconfig_that_is_none_is_told_with_what_to_do() -> None:
     with pytest.raises(pulumi.RunError, match=r"rke2\.yaml on 198\.51\.100\.10 is not.*restart rke2-server"):
-        kubeconfig_for("198.51.100.10", local="")
+        kubeconfig_for("198.51.100.10", local="", balanced=False)

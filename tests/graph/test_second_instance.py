@@ -7,6 +7,7 @@ import pytest
 
 from components.cluster import Cluster, ClusterArgs
 from components.gpu_operator import GpuOperator, GpuOperatorArgs
+from components.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.machine import Machine, MachineArgs, SshKeys
 from components.machine_command import after
 from components.mig_instances import MigInstances, MigInstancesArgs
@@ -39,7 +40,10 @@ def one_of_each(name: str, plan: StackPlan) -> None:
     args = NodeSoftwareArgs(plan=node, release=release, token="shared", digest_key=keys.host_private)
     software = NodeSoftware(name, args)
     MigInstances(name, MigInstancesArgs(layout=plan.host_layouts[node.name], access=access), after(software.ready))
-    cluster = Cluster(name, ClusterArgs(access=access, software=software))
+    cluster = Cluster(name, ClusterArgs(stack=plan, access=access, software=software))
+    LoadBalancer(
+        name, LoadBalancerArgs(group_id="/groups/group", network=network, servers={node.name: access}, tags={})
+    )
     inside = pulumi.ResourceOptions(providers=[cluster.provider])
     operator = GpuOperator(name, GpuOperatorArgs(plan=plan.gpu_operator), inside)
     assert plan.verification
@@ -55,7 +59,7 @@ def both() -> Graph:
 def test_a_second_one_of_each_component_meets_the_first_nowhere(both: Graph) -> None:
     east = [each.urn for each in both.resources if "east" in each.name]
     west = [each.urn for each in both.resources if "west" in each.name]
-    assert len(east) == len(west) == 8 + 16
+    assert len(east) == len(west) == 9 + 18
     assert sorted(urn.replace("west", "east") for urn in west) == sorted(east)
 
 

@@ -78,6 +78,14 @@ class CommandLine:
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
         return self._quiet("kubectl", *arguments, stdin=stdin)
 
+    def eventually(self, what: str, *kubectl: str, seconds: float) -> str:
+        """What kubectl says once it works; `what` is said when that takes too long."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with suppress(AssertionError):
+                return self.kubectl(*kubectl, "--request-timeout=5s")
+        raise AssertionError(f"not within {seconds:.0f} s: {what}")
+
     def ssh(self, command: str, *, stdin: str = "", statuses: tuple[int, ...] = (0,), machine: str = NODE) -> str:
         return self._quiet("ssh", "-o", "BatchMode=yes", machine, command, stdin=stdin, statuses=statuses)
 

@@ -95,6 +95,19 @@ def test_two_more_servers_make_three(cluster: Cluster, kept: dict[str, Any]) -> 
     assert cluster.kept() == kept
 
 
+def test_the_one_address_of_three_servers_answers_without_the_first_one(cluster: Cluster, kept: dict[str, Any]) -> None:
+    person = cluster.person
+    person.ssh("sudo systemctl stop rke2-server")
+    try:
+        # The load balancer finds out within two probes, 10 s; a request of that time may fail.
+        person.eventually("the API answers without the first server", "get", "nodes", seconds=30)
+        assert cluster.nodes() == ["gpu", NODE, "server", "server-1"]
+    finally:
+        person.ssh("sudo systemctl start rke2-server")
+    person.kubectl("wait", "--for=condition=Ready", f"node/{NODE}", "--timeout=50s")
+    assert cluster.kept() == kept
+
+
 def test_a_pool_in_the_middle_comes_and_goes(cluster: Cluster, kept: dict[str, Any]) -> None:
     machines = set(cluster.person.sandbox.machine_ids)
     cluster.up(FIRST, SERVERS, MIDDLE, AGENT)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from sandbox import network
-from sandbox.host import load_balancer
+from sandbox.cloud import load_balancer
 from sandbox.instance import Sandbox
 from sandbox.process import ProcessId
 

@@ -228,6 +228,18 @@ def test_another_first_server_means_another_cluster(planned: Planned) -> None:
     assert "**The cluster is lost**: its first server **control** goes, and **head** forms a new one.\n" in renamed
 
 
+def test_a_load_balancer_that_comes_or_goes_is_told_to_those_who_use_the_api(planned: Planned) -> None:
+    one, three = planned(nodePools=[{"name": "one"}]), planned(nodePools=[{"name": "one", "count": 3}])
+    assert (
+        "\n\nThe servers get a load balancer, which costs money; the API is at its address from now on. "
+        "Fetch the kubeconfig again.\n"
+    ) in digest(one, three)
+    assert (
+        "\n\nThe load balancer goes; the API is at the address of **one** from now on. Fetch the kubeconfig again.\n"
+    ) in digest(three, one)
+    assert "balancer" not in digest(three, planned(nodePools=[{"name": "one", "count": 5}]))
+
+
 def test_a_machine_is_not_renamed(planned: Planned) -> None:
     """What an older version numbered from 0 keeps its name."""
     kept = [{**_POOLS[0], "firstMachine": "control-0"}, *_POOLS[1:]]

@@ -1,6 +1,6 @@
 """A load balancer of the sandbox: TCP connections to one address go to whichever machine answers its probe.
 
-As a program, ``python -m sandbox.host.load_balancer READY_FD SANDBOX BALANCER``, it is the process that carries the
+As a program, ``python -m sandbox.cloud.load_balancer READY_FD SANDBOX BALANCER``, it is the process that carries the
 connections, in the namespace of the sandbox's wire. It reads the cloud's records again and again, so a change of the
 load balancer is seen at once. While no machine is healthy nobody has the address: who connects gets no answer, as from
 Azure, which drops what it cannot hand on.
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sandbox import network
 from sandbox.cloud.arm import Records
-from sandbox.cloud.load_balancers import LOAD_BALANCER, Forwarding, Probe, forwardings, name_of
+from sandbox.cloud.balancing_rules import LOAD_BALANCER, Forwarding, Probe, forwardings, name_of
 from sandbox.error import SandboxError
 from sandbox.instance import Sandbox
 from sandbox.process import ProcessId, announce, detach, run
@@ -40,7 +40,7 @@ def start(sandbox: Sandbox, balancer: str) -> None:
     network.up(sandbox)
     directory.mkdir(parents=True, exist_ok=True)
     detach(
-        "sandbox.host.load_balancer",
+        "sandbox.cloud.load_balancer",
         [str(sandbox.root), balancer],
         log=directory / "log",
         wrapper=["nsenter", f"--net={network.path(sandbox.wire)}"],
