@@ -6,14 +6,11 @@ from pulumi_azure_native.resources import ResourceGroup
 from components.cluster import Cluster, ClusterArgs
 from components.gpu_operator import GpuOperator, GpuOperatorArgs
 from components.load_balancer import way_to_servers
-from components.machine import machines_of
 from components.machine_command import after
 from components.mig_instances import MigInstances, MigInstancesArgs
-from components.mig_manager import FreeGpus, MigManagerArgs, MigManagerLabel
+from components.mig_manager import MigManagerLabel
 from components.network import Network, NetworkArgs
-from components.node_release import NodeRelease, NodeReleaseArgs
-from components.node_removal import removals_of
-from components.node_software import NodeSoftware, NodeSoftwareArgs
+from components.nodes import NodesArgs, nodes_of
 from components.verification import Verification, VerificationArgs
 from plan import Problems, plan_stack, read_settings, warning_report
 from stack_config import stack_config
@@ -29,28 +26,18 @@ if stack.warnings:
 
 group = ResourceGroup(f"mig-k8s-{pulumi.get_stack()}", location=stack.location, tags=stack.tags)
 network = Network("network", NetworkArgs(stack=stack, resource_group_name=group.name))
-machines = machines_of(stack, network, keys)
-access = {name: machine.access for name, machine in machines.items()}
-releases = {name: NodeRelease(name, NodeReleaseArgs(access=each)) for name, each in access.items()}
-removals_of(stack, machines, group)
-managed = {name: MigManagerArgs(wanted=each, access=access[name]) for name, each in stack.mig_manager_layouts.items()}
-freed = {name: FreeGpus(name, args, after(releases[name].delivered)).done for name, args in managed.items()}
-first, token = stack.nodes[0].name, config.token()
-software: dict[str, NodeSoftware] = {}
-for node in stack.nodes:  # the first server forms the cluster, so every other machine waits for it
-    waits_for = [*([freed[node.name]] if node.name in freed else []), *([software[first].ready] if software else [])]
-    sent = NodeSoftwareArgs(plan=node, release=releases[node.name], token=token, digest_key=keys.host_private)
-    software[node.name] = NodeSoftware(node.name, sent, after(*waits_for))
+nodes = nodes_of(NodesArgs(stack=stack, network=network, keys=keys, token=config.token(), group=group))
+access, software, first = nodes.access, nodes.software, stack.servers[0]
 ready = [each.ready for each in software.values()]
 made = [
     MigInstances(name, MigInstancesArgs(layout=layout, access=access[name]), after(software[name].ready)).made
     for name, layout in stack.host_layouts.items()
 ]
 way_in = way_to_servers(stack, network, group.id, access)
-cluster = Cluster("cluster", ClusterArgs(stack=stack, access=way_in, software=software[first]))
+cluster = Cluster("cluster", ClusterArgs(stack=stack, access=way_in, software=software[first], identity=nodes.cluster))
 in_cluster = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[*ready, *made])
 operator = GpuOperator("gpu-operator", GpuOperatorArgs(plan=stack.gpu_operator), in_cluster)
-labelled = [MigManagerLabel(name, args, after(operator)).done for name, args in managed.items()]
+labelled = [MigManagerLabel(name, args, after(operator)).done for name, args in nodes.managed.items()]
 states = [operator.release_digest, *(each.state for each in software.values())]
 verification = stack.verification and Verification(
     "verification",

@@ -24,6 +24,8 @@ class ClusterArgs:
     """The way to a server of the stack. The API has the same address."""
     software: NodeSoftware
     """What the first server runs: when it is ready there is a cluster."""
+    identity: pulumi.Output[str]
+    """Changes with the cluster, and with no machine of it that is rebuilt."""
 
 
 class Cluster(pulumi.ComponentResource):
@@ -52,8 +54,8 @@ class Cluster(pulumi.ComponentResource):
         self.provider = kubernetes.Provider(
             f"{name}-kubernetes",
             kubeconfig=self.kubeconfig,
-            # A kubeconfig that is being read again must not look like another cluster; a rebuilt machine must.
-            cluster_identifier=args.access.vm_id,
+            # A kubeconfig that is being read again must not look like another cluster, nor must a rebuilt machine.
+            cluster_identifier=args.identity,
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({"kubeconfig": self.kubeconfig})

@@ -120,7 +120,7 @@ def way_to_servers(
 
     `access`: to every machine by its name. All have the same user and host key.
     """
-    first = access[stack.nodes[0].name]
+    first = access[stack.servers[0]]
     servers = {name: access[name] for name in stack.balanced_servers}
     if not servers:
         return first

@@ -1,14 +1,14 @@
 """A machine in Azure: public address, interface, virtual machine. What runs on it is not its business."""
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 import pulumi
 import pulumi_azure_native as azure
 
 from components import vm_profiles
-from components.machine_command import Access
+from components.machine_command import Access, Login
 from components.network import Network
 from plan import Addresses, NodePlan, Problems, StackPlan, user_data
 
@@ -38,22 +38,22 @@ class MachineArgs:
     plan: NodePlan
     network: Network
     keys: SshKeys
-    server_address: pulumi.Output[str] | None
-    """The private address of the server that it joins the cluster by; None where `plan.joins` is."""
     other_name: str | None = None
     """The name under which the state may have this machine."""
 
 
 class Machine(pulumi.ComponentResource):
-    """One virtual machine, with a public and a private address that stay as long as its interface does.
+    """A public and a private address that stay as long as the interface does; and a virtual machine, by `boot`.
 
-    Its custom data is read at its first boot and ignored once the machine lives. A changed `vm.rebuild` replaces the
-    virtual machine, the old one first, since name and interface cannot be shared; its addresses stay, its `vm_id` does
-    not.
+    Its custom data is read at its first boot and ignored once the machine lives. A changed `plan.vm.rebuild` replaces
+    the virtual machine, the old one first, since name and interface cannot be shared; its addresses stay, its `vm_id`
+    does not.
     """
 
+    login: Login
+    """How the machine at these addresses is reached."""
     access: Access
-    """How administrators and remote commands reach this very machine."""
+    """How administrators and remote commands reach this very machine. There is none before `boot`."""
     planned_name: pulumi.Output[str]
     """Its name. Whatever uses this comes only to a machine that has the name of its plan in Azure too."""
 
@@ -61,9 +61,8 @@ class Machine(pulumi.ComponentResource):
         aliases = [pulumi.Alias(name=args.other_name)] if args.other_name else []
         own = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=aliases))
         super().__init__("mig-k8s:index:Machine", name, None, own)
-        child = pulumi.ResourceOptions(parent=self)
-        vm, network = args.plan.vm, args.network
-        zones = [vm.zone] if vm.zone else None
+        self._args, self._child = args, pulumi.ResourceOptions(parent=self)
+        child, vm, network = self._child, args.plan.vm, args.network
         address = azure.network.PublicIPAddress(
             f"{name}-ip",
             resource_group_name=network.resource_group_name,
@@ -72,11 +71,11 @@ class Machine(pulumi.ComponentResource):
             public_ip_allocation_method="Static",
             dns_settings=args.plan.dns_label
             and azure.network.PublicIPAddressDnsSettingsArgs(domain_name_label=args.plan.dns_label),
-            zones=zones,
+            zones=_zones(args.plan),
             tags=vm.tags,
             opts=child,
         )
-        interface = azure.network.NetworkInterface(
+        self._interface = azure.network.NetworkInterface(
             f"{name}-nic",
             resource_group_name=network.resource_group_name,
             location=network.location,
@@ -92,11 +91,24 @@ class Machine(pulumi.ComponentResource):
             tags=vm.tags,
             opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(ignore_changes=_CHOSEN_ONCE)),
         )
-        private_address = interface.ip_configurations.apply(_private_address)
-        addresses = pulumi.Output.all(address.ip_address, private_address, args.server_address).apply(
-            lambda known: Addresses(public=known[0], private=known[1], server=known[2])
+        private_address = self._interface.ip_configurations.apply(_private_address)
+        addresses = pulumi.Output.all(address.ip_address, private_address).apply(
+            lambda known: Addresses(public=known[0], private=known[1])
         )
-        custom_data = pulumi.Output.all(addresses, args.keys.host_private).apply(
+        self.login = Login(
+            address=address.ip_address,
+            user=vm.admin_username,
+            host_key=args.keys.host_public,
+            private_key=args.keys.admin_private,
+            agent_socket_path=vm.agent_socket_path,
+            addresses=addresses,
+        )
+
+    def boot(self, opts: pulumi.ResourceOptions) -> None:
+        """The virtual machine itself. It has to be asked for once; `opts` say what it waits for."""
+        args, child = self._args, self._child
+        name, vm, network = args.plan.name, args.plan.vm, args.network
+        custom_data = pulumi.Output.all(self.login.addresses, args.keys.host_private).apply(
             lambda known: _custom_data(args.plan, known[0], host_private=known[1], host_public=args.keys.host_public)
         )
         machine = azure.compute.VirtualMachine(
@@ -104,14 +116,16 @@ class Machine(pulumi.ComponentResource):
             vm_name=args.plan.name,
             resource_group_name=network.resource_group_name,
             location=network.location,
-            zones=zones,
+            zones=_zones(args.plan),
             hardware_profile=azure.compute.HardwareProfileArgs(vm_size=vm.size),
             os_profile=vm_profiles.os_profile(args.plan, pulumi.Output.secret(custom_data)),
             storage_profile=vm_profiles.storage_profile(vm),
             network_profile=azure.compute.NetworkProfileArgs(
                 network_interfaces=[
                     # The interface is a resource of its own: it outlives a rebuild of the machine.
-                    azure.compute.NetworkInterfaceReferenceArgs(id=interface.id, primary=True, delete_option="Detach")
+                    azure.compute.NetworkInterfaceReferenceArgs(
+                        id=self._interface.id, primary=True, delete_option="Detach"
+                    )
                 ]
             ),
             security_profile=vm_profiles.security_profile(vm),
@@ -123,7 +137,7 @@ class Machine(pulumi.ComponentResource):
             billing_profile=vm.spot and azure.compute.BillingProfileArgs(max_price=vm.spot.max_price),
             tags=vm.tags,
             opts=pulumi.ResourceOptions.merge(
-                child,
+                pulumi.ResourceOptions.merge(child, opts),
                 pulumi.ResourceOptions(
                     ignore_changes=["osProfile.customData", *_KEPT_NAMES],
                     replacement_trigger=vm.rebuild,
@@ -148,27 +162,24 @@ class Machine(pulumi.ComponentResource):
                 tags=vm.tags,
                 opts=child,
             )
-        self.access = Access(
-            address=address.ip_address,
-            user=vm.admin_username,
-            host_key=args.keys.host_public,
-            private_key=args.keys.admin_private,
-            agent_socket_path=vm.agent_socket_path,
-            vm_id=_of_planned_name(args.plan, machine, machine.vm_id),
-            addresses=addresses,
-        )
-        self.register_outputs({"address": address.ip_address, "vm_id": machine.vm_id})
+        own = {field.name: getattr(self.login, field.name) for field in fields(self.login)}
+        self.access = Access(**own, vm_id=_of_planned_name(args.plan, machine, machine.vm_id))
+        self.register_outputs({"address": self.login.address, "vm_id": machine.vm_id})
 
 
 def machines_of(stack: StackPlan, network: Network, keys: SshKeys) -> dict[str, Machine]:
-    """Every machine of a stack by its name; whoever joins the cluster is told the address of a server."""
-    machines: dict[str, Machine] = {}
-    for node in stack.nodes:
-        server = machines[node.joins].access.private_address if node.joins else None
-        other_name = stack.other_names.get(node.name)
-        args = MachineArgs(plan=node, network=network, keys=keys, server_address=server, other_name=other_name)
-        machines[node.name] = Machine(node.name, args)
-    return machines
+    """Every machine of a stack by its name, with its addresses; none is booted."""
+    return {
+        node.name: Machine(
+            node.name,
+            MachineArgs(plan=node, network=network, keys=keys, other_name=stack.other_names.get(node.name)),
+        )
+        for node in stack.nodes
+    }
+
+
+def _zones(plan: NodePlan) -> list[str] | None:
+    return [plan.vm.zone] if plan.vm.zone else None
 
 
 def _private_address(settings: list[azure.network.outputs.NetworkInterfaceIPConfigurationResponse]) -> Any:  # noqa: ANN401

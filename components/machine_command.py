@@ -21,8 +21,8 @@ class SecretInput:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Access:
-    """The way to a machine, and which machine it is."""
+class Login:
+    """The way to a machine, whichever machine it is."""
 
     address: pulumi.Output[str]
     """Public IPv4 address; a rebuilt machine keeps it."""
@@ -32,8 +32,6 @@ class Access:
     private_key: pulumi.Input[str] | None
     """The administrator's. Secret. None: an SSH agent has it."""
     agent_socket_path: str | None
-    vm_id: pulumi.Output[str]
-    """Changes when the machine is rebuilt, while its name, ARM id and addresses stay."""
     addresses: pulumi.Output[Addresses]
     """What the machine's files name."""
 
@@ -65,9 +63,17 @@ class Access:
         return pulumi.Output.concat(self.address, " ", self.host_key)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Access(Login):
+    """The way to a machine, and which machine it is."""
+
+    vm_id: pulumi.Output[str]
+    """Changes when the machine is rebuilt, while its name, ARM id and addresses stay."""
+
+
 def machine_command(  # noqa: PLR0913 - each is one property of the command
     name: str,
-    command: str,
+    command: pulumi.Input[str],
     *,
     access: Access,
     timeout_seconds: int,
@@ -91,7 +97,7 @@ def machine_command(  # noqa: PLR0913 - each is one property of the command
     return remote.Command(
         name,
         connection=access.connection(dialling),
-        create=f"sudo timeout -k 10 {timeout_seconds} {command}",
+        create=pulumi.Output.concat(f"sudo timeout -k 10 {timeout_seconds} ", command),
         stdin=text,
         triggers=[*([identity] if identity else []), *triggers, access.vm_id],
         logging=logging,

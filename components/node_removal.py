@@ -1,6 +1,5 @@
-"""A machine's way out of the cluster, which is gone before its VM is."""
+"""A machine's way out of the cluster: when it is removed or rebuilt, its node is gone before its VM is."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -8,9 +7,9 @@ from pulumi_command import remote
 
 from components.dialling import RUNNING
 from components.machine import Machine
-from components.machine_command import Access
+from components.machine_command import Login
 from machine.documents.node_removal import NodeRemoval as Removal
-from plan import StackPlan
+from plan import NodeRemovalPlan
 
 _TIMEOUT_SECONDS = 3600
 """Drains wait for disruption budgets and for pods to end; removals run one after the other."""
@@ -20,42 +19,63 @@ _TIMEOUT_SECONDS = 3600
 class NodeRemovalArgs:
     """Inputs of `NodeRemoval`."""
 
-    removal: Removal
+    plan: NodeRemovalPlan
     machine: Machine
-    server: Access
+    release: pulumi.Resource
+    """The machine's own: where it is its own server, it has what is run."""
+    server: Login
     """A server that stays: there the removal is run."""
     cluster: pulumi.Resource
     """What is deleted when the whole stack is: then nobody is drained."""
 
 
 class NodeRemoval(pulumi.ComponentResource):
-    """Nothing, until the machine goes from the stack file. Then its pods and its Node go before its VM does.
+    """Nothing, until the machine goes from the stack file or is rebuilt. Then its pods and its Node go before its VM.
 
-    It has no `create`, so as long as the machine stays nobody is dialled for it.
+    Neither command has a `create`, so as long as the machine stays nobody is dialled for them. The engine deletes what
+    would be replaced with a VM before that VM: so `rebuild`, whose trigger is the VM's own id, is what ends its Node.
+    Where the VM was lost, it is run when another one is there, which joins only afterwards.
     """
+
+    rebuild: remote.Command
+    """The machine may join once this is there."""
 
     def __init__(self, name: str, args: NodeRemovalArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mig-k8s:index:NodeRemoval", name, None, opts)
-        remote.Command(
-            f"{name}-removal",
-            connection=args.server.connection(RUNNING),
-            delete=f"sudo timeout -k 10 {_TIMEOUT_SECONDS} /usr/local/sbin/mig-k8s remove-node",
-            stdin=args.machine.planned_name.apply(lambda _: args.removal.to_json()),
-            logging=remote.Logging.STDERR,
-            add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=[args.machine],
-                deleted_with=args.cluster,
-                additional_secret_outputs=["stdout", "stderr"],
-                custom_timeouts=pulumi.CustomTimeouts(delete=f"{RUNNING.minutes}m"),
-            ),
-        )
+        removal = _removal(f"{name}-removal", args, args.plan.removal, self._options(args, deleted_with=args.cluster))
+        options = pulumi.ResourceOptions(delete_before_replace=True, depends_on=[args.release])
+        # A machine that goes is removed by the command for that alone.
+        options = pulumi.ResourceOptions.merge(self._options(args, deleted_with=removal), options)
+        vm_id = args.machine.access.vm_id
+        self.rebuild = _removal(f"{name}-rebuild", args, args.plan.rebuild, options, triggers=[vm_id])
         self.register_outputs({})
 
+    def _options(self, args: NodeRemovalArgs, *, deleted_with: pulumi.Resource) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(
+            parent=self,
+            depends_on=[args.machine],
+            deleted_with=deleted_with,
+            additional_secret_outputs=["stdout", "stderr"],
+            custom_timeouts=pulumi.CustomTimeouts(delete=f"{RUNNING.minutes}m"),
+        )
 
-def removals_of(stack: StackPlan, machines: Mapping[str, Machine], cluster: pulumi.Resource) -> None:
-    """The removal of every machine of a stack, all for the day on which it goes."""
-    for name, plan in stack.node_removals.items():
-        server = machines[plan.server].access
-        NodeRemoval(name, NodeRemovalArgs(removal=plan.removal, machine=machines[name], server=server, cluster=cluster))
+
+def _removal(
+    name: str,
+    args: NodeRemovalArgs,
+    removal: Removal | None,
+    opts: pulumi.ResourceOptions,
+    triggers: list[pulumi.Output[str]] | None = None,
+) -> remote.Command:
+    """None: nothing is run."""
+    text = "" if removal is None else removal.to_json()
+    return remote.Command(
+        name,
+        connection=args.server.connection(RUNNING),
+        delete=f"sudo timeout -k 10 {_TIMEOUT_SECONDS} /usr/local/sbin/mig-k8s remove-node" if removal else None,
+        stdin=args.machine.planned_name.apply(lambda _: text),
+        triggers=triggers,
+        logging=remote.Logging.STDERR,
+        add_previous_output_in_env=False,
+        opts=opts,
+    )

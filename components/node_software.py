@@ -1,5 +1,6 @@
 """Driver, container toolkit, MIG mode and RKE2 on a machine: everything its converge path brings about."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -25,6 +26,8 @@ class NodeSoftwareArgs:
     """The cluster's server token, from which what the machine gets is derived. Secret."""
     digest_key: pulumi.Input[str]
     """What the token's digest is made with. Secret."""
+    servers: Sequence[pulumi.Output[str]]
+    """Private addresses that the machine can join the cluster by: the other servers', or a single one for all."""
 
 
 class NodeSoftware(pulumi.ComponentResource):
@@ -49,13 +52,17 @@ class NodeSoftware(pulumi.ComponentResource):
         delivered = pulumi.ResourceOptions(depends_on=[args.release.delivered])
         converge = machine_command(
             f"{name}-converge",
-            "/usr/local/sbin/mig-k8s update",
+            pulumi.Output.concat("/usr/local/sbin/mig-k8s update", *_joining(args.servers)),
             access=args.release.access,
             timeout_seconds=_TIMEOUT_SECONDS,
             stdin=wanted,
             triggers=[args.release.name],
             logging=remote.Logging.STDOUT,
-            opts=pulumi.ResourceOptions.merge(first_child(self, opts), delivered),
+            opts=pulumi.ResourceOptions.merge(
+                first_child(self, opts),
+                # Only a machine that has not joined needs the servers: others are left alone when one comes or goes.
+                pulumi.ResourceOptions.merge(delivered, pulumi.ResourceOptions(ignore_changes=["create"])),
+            ),
         )
 
         def go_on(verb: str, logging: remote.Logging, after: remote.Command) -> remote.Command:
@@ -73,6 +80,10 @@ class NodeSoftware(pulumi.ComponentResource):
         resumed = go_on("resume", remote.Logging.STDOUT, converge)
         self.ready = go_on("ready", remote.Logging.STDERR, resumed)
         self.register_outputs({"state": self.state})
+
+
+def _joining(servers: Sequence[pulumi.Output[str]]) -> list[pulumi.Input[str]]:
+    return [part for address in servers for part in (" --join ", address)]
 
 
 def _configuration(args: NodeSoftwareArgs) -> SecretInput:

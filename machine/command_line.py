@@ -56,7 +56,11 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     add("status", "tell how far this machine is and change nothing", lambda machine, _: status(machine))
-    add("update", "write the configuration on standard input and bring the machine there, following", _update)
+    updating = add(
+        "update", "write the configuration on standard input and bring the machine there, following", _update
+    )
+    words = "private address of a server that it can join the cluster by; may be repeated"
+    updating.add_argument("--join", metavar="ADDRESS", action="append", default=[], help=words)
     add("converge", "run the stages that are left to do, as the service does", lambda machine, _: converge(machine))
     add("resume", "go on where the last run ended, as after a reboot, following", lambda machine, _: resume(machine))
     add("ready", "follow until all is done, then print the result", lambda machine, _: ready(machine))
@@ -72,5 +76,5 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _update(machine: ThisMachine, _: argparse.Namespace) -> int:
-    return update(machine, Configuration.from_json(sys.stdin.read()))
+def _update(machine: ThisMachine, options: argparse.Namespace) -> int:
+    return update(machine, Configuration.from_json(sys.stdin.read()), options.join)

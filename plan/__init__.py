@@ -2,6 +2,7 @@
 but to read the files of machine/ and cloud-init/, which go to the machines as they are."""
 
 from plan.cluster.gpu_operator import GpuOperatorPlan
+from plan.cluster.node_removal import NodeRemovalPlan
 from plan.machine.addresses import Addresses
 from plan.machine.configuration import configuration
 from plan.machine.delivery import delivery, delivery_command
@@ -19,6 +20,7 @@ __all__ = [
     "GpuOperatorPlan",
     "NetworkPlan",
     "NodePlan",
+    "NodeRemovalPlan",
     "Problem",
     "Problems",
     "Release",

@@ -1,6 +1,6 @@
 """The plan of a whole stack, from its settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from machine.documents import layout as document
 from machine.documents.expectations import Expectations
@@ -65,17 +65,29 @@ class StackPlan:
     mig_manager_layouts: dict[str, MigManagerLayout]
     """By machine: the layout that MIG Manager makes there, as the machine is told."""
     node_removals: dict[str, NodeRemovalPlan]
-    """By machine: what is run when it goes from the stack file."""
+    """By machine: what is run when it goes from the stack file, or is rebuilt."""
+    founds_with_every_machine: bool
+    """Whether another machine in the place of the first one founds another cluster: there is one server, and its
+    cluster may be lost. Otherwise a stack founds once."""
     warnings: tuple[Problem, ...]
     """What its author should know though nothing is refused for it."""
     settings: Settings
     """What the stack file says, for a comparison with another."""
 
     @property
+    def servers(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(node.name for node in self.nodes if node.role == "server")
+
+    @property
+    def in_turn(self) -> tuple[NodePlan, ...]:
+        """In the order in which machines are rebuilt: servers, then agents."""
+        return tuple(sorted(self.nodes, key=lambda node: node.role != "server"))
+
+    @property
     def balanced_servers(self) -> tuple[str, ...]:
         """The servers behind one load balancer; none where there are too few to lose one."""
-        servers = tuple(node.name for node in self.nodes if node.role == "server")
-        return servers if len(servers) >= _LEAST_BALANCED else ()
+        return self.servers if len(self.servers) >= _LEAST_BALANCED else ()
 
 
 def plan_stack(settings: Settings) -> StackPlan:
@@ -105,7 +117,8 @@ def plan_stack(settings: Settings) -> StackPlan:
         mig_manager_layouts={
             node.name: mig_manager_layout(node, operator) for node in nodes if node.mig_owner == "operator"
         },
-        node_removals=node_removals(nodes, operator.namespace),
+        node_removals=node_removals(nodes, operator.namespace, cluster_may_be_lost=settings.cluster_may_be_lost),
+        founds_with_every_machine=settings.cluster_may_be_lost and [node.role for node in nodes].count("server") == 1,
         warnings=warnings(settings),
         settings=settings,
     )
@@ -131,7 +144,7 @@ def _nodes(settings: Settings) -> tuple[NodePlan, ...]:
             auto_shutdown=AutoShutdownPlan(time=vm.auto_shutdown.time, time_zone=vm.auto_shutdown.time_zone)
             if vm.auto_shutdown
             else None,
-            rebuild=vm.rebuild,
+            rebuild="",
             tags=dict(vm.tags),
         )
         for name in pool.machine_names:
@@ -141,7 +154,7 @@ def _nodes(settings: Settings) -> tuple[NodePlan, ...]:
                     name=name,
                     pool=pool.name,
                     role=pool.role,
-                    vm=vm_plan,
+                    vm=replace(vm_plan, rebuild=settings.rebuild.get(name, "")),
                     labels=dict(pool.node_labels),
                     taints=pool.node_taints,
                     layout=layout,
@@ -153,7 +166,6 @@ def _nodes(settings: Settings) -> tuple[NodePlan, ...]:
                     network=settings.network,
                     sources=settings.sources,
                     dns_label=settings.network.dns_label if first else None,
-                    joins=None if first else nodes[0].name,
                 )
             )
     return tuple(nodes)

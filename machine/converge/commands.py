@@ -1,5 +1,7 @@
 """The commands that bring a machine to its desired state, as they are called over SSH."""
 
+from collections.abc import Sequence
+
 from machine.converge import records
 from machine.converge.following import follow
 from machine.converge.verdict import verdict
@@ -14,29 +16,31 @@ from machine.documents.configuration import (
 from machine.host import files
 from machine.host.console import report, say
 from machine.host.this_machine import ThisMachine
-from machine.kubernetes import founding, server_token
+from machine.kubernetes import founding, joining, server_token
 from machine.release import units
 
 GOING_DOWN = 75
 """Exit code of `ready` when the machine is about to reboot."""
 
 
-def update(machine: ThisMachine, configuration: Configuration) -> int:
+def update(machine: ThisMachine, configuration: Configuration, servers: Sequence[str] = ()) -> int:
     """Write what the stack decides, then go on as `resume`. Raises DiskError; a file is then as it was.
 
-    Raises NodeError, and nothing is written, where the cluster here cannot take it.
+    `servers`: the addresses that it can join the cluster by. Raises NodeError, and nothing is written, where the
+    cluster here cannot take it, or there is none and the machine may not found one.
     """
     founding.check(machine, configuration.rke2_config)
+    rke2_config = joining.rke2_config(machine, configuration, servers)
     if configuration.rke2_token is not None and configuration.rke2_agent_token is not None:
         server_token.take_over(machine, configuration.rke2_token)
     has_password = machine.path(NODE_PASSWORD_PATH).exists()
     wanted = {
-        # A node keeps the password that the cluster knows it by, also one that RKE2 made. The token after both others,
-        # because a first start waits for it; the desired state last: it is what makes the others be looked at.
+        # A node keeps the password that the cluster knows it by, also one that RKE2 made. The token after all that a
+        # first start reads, because that waits for it; the desired state last: it makes the others be looked at.
         NODE_PASSWORD_PATH: None if has_password else configuration.node_password,
         RKE2_AGENT_TOKEN_PATH: configuration.rke2_agent_token,
+        RKE2_CONFIG_PATH: rke2_config,
         RKE2_TOKEN_PATH: configuration.rke2_token,
-        RKE2_CONFIG_PATH: configuration.rke2_config,
         desired_state.PATH: configuration.desired_state.to_json(),
     }
     written = sum(

@@ -10,11 +10,13 @@ RKE2_CONFIG_PATH = "/etc/rancher/rke2/config.yaml"
 RKE2_TOKEN_PATH = "/etc/rancher/rke2/token"  # noqa: S105 - where the token lies, not the token
 RKE2_AGENT_TOKEN_PATH = "/etc/rancher/rke2/agent-token"  # noqa: S105
 NODE_PASSWORD_PATH = "/etc/rancher/node/password"  # noqa: S105
+SERVER_TO_JOIN = "https://a-server-of-the-cluster.invalid:9345"
+"""Stands for the server in `rke2_config` until the machine knows by which one it joins; RKE2 joins nobody by it."""
 
 
 @dataclass(frozen=True)
 class Configuration(Document):
-    """Secret with its last three. `rke2_config` is the text of RKE2's YAML; the others are each a line.
+    """Secret with its last three. `rke2_config` is RKE2's YAML, in it `SERVER_TO_JOIN`; the others are each a line.
 
     `rke2_token` is what the machine joins with: on a server the server token, on an agent the agent token, which
     servers know as `rke2_agent_token`. `node_password` is for a machine that has none yet.

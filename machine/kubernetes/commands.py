@@ -1,4 +1,5 @@
-"""The subcommands that change a node: free and label around a layout of MIG Manager's, keep-tokens, remove-node."""
+"""The subcommands that change a node: free and label around a layout of MIG Manager's, keep-tokens, remove-node,
+permit-founding."""
 
 import argparse
 import sys
@@ -16,7 +17,7 @@ from machine.host import lock
 from machine.host.console import say
 from machine.host.errors import GpuError, NodeError, UsageError
 from machine.host.this_machine import ThisMachine
-from machine.kubernetes import mig_manager, removal, server_token
+from machine.kubernetes import joining, mig_manager, removal, server_token
 from machine.kubernetes.kubectl import Kubectl
 from machine.kubernetes.node import Node
 
@@ -38,6 +39,9 @@ def add_parser(subparsers: "Subparsers") -> None:
     parser.set_defaults(run=lambda machine, _: server_token.keep(machine))
     parser = subparsers.add_parser("remove-node", help="take another machine out of the cluster, its pods first")
     parser.set_defaults(run=lambda machine, _: remove_node(machine))
+    words = "let this machine found a cluster if none is on its disk and no server answers"
+    parser = subparsers.add_parser("permit-founding", help=words)
+    parser.set_defaults(run=lambda machine, _: joining.permit_founding(machine))
 
 
 def free(smi: NvidiaSmi, layout: Layout) -> int:

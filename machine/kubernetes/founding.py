@@ -31,5 +31,5 @@ def check(machine: ThisMachine, config: str) -> None:
     if changed:
         raise NodeError(
             f"nothing was changed, because the cluster here keeps what it was founded with: {'; '.join(changed)}. Set"
-            " it back. To found the cluster anew and lose everything in it, change vm.rebuild in the stack file too"
+            " it back. To lose the cluster and found another: `pulumi destroy`, then `pulumi up`"
         )

@@ -27,6 +27,9 @@ _ETCD = "node-role.kubernetes.io/etcd"
 def remove(machine: ThisMachine, removal: NodeRemoval) -> None:
     """Remove the node, or change nothing. Raises NodeError with what stands in the way; a second run goes on."""
     kubectl = Kubectl.here(machine)
+    if kubectl is None and removal.comes_back and removal.node == machine.node_name():
+        say(f"{removal.node} is new, and its cluster was lost with the machine before it: nothing to remove")
+        return
     if kubectl is None:
         raise NodeError("there is no Kubernetes on this machine: `sudo mig-k8s status` tells why")
     with lock.held(machine.path(_LOCK), machine.clock, seconds=_TURN_SECONDS) as is_our_turn:
@@ -37,14 +40,14 @@ def remove(machine: ThisMachine, removal: NodeRemoval) -> None:
         if leaving is None:
             say(f"{removal.node} is no node of this cluster: nothing to remove")
             return
-        _check_quorum(leaving, list(nodes.values()))
+        _check_quorum(leaving, list(nodes.values()), removal)
         with _emptied(Node(kubectl, removal.node), removal, answers=is_ready(leaving)):
             say(f"deletes node {removal.node}")
             bound = f"--timeout={_DELETE_SECONDS}s"
             kubectl.change("delete", "node", removal.node, bound, seconds=_DELETE_SECONDS + 30)
 
 
-def _check_quorum(leaving: dict[str, Any], others: list[dict[str, Any]]) -> None:
+def _check_quorum(leaving: dict[str, Any], others: list[dict[str, Any]], removal: NodeRemoval) -> None:
     """etcd goes on while more than half of its members answer. Raises NodeError where that would end."""
     if _ETCD not in leaving["metadata"].get("labels", {}):
         return
@@ -52,10 +55,13 @@ def _check_quorum(leaving: dict[str, Any], others: list[dict[str, Any]]) -> None
     servers = [other for other in others if _ETCD in other["metadata"].get("labels", {})]
     dead = [server["metadata"]["name"] for server in servers if not is_ready(server)]
     if not servers:
-        raise NodeError(
-            f"{name} stays: it is the only server, and the cluster would be lost with it. Put it back into the stack "
-            "file; `pulumi destroy` ends a whole stack"
+        instead = (
+            "Set mig-k8s:rebuild of it back. To lose the cluster: mig-k8s:clusterMayBeLost: true, `pulumi up`, and "
+            "rebuild it then"
+            if removal.comes_back
+            else "Put it back into the stack file; `pulumi destroy` ends a whole stack"
         )
+        raise NodeError(f"{name} stays: it is the only server, and the cluster would be lost with it. {instead}")
     if len(servers) - len(dead) <= len(servers) // 2:
         raise NodeError(
             f"{name} stays: of the servers that stay, {', '.join(dead)} do not answer, so the cluster would lose the "
@@ -73,7 +79,8 @@ def _emptied(node: Node, removal: NodeRemoval, *, answers: bool) -> Iterator[Non
     _check_pods(node, removal)
     node.kubectl.change("cordon", node.name)
     try:
-        eviction.evict(node, _check_pods(node, removal), why=f"because {node.name} is removed")
+        why = f"because {node.name} is {'rebuilt' if removal.comes_back else 'removed'}"
+        eviction.evict(node, _check_pods(node, removal), why=why)
         yield
     except BaseException:
         node.kubectl.change("uncordon", node.name)
@@ -86,9 +93,12 @@ def _check_pods(node: Node, removal: NodeRemoval) -> list[Pod]:
     if removal.on_change == "drain":
         eviction.rehearse(node, pods)
     elif pods:
+        what, then = ("rebuilt", "with the old text, and rebuild it then")
+        if not removal.comes_back:
+            what, then = ("removed", "while the machine is still in the stack file, and remove it then")
         raise NodeError(
-            f"pods run on {node.name}, which is to be removed: {', '.join(map(str, pods))}. Delete them; or set "
-            "mig.onChange to drain, run `pulumi up` while the machine is still in the stack file, and remove it then"
+            f"pods run on {node.name}, which is to be {what}: {', '.join(map(str, pods))}. Delete them; or set "
+            f"mig.onChange to drain, run `pulumi up` {then}"
         )
     return pods
 

@@ -1,4 +1,5 @@
-"""How a machine leaves the cluster, should it go from the stack file: on which server, and what its pods may expect."""
+"""How a machine leaves the cluster when it goes from the stack file or is rebuilt: where that is run, and with what
+care for pods."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,16 +10,20 @@ from plan.machine.node import NodePlan
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeRemovalPlan:
-    """What is run when the machine is removed: `removal`, on the machine named `server`.
+    """What is run when the machine is removed or rebuilt: `removal` or `rebuild`, on the machine named `server`.
 
     That is another one wherever there is one. On the only server it is the machine itself, which then refuses to go.
     """
 
     server: str
     removal: NodeRemoval
+    rebuild: NodeRemoval | None
+    """None: nothing is run, since the cluster may be lost with this machine, its only server."""
 
 
-def node_removals(nodes: Sequence[NodePlan], operator_namespace: str) -> dict[str, NodeRemovalPlan]:
+def node_removals(
+    nodes: Sequence[NodePlan], operator_namespace: str, *, cluster_may_be_lost: bool
+) -> dict[str, NodeRemovalPlan]:
     """By machine. None is ever without: a machine whose removal goes from the program would be taken for removed."""
     servers = [node.name for node in nodes if node.role == "server"]
     own = ("kube-system", operator_namespace)
@@ -26,6 +31,9 @@ def node_removals(nodes: Sequence[NodePlan], operator_namespace: str) -> dict[st
         node.name: NodeRemovalPlan(
             server=next((name for name in servers if name != node.name), node.name),
             removal=NodeRemoval(node.name, node.on_change, own),
+            rebuild=None
+            if cluster_may_be_lost and servers == [node.name]
+            else NodeRemoval(node.name, node.on_change, own, comes_back=True),
         )
         for node in nodes
     }

@@ -9,5 +9,3 @@ class Addresses:
 
     public: str
     private: str
-    server: str | None
-    """The private one of the server that it joins the cluster by; None on the server that forms it."""

@@ -52,6 +52,7 @@ class VmPlan:
     spot: SpotPlan | None
     auto_shutdown: AutoShutdownPlan | None
     rebuild: str
+    """Another text makes the machine anew."""
     tags: dict[str, str]
 
 
@@ -79,8 +80,6 @@ class NodePlan:
     network: Network
     sources: Sources
     dns_label: str | None
-    joins: str | None
-    """The name of the server that it joins the cluster by; None on the server that forms it."""
 
     @property
     def mig_config(self) -> str | None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from machine.documents.configuration import RKE2_AGENT_TOKEN_PATH, RKE2_TOKEN_PATH
+from machine.documents.configuration import RKE2_AGENT_TOKEN_PATH, RKE2_TOKEN_PATH, SERVER_TO_JOIN
 from plan.machine.addresses import Addresses
 from plan.machine.node import NodePlan
 
@@ -54,8 +54,8 @@ def config(node: NodePlan, addresses: Addresses) -> dict[str, Any]:
             "service-cidr": node.network.service_cidr,
             "agent-token-file": RKE2_AGENT_TOKEN_PATH,
         }
-    if addresses.server is not None:
-        content["server"] = f"https://{addresses.server}:9345"
+    # The same on all machines: where it stands decides the machine, which may have joined by a server that is gone.
+    content["server"] = SERVER_TO_JOIN
     if labels:
         content["node-label"] = [f"{key}={value}" for key, value in labels.items()]
     if node.taints:

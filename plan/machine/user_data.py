@@ -31,7 +31,7 @@ _RELEASE_BYTES = 52_000
 """More than the release takes of it."""
 _KEYS_BYTES = 2_000
 """More than the machine's keys take, and what it runs."""
-_LONGEST_ADDRESS = "255.255.255.255"
+_LONGEST = Addresses(public="255.255.255.255", private="255.255.255.255")
 _SAMPLE_KEY = base64.b64encode(b"".join(hashlib.sha256(bytes([number])).digest() for number in range(10))).decode()[
     :399
 ]
@@ -62,19 +62,14 @@ def user_data(node: NodePlan, addresses: Addresses, *, host_private_key: str, ho
 
 def refuse_too_large(node: NodePlan) -> None:
     """Raises Problems where Azure would refuse the machine's user-data, packing it only where that is in doubt."""
-    if len(_own(node, _longest(node)).encode()) > LIMIT_BYTES - _RELEASE_BYTES - _KEYS_BYTES:
+    if len(_own(node, _LONGEST).encode()) > LIMIT_BYTES - _RELEASE_BYTES - _KEYS_BYTES:
         user_data_bytes(node)
 
 
 def user_data_bytes(node: NodePlan) -> int:
     """The size of the machine's user-data, with keys and address of the usual length. Raises Problems as above."""
     private, public = _SAMPLE_KEY, _SAMPLE_KEY[-80:]
-    return len(user_data(node, _longest(node), host_private_key=private, host_public_key=public))
-
-
-def _longest(node: NodePlan) -> Addresses:
-    server = _LONGEST_ADDRESS if node.joins else None
-    return Addresses(public=_LONGEST_ADDRESS, private=_LONGEST_ADDRESS, server=server)
+    return len(user_data(node, _LONGEST, host_private_key=private, host_public_key=public))
 
 
 def _own(node: NodePlan, addresses: Addresses) -> str:

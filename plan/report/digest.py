@@ -13,7 +13,7 @@ from plan.machine.node import NodePlan
 from plan.report.fate import Cost, fate
 from plan.report.membership import (
     api_address,
-    first_server,
+    end_of_the_cluster,
     refused_name,
     renamed_machines,
     touched_machines,
@@ -34,7 +34,8 @@ def digest(old: StackPlan, new: StackPlan) -> str:
     after = {node.name: node for node in new.nodes}
     lines = [f"**Cost:** {_cost(old, new)}.", "", "**Settings**", "", *(f"- {line}" for line in settings)]
     moved = old.location != new.location
-    lines += [line for text in first_server(old, new) for line in ("", text)]
+    end = end_of_the_cluster(old, new)
+    lines += ["", end.words] if end else []
     renamed = renamed_machines(old, new)
     for name in touched_machines(old, new):
         if name in renamed:
@@ -64,7 +65,8 @@ def _cost(old: StackPlan, new: StackPlan) -> str:
             if cost in (Cost.RESTARTED, Cost.NOTHING) and _removed(before[name], after[name]):
                 machines[Cost.PODS].append(name)
     said = [f"{cost.value}: {', '.join(names)}" for cost, names in machines.items() if names and cost != Cost.NOTHING]
-    return "; ".join([*(["**the cluster is lost**"] if any(first_server(old, new)) else []), *said]) or "nothing"
+    end = end_of_the_cluster(old, new)
+    return "; ".join([*([end.cost] if end else []), *said]) or "nothing"
 
 
 def _settings(stack: StackPlan) -> dict[str, Any]:
@@ -125,8 +127,6 @@ def _machine(old: NodePlan | None, new: NodePlan | None, *, moved: bool) -> Iter
 
 
 def _before_removal(old: NodePlan) -> str:
-    if old.joins is None:  # the cluster's end is told where it is
-        return ""
     if old.on_change == "refuse":
         return "; where pods of users run on it, `pulumi up` stops before that (`mig.onChange: refuse`)"
     return "; its pods are evicted first (`mig.onChange: drain`)"

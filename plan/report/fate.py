@@ -8,7 +8,7 @@ from plan.machine.addresses import Addresses
 from plan.machine.node import NodePlan
 
 _FROZEN = ("image", "admin_username", "public_key", "zone", "security_type", "os_disk_type", "spot")
-"""What Azure refuses to change on a living machine; a new `vm.rebuild` makes a new machine with it."""
+"""What Azure refuses to change on a living machine; a new text under `rebuild` makes a new machine with it."""
 
 
 class Cost(Enum):
@@ -55,11 +55,13 @@ def _refused(old: NodePlan, new: NodePlan) -> str | None:
     """What the cluster or Azure does not let a living machine change, in words."""
     changed = [key for key, was in _founded(old).items() if _founded(new).get(key, was) != was]
     if changed:
-        return f"is refused: a cluster keeps its {' and '.join(changed)}. Change `vm.rebuild` with it to lose it."
+        return (
+            f"is refused: a cluster keeps its {' and '.join(changed)}. `pulumi destroy` and `pulumi up` found another."
+        )
     frozen = [name for name in _FROZEN if getattr(old.vm, name) != getattr(new.vm, name)]
     if frozen or old.role != new.role:
         what = ", ".join([*frozen, *(["role"] if old.role != new.role else [])]).replace("_", " ")
-        return f"stays, but Azure or the cluster refuses this change ({what}): change `vm.rebuild` with it."
+        return f"stays, but Azure or the cluster refuses this change ({what}): change its `rebuild` with it."
     return None
 
 
@@ -87,4 +89,4 @@ def _restarts_rke2(old: NodePlan, new: NodePlan) -> bool:
 
 
 def _rke2_config(node: NodePlan) -> dict[str, object]:
-    return rke2.config(node, Addresses(public="", private="", server=node.joins))
+    return rke2.config(node, Addresses(public="", private=""))

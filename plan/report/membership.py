@@ -1,7 +1,7 @@
 """Which machines a change makes, removes, touches, or takes for others. They are the same by their names."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 
 from plan.stack import StackPlan
 
@@ -10,9 +10,7 @@ def touched_machines(old: StackPlan, new: StackPlan) -> list[str]:
     """Those that come or go, and those of which anything is planned in another way; those of the new stack first."""
     before = {node.name: node for node in old.nodes}
     after = {node.name: node for node in new.nodes}
-    renamed, moved = renamed_machines(old, new), old.location != new.location
-    # A first server of another name is refused, so nobody joins by it.
-    after = {name: replace(node, joins=renamed.get(node.joins or "", node.joins)) for name, node in after.items()}
+    moved = old.location != new.location
     return [name for name in {**after, **before} if moved or before.get(name) != after.get(name)]
 
 
@@ -50,18 +48,35 @@ def api_address(old: StackPlan, new: StackPlan) -> Iterator[str]:
     if new.balanced_servers and not old.balanced_servers:
         yield f"The servers get a load balancer, which costs money; the API is at its address from now on. {again}"
     elif old.balanced_servers and not new.balanced_servers:
-        yield f"The load balancer goes; the API is at the address of **{new.nodes[0].name}** from now on. {again}"
+        yield f"The load balancer goes; the API is at the address of **{new.servers[0]}** from now on. {again}"
 
 
-def first_server(old: StackPlan, new: StackPlan) -> Iterator[str]:
-    """What it means when another server is the first: it forms a cluster of its own."""
-    was, becomes = old.nodes[0].name, new.nodes[0].name
-    if was == becomes or becomes in renamed_machines(old, new):
-        return
-    if any(node.name == was for node in new.nodes):
-        yield (
-            f"**The cluster is lost**: **{becomes}** would be the first server and form a second one, and the others "
-            f"would join that. Keep the pool of **{was}** first."
+@dataclass(frozen=True, kw_only=True, slots=True)
+class End:
+    """What a change would do to the cluster as a whole: `pulumi up` refuses it, or the cluster is lost."""
+
+    cost: str
+    words: str
+
+
+def end_of_the_cluster(old: StackPlan, new: StackPlan) -> End | None:
+    """None: the cluster goes on, whichever of its servers stands first."""
+    renamed = renamed_machines(old, new)
+    if not {renamed.get(name, name) for name in new.servers} & set(old.servers):
+        words = (
+            f"No server of the cluster stays: `pulumi up` refuses to remove {', '.join(old.servers)}. Keep one, or "
+            "`pulumi destroy` the stack."
         )
-    else:
-        yield f"**The cluster is lost**: its first server **{was}** goes, and **{becomes}** forms a new one."
+        return End(cost="**`pulumi up` refuses it**", words=words)
+    name = old.servers[0]
+    texts = {node.vm.rebuild for stack in (old, new) for node in stack.nodes if node.name == name}
+    if len(old.servers) > 1 or len(texts) == 1:
+        return None
+    if old.founds_with_every_machine:
+        words = f"**The cluster is lost**: **{name}**, its only server, is made anew and founds an empty one."
+        return End(cost="**the cluster is lost**", words=words)
+    words = (
+        f"**{name}** is the only server: `pulumi up` refuses to rebuild it, because the cluster would be lost. To lose "
+        "it: `clusterMayBeLost: true`, `pulumi up`, and rebuild it then."
+    )
+    return End(cost="**`pulumi up` refuses it**", words=words)

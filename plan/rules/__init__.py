@@ -21,6 +21,8 @@ RULES: tuple[tuple[Rule, frozenset[str]], ...] = (
     (machines.cluster_without_quorum, frozenset({"nodePools"})),
     (machines.machine_names_that_collide, frozenset({"nodePools"})),
     (machines.first_machines_of_another_name, frozenset({"nodePools"})),
+    (machines.rebuild_of_an_older_form, frozenset({"vm", "nodePools"})),
+    (machines.rebuilt_machines_that_are_not_there, frozenset({"rebuild", "nodePools"})),
     (machines.image_without_driver, frozenset({"vm", "driver"})),
     (machines.secure_boot_that_cannot_be, frozenset({_EACH_POOL, "vm", "driver"})),
     (machines.zone_that_is_not_there, frozenset({"vm", "location"})),

@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from plan.problems import Problem, Refusal
+from plan.problems import Problem, Refusal, nearest_word
 from plan.stack_file.settings import Driver, Settings
+from plan.stack_file.shapes import shown
 from plan.stack_file.values import images, locations, releases
 
 
@@ -53,6 +54,28 @@ def first_machines_of_another_name(settings: Settings) -> Iterator[Problem]:
                 allowed=f"{' or '.join(pool.names_of_the_first)}",
                 remedy="Leave it out, unless the machine was made under the second name: a machine keeps its name.",
             ).at(f"mig-k8s:nodePools[{index}].firstMachine", pool.first_machine or "")
+
+
+def rebuild_of_an_older_form(settings: Settings) -> Iterator[Problem]:
+    """vm.rebuild, which made all machines anew at once."""
+    if text := settings.vm.rebuild:
+        names = [name for pool in settings.node_pools for name in pool.machine_names]
+        written = ", ".join(f"{name}: {shown(text)}" for name in names)
+        yield Refusal(
+            "machines are rebuilt one by one now",
+            remedy=f"Leave it out, and keep each machine as it is: mig-k8s:rebuild: {{{written}}}.",
+        ).at("mig-k8s:vm.rebuild", text)
+
+
+def rebuilt_machines_that_are_not_there(settings: Settings) -> Iterator[Problem]:
+    """A machine under `rebuild` that no pool has."""
+    names = [name for pool in settings.node_pools for name in pool.machine_names]
+    for name, text in settings.rebuild.items():
+        if name not in names:
+            near = nearest_word(name, names)
+            yield Refusal(
+                "no machine of this stack has this name", remedy=f"Did you mean {near}?" if near else "Leave it out."
+            ).at(f"mig-k8s:rebuild.{name}", text)
 
 
 def image_without_driver(settings: Settings) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from plan.problems import Refusal
-from plan.stack_file.node_pool import NodePool
+from plan.stack_file.node_pool import MachineName, NodePool
 from plan.stack_file.section import Section
 from plan.stack_file.values import (
     addresses,
@@ -119,7 +119,8 @@ class Vm(Section):
     zone: Literal["1", "2", "3"] | None = None
     spot: Spot | None = None
     auto_shutdown: AutoShutdown | None = None
-    rebuild: PlainText = ""
+    rebuild: PlainText = Field(default="", exclude=True)
+    """Of older versions: refused, with what is written instead."""
     tags: Annotated[dict[TagKey, TagValue], AfterValidator(names.tags)] = Field(default_factory=dict)
 
 
@@ -162,6 +163,8 @@ class Settings(Section):
     admin_cidrs: Annotated[tuple[AdminNetwork, ...], AfterValidator(numbers.filled)]
     ssh: Ssh
     mig: Mig = Mig()
+    rebuild: dict[MachineName, PlainText] = Field(default_factory=dict)
+    cluster_may_be_lost: bool = False
     node_pools: Annotated[tuple[NodePool, ...], AfterValidator(numbers.filled)] = (
         NodePool.model_validate({"migDevices": {"1g.10gb": 7}}),
     )

@@ -10,6 +10,7 @@ TOKENS = {
     "NodeSoftware": "mig-k8s:index:NodeSoftware",
     "MigInstances": "mig-k8s:index:MigInstances",
     "NodeRelease": "mig-k8s:index:NodeRelease",
+    "Founding": "mig-k8s:index:Founding",
     "NodeRemoval": "mig-k8s:index:NodeRemoval",
     "FreeGpus": "mig-k8s:index:FreeGpus",
     "MigManagerLabel": "mig-k8s:index:MigManagerLabel",

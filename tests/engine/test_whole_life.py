@@ -36,13 +36,13 @@ def test_a_stack_lives_from_new_stack_to_destroy(person: Person) -> None:
     assert person.output("verification")["passed"] is True
     run = [" ".join(command) for command in person.commands(first)]
     assert run[0].startswith("sh -c ")  # the release
-    assert run[1] == "/usr/local/sbin/mig-k8s update"
+    assert run[1:3] == ["/usr/local/sbin/mig-k8s permit-founding", "/usr/local/sbin/mig-k8s update"]
     assert run[-1] == "/usr/local/sbin/mig-k8s verify"
     assert person.releases(first) == 1
     person.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
     assert len(person.commands(first)) == len(run)
 
-    person.edit(nodePools=NODE_POOLS)
+    person.edit(nodePools=NODE_POOLS, clusterMayBeLost=True)
     planned = person.preview()
     assert f"{VM} {SECOND}-vm" in planned["create"]
     assert f"{COMMAND} {SECOND}-converge" in planned["create"]
@@ -52,7 +52,7 @@ def test_a_stack_lives_from_new_stack_to_destroy(person: Person) -> None:
     second = person.machines()[SECOND]
     assert ["/usr/local/sbin/mig-k8s", "update"] in person.commands(second)
 
-    person.edit(vm={"rebuild": "once more"})
+    person.edit(rebuild={FIRST: "once more", SECOND: "once more"})
     planned = person.preview()
     replaced = set().union(*(names for operation, names in planned.items() if "replace" in operation))
     assert {f"{VM} {FIRST}-vm", f"{VM} {SECOND}-vm"} <= replaced

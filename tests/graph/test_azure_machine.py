@@ -40,7 +40,8 @@ def test_a_machines_files_name_the_addresses_that_azure_chose(program: Program) 
     pushed = json.loads(graph.one("gpu-1-converge").plain("stdin"))
     rke2 = yaml.safe_load(pushed["rke2Config"])
     assert rke2["node-ip"] == graph.exports["privateAddresses"].value["gpu-1"]
-    assert rke2["server"] == f"https://{graph.exports['privateAddresses'].value['server']}:9345"
+    create = graph.one("gpu-1-converge").plain("create")
+    assert create.endswith(f" update --join {graph.exports['privateAddresses'].value['server']}")
     born = yaml.safe_load(gzip.decompress(base64.b64decode(graph.one("gpu-1-vm").plain("osProfile", "customData"))))
     files = {entry["path"]: entry["content"] for entry in born["write_files"]}
     assert files["/etc/rancher/rke2/config.yaml"] == pushed["rke2Config"]
@@ -58,7 +59,7 @@ def test_custom_data_is_a_secret_that_no_later_change_touches(program: Program) 
 
 
 def test_a_new_rebuild_text_replaces_the_machine_and_the_old_one_goes_first(program: Program) -> None:
-    vm = program(vm={"rebuild": "2026-11-23"}).one(f"{NAME}-vm")
+    vm = program(rebuild={NAME: "2026-11-23"}).one(f"{NAME}-vm")
     assert vm.request.replacement_trigger.string_value == "2026-11-23"
     assert vm.request.deleteBeforeReplace
     untouched = program().one(f"{NAME}-vm")

@@ -20,6 +20,7 @@ def test_a_machine_gets_these_commands_each_with_a_bound_of_its_own(program: Pro
         f"{NAME}-resume": "sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s resume",
         f"{NAME}-ready": "sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s ready",
         f"{NAME}-mig": "sudo timeout -k 10 1200 /usr/local/sbin/mig-k8s apply",
+        "cluster-permission": "sudo timeout -k 10 60 /usr/local/sbin/mig-k8s permit-founding",
         "cluster-kubeconfig": "sudo timeout -k 10 60 cat /etc/rancher/rke2/rke2.yaml",
         "verification-run": "sudo timeout -k 10 1500 /usr/local/sbin/mig-k8s verify",
     }
@@ -27,7 +28,7 @@ def test_a_machine_gets_these_commands_each_with_a_bound_of_its_own(program: Pro
 
 def test_every_command_is_retained_has_no_delete_and_sends_no_variables(program: Program) -> None:
     commands = program(nodePools=CLUSTER, mig={"strategy": "single"}).commands()
-    assert len(commands) == 4 * 3 + 2 + 2
+    assert len(commands) == 4 * 3 + 2 + 3
     for command in commands:
         assert command.stays, command.name
         assert "delete" not in command.inputs, command.name
@@ -39,7 +40,7 @@ def test_every_command_is_retained_has_no_delete_and_sends_no_variables(program:
 
 def test_a_rebuilt_machine_gets_every_one_of_its_commands_again(program: Program) -> None:
     graph = program(nodePools=CLUSTER, mig={"strategy": "single"})
-    for command in graph.commands():
+    for command in [each for each in graph.commands() if each.name != "cluster-permission"]:
         machine = re.sub(r"-(release|converge|resume|ready|mig)$", "", command.name)
         machine = "server" if machine in ("cluster-kubeconfig", "verification-run") else machine
         assert f"vm_id of {machine}-vm" in command.plain("triggers"), command.name
@@ -53,6 +54,7 @@ def test_progress_is_shown_and_documents_are_not(program: Program) -> None:
         f"{NAME}-resume": "stdout",
         f"{NAME}-ready": "stderr",
         f"{NAME}-mig": "stderr",
+        "cluster-permission": "stderr",
         "cluster-kubeconfig": "none",
         "verification-run": "stderr",
     }
@@ -142,7 +144,7 @@ def test_no_command_line_holds_data_and_no_standard_input_a_script(program: Prog
     for mig in ({"strategy": "mixed"}, OPERATOR):
         for command in program(mig=mig).commands():
             assert '{"' not in command.plain("create"), command.name
-            if "stdin" in command.inputs and not command.name.endswith("-release"):
+            if "stdin" in command.inputs and not command.name.endswith(("-release", "-permission")):
                 assert json.loads(command.plain("stdin"))["version"] == 1, command.name
 
 

@@ -19,13 +19,16 @@ def test_a_machine_leaves_by_a_command_on_a_server_that_stays(program: Program) 
         "node": "gpu-1",
         "onChange": "drain",
         "namespaces": ["kube-system", "gpu-operator"],
+        "comesBack": False,
     }
     assert removal.plain("connection", "host") == graph.one("server-converge").plain("connection", "host")
 
 
 def test_while_a_machine_stays_nobody_is_dialled_for_its_removal(program: Program) -> None:
-    removal = program(nodePools=CLUSTER, mig={"strategy": "single"}).one("gpu-1-removal")
-    assert set(removal.inputs) == {"connection", "delete", "stdin", "logging", "addPreviousOutputInEnv"}
+    graph = program(nodePools=CLUSTER, mig={"strategy": "single"})
+    inputs = {"connection", "delete", "stdin", "logging", "addPreviousOutputInEnv"}
+    assert set(graph.one("gpu-1-removal").inputs) == inputs
+    assert set(graph.one("gpu-1-rebuild").inputs) == inputs | {"triggers"}
 
 
 def test_its_vm_goes_after_its_node_because_the_removal_depends_on_it(program: Program) -> None:
@@ -64,3 +67,37 @@ def test_a_machine_that_stays_keeps_its_removal_when_the_other_servers_go(progra
 def test_the_namespace_of_the_operator_is_the_stacks(program: Program) -> None:
     graph = program(nodePools=CLUSTER, mig={"strategy": "single"}, gpuOperator={"namespace": "nvidia"})
     assert json.loads(graph.one("gpu-removal").plain("stdin"))["namespaces"] == ["kube-system", "nvidia"]
+
+
+def test_a_rebuilt_machine_leaves_by_a_command_that_goes_before_its_vm_and_joins_after_it(program: Program) -> None:
+    graph = program(nodePools=SERVERS, mig={"strategy": "single", "onChange": "drain"})
+    leaves = graph.one("server-rebuild")
+    assert leaves.plain("triggers") == ["vm_id of server-vm"]
+    assert leaves.request.deleteBeforeReplace
+    assert not leaves.request.retainOnDelete
+    assert leaves.request.deletedWith == graph.one("server-removal").urn
+    assert leaves.plain("delete") == "sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s remove-node"
+    assert json.loads(leaves.plain("stdin"))["comesBack"] is True
+    host = graph.one("server-1-converge").plain("connection", "host")
+    assert leaves.plain("connection", "host") == host
+    assert graph.waits_for(graph.one("server-converge"), leaves)
+
+
+def test_where_the_cluster_may_be_lost_its_only_server_asks_nobody_and_the_others_do(program: Program) -> None:
+    """It may be dead."""
+    pools = [{**SERVERS[0], "count": 1}, SERVERS[1]]
+    lone = program(nodePools=pools, mig={"strategy": "single"}, clusterMayBeLost=True)
+    assert "delete" not in lone.one("server-rebuild").inputs
+    assert "delete" in lone.one("server-removal").inputs
+    assert "delete" in lone.one("gpu-rebuild").inputs
+    three = program(nodePools=SERVERS, mig={"strategy": "single"}, clusterMayBeLost=True)
+    assert "delete" in three.one("server-rebuild").inputs
+
+
+def test_machines_that_are_rebuilt_wait_for_each_other_and_for_nobody_else(program: Program) -> None:
+    texts = {"gpu": "2", "server-2": "2", "server": "2"}
+    graph = program(nodePools=SERVERS, mig={"strategy": "single"}, rebuild=texts)
+    for earlier, later in (("server", "server-2"), ("server-2", "gpu")):
+        assert graph.waits_for(graph.one(f"{later}-vm"), graph.one(f"{earlier}-ready"))
+    for name in ("server-1", "server"):
+        assert not any(graph.waits_for(graph.one(f"{name}-vm"), each) for each in graph.commands())

@@ -25,16 +25,18 @@ def run(pools: Pools) -> Graph:
 def inputs(graph: Graph, machine: str) -> dict[str, dict[str, Any]]:
     """By URN, the inputs of everything that belongs to a machine: its components bear its name, and have children.
 
-    But not which server takes the first one out of the cluster, should it go: nobody is dialled when that changes.
+    But not which server takes the first one out of the cluster, should it go or be rebuilt: nobody is dialled when that
+    changes. Nor by which addresses a machine could join, which its command ignores unless it is made anew.
     """
     own = {each.urn for each in graph.resources if each.name == machine and each.type.startswith("mig-k8s:")}
     assert len(own) >= 3, f"{machine} has no resources"
     belonging = [each for each in graph.resources if each.urn in own or each.request.parent in own]
-    server = "connection" if machine == _POOLS[0]["name"] else ""
+    free = {(f"{machine}-converge", "create")}
+    assert "create" in graph.one(f"{machine}-converge").request.ignoreChanges
+    if machine == _POOLS[0]["name"]:
+        free |= {(f"{machine}-removal", "connection"), (f"{machine}-rebuild", "connection")}
     return {
-        each.urn: {
-            key: value for key, value in each.inputs.items() if (key, each.name) != (server, f"{machine}-removal")
-        }
+        each.urn: {key: value for key, value in each.inputs.items() if (each.name, key) not in free}
         for each in belonging
     }
 

@@ -27,7 +27,9 @@ DESIRED_STATE = """{
            "role": "server", "cis": false, "gpu": true},
   "fabricManager": {"source": "ubuntu", "branch": 580}
 }"""
-NODE_REMOVAL = """{"version": 1, "node": "gpu-1", "onChange": "drain", "namespaces": ["kube-system", "gpu-operator"]}"""
+NODE_REMOVAL = """{
+  "version": 1, "node": "gpu-1", "onChange": "drain", "namespaces": ["kube-system", "gpu-operator"], "comesBack": true
+}"""
 LAYOUT = """{
   "version": 1,
   "gpus": [{"index": 0, "mode": true, "instances": [{"profile": "3g.40gb", "start": 4}]}],

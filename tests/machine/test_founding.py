@@ -51,7 +51,7 @@ def test_a_living_server_refuses_a_change_of_what_its_cluster_was_founded_with(
     assert status == 1
     assert refused == (
         f"mig-k8s: nothing was changed, because the cluster here keeps what it was founded with: {said}. Set it back. "
-        "To found the cluster anew and lose everything in it, change vm.rebuild in the stack file too\n"
+        "To lose the cluster and found another: `pulumi destroy`, then `pulumi up`\n"
     )
     assert machine.read("etc/rancher/rke2/config.yaml") == FOUNDED
     assert not machine.path("etc/rancher/rke2/token").exists()

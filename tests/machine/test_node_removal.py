@@ -25,8 +25,9 @@ def nodes(machine: AMachine, *those: dict[str, Any]) -> None:
     machine.api.change(nodes=list(those))
 
 
-def remove(machine: AMachine, on_change: str = "refuse", name: str = LEAVING) -> Called:
-    removal = NodeRemoval(name, on_change, ("kube-system", "gpu-operator"))  # type: ignore[arg-type]
+def remove(machine: AMachine, on_change: str = "refuse", name: str = LEAVING, *, comes_back: bool = False) -> Called:
+    own = ("kube-system", "gpu-operator")
+    removal = NodeRemoval(name, on_change, own, comes_back)  # type: ignore[arg-type]
     return call(machine, "remove-node", stdin=removal.to_json())
 
 
@@ -167,3 +168,39 @@ def test_a_server_whose_others_all_answer_may_go_alive_or_dead(server: AMachine,
     nodes(server, node(NAME, "b0", {}, ETCD, ready=ready), *(node(name, "b", {}, ETCD) for name in others))
     assert remove(server, name=NAME).status == 0
     assert left(server) == others
+
+
+def test_a_machine_that_is_rebuilt_leaves_like_one_that_is_removed_in_words_of_its_own(server: AMachine) -> None:
+    server.api.change(pods=[pod("train-0", LEAVING, "u1"), pod("other", "gpu", "u2")])
+    refused = remove(server, comes_back=True)
+    assert refused.status == 1
+    assert refused.stderr == (
+        "mig-k8s: pods run on gpu-1, which is to be rebuilt: work/train-0. Delete them; or set mig.onChange to drain, "
+        "run `pulumi up` with the old text, and rebuild it then\n"
+    )
+    ended = remove(server, "drain", comes_back=True)
+    assert (ended.status, ended.stderr) == (
+        0,
+        "evicts pod work/train-0, because gpu-1 is rebuilt\ndeletes node gpu-1\n",
+    )
+
+
+def test_the_only_server_is_not_rebuilt_and_it_is_said_how_to_lose_its_cluster(server: AMachine) -> None:
+    ended = remove(server, "drain", name=NAME, comes_back=True)
+    assert ended.status == 1
+    assert ended.stderr == (
+        "mig-k8s: mlops-k8s-master stays: it is the only server, and the cluster would be lost with it. Set "
+        "mig-k8s:rebuild of it back. To lose the cluster: mig-k8s:clusterMayBeLost: true, `pulumi up`, and rebuild it "
+        "then\n"
+    )
+    assert changes(server) == []
+
+
+def test_in_the_place_of_an_only_server_that_was_lost_there_is_nothing_to_remove(a_machine: AMachine) -> None:
+    """Nothing runs on it yet, and nobody else is there to ask."""
+    ended = remove(a_machine, name=NAME, comes_back=True)
+    assert ended.status == 0
+    assert ended.stderr == (
+        "mlops-k8s-master is new, and its cluster was lost with the machine before it: nothing to remove\n"
+    )
+    assert remove(a_machine, name=LEAVING, comes_back=True).status == 1

@@ -350,6 +350,7 @@ def rke2_machine(real_stages: AMachine) -> AMachine:
     release(real_stages, "mirror.example/rke2/v1.35.7+rke2r1")
     real_stages.write("etc/rancher/rke2/token", "secret\n", 0o600)
     real_stages.write("etc/rancher/rke2/agent-token", "of agents\n", 0o600)
+    real_stages.write("var/lib/mig-k8s/may-found", "", 0o600)
     keep_tokens(real_stages)
     return real_stages
 
@@ -370,6 +371,51 @@ def asked(machine: AMachine) -> list[str]:
 def release(machine: AMachine, address: str) -> None:
     web(machine, f"{address}/rke2.linux-amd64.tar.gz", TARBALL)
     web(machine, f"{address}/sha256sum-amd64.txt", f"{TARBALL_SHA256}  rke2.linux-amd64.tar.gz\n".encode())
+
+
+DATASTORE = "var/lib/rancher/rke2/server/db/etcd/member/wal/0.wal"
+MAY_FOUND = "var/lib/mig-k8s/may-found"
+
+
+@pytest.mark.parametrize("config", ["", "token-file: x\nserver: https://10.60.0.5:9345\n"])
+@pytest.mark.parametrize("permitted", [True, False])
+@pytest.mark.parametrize("datastore", [True, False])
+def test_a_server_starts_with_a_datastore_a_server_to_join_or_a_permission(
+    rke2_machine: AMachine, config: str, permitted: bool, datastore: bool
+) -> None:
+    rke2_machine.write("etc/rancher/rke2/config.yaml", config, 0o600)
+    if not permitted:
+        rke2_machine.path(MAY_FOUND).unlink()
+    if datastore:
+        rke2_machine.write(DATASTORE, "")
+    code, last, _ = run(rke2_machine, "rke2", **RKE2)
+    if config or permitted or datastore:
+        assert code == 0
+        assert len(rke2_machine.calls("systemctl start")) == 1
+    else:
+        assert code == 1
+        assert last == (
+            "failed RKE2 was not started, it would found a second cluster: there is no datastore, no server to join "
+            "and no permission. `pulumi up` joins it to a server that answers, or tells what to do"
+        )
+        assert rke2_machine.calls("systemctl start") == []
+
+
+def test_an_agent_needs_none_of_them(rke2_machine: AMachine) -> None:
+    rke2_machine.path(MAY_FOUND).unlink()
+    assert run(rke2_machine, "rke2", **{**RKE2, "RKE2_ROLE": "agent"})[0] == 0
+
+
+def test_the_permission_to_found_is_used_up_when_the_datastore_is_there(rke2_machine: AMachine) -> None:
+    run(rke2_machine, "rke2", **RKE2)
+    assert rke2_machine.path(MAY_FOUND).exists()  # RKE2 has ended without one
+    path = rke2_machine.path(DATASTORE).parent
+    rke2_machine.program(
+        "systemctl", RKE2_SYSTEMCTL.replace("start|restart)", f'start) mkdir -p "{path}"; touch "$STATE/up";; restart)')
+    )
+    (rke2_machine.state / "up").unlink()
+    run(rke2_machine, "rke2", **RKE2)
+    assert not rke2_machine.path(MAY_FOUND).exists()
 
 
 def test_rke2_is_installed_by_version_started_and_waited_for(rke2_machine: AMachine) -> None:

@@ -23,6 +23,12 @@ IN_THE_WAY = f"""
   command: [sleep, "3600"], image: "{IMAGE}", resources: {{limits: {{nvidia.com/mig-7g.80gb: 1}}}}}}]}}}}
 """
 """A pod on the agent that is removed."""
+ELSEWHERE = f"""
+{{apiVersion: v1, kind: Pod, metadata: {{name: elsewhere}}, spec: {{nodeSelector: {{kubernetes.io/hostname: server-1}},
+  restartPolicy: Never, containers: [{{name: c, command: [sleep, "3600"], image: "{IMAGE}"}}]}}}}
+"""
+"""A pod on a machine that stays."""
+RKE2 = "rke2-server.service"
 FIRST = {"name": NODE, "vmSize": "Standard_NC24ads_A100_v4", "migDevices": {"3g.40gb": 1, "1g.10gb": 4}}
 AGENT = {"name": "gpu", "role": "agent", "vmSize": "Standard_NC24ads_A100_v4", "migDevices": {"7g.80gb": 1}}
 SERVERS = {"name": "server", "role": "server", "count": 2, "vmSize": "Standard_D4s_v5"}
@@ -35,11 +41,13 @@ class Cluster:
     def __init__(self, person: CommandLine, folder: Path) -> None:
         self.person, self.folder = person, folder
 
-    def up(self, *pools: dict[str, Any]) -> str:
+    def up(self, *pools: dict[str, Any], rebuild: dict[str, str] | None = None) -> str:
         config: dict[str, Any] = yaml.safe_load((CHECKOUT / "Pulumi.dev.yaml").read_text())["config"]
         config["mig-k8s:mig"] = {"strategy": "mixed", "onChange": "drain"}
         if pools:
             config["mig-k8s:nodePools"] = list(pools)
+        if rebuild:
+            config["mig-k8s:rebuild"] = rebuild
         file = self.folder / "stack.yaml"
         file.write_text(yaml.safe_dump({"config": config}))
         return self.person.up(file, seconds=500)
@@ -55,6 +63,10 @@ class Cluster:
             "device": self.person.kubectl("exec", "at-work", "--", "nvidia-smi", "-L"),
             "boot": self.person.boot_id(),
         }
+
+    def identity(self) -> str:
+        """Which cluster it is."""
+        return str(self.person.get("namespace", "kube-system")["metadata"]["uid"])
 
     def nodes(self) -> list[str]:
         return sorted(node["metadata"]["name"] for node in self.person.get("nodes")["items"])
@@ -129,7 +141,38 @@ def test_an_agent_is_removed_under_load(cluster: Cluster, kept: dict[str, Any]) 
     assert cluster.kept() == kept
 
 
-def test_back_to_one_machine_two_servers_leave_one_after_the_other(cluster: Cluster, kept: dict[str, Any]) -> None:
-    cluster.up(FIRST)
+def test_another_pool_that_comes_to_stand_first_founds_no_cluster(cluster: Cluster, kept: dict[str, Any]) -> None:
+    before, machines = cluster.identity(), set(cluster.person.sandbox.machine_ids)
+    started = f"systemctl show -P ActiveEnterTimestampMonotonic {RKE2}"
+    since = {name: cluster.person.ssh(started, machine=name) for name in (NODE, "server", "server-1")}
+    cluster.up(SERVERS, FIRST)
+    assert cluster.identity() == before
+    assert set(cluster.person.sandbox.machine_ids) == machines
+    assert {name: cluster.person.ssh(started, machine=name) for name in since} == since, "RKE2 was restarted"
+    assert cluster.kept() == kept
+
+
+def test_the_founder_is_rebuilt_and_joins_the_others_while_a_pod_elsewhere_goes_on(cluster: Cluster) -> None:
+    before, person = cluster.identity(), cluster.person
+    person.kubectl("apply", "-f", "-", stdin=ELSEWHERE)
+    person.kubectl("wait", "--for=condition=Ready", "pod/elsewhere", "--timeout=50s")
+    uid = person.get("pod", "elsewhere")["metadata"]["uid"]
+    said = cluster.up(FIRST, SERVERS, rebuild={NODE: "2"})
+    assert f"evicts pod default/at-work, because {NODE} is rebuilt" in said
+    assert cluster.identity() == before, "a second cluster was founded"
+    assert cluster.nodes() == [NODE, "server", "server-1"]
+    members = person.kubectl("get", "nodes", "-l", "node-role.kubernetes.io/etcd=true", "-o", "name").split()
+    assert len(members) == 3
+    assert person.output("verification")["passed"] is True
+    pod = person.get("pod", "elsewhere")
+    assert (pod["metadata"]["uid"], "running" in pod["status"]["containerStatuses"][0]["state"]) == (uid, True)
+    assert "server: https://10.60.0." in person.ssh("sudo cat /etc/rancher/rke2/config.yaml", machine=NODE)
+
+
+def test_back_to_one_machine_two_servers_leave_one_after_the_other(cluster: Cluster) -> None:
+    cluster.person.kubectl("apply", "-f", "-", stdin=AT_WORK)
+    cluster.person.kubectl("wait", "--for=condition=Ready", "pod/at-work", "--timeout=50s")
+    kept = cluster.kept()
+    cluster.up(FIRST, rebuild={NODE: "2"})
     assert cluster.nodes() == [NODE]
     assert cluster.kept() == kept

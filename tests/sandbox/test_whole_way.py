@@ -28,17 +28,17 @@ MIXED = {"nvidia.com/mig-3g.40gb": "1", "nvidia.com/mig-2g.20gb": "1", "nvidia.c
 
 
 @pytest.fixture(scope="module")
-def person(obstacle: str | None) -> Iterator[CommandLine]:
-    """At a sandbox of their own, with the dev stack up."""
+def person(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    """At a sandbox of their own, with the dev stack up, whose cluster may be lost."""
     with own_sandbox(obstacle, "way") as person:
-        person.up(CHECKOUT / "Pulumi.dev.yaml")
+        person.up(changed(tmp_path_factory.mktemp("stacks")))
         yield person
 
 
-def rebuilt(folder: Path) -> Path:
-    """The dev stack with a changed `vm.rebuild`."""
+def changed(folder: Path, **rebuild: str) -> Path:
+    """The dev stack, whose cluster may be lost, with these machines to be rebuilt."""
     stack = yaml.safe_load((CHECKOUT / "Pulumi.dev.yaml").read_text())
-    stack["config"]["mig-k8s:vm"] = {"rebuild": "once more"}
+    stack["config"] |= {"mig-k8s:clusterMayBeLost": True, "mig-k8s:rebuild": rebuild}
     file = folder / "Pulumi.dev.yaml"
     file.write_text(yaml.safe_dump(stack))
     return file
@@ -176,7 +176,7 @@ def test_a_changed_rebuild_replaces_the_machine_even_if_the_command_is_killed_on
     person: CommandLine, tmp_path: Path
 ) -> None:
     (old,) = person.sandbox.machine_ids
-    stack = rebuilt(tmp_path)
+    stack = changed(tmp_path, **{NODE: "once more"})
     with person.started("up", str(stack)) as killed:
         wait_for_line(killed, "      mlops-k8s-master-converge: ", 90)
         engine = ProcessId.read(person.root / "pulumi" / "engine.pid")
@@ -217,7 +217,7 @@ def test_destroy_works_with_the_machine_dead_and_leaves_nothing(person: CommandL
     assert time.monotonic() - begun < 60
     assert "· pulumi destroy: done in" in said
     assert "pulumi destroy failed" not in said
-    assert re.search(r"Resources:\n +- 28 deleted\n", said), said
+    assert re.search(r"Resources:\n +- 31 deleted\n", said), said
     assert person.traces() == {place: [] for place in before}
 
 

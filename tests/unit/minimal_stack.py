@@ -15,8 +15,6 @@ def minimal(**sections: object) -> Sections:
     return {"adminCidrs": ["203.0.113.7/32"], "ssh": {"publicKey": PUBLIC_KEY}, **sections}
 
 
-def addresses(node: NodePlan) -> Addresses:
-    """Such as Azure could choose for a machine of a stack whose first server has 10.60.0.4."""
-    if node.joins is None:
-        return Addresses(public="20.1.2.3", private="10.60.0.4", server=None)
-    return Addresses(public="20.1.2.3", private="10.60.0.7", server="10.60.0.4")
+def addresses(_node: NodePlan) -> Addresses:
+    """Such as Azure could choose for a machine."""
+    return Addresses(public="20.1.2.3", private="10.60.0.4")

@@ -107,10 +107,13 @@ def test_turning_mig_on_reboots_no_h100(planned: Planned) -> None:
     assert "stays, without a reboot: this GPU changes its MIG mode at once." in digest(old, new)
 
 
-def test_a_rebuild_replaces_every_machine(planned: Planned) -> None:
+def test_a_rebuild_replaces_the_machine(planned: Planned) -> None:
     """Nothing on it is kept, so every instance is made again."""
-    text = digest(planned(), planned(vm={"rebuild": "2026-11"}))
-    assert "- `vm.rebuild`:  → 2026-11\n" in text
+    text = digest(planned(clusterMayBeLost=True), planned(clusterMayBeLost=True, rebuild={_NAME: "2026-11"}))
+    assert "- `rebuild.mlops-k8s-master`: (not set) → 2026-11\n" in text
+    assert (
+        "**The cluster is lost**: **mlops-k8s-master**, its only server, is made anew and founds an empty one." in text
+    )
     assert "**mlops-k8s-master** is replaced: a new machine, everything on the old one is lost.\n" in text
     assert "- GPU 0: makes 7 × 1g.10gb\n" in text
 
@@ -129,8 +132,8 @@ def test_what_azure_refuses_on_a_living_machine_needs_a_rebuild(
 ) -> None:
     """Said before Azure says 409."""
     text = digest(planned(), planned(vm=vm))
-    assert f"refuses this change ({what}): change `vm.rebuild` with it." in text
-    assert "is replaced" in digest(planned(), planned(vm={**vm, "rebuild": "x"}))
+    assert f"refuses this change ({what}): change its `rebuild` with it." in text
+    assert "is replaced" in digest(planned(), planned(vm=vm, rebuild={_NAME: "x"}))
 
 
 def test_a_resize_stops_the_machine(planned: Planned) -> None:
@@ -160,6 +163,7 @@ def test_machines_come_and_go(planned: Planned) -> None:
     assert "**a**" not in text
 
 
+_NAME = "mlops-k8s-master"
 _POOLS: list[dict[str, object]] = [
     {"name": "control", "vmSize": "Standard_D4s_v5"},
     {"name": "train", "role": "agent", "count": 2, "migDevices": {"1g.10gb": 7}},
@@ -219,13 +223,31 @@ def test_a_change_of_one_pool_is_told_by_its_place_in_the_new_order(planned: Pla
     assert "serve**" not in text
 
 
-def test_another_first_server_means_another_cluster(planned: Planned) -> None:
+def test_another_first_server_means_the_same_cluster(planned: Planned) -> None:
+    """Whoever stands first: it has joined already, or joins the others."""
     servers = [{"name": "one"}, {"name": "two", "count": 2}]
     text = digest(planned(nodePools=servers), planned(nodePools=servers[::-1]))
-    assert "**The cluster is lost**: **two** would be the first server and form a second one" in text
-    assert "Keep the pool of **one** first." in text
-    renamed = digest(planned(nodePools=_POOLS), planned(nodePools=[{**_POOLS[0], "name": "head"}, *_POOLS[1:]]))
-    assert "**The cluster is lost**: its first server **control** goes, and **head** forms a new one.\n" in renamed
+    assert text == (
+        "**Cost:** nothing.\n\n**Settings**\n\n- `nodePools`: [one, two] → [two, one]\n\nNo machine is touched.\n"
+    )
+
+
+def test_where_no_server_of_the_cluster_stays_the_change_is_refused(planned: Planned) -> None:
+    text = digest(planned(nodePools=_POOLS), planned(nodePools=[{**_POOLS[0], "name": "head"}, *_POOLS[1:]]))
+    assert (
+        "No server of the cluster stays: `pulumi up` refuses to remove control. Keep one, or `pulumi destroy` the "
+        "stack.\n"
+    ) in text
+
+
+def test_the_only_server_is_not_rebuilt_unless_its_cluster_may_be_lost(planned: Planned) -> None:
+    text = digest(planned(), planned(clusterMayBeLost=True, rebuild={_NAME: "2"}))
+    assert (
+        "**mlops-k8s-master** is the only server: `pulumi up` refuses to rebuild it, because the cluster would be "
+        "lost. To lose it: `clusterMayBeLost: true`, `pulumi up`, and rebuild it then.\n"
+    ) in text
+    three = [{"name": _NAME, "count": 3}]
+    assert "refuses" not in digest(planned(nodePools=three), planned(nodePools=three, rebuild={_NAME: "2"}))
 
 
 def test_a_load_balancer_that_comes_or_goes_is_told_to_those_who_use_the_api(planned: Planned) -> None:
@@ -275,12 +297,14 @@ def test_what_a_cluster_keeps_for_life_is_refused_on_its_server(
     planned: Planned, change: dict[str, dict[str, str]], key: str
 ) -> None:
     """And changed where the cluster is lost on purpose."""
+    lost = {"clusterMayBeLost": True}
     pools = [{"name": "server"}, {"name": "gpu", "role": "agent"}]
     old = planned(nodePools=pools)
     text = digest(old, planned(nodePools=pools, **change))
-    assert f"**server** is refused: a cluster keeps its {key}. Change `vm.rebuild` with it to lose it." in text
+    assert f"**server** is refused: a cluster keeps its {key}. `pulumi destroy` and `pulumi up` found another." in text
     assert "**gpu** stays, without a reboot." in text
-    assert "refused" not in digest(old, planned(nodePools=pools, **change, vm={"rebuild": "2"}))
+    old = planned(nodePools=pools, **lost)
+    assert "refused" not in digest(old, planned(nodePools=pools, **change, **lost, rebuild={"server": "2"}))
 
 
 def test_a_new_version_changes_no_gpu(planned: Planned) -> None:
@@ -302,7 +326,8 @@ def test_a_new_version_changes_no_gpu(planned: Planned) -> None:
         ({"rke2": {"tlsSans": ["k8s.example.org"]}}, "RKE2 restarts, pods go on: server"),
         ({"driver": {"branch": 595}}, "machines reboot: gpu"),
         ({"driver": {"openKernelModules": True}}, "machines reboot: gpu"),
-        ({"vm": {"rebuild": "2"}}, "machines are replaced: server, gpu"),
+        ({"rebuild": {"gpu": "2"}}, "machines are replaced: gpu"),
+        ({"rebuild": {"server": "2"}}, "**`pulumi up` refuses it**; machines are replaced: server"),
         ({"vm": {"zone": "1"}}, "`pulumi up` refuses it: server, gpu"),
         ({"network": {"podCidr": "10.44.0.0/16"}}, "`pulumi up` refuses it: server"),
     ],
@@ -320,5 +345,5 @@ def test_costs_of_several_kinds_stand_worst_first(planned: Planned) -> None:
     assert digest(planned(nodePools=before), planned(nodePools=after)).splitlines()[0] == (
         "**Cost:** machines are removed: three; pods may have to go: two; RKE2 restarts, pods go on: one."
     )
-    lost = digest(planned(nodePools=before), planned(nodePools=[{"name": "other"}, *before[1:]]))
-    assert lost.startswith("**Cost:** **the cluster is lost**; machines are removed: one; RKE2 restarts")
+    last = digest(planned(nodePools=before), planned(nodePools=[{"name": "other"}, *before[1:]]))
+    assert last.splitlines()[0] == "**Cost:** **`pulumi up` refuses it**; machines are removed: one."

@@ -67,7 +67,7 @@ def _user_data(node: NodePlan) -> str:
     return gzip.decompress(_packed(node)).decode()
 
 
-def test_a_lone_server_has_its_tokens_from_its_first_start_and_no_server_address(planned: Planned) -> None:
+def test_a_lone_server_has_its_tokens_from_its_first_start(planned: Planned) -> None:
     """The tutorial's machine: with the first agent beside it, nothing of this changes."""
     assert _rke2(planned().nodes[0]) == {
         "node-name": "mlops-k8s-master",
@@ -80,6 +80,7 @@ def test_a_lone_server_has_its_tokens_from_its_first_start_and_no_server_address
         "write-kubeconfig-mode": "0600",
         "cluster-cidr": "10.42.0.0/16",
         "service-cidr": "10.43.0.0/16",
+        "server": "https://a-server-of-the-cluster.invalid:9345",
     }
 
 
@@ -98,19 +99,18 @@ def test_the_kubeconfig_mode_is_text_for_every_yaml_reader(planned: Planned) -> 
     assert 'write-kubeconfig-mode: "0600"' in _rke2_text(planned().nodes[0]).replace("'", '"')
 
 
-def test_further_servers_and_agents_join_the_first(planned: Planned) -> None:
-    """By its private address; an agent knows no agent token beside its own."""
+def test_all_machines_are_told_alike_that_they_join(planned: Planned) -> None:
+    """By which server they find out there; an agent knows no agent token beside its own."""
     nodes = planned(nodePools=_POOLS).nodes
     assert [node.name for node in nodes] == ["server", "server-1", "server-2", "gpu"]
-    assert [node.joins for node in nodes] == [None, "server", "server", "server"]
     configs = [_rke2(node) for node in nodes]
-    assert [config.get("server") for config in configs] == [None, *["https://10.60.0.4:9345"] * 3]
+    assert [config["server"] for config in configs] == ["https://a-server-of-the-cluster.invalid:9345"] * 4
     assert [config["token-file"] for config in configs] == ["/etc/rancher/rke2/token"] * 4
     assert [config.get("agent-token-file") for config in configs] == [*["/etc/rancher/rke2/agent-token"] * 3, None]
     assert configs[3] == {
         "node-name": "gpu",
-        "node-ip": "10.60.0.7",
-        "server": "https://10.60.0.4:9345",
+        "node-ip": "10.60.0.4",
+        "server": "https://a-server-of-the-cluster.invalid:9345",
         "token-file": "/etc/rancher/rke2/token",
         "node-label": ["example.org/work=train"],
         "node-taint": ["gpu=true:NoSchedule"],

@@ -30,12 +30,7 @@ def test_the_default_machine(planned: Planned) -> None:
         rebuild="",
         tags={},
     )
-    assert (node.name, node.pool, node.role, node.joins) == (
-        "mlops-k8s-master",
-        "mlops-k8s-master",
-        "server",
-        None,
-    )
+    assert (node.name, node.pool, node.role) == ("mlops-k8s-master", "mlops-k8s-master", "server")
     assert node.layout is not None
     assert (node.layout.modes, node.mig_owner) == ((True,), "host")
     assert (stack.location, stack.mig_strategy, stack.mig_owner) == ("westeurope", "single", "host")
@@ -49,11 +44,10 @@ def test_options_of_the_machine_reach_its_plan(planned: Planned) -> None:
         "zone": "2",
         "tags": {"team": "mlops"},
         "osDisk": {"sizeGib": 512, "type": "StandardSSD_LRS"},
-        "rebuild": "again",
         "adminUsername": "ops",
         "image": "Canonical:0001-com-ubuntu-server-jammy:22_04-lts-gen2:latest",
     }
-    stack = planned(vm=vm)
+    stack = planned(vm=vm, rebuild={"mlops-k8s-master": "again"})
     plan = stack.nodes[0].vm
     assert plan.spot == SpotPlan(max_price=1.5, eviction_policy="Deallocate")
     assert plan.auto_shutdown == AutoShutdownPlan(time="1900", time_zone="W. Europe Standard Time")
@@ -82,7 +76,6 @@ def test_a_pool_may_keep_the_name_that_an_older_version_gave_its_first_machine(p
     pools = [{"name": "a", "count": 3, "firstMachine": "a-0"}, {"name": "b", "role": "agent"}]
     stack = planned(nodePools=pools)
     assert [node.name for node in stack.nodes] == ["a-0", "a-1", "a-2", "b"]
-    assert [node.joins for node in stack.nodes] == [None, "a-0", "a-0", "a-0"]
     assert stack.other_names == {"a-0": "a", "b": "b-0"}
 
 

@@ -1,0 +1,57 @@
+"""The permission to found the cluster, given once in a stack's life to the machine that stands first then."""
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_command import remote
+
+from components.dialling import RUNNING
+from components.machine_command import Access, first_child
+
+_TIMEOUT_SECONDS = 60
+_OF_THE_FIRST_DAY = ["connection", "create", "stdin", "logging", "addPreviousOutputInEnv"]
+"""All inputs: whatever becomes of them, nothing is run again. They count anew where the resource is replaced."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundingArgs:
+    """Inputs of `Founding`."""
+
+    access: Access
+    """The machine that stands first."""
+    with_every_machine: bool
+    """Whether another machine in its place founds another cluster."""
+
+
+class Founding(pulumi.ComponentResource):
+    """A permission on the disk of a machine, which does nothing where a cluster is on the disk already.
+
+    It does not follow the machine: another one in its place finds no permission, and joins the servers that are there.
+    """
+
+    permitted: remote.Command
+    cluster: pulumi.Output[str]
+    """Changes with the cluster: the `vm_id` that its founder had, or had when an older stack was taken over."""
+
+    def __init__(self, name: str, args: FoundingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("mig-k8s:index:Founding", name, None, opts)
+        self.permitted = remote.Command(
+            f"{name}-permission",
+            connection=args.access.connection(RUNNING),
+            create=f"sudo timeout -k 10 {_TIMEOUT_SECONDS} /usr/local/sbin/mig-k8s permit-founding",
+            stdin=args.access.vm_id,  # which nobody reads there: the state remembers it
+            triggers=[args.access.vm_id] if args.with_every_machine else [],
+            logging=remote.Logging.STDERR,
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions.merge(
+                first_child(self, opts),
+                pulumi.ResourceOptions(
+                    ignore_changes=_OF_THE_FIRST_DAY,
+                    retain_on_delete=True,
+                    additional_secret_outputs=["stdout", "stderr"],
+                    custom_timeouts=pulumi.CustomTimeouts(create=f"{RUNNING.minutes}m", update=f"{RUNNING.minutes}m"),
+                ),
+            ),
+        )
+        self.cluster = self.permitted.stdin.apply(str)
+        self.register_outputs({"cluster": self.cluster})

@@ -1,0 +1,92 @@
+"""Every machine of a stack and what runs on it up to its place in the cluster, and in which order that happens."""
+
+from dataclasses import dataclass, field
+
+import pulumi
+
+from components.founding import Founding, FoundingArgs
+from components.machine import Machine, SshKeys, machines_of
+from components.machine_command import Access, after
+from components.mig_manager import FreeGpus, MigManagerArgs
+from components.network import Network
+from components.node_release import NodeRelease, NodeReleaseArgs
+from components.node_removal import NodeRemoval, NodeRemovalArgs
+from components.node_software import NodeSoftware, NodeSoftwareArgs
+from plan import NodePlan, StackPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodesArgs:
+    """Inputs of `Nodes`."""
+
+    stack: StackPlan
+    network: Network
+    keys: SshKeys
+    token: pulumi.Input[str]
+    """The cluster's server token. Secret."""
+    group: pulumi.Resource
+    """What is deleted when the whole stack is."""
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Machines boot side by side. The first server may found the cluster, so every other one joins when it is ready."""
+
+    args: NodesArgs
+    access: dict[str, Access] = field(default_factory=dict)
+    software: dict[str, NodeSoftware] = field(default_factory=dict)
+    managed: dict[str, MigManagerArgs] = field(default_factory=dict)
+    """By machine whose instances MIG Manager makes."""
+    founding: list[Founding] = field(default_factory=list)
+
+    @property
+    def cluster(self) -> pulumi.Output[str]:
+        """Which cluster they are in: changes with it, and with no machine of it that is rebuilt."""
+        return self.founding[0].cluster
+
+    def declare(self, node: NodePlan, machines: dict[str, Machine]) -> None:
+        """One of them, after all that it waits for."""
+        stack, name, machine = self.args.stack, node.name, machines[node.name]
+        machine.boot(after(*self._rebuilt_before(name)))
+        self.access[name] = machine.access
+        release = NodeRelease(name, NodeReleaseArgs(access=machine.access))
+        removal = NodeRemoval(
+            name,
+            NodeRemovalArgs(
+                plan=stack.node_removals[name],
+                machine=machine,
+                release=release.delivered,
+                server=machines[stack.node_removals[name].server].login,
+                cluster=self.args.group,
+            ),
+        )
+        if not self.founding:
+            founding = FoundingArgs(access=machine.access, with_every_machine=stack.founds_with_every_machine)
+            self.founding.append(Founding("cluster", founding, after(release.delivered)))
+        waits_for: list[pulumi.Resource] = [removal.rebuild]
+        waits_for += [next(iter(self.software.values())).ready] if self.software else [self.founding[0].permitted]
+        if name in stack.mig_manager_layouts:
+            self.managed[name] = MigManagerArgs(wanted=stack.mig_manager_layouts[name], access=machine.access)
+            waits_for.append(FreeGpus(name, self.managed[name], after(release.delivered)).done)
+        sent = NodeSoftwareArgs(
+            plan=node,
+            release=release,
+            token=self.args.token,
+            digest_key=self.args.keys.host_private,
+            servers=[machines[other].login.private_address for other in stack.servers if other != name],
+        )
+        self.software[name] = NodeSoftware(name, sent, after(*waits_for))
+
+    def _rebuilt_before(self, name: str) -> list[pulumi.Resource]:
+        """Machines that are rebuilt go one after the other, each when the one before it is back in the cluster."""
+        rebuilt = self.args.stack.settings.rebuild
+        before = [self.software[other].ready for other in self.software if other in rebuilt]
+        return [*before[-1:]] if name in rebuilt else []
+
+
+def nodes_of(args: NodesArgs) -> Nodes:
+    """All of them, declared: servers, then agents."""
+    nodes, machines = Nodes(args), machines_of(args.stack, args.network, args.keys)
+    for node in args.stack.in_turn:
+        nodes.declare(node, machines)
+    return nodes

@@ -1,0 +1,51 @@
+"""A stack founds its cluster once: by a command that follows neither its machine nor the order of the pools."""
+
+from stacks import CLUSTER, Program
+
+SERVERS = [{"name": "server", "role": "server", "count": 3, "vmSize": "Standard_D4s_v5"}]
+OTHER = {"name": "front", "role": "server", "count": 2, "vmSize": "Standard_D4s_v5"}
+SINGLE = {"strategy": "single"}
+
+
+def test_the_first_machine_may_found_and_is_told_before_it_has_a_token(program: Program) -> None:
+    graph = program(nodePools=SERVERS, mig=SINGLE)
+    permission = graph.one("cluster-permission")
+    assert permission.plain("create") == "sudo timeout -k 10 60 /usr/local/sbin/mig-k8s permit-founding"
+    host = graph.one("server-converge").plain("connection", "host")
+    assert permission.plain("connection", "host") == host
+    assert graph.waits_for(permission, graph.one("server-release"))
+    assert graph.waits_for(graph.one("server-converge"), permission)
+
+
+def test_nothing_that_changes_runs_it_again(program: Program) -> None:
+    """Neither another machine in the place of the first, nor another pool before it."""
+    permission = program(nodePools=SERVERS, mig=SINGLE).one("cluster-permission")
+    assert permission.plain("triggers") == []
+    assert set(permission.inputs) - {"triggers"} == set(permission.request.ignoreChanges)
+    assert permission.request.retainOnDelete
+    assert "delete" not in permission.inputs
+
+
+def test_where_the_cluster_may_be_lost_another_only_server_founds_another(program: Program) -> None:
+    lone = program(nodePools=CLUSTER, mig=SINGLE, clusterMayBeLost=True).one("cluster-permission")
+    assert lone.plain("triggers") == ["vm_id of server-vm"]
+    three = program(nodePools=SERVERS, mig=SINGLE, clusterMayBeLost=True).one("cluster-permission")
+    assert three.plain("triggers") == []
+
+
+def test_what_is_in_the_cluster_follows_its_founder_and_no_machine(program: Program) -> None:
+    graph = program(nodePools=SERVERS, mig=SINGLE)
+    provider = next(each for each in graph.resources if each.name == "cluster-kubernetes")
+    assert provider.plain("clusterIdentifier") == "vm_id of server-vm"
+    assert graph.waits_for(provider, graph.one("cluster-permission"))
+
+
+def test_every_machine_can_join_by_each_server_but_itself(program: Program) -> None:
+    graph = program(nodePools=[*SERVERS, *CLUSTER[1:], OTHER], mig=SINGLE)
+    private = graph.exports["privateAddresses"].value
+    for name in ("server", "front-1", "gpu"):
+        others = [each for each in ("server", "server-1", "server-2", "front", "front-1") if each != name]
+        words = "".join(f" --join {private[other]}" for other in others)
+        assert graph.one(f"{name}-converge").plain("create") == (
+            f"sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s update{words}"
+        )
