@@ -5,7 +5,7 @@ from pulumi_azure_native.resources import ResourceGroup
 
 from components.cluster import Cluster, ClusterArgs
 from components.gpu_operator import GpuOperator, GpuOperatorArgs
-from components.machine import machines_of
+from components.machine import access_of, machines_of
 from components.machine_command import after
 from components.mig_instances import MigInstances, MigInstancesArgs
 from components.mig_manager import FreeGpus, MigManagerArgs, MigManagerLabel
@@ -13,7 +13,7 @@ from components.network import Network, NetworkArgs
 from components.node_release import NodeRelease, NodeReleaseArgs
 from components.node_removal import removals_of
 from components.node_software import NodeSoftware, NodeSoftwareArgs
-from components.verification import Verification, VerificationArgs
+from components.verification import Verification, VerificationArgs, fail_for_away
 from plan import Problems, plan_stack, read_settings, warning_report
 from stack_config import stack_config
 
@@ -29,7 +29,7 @@ if stack.warnings:
 group = ResourceGroup(f"mig-k8s-{pulumi.get_stack()}", location=stack.location, tags=stack.tags)
 network = Network("network", NetworkArgs(stack=stack, resource_group_name=group.name))
 machines = machines_of(stack, network, keys)
-access = {name: machine.access for name, machine in machines.items()}
+access = access_of(stack, machines)
 releases = {name: NodeRelease(name, NodeReleaseArgs(access=each)) for name, each in access.items()}
 removals_of(stack, machines, group)
 managed = {name: MigManagerArgs(wanted=each, access=access[name]) for name, each in stack.mig_manager_layouts.items()}
@@ -47,14 +47,16 @@ made = [
 ]
 cluster = Cluster("cluster", ClusterArgs(access=access[first], software=software[first]))
 in_cluster = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[*ready, *made])
-operator = GpuOperator("gpu-operator", GpuOperatorArgs(plan=stack.gpu_operator), in_cluster)
+operator = GpuOperator("gpu-operator", GpuOperatorArgs(plan=stack.gpu_operator, cluster=access[first]), in_cluster)
 labelled = [MigManagerLabel(name, args, after(operator)).done for name, args in managed.items()]
 states = [operator.release_digest, *(each.state for each in software.values())]
 verification = stack.verification and Verification(
     "verification",
-    VerificationArgs(plan=stack.verification, access=access[first], triggers=states),
+    VerificationArgs(plan=stack.verification, access=access, first=first, triggers=states),
     after(*ready, *made, operator, *labelled),
 )
+unsaid = {first: access[first]} if verification else access  # the verification itself fails for all the others
+fail_for_away(unsaid, done=[*ready, *made, operator, *labelled, *([verification] if verification else [])])
 
 pulumi.export("addresses", {name: each.address for name, each in access.items()})
 pulumi.export("privateAddresses", {name: each.private_address for name, each in access.items()})

@@ -1,13 +1,14 @@
 """A machine in Azure: public address, interface, virtual machine. What runs on it is not its business."""
 
 import base64
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import pulumi
 import pulumi_azure_native as azure
 
-from components import vm_profiles
+from components import power, vm_profiles
 from components.machine_command import Access
 from components.network import Network
 from plan import Addresses, NodePlan, Problems, StackPlan, user_data
@@ -156,6 +157,8 @@ class Machine(pulumi.ComponentResource):
             agent_socket_path=vm.agent_socket_path,
             vm_id=_of_planned_name(args.plan, machine, machine.vm_id),
             addresses=addresses,
+            away=power.away(machine, network.resource_group_name),
+            servers=(),
         )
         self.register_outputs({"address": address.ip_address, "vm_id": machine.vm_id})
 
@@ -169,6 +172,12 @@ def machines_of(stack: StackPlan, network: Network, keys: SshKeys) -> dict[str, 
         args = MachineArgs(plan=node, network=network, keys=keys, server_address=server, other_name=other_name)
         machines[node.name] = Machine(node.name, args)
     return machines
+
+
+def access_of(stack: StackPlan, machines: Mapping[str, Machine]) -> dict[str, Access]:
+    """The way to every machine, with what is known of the cluster's servers."""
+    servers = tuple(machines[node.name].access.away for node in stack.nodes if node.role == "server")
+    return {name: replace(machine.access, servers=servers) for name, machine in machines.items()}
 
 
 def _private_address(settings: list[azure.network.outputs.NetworkInterfaceIPConfigurationResponse]) -> Any:  # noqa: ANN401
