@@ -11,7 +11,7 @@ from components.mig_instances import MigInstances, MigInstancesArgs
 from components.mig_manager import MigManagerLabel
 from components.network import Network, NetworkArgs
 from components.nodes import NodesArgs, nodes_of
-from components.verification import Verification, VerificationArgs
+from components.verification import Verification, VerificationArgs, fail_for_away
 from plan import Problems, plan_stack, read_settings, warning_report
 from stack_config import stack_config
 
@@ -36,14 +36,16 @@ made = [
 way_in = way_to_servers(stack, network, group.id, access)
 cluster = Cluster("cluster", ClusterArgs(stack=stack, access=way_in, software=software[first], identity=nodes.cluster))
 in_cluster = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[*ready, *made])
-operator = GpuOperator("gpu-operator", GpuOperatorArgs(plan=stack.gpu_operator), in_cluster)
+operator = GpuOperator("gpu-operator", GpuOperatorArgs(plan=stack.gpu_operator, cluster=way_in), in_cluster)
 labelled = [MigManagerLabel(name, args, after(operator)).done for name, args in nodes.managed.items()]
 states = [operator.release_digest, *(each.state for each in software.values())]
 verification = stack.verification and Verification(
     "verification",
-    VerificationArgs(plan=stack.verification, access=way_in, triggers=states),
+    VerificationArgs(plan=stack.verification, access=way_in, machines=access, triggers=states),
     after(*ready, *made, operator, *labelled),
 )
+done = [*ready, *made, operator, *labelled, *([verification] if verification else [])]
+fail_for_away(access, verified=way_in if verification else None, done=done)
 
 pulumi.export("addresses", {name: each.address for name, each in access.items()})
 pulumi.export("privateAddresses", {name: each.private_address for name, each in access.items()})

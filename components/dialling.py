@@ -32,6 +32,9 @@ ten dials, and the other nine have 44 s for sshd to come up. On the same Etherne
 be more: a wrong key could not be told within the minute.
 """
 
+AWAY = Dialling(limit=1, seconds_per_dial=5, minutes=1)
+"""For a machine of which Azure says that it does not run: 10 s until the reason is told."""
+
 REBOOTING = Dialling(limit=150, seconds_per_dial=10, minutes=45)
 """For what follows a command that may have rebooted the machine; that one has told a wrong key or login already.
 

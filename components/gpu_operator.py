@@ -7,7 +7,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.identity import digest
-from components.machine_command import first_child
+from components.machine_command import Access, first_child
+from components.power import left_while_away
 from plan import GpuOperatorPlan
 
 _PRIVILEGED = {f"pod-security.kubernetes.io/{mode}": "privileged" for mode in ("enforce", "audit", "warn")}
@@ -18,6 +19,8 @@ class GpuOperatorArgs:
     """Inputs of `GpuOperator`."""
 
     plan: GpuOperatorPlan
+    cluster: Access
+    """The server by which the cluster is reached."""
 
 
 class GpuOperator(pulumi.ComponentResource):
@@ -29,7 +32,8 @@ class GpuOperator(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GpuOperatorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mig-k8s:index:GpuOperator", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
+        left = left_while_away([args.cluster.away])
+        child = pulumi.ResourceOptions.merge(left, pulumi.ResourceOptions(parent=self, retain_on_delete=True))
         plan = args.plan
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace",

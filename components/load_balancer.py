@@ -125,4 +125,8 @@ def way_to_servers(
     if not servers:
         return first
     args = LoadBalancerArgs(network=network, group_id=group_id, servers=servers, tags=stack.tags)
-    return replace(first, address=LoadBalancer("api", args).address)
+    # Nothing can be run only where none of them lives.
+    away = pulumi.Output.all(*(each.away for each in servers.values())).apply(
+        lambda known: None if None in known else known[0]
+    )
+    return replace(first, address=LoadBalancer("api", args).address, away=away)

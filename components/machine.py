@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import pulumi
 import pulumi_azure_native as azure
 
-from components import vm_profiles
+from components import power, vm_profiles
 from components.machine_command import Access, Login
 from components.network import Network
 from plan import Addresses, NodePlan, Problems, StackPlan, user_data
@@ -163,7 +163,12 @@ class Machine(pulumi.ComponentResource):
                 opts=child,
             )
         own = {field.name: getattr(self.login, field.name) for field in fields(self.login)}
-        self.access = Access(**own, vm_id=_of_planned_name(args.plan, machine, machine.vm_id))
+        self.access = Access(
+            **own,
+            vm_id=_of_planned_name(args.plan, machine, machine.vm_id),
+            away=power.away(machine, network.resource_group_name),
+            servers=(),
+        )
         self.register_outputs({"address": self.login.address, "vm_id": machine.vm_id})
 
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import remote
 
-from components.dialling import RUNNING, Dialling
+from components.dialling import AWAY, RUNNING, Dialling
 from components.identity import digest
+from components.power import left_while_away
+from machine.documents.expectations import Away
 from plan import Addresses
 
 
@@ -69,6 +71,11 @@ class Access(Login):
 
     vm_id: pulumi.Output[str]
     """Changes when the machine is rebuilt, while its name, ARM id and addresses stay."""
+    away: pulumi.Output[Away | None]
+    """Why nothing can be run there; None: it runs."""
+    servers: Sequence[pulumi.Output[Away | None]]
+    """The same of all servers of its cluster, first that by which the cluster is reached. Complete when all machines
+    are declared."""
 
 
 def machine_command(  # noqa: PLR0913 - each is one property of the command
@@ -78,9 +85,10 @@ def machine_command(  # noqa: PLR0913 - each is one property of the command
     access: Access,
     timeout_seconds: int,
     logging: remote.Logging,
-    stdin: str | SecretInput | None = None,
+    stdin: pulumi.Input[str] | SecretInput | None = None,
     triggers: Sequence[pulumi.Input[str]] = (),
     dialling: Dialling = RUNNING,
+    needs: Sequence[pulumi.Output[Away | None]] = (),
     opts: pulumi.ResourceOptions,
 ) -> remote.Command:
     """`command` as root, run again when its stdin, one of `triggers` or the machine changes.
@@ -90,21 +98,27 @@ def machine_command(  # noqa: PLR0913 - each is one property of the command
     Secrets may go into `stdin` as `SecretInput`; never into `command`, which the provider prints when it fails, nor
     into `triggers`: the provider loses a secret that is unknown inside a list. There is no delete: on a replacement it
     would run after the new create, on the new machine.
+
+    While Azure says that the machine does not run, or none of those whose `away` is in `needs`, the command is left as
+    the state has it, and is run by the first `up` that finds them running.
     """
     text, identity = (
-        (stdin.text, stdin.identity) if isinstance(stdin, SecretInput) else (stdin, stdin and digest(stdin))
+        (stdin.text, stdin.identity)
+        if isinstance(stdin, SecretInput)
+        else (stdin, None if stdin is None else digest(stdin))
     )
+    while_away = left_while_away([access.away], *([needs] if needs else []), connection=access.connection(AWAY))
     return remote.Command(
         name,
         connection=access.connection(dialling),
         create=pulumi.Output.concat(f"sudo timeout -k 10 {timeout_seconds} ", command),
         stdin=text,
-        triggers=[*([identity] if identity else []), *triggers, access.vm_id],
+        triggers=[*([] if identity is None else [identity]), *triggers, access.vm_id],
         logging=logging,
         # sshd accepts no variables, and the last run's output has no business in the next one's environment.
         add_previous_output_in_env=False,
         opts=pulumi.ResourceOptions.merge(
-            opts,
+            pulumi.ResourceOptions.merge(opts, while_away),
             pulumi.ResourceOptions(
                 # What lives in a machine dies with it; a dead machine must not stand in the way of a destroy.
                 retain_on_delete=True,

@@ -35,6 +35,7 @@ class MigInstances(pulumi.ComponentResource):
             f"{name}-mig",
             "/usr/local/sbin/mig-k8s apply",
             access=args.access,
+            needs=args.access.servers,
             timeout_seconds=CHANGE_SECONDS,
             stdin=args.layout.to_json(),
             logging=remote.Logging.STDERR,

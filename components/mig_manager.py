@@ -29,6 +29,7 @@ class FreeGpus(pulumi.ComponentResource):
             f"{name}-free",
             "/usr/local/sbin/mig-k8s free",
             access=args.access,
+            needs=args.access.servers[:1],  # by it, MIG Manager is told its layouts
             timeout_seconds=CHANGE_SECONDS,
             # Not the rest of it, in which other machines' layouts have a part: they are no reason to look at this one.
             stdin=args.wanted.layout.to_json(),
@@ -49,6 +50,7 @@ class MigManagerLabel(pulumi.ComponentResource):
             f"{name}-label",
             "/usr/local/sbin/mig-k8s label",
             access=args.access,
+            needs=args.access.servers[:1],  # by it, MIG Manager is told its layouts
             # Until such a MIG Manager runs, and then for its own patience and some more to say what is wrong.
             timeout_seconds=args.wanted.seconds + CHANGE_SECONDS,
             stdin=args.wanted.to_json(),

@@ -57,6 +57,7 @@ class NodeSoftware(pulumi.ComponentResource):
             timeout_seconds=_TIMEOUT_SECONDS,
             stdin=wanted,
             triggers=[args.release.name],
+            needs=args.release.access.servers,
             logging=remote.Logging.STDOUT,
             opts=pulumi.ResourceOptions.merge(
                 first_child(self, opts),
@@ -72,6 +73,7 @@ class NodeSoftware(pulumi.ComponentResource):
                 access=args.release.access,
                 timeout_seconds=_TIMEOUT_SECONDS,
                 triggers=triggers,
+                needs=args.release.access.servers,
                 dialling=REBOOTING,
                 logging=logging,
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[after]),

@@ -1,6 +1,6 @@
 """Every machine of a stack and what runs on it up to its place in the cluster, and in which order that happens."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pulumi
 
@@ -12,6 +12,7 @@ from components.network import Network
 from components.node_release import NodeRelease, NodeReleaseArgs
 from components.node_removal import NodeRemoval, NodeRemovalArgs
 from components.node_software import NodeSoftware, NodeSoftwareArgs
+from machine.documents.expectations import Away
 from plan import NodePlan, StackPlan
 
 
@@ -38,6 +39,8 @@ class Nodes:
     managed: dict[str, MigManagerArgs] = field(default_factory=dict)
     """By machine whose instances MIG Manager makes."""
     founding: list[Founding] = field(default_factory=list)
+    servers: list[pulumi.Output[Away | None]] = field(default_factory=list)
+    """Which of the servers does not run, and why; complete when all machines are declared."""
 
     @property
     def cluster(self) -> pulumi.Output[str]:
@@ -48,8 +51,10 @@ class Nodes:
         """One of them, after all that it waits for."""
         stack, name, machine = self.args.stack, node.name, machines[node.name]
         machine.boot(after(*self._rebuilt_before(name)))
-        self.access[name] = machine.access
-        release = NodeRelease(name, NodeReleaseArgs(access=machine.access))
+        if node.role == "server":
+            self.servers.append(machine.access.away)
+        access = self.access[name] = replace(machine.access, servers=self.servers)
+        release = NodeRelease(name, NodeReleaseArgs(access=access))
         removal = NodeRemoval(
             name,
             NodeRemovalArgs(
@@ -61,12 +66,12 @@ class Nodes:
             ),
         )
         if not self.founding:
-            founding = FoundingArgs(access=machine.access, with_every_machine=stack.founds_with_every_machine)
+            founding = FoundingArgs(access=access, with_every_machine=stack.founds_with_every_machine)
             self.founding.append(Founding("cluster", founding, after(release.delivered)))
         waits_for: list[pulumi.Resource] = [removal.rebuild]
         waits_for += [next(iter(self.software.values())).ready] if self.software else [self.founding[0].permitted]
         if name in stack.mig_manager_layouts:
-            self.managed[name] = MigManagerArgs(wanted=stack.mig_manager_layouts[name], access=machine.access)
+            self.managed[name] = MigManagerArgs(wanted=stack.mig_manager_layouts[name], access=access)
             waits_for.append(FreeGpus(name, self.managed[name], after(release.delivered)).done)
         sent = NodeSoftwareArgs(
             plan=node,

@@ -39,9 +39,9 @@ class NetworkPlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VerificationPlan:
-    """The proof at the end: the input of `mig-verify` and how long it may take."""
+    """The proof at the end: what `mig-k8s verify` must find and how long it may take."""
 
-    expectations_json: str
+    expectations: Expectations
     timeout_seconds: int
 
 
@@ -210,4 +210,4 @@ def _verification(settings: Settings, nodes: tuple[NodePlan, ...]) -> Verificati
         operator_namespace=settings.gpu_operator.namespace,
         device_list_from_environment=settings.toolkit.device_list_from_environment,
     )
-    return VerificationPlan(expectations_json=expectations.to_json(), timeout_seconds=timeout)
+    return VerificationPlan(expectations=expectations, timeout_seconds=timeout)

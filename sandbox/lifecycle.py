@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sandbox import cache, network, recovery, report, supplies
-from sandbox.cloud import load_balancer
+from sandbox.cloud import load_balancer, power
 from sandbox.engine.environment import Environment
 from sandbox.error import SandboxError
 from sandbox.host import access, image, machine
@@ -97,6 +97,14 @@ def refresh(name: str) -> int:
     with recovery.alone(environment.root):
         recovery.recover(environment)
         _engine(environment, "refresh", "--yes", "--skip-preview")
+    return 0
+
+
+def change_power(name: str, verb: str, machine_name: str) -> int:
+    """What a person with `az vm deallocate` or `az vm start`, or Azure with an eviction, does to a machine."""
+    change = {"deallocate": power.deallocate, "start": power.start, "evict": power.evict}[verb]
+    change(Sandbox.load(default_root(name)), machine_name, machine)
+    say(f"{machine_name}: {verb} is done")
     return 0
 
 

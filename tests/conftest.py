@@ -29,11 +29,14 @@ def program() -> Program:
         preview: bool = False,
         unmade: Sequence[str] | None = None,
         born_as: Mapping[str, str] | None = None,
+        statuses: Mapping[str, Sequence[str]] | None = None,
         **replaced: object,
     ) -> Graph:
-        key = repr((path, preview, unmade, born_as, sorted(replaced.items())))
+        key = repr((path, preview, unmade, born_as, statuses, sorted(replaced.items())))
         if key not in runs:
-            runs[key] = main_program(path, preview=preview, unmade=unmade, born_as=born_as, replaced=replaced)
+            runs[key] = main_program(
+                path, preview=preview, unmade=unmade, born_as=born_as, statuses=statuses, replaced=replaced
+            )
         return runs[key]
 
     return run

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pulumi
 from google.protobuf import json_format
 from pulumi.runtime import mocks, settings
@@ -82,6 +83,8 @@ class Graph:
 
     resources: list[Registered]
     exports: dict[str, Exported]
+    asked: list[str]
+    """The virtual machines of which the program asked whether they run."""
 
     def of(self, type_name: str) -> list[Registered]:
         """All resources whose type token ends with this."""
@@ -116,18 +119,39 @@ class Graph:
         return earlier.urn in seen
 
 
+class Refused(grpc.RpcError):
+    """A provider's error as it comes over the wire."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return str(self)
+
+
 class Cloud(mocks.Mocks):
     """Answers as the providers would, as far as the program uses an answer.
 
     `unmade`: how the names of the resources begin that a preview would make or replace: nothing is known of them.
     `born_as`: virtual machines that have another name in Azure, by the name of the resource.
+    `statuses`: the codes of a virtual machine's instance view, by its name in Azure; one with a space is an error.
     """
 
-    def __init__(self, *, unmade: Sequence[str], born_as: Mapping[str, str]) -> None:
-        self._unmade, self._born_as = tuple(unmade), born_as
+    def __init__(
+        self, *, unmade: Sequence[str], born_as: Mapping[str, str], statuses: Mapping[str, Sequence[str]]
+    ) -> None:
+        self._unmade, self._born_as, self._statuses = tuple(unmade), born_as, statuses
+        self.asked: list[str] = []
 
     def call(self, args: mocks.MockCallArgs) -> Wire:
-        raise AssertionError(f"the program calls {args.token}; it must get along without asking the cloud")
+        assert args.token == "azure-native:compute:getVirtualMachine", f"the program asks the cloud {args.token}"
+        assert args.args["expand"] == "instanceView"
+        name = args.args["vmName"]
+        self.asked.append(name)
+        codes = self._statuses.get(name, ["PowerState/running"])
+        if refused := [code for code in codes if " " in code]:
+            raise Refused(*refused)
+        return {"instanceView": {"statuses": [{"code": code} for code in codes]}}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if args.name.startswith(self._unmade):
@@ -209,14 +233,17 @@ def run_program(
     preview: bool = False,
     unmade: Sequence[str] | None = None,
     born_as: Mapping[str, str] | None = None,
+    statuses: Mapping[str, Sequence[str]] | None = None,
 ) -> Graph:
     """Runs a Pulumi program to its end, all outputs included, in an event loop, a context and a thread of its own.
 
-    A preview is that of a new stack, or, with `unmade` (see `Cloud`), that of a living one. `born_as`: see `Cloud`.
+    A preview is that of a new stack, or, with `unmade` (see `Cloud`), that of a living one. `born_as`, `statuses`: see
+    `Cloud`.
 
     The thread is for speed: the SDK sends the stack with every resource, and fifty frames of it would be pytest's.
     """
-    cloud = Cloud(unmade=([""] if preview else []) if unmade is None else unmade, born_as=born_as or {})
+    unmade = ([""] if preview else []) if unmade is None else unmade
+    cloud = Cloud(unmade=unmade, born_as=born_as or {}, statuses=statuses or {})
     with ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(contextvars.copy_context().run, _run, program, config or {}, preview, cloud).result()
 
@@ -258,7 +285,8 @@ def _run(program: Callable[[], object], config: Mapping[str, str | Encrypted], p
         asyncio.set_event_loop(None)
         for each in (loop, *of_threads):
             each.close()
-    return Graph(resources=[each for each in monitor.registered if each.type != "pulumi:pulumi:Stack"], exports=exports)
+    resources = [each for each in monitor.registered if each.type != "pulumi:pulumi:Stack"]
+    return Graph(resources=resources, exports=exports, asked=cloud.asked)
 
 
 _API_VERSION = re.compile(r"(azure-native:\w+)/v\d{8}\w*(:\w+)")

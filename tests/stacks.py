@@ -77,6 +77,7 @@ class Program(Protocol):
         preview: bool = ...,
         unmade: Sequence[str] | None = ...,
         born_as: Mapping[str, str] | None = ...,
+        statuses: Mapping[str, Sequence[str]] | None = ...,
         **replaced: object,
     ) -> Graph: ...
 
@@ -87,11 +88,12 @@ def main_program(
     preview: bool,
     unmade: Sequence[str] | None = None,
     born_as: Mapping[str, str] | None = None,
+    statuses: Mapping[str, Sequence[str]] | None = None,
     replaced: Mapping[str, object],
 ) -> Graph:
     """Runs `__main__.py` with this stack file, all secrets set, and some keys replaced (None takes a key away).
 
-    `preview`, `unmade`, `born_as`: see `run_program`.
+    `preview`, `unmade`, `born_as`, `statuses`: see `run_program`.
     """
     config = stack_file(path) | {f"mig-k8s:{key}": value for key, value in SECRETS.items()}
     config |= {f"mig-k8s:{key}": value for key, value in replaced.items()}
@@ -103,4 +105,5 @@ def main_program(
         preview=preview,
         unmade=unmade,
         born_as=born_as,
+        statuses=statuses,
     )

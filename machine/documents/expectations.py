@@ -1,6 +1,7 @@
 """The expectations: what the cluster must show when everything is right. Written by the plan, proven by the machine."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from machine.documents.form import Document, Form
@@ -23,8 +24,19 @@ class ExpectedDevice(Form):
 
 
 @dataclass(frozen=True)
+class Away(Form):
+    """A machine on which nothing can be run: what is seen of it, such as `deallocated`, and what to do about it."""
+
+    seen: str
+    remedy: str
+
+
+@dataclass(frozen=True)
 class ExpectedNode(Form):
-    """What the API server must say of one node: its resources of NVIDIA's with their counts, and no others; labels."""
+    """What the API server must say of one node: its resources of NVIDIA's with their counts, and no others; labels.
+
+    Of one whose machine is away nothing else is expected than that it runs.
+    """
 
     RETIRED: ClassVar[frozenset[str]] = frozenset({"absent"})
 
@@ -32,6 +44,7 @@ class ExpectedNode(Form):
     allocatable: dict[str, int]
     labels: dict[str, str]
     devices: tuple[ExpectedDevice, ...]
+    away: Away | None = None
 
 
 @dataclass(frozen=True)
@@ -49,3 +62,7 @@ class Expectations(Document):
     operator_namespace: str = "gpu-operator"
     device_list_from_environment: bool = False
     """Whether a pod that requests nothing gets every device of its node by saying NVIDIA_VISIBLE_DEVICES=all."""
+
+    def while_away(self, away: Mapping[str, Away | None]) -> "Expectations":
+        """The same while these machines are away, by their names; one that is not named, or None, runs."""
+        return replace(self, nodes=tuple(replace(node, away=away.get(node.name)) for node in self.nodes))

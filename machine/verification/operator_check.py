@@ -10,7 +10,7 @@ def operator_check(kubectl: Kubectl, namespace: str, away: Sequence[str] = ()) -
     """What the ClusterPolicy says. `namespace`: the operator's. Raises AwayError.
 
     It cannot be ready while a node does not answer. `away`: such nodes that are none of the stack's, or are about to be
-    removed from it, which comes last and must not wait for them.
+    removed from it, which comes last and must not wait for them; or whose machines do not run, which is said elsewhere.
     """
     remedy = (
         f"`kubectl get pods -n {namespace} -o wide` shows what is not ready, and the log of its containers why;"
@@ -18,7 +18,7 @@ def operator_check(kubectl: Kubectl, namespace: str, away: Sequence[str] = ()) -
     )
     state = _state(kubectl)
     if away and state == "notReady":
-        words = f"not judged: {', '.join(away)} does not answer and is not in the stack"
+        words = f"not judged: {', '.join(away)} does not answer and is not verified"
         return Check.of("ClusterPolicy", "", words, words, remedy)
     return Check.of("ClusterPolicy", "", "ready", state, remedy)
 

@@ -32,7 +32,13 @@ class Verification:
     """One run against the expectations."""
 
     def __init__(self, machine: ThisMachine, kubectl: Kubectl, expected: Expectations) -> None:
-        self._machine, self._kubectl, self._expected = machine, kubectl, expected
+        self._machine, self._kubectl = machine, kubectl
+        self._expected = replace(expected, nodes=tuple(node for node in expected.nodes if node.away is None))
+        self._of_away = [
+            Check.of("machine", node.name, "running", node.away.seen, node.away.remedy)
+            for node in expected.nodes
+            if node.away
+        ]
         self._progress = Progress(machine.clock)
         self._polling = Polling(machine.clock, self._progress)
         self._deadline = machine.clock.monotonic() + expected.timeout_seconds
@@ -57,10 +63,11 @@ class Verification:
         except Interrupted:
             self._clean_up()  # the signal may have come on the way to the first one; now no other can
             raise
-        passed = bool(self._checks) and all(check.passed for check in self._checks)
+        checks = (*self._of_away, *self._checks)
+        passed = bool(checks) and all(check.passed for check in checks)
         seconds = round(self._progress.seconds, 1)
         warnings = tuple(dict.fromkeys([*self._smi.warned, *self._warned]))
-        return VerificationReport(passed, started, seconds, tuple(self._checks), self._devices, warnings)
+        return VerificationReport(passed, started, seconds, checks, self._devices, warnings)
 
     def _nodes(self) -> bool:
         """Wait until every node is as expected; whether they are."""

@@ -29,6 +29,8 @@ class Kind:
     frozen: re.Pattern[str] | None = None
     """Paths the provider plans as an update and Azure refuses (pulumi-azure-native#577). The named group that matches
     is Azure's own name of the property."""
+    thawed: tuple[str, ...] = ()
+    """Frozen paths that Azure does change while the machine is deallocated."""
     write_only: tuple[tuple[str, str], ...] = ()
     """What Azure never gives back."""
     has_location: bool = True
@@ -68,11 +70,11 @@ KINDS = {
         arm="Microsoft.Compute/virtualMachines",
         names=("vmName",),
         frozen=re.compile(
-            # Azure takes another type of OS disk while the machine is deallocated, which no machine here ever is.
             r"osProfile\.(?P<os>customData|adminUsername|computerName|linuxConfiguration\.ssh\.publicKeys)"
             r"|storageProfile\.(?P<storage>imageReference|osDisk\.(createOption|name|managedDisk\.storageAccountType))"
             r"|(?P<security>securityProfile)(\.securityType)?$|(?P<machine>priority|zones)"
         ),
+        thawed=("storageProfile.osDisk.managedDisk.storageAccountType",),
         write_only=(("osProfile", "customData"), ("osProfile", "adminPassword")),
     ),
     "devtestlab:GlobalSchedule": Kind(arm="Microsoft.DevTestLab/schedules", names=("name",)),
@@ -147,8 +149,9 @@ def require_changeable(records: Records, kind: str, existing_id: str, inputs: Pr
     if existing_id not in records:
         raise Failure(f'Status=404 Code="ResourceNotFound" Message="{existing_id} was not found."')
     frozen = KINDS[kind].frozen
+    thawed = KINDS[kind].thawed if records[existing_id].get("deallocated") else ()
     for path, _ in changes(records[existing_id]["inputs"], inputs):
-        if frozen is not None and (found := frozen.match(path)):
+        if frozen is not None and path not in thawed and (found := frozen.match(path)):
             (target,) = (name for name in found.groupdict().values() if name)
             raise Failure(
                 f'Status=409 Code="PropertyChangeNotAllowed" Message="Changing property \'{target}\' is not allowed."'

@@ -3,12 +3,10 @@
 Without a sandbox (MIG_K8S_SANDBOX is not set) previews work and everything else is refused.
 """
 
-import base64
 import hashlib
 import json
 import re
 import uuid
-from typing import Protocol
 
 from sandbox.cloud import (
     arm,
@@ -16,12 +14,14 @@ from sandbox.cloud import (
     balancing_rules,
     limits,
     load_balancer,
+    power,
     private_addresses,
     security_rules,
 )
 from sandbox.cloud.arm import KINDS, Cloud, Records
 from sandbox.cloud.balancing_rules import LOAD_BALANCER
-from sandbox.cloud.hardware import gpus
+from sandbox.cloud.machine_spec import MACHINE, machine_spec
+from sandbox.cloud.power import Machines
 from sandbox.cloud.private_addresses import INTERFACE
 from sandbox.error import SandboxError
 from sandbox.host import access, machine
@@ -29,21 +29,10 @@ from sandbox.instance import Sandbox
 from sandbox.providers.resource_provider import Failure, ResourceProvider, serve
 from sandbox.providers.values import UNKNOWN, Properties
 
-_MACHINE, _ADDRESS = "compute:VirtualMachine", "network:PublicIPAddress"
-_SECURITY_GROUP = "network:NetworkSecurityGroup"
+_ADDRESS, _SECURITY_GROUP = "network:PublicIPAddress", "network:NetworkSecurityGroup"
 _FIRST_PUBLIC, _LAST_PUBLIC = 10, 253
 _KEPT_IN_PREVIEW = ("name", "location")
 """All that the real provider knows of the state while it previews an update (`stableOutputs` in its provider.go)."""
-
-
-class Machines(Protocol):
-    """Whoever boots and ends machines: `sandbox.host.machine`. Both raise SandboxError where they cannot."""
-
-    def start(self, sandbox: Sandbox, spec: machine.MachineSpec) -> None:
-        """Boot the machine; its description lies in its directory afterwards."""
-
-    def stop(self, sandbox: Sandbox, vm_id: str) -> None:
-        """End the machine and forget it. None there is fine."""
 
 
 def _kind(token: str) -> str:
@@ -94,8 +83,9 @@ class AzureNative(ResourceProvider):
             if new_id in records:
                 raise Failure(f"cannot create already existing resource '{new_id}'")
             outputs = _outputs(sandbox, records, kind, new_id, inputs)
-            spec = _machine(records, inputs, outputs["vmId"]) if kind == _MACHINE else None
-            records[new_id] = {"kind": kind, "inputs": inputs, "outputs": outputs}
+            record = {"kind": kind, "inputs": inputs, "outputs": outputs}
+            spec = machine_spec(records, record) if kind == MACHINE else None
+            records[new_id] = record
         if spec is not None:
             try:
                 self._machines.start(sandbox, spec)
@@ -117,7 +107,7 @@ class AzureNative(ResourceProvider):
             arm.require_changeable(records, kind, existing_id, new)
             outputs = _outputs(sandbox, records, kind, existing_id, new)
             limits.require_possible(records[existing_id], existing_id, new, outputs)
-            records[existing_id] = {"kind": kind, "inputs": new, "outputs": outputs}
+            records[existing_id] |= {"inputs": new, "outputs": outputs}
         return outputs
 
     def read(
@@ -140,7 +130,7 @@ class AzureNative(ResourceProvider):
 
     def delete(self, token: str, _urn: str, resource_id: str, state: Properties) -> None:
         sandbox = _sandbox()
-        if _kind(token) == _MACHINE and state.get("vmId"):
+        if _kind(token) == MACHINE and state.get("vmId"):
             try:
                 self._machines.stop(sandbox, state["vmId"])
             except SandboxError as error:
@@ -157,11 +147,13 @@ class AzureNative(ResourceProvider):
         kind = re.sub(r":get(\w+)$", r":\1", _kind(function))
         if kind not in KINDS:
             raise Failure(f"the sandbox does not stand in for {function}")
-        wanted = arm.identifier(kind, arguments)
-        with _cloud(_sandbox()).open() as records:
+        wanted, sandbox = arm.identifier(kind, arguments), _sandbox()
+        with _cloud(sandbox).open() as records:
             if wanted not in records:
                 raise Failure(f'Status=404 Code="ResourceNotFound" Message="{wanted} was not found."')
-            return {"id": wanted, **records[wanted]["outputs"]}
+            record = records[wanted]
+        more = power.expanded(sandbox, record, arguments.get("expand"), self._machines) if kind == MACHINE else {}
+        return {"id": wanted, **record["outputs"], **more}
 
 
 def _sandbox() -> Sandbox:
@@ -206,7 +198,7 @@ def _outputs(sandbox: Sandbox, records: Records, kind: str, resource_id: str, in
         outputs["ipConfigurations"] = private_addresses.allocate(records, resource_id, outputs)
     if kind == _SECURITY_GROUP:
         security_rules.require_prefixes(resource_id, inputs)
-    if kind == _MACHINE:
+    if kind == MACHINE:
         outputs["vmId"] = before.get("vmId") or str(uuid.uuid4())
     if kind == _ADDRESS:
         outputs["ipAddress"] = before.get("ipAddress") or _free_address(sandbox, records)
@@ -221,26 +213,6 @@ def _free_address(sandbox: Sandbox, records: Records) -> str:
         if (address := f"{sandbox.network}.{number}") not in taken:
             return address
     raise Failure(f'Code="PublicIPCountLimitReached" Message="no address is left in {sandbox.network}.0/24"')
-
-
-def _machine(records: Records, inputs: Properties, vm_id: str) -> machine.MachineSpec:
-    """The machine to boot for a virtual machine's inputs."""
-    (interface,) = (entry["id"] for entry in inputs["networkProfile"]["networkInterfaces"])
-    (setting,) = records[interface]["outputs"]["ipConfigurations"]
-    if not (setting.get("publicIPAddress") or {}).get("id"):
-        raise Failure(f"{interface} has no public address: the sandbox reaches its machines by theirs")
-    network = private_addresses.network_of(records, setting["subnet"]["id"])
-    profile = inputs["osProfile"]
-    return machine.MachineSpec(
-        vm_id=vm_id,
-        name=profile["computerName"],
-        custom_data=base64.b64decode(profile.get("customData") or ""),
-        admin_username=profile["adminUsername"],
-        public_key=profile["linuxConfiguration"]["ssh"]["publicKeys"][0]["keyData"],
-        private_address=f"{setting['privateIPAddress']}/{network.prefixlen}",
-        public_address=records[setting["publicIPAddress"]["id"]]["outputs"]["ipAddress"],
-        gpus=gpus(inputs["hardwareProfile"]["vmSize"], vm_id),
-    )
 
 
 if __name__ == "__main__":

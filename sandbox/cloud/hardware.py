@@ -7,8 +7,11 @@ from plan.gpu.catalogue import vm_sizes
 _NAMESPACE = uuid.UUID("6d69672d-6b38-4773-8d67-707500000000")
 
 
-def gpus(vm_size: str, vm_id: str) -> tuple[dict[str, object], ...]:
-    """The GPUs of a machine: index, model, uuid (the same at every boot), PCI bus id, NVSwitch or not."""
+def gpus(vm_size: str, vm_id: str, moves: int = 0) -> tuple[dict[str, object], ...]:
+    """The GPUs of a machine: index, model, uuid (the same at every boot), PCI bus id, NVSwitch or not.
+
+    `moves`: how often it has been deallocated. Each time it comes back on another host, whose GPUs are others.
+    """
     size = vm_sizes().get(vm_size)
     if size is None or size.gpu is None:
         return ()
@@ -16,7 +19,7 @@ def gpus(vm_size: str, vm_id: str) -> tuple[dict[str, object], ...]:
         {
             "index": index,
             "model": size.gpu.name,
-            "uuid": f"GPU-{uuid.uuid5(_NAMESPACE, f'{vm_id}/{index}')}",
+            "uuid": f"GPU-{uuid.uuid5(_NAMESPACE, f'{vm_id}/{index}' + (f'/{moves}' if moves else ''))}",
             "pci_bus_id": f"{index + 1:08X}:00:00.0",  # Azure gives every passed-through device a PCI domain of its own
             **({"nvswitch": True} if size.nvswitch else {}),
         }

@@ -86,6 +86,7 @@ def start(sandbox: Sandbox, spec: MachineSpec) -> None:
     if not (directory / "machine.json").exists():  # written last: without it, what is here is half made
         shutil.rmtree(directory, ignore_errors=True)
         _make_disk(sandbox, spec, directory)
+    _write(directory / "hardware/gpus.json", json.dumps(list(spec.gpus), indent=2) + "\n", 0o644)
     group = sandbox.machine_namespace(spec.vm_id)
     cgroup.create(group)
     login = {"name": spec.name, "address": spec.public_address, "user": spec.admin_username}
@@ -99,11 +100,16 @@ def start(sandbox: Sandbox, spec: MachineSpec) -> None:
     )
 
 
-def stop(sandbox: Sandbox, vm_id: str) -> None:
-    """End the machine and forget it: processes, control group, namespace, directory. None there is fine."""
+def power_off(sandbox: Sandbox, vm_id: str) -> None:
+    """End the machine at once and take it from the network: nobody answers for its addresses. Its disk stays."""
     _end_processes(sandbox, vm_id)
     cgroup.remove(sandbox.machine_namespace(vm_id))
     network.disconnect(sandbox, vm_id)
+
+
+def stop(sandbox: Sandbox, vm_id: str) -> None:
+    """End the machine and forget it: processes, control group, namespace, directory. None there is fine."""
+    power_off(sandbox, vm_id)
     directory = sandbox.machine_directory(vm_id)
     if directory.exists():
         shutil.rmtree(directory)
@@ -151,7 +157,6 @@ def _make_disk(sandbox: Sandbox, spec: MachineSpec, directory: Path) -> None:
         (directory / folder).mkdir(parents=True)
     directory.chmod(0o700)  # the custom data holds the host key
     (directory / "upper").chmod(0o755)  # becomes the machine's /
-    _write(directory / "hardware/gpus.json", json.dumps(list(spec.gpus), indent=2) + "\n", 0o644)
     _write(directory / "hardware/product_name", "Virtual Machine\n", 0o644)  # what Azure's firmware says
 
     disk = directory / "upper"

@@ -1,6 +1,7 @@
 """The Azure stand-in whose machines are SSH servers on addresses of loopback, in a network namespace of the test's own.
 
-`python loopback_cloud.py ENGINE` is the plugin, `python loopback_cloud.py DIRECTORY ADDRESS` one machine. A machine has
+`python loopback_cloud.py ENGINE` is the plugin, `python loopback_cloud.py DIRECTORY ADDRESS` one machine, `python
+loopback_cloud.py deallocate|start|evict MACHINE` what a person or Azure does to one. A machine has
 the host key of its user-data; what is run on it is answered by `stack_programs.py`, which notes it in its directory.
 """
 
@@ -18,8 +19,9 @@ import yaml
 from ssh_server import SshServer
 
 from sandbox import private_file
+from sandbox.cloud import power
 from sandbox.cloud.azure_native import AzureNative
-from sandbox.host.machine import MachineSpec
+from sandbox.host.machine import MachineSpec, MachineStatus
 from sandbox.instance import Sandbox
 from sandbox.process import ProcessId
 from sandbox.providers.resource_provider import serve
@@ -32,7 +34,7 @@ class LoopbackMachines:
 
     def start(self, sandbox: Sandbox, spec: MachineSpec) -> None:
         directory = sandbox.machine_directory(spec.vm_id)
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
         private_file.write(directory / "user-data", gzip.decompress(spec.custom_data).decode())
         login = {"name": spec.name, "address": spec.public_address, "user": spec.admin_username}
         private_file.write(directory / "machine.json", json.dumps(login))
@@ -47,16 +49,22 @@ class LoopbackMachines:
         assert machine.stdout
         assert machine.stdout.readline() == b"listens\n", (directory / "console.log").read_text()
 
-    def stop(self, sandbox: Sandbox, vm_id: str) -> None:
-        directory = sandbox.machine_directory(vm_id)
-        if machine := ProcessId.read(directory / "machine.pid"):
+    def power_off(self, sandbox: Sandbox, vm_id: str) -> None:
+        if machine := ProcessId.read(sandbox.machine_directory(vm_id) / "machine.pid"):
             machine.kill()
-        shutil.rmtree(directory, ignore_errors=True)
+
+    def stop(self, sandbox: Sandbox, vm_id: str) -> None:
+        self.power_off(sandbox, vm_id)
+        shutil.rmtree(sandbox.machine_directory(vm_id), ignore_errors=True)
+
+    def status(self, sandbox: Sandbox, vm_id: str) -> MachineStatus:
+        alive = ProcessId.read(sandbox.machine_directory(vm_id) / "machine.pid")
+        return MachineStatus.RUNNING if alive else MachineStatus.OFF
 
 
 def _machine(directory: Path, address: str) -> None:
     programs = directory / "bin"
-    programs.mkdir()
+    programs.mkdir(exist_ok=True)
     script = f'#!/bin/sh\nexec {sys.executable} {_PROGRAMS} machine {directory} "$@"\n'
     private_file.write(programs / "sudo", script, mode=0o700)
     os.environ["PATH"] = f"{programs}:{os.environ['PATH']}"
@@ -69,7 +77,9 @@ def _machine(directory: Path, address: str) -> None:
 
 
 if __name__ == "__main__":
-    if Path(sys.argv[1]).is_dir():
+    if verb := {"deallocate": power.deallocate, "start": power.start, "evict": power.evict}.get(sys.argv[1]):
+        verb(Sandbox.from_environment(), sys.argv[2], LoopbackMachines())
+    elif Path(sys.argv[1]).is_dir():
         _machine(Path(sys.argv[1]), sys.argv[2])
     else:
         serve(AzureNative(LoopbackMachines()))

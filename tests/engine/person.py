@@ -114,6 +114,32 @@ class Person:
         file = self.environment.root / "clusters" / vm_id / "releases.json"
         return len(json.loads(file.read_text())["gpu-operator"]) if file.exists() else 0
 
+    def forget(self, name: str) -> None:
+        """Take a resource out of the state, as if it had never been made."""
+        state = json.loads(self.pulumi("stack", "export", "--show-secrets"))
+        known = state["deployment"]["resources"]
+        (urn,) = (each["urn"] for each in known if each["urn"].endswith(f"::{name}") and each["custom"])
+        state["deployment"]["resources"] = [each for each in known if each["urn"] != urn]
+        for each in state["deployment"]["resources"]:
+            each["dependencies"] = [other for other in each.get("dependencies", ()) if other != urn]
+            for key, others in each.get("propertyDependencies", {}).items():
+                each["propertyDependencies"][key] = [other for other in others or () if other != urn]
+        file = self.checkout / "state.json"
+        private_file.write(file, json.dumps(state))
+        self.pulumi("stack", "import", "--file", str(file))
+        file.unlink()
+
+    def group(self) -> str:
+        """The resource group as Azure knows it."""
+        known = json.loads((self.environment.root / "azure.json").read_text())
+        (group,) = (each for each in known if "/providers/" not in each)
+        return str(group.rsplit("/", 1)[1])
+
+    def schedules(self) -> list[str]:
+        """What shuts machines down at an hour, as Azure knows it."""
+        known = json.loads((self.environment.root / "azure.json").read_text())
+        return [each for each in known if "/Microsoft.DevTestLab/schedules/" in each]
+
     def output(self, name: str) -> Any:  # noqa: ANN401 - what JSON holds
         return json.loads(self.pulumi("stack", "output", name, "--json"))
 

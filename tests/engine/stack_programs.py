@@ -19,7 +19,8 @@ REPORT = {"version": 1, "passed": True, "started": "2026-11-26T15:00:00Z", "seco
 
 def machine(directory: Path, words: list[str]) -> None:
     command = words[4:] if words[:1] == ["timeout"] else words
-    asked = {"command": command, "stdin": len(sys.stdin.read())}
+    stdin = sys.stdin.read()
+    asked = {"command": command, "stdin": len(stdin)}
     with (directory / "commands").open("a") as notes:
         notes.write(json.dumps(asked) + "\n")
     if command == ["cat", "/etc/rancher/rke2/rke2.yaml"]:
@@ -29,6 +30,9 @@ def machine(directory: Path, words: list[str]) -> None:
         lists = {"clusters": [cluster], "users": [user], "contexts": [context]}
         print(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", "current-context": "default", **lists}))
     elif command == ["/usr/local/sbin/mig-k8s", "verify"]:
+        away = [f"FAILED machine on {node['name']}" for node in json.loads(stdin)["nodes"] if node["away"]]
+        if away:
+            _refuse("\n".join(away))
         print(json.dumps(REPORT))
     else:
         print("{}")

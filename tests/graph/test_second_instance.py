@@ -45,9 +45,10 @@ def one_of_each(name: str, plan: StackPlan) -> None:
         name, LoadBalancerArgs(group_id="/groups/group", network=network, servers={node.name: access}, tags={})
     )
     inside = pulumi.ResourceOptions(providers=[cluster.provider])
-    operator = GpuOperator(name, GpuOperatorArgs(plan=plan.gpu_operator), inside)
+    operator = GpuOperator(name, GpuOperatorArgs(plan=plan.gpu_operator, cluster=access), inside)
     assert plan.verification
-    Verification(name, VerificationArgs(plan=plan.verification, access=access, triggers=[]), after(operator))
+    proof = VerificationArgs(plan=plan.verification, access={name: access}, first=name, triggers=[])
+    Verification(name, proof, after(operator))
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,8 @@ EXPECTATIONS = """{
   "nodes": [{"name": "mlops-k8s-master", "allocatable": {"nvidia.com/mig-3g.40gb": 1},
              "labels": {"nvidia.com/mig.strategy": "mixed"},
              "devices": [{"pod": "mig-mixed-3g-40gb-0", "resource": "nvidia.com/mig-3g.40gb", "profile": "3g.40gb",
-                          "compute": true, "replicas": 1}]}],
+                          "compute": true, "replicas": 1}],
+             "away": {"seen": "deallocated", "remedy": "Start it."}}],
   "operatorNamespace": "gpu-operator", "deviceListFromEnvironment": true
 }"""
 GPU_REPORT = """{

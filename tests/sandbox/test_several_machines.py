@@ -1,5 +1,5 @@
-"""A stack of three machines under RKE2's CIS profile, by the commands people type: up, again, an agent replaced, one
-after the other removed, down."""
+"""A server, a GPU agent and one without a GPU, by the commands people type: up, again, an agent deallocated and started
+again, an agent replaced, one after the other removed, down."""
 
 import re
 from collections.abc import Iterator
@@ -23,18 +23,24 @@ RUNNING = """
 """A user's pod on a machine, with what the CIS profile asks of it."""
 
 
-def stack(folder: Path, *without: str) -> Path:
+BORN = ({"3g.40gb": 1}, {"2g.20gb": 1, "1g.10gb": 1})
+"""The devices of server and agent at first."""
+LATER = ({"3g.40gb": 1, "1g.10gb": 1}, {"2g.20gb": 2})
+SEEN_LATER = [(SERVER, "1g.10gb"), (SERVER, "3g.40gb"), (AGENT, "2g.20gb"), (AGENT, "2g.20gb")]
+
+
+def stack(folder: Path, *without: str, devices: tuple[dict[str, int], dict[str, int]] = LATER) -> Path:
     """A server and an agent with a GPU each, divided in different ways, the agent's with NVIDIA's customary taint; and
     an agent without a GPU. `without`: pools that are left out."""
     config: dict[str, Any] = yaml.safe_load((CHECKOUT / "examples/cluster.yaml").read_text())["config"]
     config["mig-k8s:rke2"] = {"cis": True}
     config["mig-k8s:nodePools"] = [
-        {"name": SERVER, "vmSize": "Standard_NC24ads_A100_v4", "migDevices": {"3g.40gb": 1}},
+        {"name": SERVER, "vmSize": "Standard_NC24ads_A100_v4", "migDevices": devices[0]},
         {
             "name": AGENT,
             "role": "agent",
             "vmSize": "Standard_NC24ads_A100_v4",
-            "migDevices": {"2g.20gb": 1, "1g.10gb": 1},
+            "migDevices": devices[1],
             "nodeTaints": ["nvidia.com/gpu=present:NoSchedule"],
         },
         {"name": SPARE, "role": "agent", "vmSize": "Standard_D4s_v5"},
@@ -50,7 +56,7 @@ def stack(folder: Path, *without: str) -> Path:
 def person(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """At a sandbox of their own, with all machines up."""
     with own_sandbox(obstacle, "several") as person:
-        person.up(stack(tmp_path_factory.mktemp("stacks")), seconds=500)
+        person.up(stack(tmp_path_factory.mktemp("stacks"), devices=BORN), seconds=500)
         yield person
 
 
@@ -131,6 +137,34 @@ def test_a_second_up_changes_nothing(person: CommandLine) -> None:
     assert re.search(r"Resources:\n +\d+ unchanged\n", said), said
 
 
+def profiles(person: CommandLine, machine: str) -> list[str]:
+    """Of the MIG devices that a machine lists; none while it does not answer."""
+    listed = person.ssh("nvidia-smi -L || true", statuses=(0, 255), machine=machine)
+    return sorted(re.findall(r"^  MIG (\S+) ", listed, re.M))
+
+
+def test_while_the_agent_is_deallocated_the_server_is_changed_and_the_up_fails_for_the_agent_alone(
+    person: CommandLine, tmp_path: Path
+) -> None:
+    person.run("deallocate", AGENT)
+    said = person.run("up", str(stack(tmp_path)), status=1, seconds=400)
+    assert "warning: train is deallocated in Azure: nothing is run on it, and what this stack file changes" in said
+    assert "      expected: running\n      seen:     deallocated\n      do:       `az vm start --resource-group" in said
+    assert re.findall(r"FAILED .*", said.split("Diagnostics:")[-1]) == ["FAILED machine on train"]
+    assert profiles(person, SERVER) == ["1g.10gb", "3g.40gb"]
+
+
+def test_started_again_the_agent_makes_its_instances_before_anybody_asks_for_them(person: CommandLine) -> None:
+    """On another host, with another GPU, whose MIG mode is off."""
+    person.run("start", AGENT)
+    eventually("the agent's instances", lambda: profiles(person, AGENT), ["1g.10gb", "2g.20gb"], seconds=200)
+
+
+def test_the_next_up_does_what_waited_and_verifies_all_of_it(person: CommandLine, tmp_path: Path) -> None:
+    person.up(stack(tmp_path), seconds=400)
+    assert seen_in_pods(person) == SEEN_LATER
+
+
 def test_an_agent_that_is_replaced_joins_under_its_old_name(person: CommandLine) -> None:
     before = set(person.sandbox.machine_ids)
 
@@ -138,7 +172,7 @@ def test_an_agent_that_is_replaced_joins_under_its_old_name(person: CommandLine)
 
     assert len(before & set(person.sandbox.machine_ids)) == 2
     assert len(person.sandbox.machine_ids) == 3
-    assert seen_in_pods(person) == [(SERVER, "3g.40gb"), (AGENT, "1g.10gb"), (AGENT, "2g.20gb")]
+    assert seen_in_pods(person) == SEEN_LATER
 
 
 def test_a_machine_on_which_a_pod_of_a_user_runs_is_not_removed(person: CommandLine, tmp_path: Path) -> None:

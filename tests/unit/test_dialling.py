@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.dialling import REBOOTING, RUNNING, Dialling
+from components.dialling import AWAY, REBOOTING, RUNNING, Dialling
 
 
 def waits(count: int) -> list[float]:
@@ -41,6 +41,7 @@ def test_the_habit_is_the_one_that_was_observed() -> None:
         (RUNNING, 0.45, 60),  # a handshake across an ocean
         (RUNNING, DARK, 1191),
         (RUNNING, NO_ROUTE, 108),
+        (AWAY, DARK, 10),
         (REBOOTING, AT_ONCE, 711),
         (REBOOTING, DARK, 2221),
         (REBOOTING, NO_ROUTE, 1164),

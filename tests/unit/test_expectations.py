@@ -15,7 +15,7 @@ _TUTORIAL = {"3g.40gb": 1, "2g.20gb": 1, "1g.10gb": 1}
 
 def _nodes(stack: StackPlan) -> tuple[ExpectedNode, ...]:
     assert stack.verification is not None
-    return Expectations.from_json(stack.verification.expectations_json).nodes
+    return Expectations.from_json(stack.verification.expectations.to_json()).nodes
 
 
 def test_mixed_offers_every_profile_as_its_own_resource(planned: Planned) -> None:
@@ -197,7 +197,7 @@ def test_the_verification_says_image_namespaces_and_time(planned: Planned) -> No
     stack = planned(verify={"timeoutMinutes": 7}, gpuOperator={"namespace": "gpu-things"}, nodePools=[{}])
     assert stack.verification is not None
     assert stack.verification.timeout_seconds == 420
-    expectations = json.loads(stack.verification.expectations_json)
+    expectations = json.loads(stack.verification.expectations.to_json())
     (node,) = expectations.pop("nodes")
     assert expectations == {
         "version": 1,
@@ -207,7 +207,7 @@ def test_the_verification_says_image_namespaces_and_time(planned: Planned) -> No
         "operatorNamespace": "gpu-things",
         "deviceListFromEnvironment": False,
     }
-    assert set(node) == {"name", "allocatable", "labels", "devices"}
+    assert set(node) == {"name", "allocatable", "labels", "devices", "away"}
     assert node["devices"] == [
         {"pod": "mig-single-gpu-0", "resource": "nvidia.com/gpu", "profile": None, "compute": True, "replicas": 1}
     ]
@@ -218,7 +218,7 @@ def test_a_stack_that_lets_pods_name_devices_says_so_to_machine_and_verification
 ) -> None:
     stack = planned(toolkit={"deviceListFromEnvironment": True})
     assert stack.verification is not None
-    assert json.loads(stack.verification.expectations_json)["deviceListFromEnvironment"] is True
+    assert json.loads(stack.verification.expectations.to_json())["deviceListFromEnvironment"] is True
     (node,) = stack.nodes
     toolkit = json.loads(configuration(node, addresses(node)).desired_state.to_json())["toolkit"]
     assert toolkit["deviceListFromEnvironment"] is True
