@@ -14,7 +14,7 @@ from machine.documents.configuration import (
 from machine.host import files
 from machine.host.console import report, say
 from machine.host.this_machine import ThisMachine
-from machine.kubernetes import founding, server_token
+from machine.kubernetes import founding, rke2_upgrade, server_token
 from machine.release import units
 
 GOING_DOWN = 75
@@ -27,6 +27,7 @@ def update(machine: ThisMachine, configuration: Configuration) -> int:
     Raises NodeError, and nothing is written, where the cluster here cannot take it.
     """
     founding.check(machine, configuration.rke2_config)
+    rke2_upgrade.check(machine, configuration.desired_state.rke2)
     if configuration.rke2_token is not None and configuration.rke2_agent_token is not None:
         server_token.take_over(machine, configuration.rke2_token)
     has_password = machine.path(NODE_PASSWORD_PATH).exists()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from machine.documents.rke2_version import refused_step
 from plan.machine import rke2
 from plan.machine.addresses import Addresses
 from plan.machine.node import NodePlan
@@ -46,8 +47,8 @@ def fate(old: NodePlan, new: NodePlan, *, moved: bool) -> Fate:
     if why := _reboot(old, new):
         return Fate(words=f"stays, with one reboot: {why}. All its pods restart.", cost=Cost.REBOOTED)
     more = ": this GPU changes its MIG mode at once" if _modes(old) != _modes(new) else ""
-    if _restarts_rke2(old, new):
-        return Fate(words=f"stays, without a reboot{more}. RKE2 restarts once; its pods go on.", cost=Cost.RESTARTED)
+    if restart := _restart(old, new):
+        return Fate(words=f"stays, without a reboot{more}. {restart}; its pods go on.", cost=Cost.RESTARTED)
     return Fate(words=f"stays, without a reboot{more}.", cost=Cost.NOTHING)
 
 
@@ -56,6 +57,8 @@ def _refused(old: NodePlan, new: NodePlan) -> str | None:
     changed = [key for key, was in _founded(old).items() if _founded(new).get(key, was) != was]
     if changed:
         return f"is refused: a cluster keeps its {' and '.join(changed)}. Change `vm.rebuild` with it to lose it."
+    if why := refused_step(old.rke2.version, new.rke2.version):
+        return f"is refused: {why}."
     frozen = [name for name in _FROZEN if getattr(old.vm, name) != getattr(new.vm, name)]
     if frozen or old.role != new.role:
         what = ", ".join([*frozen, *(["role"] if old.role != new.role else [])]).replace("_", " ")
@@ -81,9 +84,12 @@ def _modes(node: NodePlan) -> tuple[bool, ...]:
     return node.layout.modes if node.layout else ()
 
 
-def _restarts_rke2(old: NodePlan, new: NodePlan) -> bool:
-    """Its stage restarts it for another version, and for any other configuration."""
-    return old.rke2.version != new.rke2.version or _rke2_config(old) != _rke2_config(new)
+def _restart(old: NodePlan, new: NodePlan) -> str | None:
+    """Why RKE2 restarts: its stage does it for another version, and for any other configuration."""
+    if old.rke2.version != new.rke2.version:
+        saved = ", after a snapshot of etcd" if new.role == "server" else ""
+        return f"RKE2 goes from {old.rke2.version} to {new.rke2.version}: it restarts once{saved}"
+    return "RKE2 restarts once" if _rke2_config(old) != _rke2_config(new) else None
 
 
 def _rke2_config(node: NodePlan) -> dict[str, object]:
