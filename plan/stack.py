@@ -188,6 +188,7 @@ def _verification(settings: Settings, nodes: tuple[NodePlan, ...]) -> Verificati
         namespace=VERIFY_NAMESPACE,
         nodes=expected_nodes(nodes, settings.mig.strategy, _sharing(settings)),
         operator_namespace=settings.gpu_operator.namespace,
+        rke2_version=settings.rke2.version,
         device_list_from_environment=settings.toolkit.device_list_from_environment,
     )
     return VerificationPlan(expectations_json=expectations.to_json(), timeout_seconds=timeout)

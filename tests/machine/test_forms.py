@@ -39,7 +39,7 @@ EXPECTATIONS = """{
              "labels": {"nvidia.com/mig.strategy": "mixed"},
              "devices": [{"pod": "mig-mixed-3g-40gb-0", "resource": "nvidia.com/mig-3g.40gb", "profile": "3g.40gb",
                           "compute": true, "replicas": 1}]}],
-  "operatorNamespace": "gpu-operator", "deviceListFromEnvironment": true
+  "operatorNamespace": "gpu-operator", "rke2Version": "v1.36.4+rke2r1", "deviceListFromEnvironment": true
 }"""
 GPU_REPORT = """{
   "version": 1, "applied": true, "changed": true,
