@@ -36,10 +36,12 @@ managed = {name: MigManagerArgs(wanted=each, access=access[name]) for name, each
 freed = {name: FreeGpus(name, args, after(releases[name].delivered)).done for name, args in managed.items()}
 first, token = stack.nodes[0].name, config.token()
 software: dict[str, NodeSoftware] = {}
-for node in stack.nodes:  # the first server forms the cluster, so every other machine waits for it
-    waits_for = [*([freed[node.name]] if node.name in freed else []), *([software[first].ready] if software else [])]
+last_server: list[pulumi.Resource] = []
+for node in sorted(stack.nodes, key=lambda node: node.role != "server"):  # servers one by one, then all agents
+    waits_for = [*([freed[node.name]] if node.name in freed else []), *last_server]
     sent = NodeSoftwareArgs(plan=node, release=releases[node.name], token=token, digest_key=keys.host_private)
     software[node.name] = NodeSoftware(node.name, sent, after(*waits_for))
+    last_server = [software[node.name].ready] if node.role == "server" else last_server
 ready = [each.ready for each in software.values()]
 made = [
     MigInstances(name, MigInstancesArgs(layout=layout, access=access[name]), after(software[name].ready)).made
@@ -49,7 +51,7 @@ cluster = Cluster("cluster", ClusterArgs(access=access[first], software=software
 in_cluster = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[*ready, *made])
 operator = GpuOperator("gpu-operator", GpuOperatorArgs(plan=stack.gpu_operator), in_cluster)
 labelled = [MigManagerLabel(name, args, after(operator)).done for name, args in managed.items()]
-states = [operator.release_digest, *(each.state for each in software.values())]
+states = [operator.release_digest, *(software[node.name].state for node in stack.nodes)]
 verification = stack.verification and Verification(
     "verification",
     VerificationArgs(plan=stack.verification, access=access[first], triggers=states),
