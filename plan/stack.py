@@ -97,7 +97,7 @@ def plan_stack(settings: Settings) -> StackPlan:
         mig_manager_layouts={
             node.name: mig_manager_layout(node, operator) for node in nodes if node.mig_owner == "operator"
         },
-        node_removals=node_removals(nodes, operator.namespace),
+        node_removals=node_removals(nodes),
         warnings=warnings(settings),
         settings=settings,
     )
@@ -139,6 +139,7 @@ def _nodes(settings: Settings) -> tuple[NodePlan, ...]:
                     layout=layout,
                     mig_owner=settings.mig.owner if layout else None,
                     on_change=settings.mig.on_change,
+                    own_namespaces=("kube-system", settings.gpu_operator.namespace),
                     driver=settings.driver if layout else None,
                     toolkit=settings.toolkit if layout else None,
                     rke2=settings.rke2,

@@ -18,14 +18,13 @@ class NodeRemovalPlan:
     removal: NodeRemoval
 
 
-def node_removals(nodes: Sequence[NodePlan], operator_namespace: str) -> dict[str, NodeRemovalPlan]:
+def node_removals(nodes: Sequence[NodePlan]) -> dict[str, NodeRemovalPlan]:
     """By machine. None is ever without: a machine whose removal goes from the program would be taken for removed."""
     servers = [node.name for node in nodes if node.role == "server"]
-    own = ("kube-system", operator_namespace)
     return {
         node.name: NodeRemovalPlan(
             server=next((name for name in servers if name != node.name), node.name),
-            removal=NodeRemoval(node.name, node.on_change, own),
+            removal=NodeRemoval(node.name, node.on_change, node.own_namespaces),
         )
         for node in nodes
     }

@@ -45,7 +45,7 @@ def fate(old: NodePlan, new: NodePlan, *, moved: bool) -> Fate:
         words = f"is resized ({old.vm.size} → {new.vm.size}): it stops, starts, and makes its instances again."
         return Fate(words=words, cost=Cost.RESIZED, keeps_gpus=False)
     if why := _reboot(old, new):
-        return Fate(words=f"stays, with one reboot: {why}. All its pods restart.", cost=Cost.REBOOTED)
+        return Fate(words=f"stays, with one reboot: {why}. {_pods_at_reboot(old, new)}", cost=Cost.REBOOTED)
     more = ": this GPU changes its MIG mode at once" if _modes(old) != _modes(new) else ""
     if restart := _restart(old, new):
         return Fate(words=f"stays, without a reboot{more}. {restart}; its pods go on.", cost=Cost.RESTARTED)
@@ -75,9 +75,21 @@ def _founded(node: NodePlan) -> dict[str, str]:
 def _reboot(old: NodePlan, new: NodePlan) -> str | None:
     """Why the machine reboots: what a kernel module in use does not give up, or a GPU before Hopper."""
     if old.driver and new.driver and new.driver.source == "ubuntu" and old.driver != new.driver:
+        if old.driver.model_copy(update={"update": new.driver.update}) == new.driver:
+            return (
+                f"it takes the newest driver of branch {new.driver.branch}, and reboots only if Ubuntu has another one"
+            )
         return "its kernel runs the old driver until then"
     needs = new.layout is not None and new.layout.model.mode_needs_reboot
     return "this GPU changes its MIG mode on a reboot" if needs and _modes(old) != _modes(new) else None
+
+
+def _pods_at_reboot(old: NodePlan, new: NodePlan) -> str:
+    if old.driver == new.driver:
+        return "All its pods restart."
+    if new.on_change == "refuse":
+        return "All its pods restart; where some of users run on it, `pulumi up` stops before (`mig.onChange: refuse`)."
+    return "All its pods restart; those of users are evicted first (`mig.onChange: drain`)."
 
 
 def _modes(node: NodePlan) -> tuple[bool, ...]:

@@ -313,6 +313,32 @@ def test_a_minor_that_is_left_out_or_gone_back_is_refused(planned: Planned, old:
     assert f"**gpu** {said}\n" in text
 
 
+@pytest.mark.parametrize(
+    ("on_change", "said"),
+    [
+        ("refuse", "where some of users run on it, `pulumi up` stops before (`mig.onChange: refuse`)"),
+        ("drain", "those of users are evicted first (`mig.onChange: drain`)"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"branch": 595}, "its kernel runs the old driver until then"),
+        (
+            {"update": "November"},
+            "it takes the newest driver of branch 580, and reboots only if Ubuntu has another one",
+        ),
+    ],
+)
+def test_a_reboot_for_a_driver_says_what_becomes_of_pods(
+    planned: Planned, change: dict[str, object], why: str, on_change: str, said: str
+) -> None:
+    mig = {"strategy": "mixed", "onChange": on_change}
+    text = digest(planned(mig=mig), planned(mig=mig, driver=change))
+    assert f"**mlops-k8s-master** stays, with one reboot: {why}. All its pods restart; {said}.\n" in text
+    assert text.startswith("**Cost:** machines reboot: mlops-k8s-master.\n")
+
+
 def test_an_older_patch_is_another_release_like_any(planned: Planned) -> None:
     text = digest(planned(rke2={"version": "v1.36.4+rke2r1"}), planned(rke2={"version": "v1.36.1+rke2r1"}))
     assert text.startswith("**Cost:** RKE2 restarts, pods go on: mlops-k8s-master.\n")
