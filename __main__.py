@@ -38,7 +38,7 @@ cluster = Cluster("cluster", ClusterArgs(stack=stack, access=way_in, software=so
 in_cluster = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[*ready, *made])
 operator = GpuOperator("gpu-operator", GpuOperatorArgs(plan=stack.gpu_operator, cluster=way_in), in_cluster)
 labelled = [MigManagerLabel(name, args, after(operator)).done for name, args in nodes.managed.items()]
-states = [operator.release_digest, *(each.state for each in software.values())]
+states = [operator.release_digest, *(software[node.name].state for node in stack.nodes)]
 verification = stack.verification and Verification(
     "verification",
     VerificationArgs(plan=stack.verification, access=way_in, machines=access, triggers=states),

@@ -31,7 +31,7 @@ class NodeSoftwareArgs:
 
 
 class NodeSoftware(pulumi.ComponentResource):
-    """A machine's desired state, pushed and reached. One that joins the cluster depends on the first server.
+    """A machine's desired state, pushed and reached. One that joins the cluster depends on the servers before it.
 
     Three commands, because the machine may reboot between them: `converge` and `resume` end when everything is done, or
     a reboot is about to happen; the next one is dialled until the machine is back. One reboot is the rule; a driver

@@ -31,7 +31,9 @@ class NodesArgs:
 
 @dataclass(frozen=True)
 class Nodes:
-    """Machines boot side by side. The first server may found the cluster, so every other one joins when it is ready."""
+    """Machines boot side by side. The first server may found the cluster; the others come to their state one after the
+    other, so that never two of them restart at once, and agents after all of them.
+    """
 
     args: NodesArgs
     access: dict[str, Access] = field(default_factory=dict)
@@ -41,6 +43,7 @@ class Nodes:
     founding: list[Founding] = field(default_factory=list)
     servers: list[pulumi.Output[Away | None]] = field(default_factory=list)
     """Which of the servers does not run, and why; complete when all machines are declared."""
+    servers_ready: list[pulumi.Resource] = field(default_factory=list)
 
     @property
     def cluster(self) -> pulumi.Output[str]:
@@ -69,7 +72,7 @@ class Nodes:
             founding = FoundingArgs(access=access, with_every_machine=stack.founds_with_every_machine)
             self.founding.append(Founding("cluster", founding, after(release.delivered)))
         waits_for: list[pulumi.Resource] = [removal.rebuild]
-        waits_for += [next(iter(self.software.values())).ready] if self.software else [self.founding[0].permitted]
+        waits_for += self.servers_ready[-1:] or [self.founding[0].permitted]
         if name in stack.mig_manager_layouts:
             self.managed[name] = MigManagerArgs(wanted=stack.mig_manager_layouts[name], access=access)
             waits_for.append(FreeGpus(name, self.managed[name], after(release.delivered)).done)
@@ -81,6 +84,8 @@ class Nodes:
             servers=[machines[other].login.private_address for other in stack.servers if other != name],
         )
         self.software[name] = NodeSoftware(name, sent, after(*waits_for))
+        if node.role == "server":
+            self.servers_ready.append(self.software[name].ready)
 
     def _rebuilt_before(self, name: str) -> list[pulumi.Resource]:
         """Machines that are rebuilt go one after the other, each when the one before it is back in the cluster."""

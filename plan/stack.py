@@ -117,7 +117,7 @@ def plan_stack(settings: Settings) -> StackPlan:
         mig_manager_layouts={
             node.name: mig_manager_layout(node, operator) for node in nodes if node.mig_owner == "operator"
         },
-        node_removals=node_removals(nodes, operator.namespace, cluster_may_be_lost=settings.cluster_may_be_lost),
+        node_removals=node_removals(nodes, cluster_may_be_lost=settings.cluster_may_be_lost),
         founds_with_every_machine=settings.cluster_may_be_lost and [node.role for node in nodes].count("server") == 1,
         warnings=warnings(settings),
         settings=settings,
@@ -160,6 +160,7 @@ def _nodes(settings: Settings) -> tuple[NodePlan, ...]:
                     layout=layout,
                     mig_owner=settings.mig.owner if layout else None,
                     on_change=settings.mig.on_change,
+                    own_namespaces=("kube-system", settings.gpu_operator.namespace),
                     driver=settings.driver if layout else None,
                     toolkit=settings.toolkit if layout else None,
                     rke2=settings.rke2,
@@ -208,6 +209,7 @@ def _verification(settings: Settings, nodes: tuple[NodePlan, ...]) -> Verificati
         namespace=VERIFY_NAMESPACE,
         nodes=expected_nodes(nodes, settings.mig.strategy, _sharing(settings)),
         operator_namespace=settings.gpu_operator.namespace,
+        rke2_version=settings.rke2.version,
         device_list_from_environment=settings.toolkit.device_list_from_environment,
     )
     return VerificationPlan(expectations=expectations, timeout_seconds=timeout)

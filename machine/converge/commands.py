@@ -16,7 +16,7 @@ from machine.documents.configuration import (
 from machine.host import files
 from machine.host.console import report, say
 from machine.host.this_machine import ThisMachine
-from machine.kubernetes import founding, joining, server_token
+from machine.kubernetes import founding, joining, rke2_upgrade, server_token
 from machine.release import units
 
 GOING_DOWN = 75
@@ -30,6 +30,7 @@ def update(machine: ThisMachine, configuration: Configuration, servers: Sequence
     cluster here cannot take it, or there is none and the machine may not found one.
     """
     founding.check(machine, configuration.rke2_config)
+    rke2_upgrade.check(machine, configuration.desired_state.rke2)
     rke2_config = joining.rke2_config(machine, configuration, servers)
     if configuration.rke2_token is not None and configuration.rke2_agent_token is not None:
         server_token.take_over(machine, configuration.rke2_token)

@@ -27,11 +27,13 @@ class Apt(Form):
 
 @dataclass(frozen=True)
 class Driver(Form):
-    """NVIDIA's driver: `source` ubuntu (Canonical's signed modules) or image, `branch` such as 580."""
+    """NVIDIA's driver: `source` ubuntu (Canonical's signed modules) or image, `branch` such as 580. Another text of
+    `update` takes the newest driver of the branch that apt has then."""
 
     source: Literal["ubuntu", "image"]
     branch: int
     open_kernel_modules: bool
+    update: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,15 @@ class Rke2(Form):
 
 
 @dataclass(frozen=True)
+class Pods(Form):
+    """What becomes of the pods here before the machine reboots for its driver. Those of `namespaces` are the cluster's
+    own and hinder nothing."""
+
+    on_change: OnChange = "refuse"
+    namespaces: tuple[str, ...] = ("kube-system", "gpu-operator")
+
+
+@dataclass(frozen=True)
 class DesiredState(Document):
     """All of it. A section that is None: nothing to do on this machine (no GPU; no NVSwitch; its MIG is left alone)."""
 
@@ -91,4 +102,5 @@ class DesiredState(Document):
     mig: Mig | None
     rke2: Rke2
     fabric_manager: FabricManager | None = None
-    """A desired state that an older release wrote does not say."""
+    """A desired state that an older release wrote does not say; nor the next."""
+    pods: Pods = Pods()

@@ -60,6 +60,8 @@ class Expectations(Document):
     namespace: str
     nodes: tuple[ExpectedNode, ...]
     operator_namespace: str = "gpu-operator"
+    rke2_version: str = ""
+    """What kubelets and API servers are to be of. Expectations that an older release wrote do not say."""
     device_list_from_environment: bool = False
     """Whether a pod that requests nothing gets every device of its node by saying NVIDIA_VISIBLE_DEVICES=all."""
 

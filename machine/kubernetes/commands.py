@@ -1,5 +1,4 @@
-"""The subcommands that change a node: free and label around a layout of MIG Manager's, keep-tokens, remove-node,
-permit-founding."""
+"""The subcommands that change a node: free and label around a layout of MIG Manager's, and what stages ask for."""
 
 import argparse
 import sys
@@ -17,7 +16,7 @@ from machine.host import lock
 from machine.host.console import say
 from machine.host.errors import GpuError, NodeError, UsageError
 from machine.host.this_machine import ThisMachine
-from machine.kubernetes import joining, mig_manager, removal, server_token
+from machine.kubernetes import before_reboot, joining, mig_manager, removal, server_token
 from machine.kubernetes.kubectl import Kubectl
 from machine.kubernetes.node import Node
 
@@ -37,6 +36,9 @@ def add_parser(subparsers: "Subparsers") -> None:
     parser.set_defaults(run=lambda machine, _: label(NvidiaSmi(machine), _read(MigManagerLayout)))
     parser = subparsers.add_parser("keep-tokens", help="have RKE2 keep this server's tokens over its next start")
     parser.set_defaults(run=lambda machine, _: server_token.keep(machine))
+    parser = subparsers.add_parser("before-reboot", help="tell whether the pods of users here may end, as they would")
+    parser.add_argument("--end", action="store_true", help="end them")
+    parser.set_defaults(run=lambda machine, options: before_reboot.ask(machine, end=options.end))
     parser = subparsers.add_parser("remove-node", help="take another machine out of the cluster, its pods first")
     parser.set_defaults(run=lambda machine, _: remove_node(machine))
     words = "let this machine found a cluster if none is on its disk and no server answers"

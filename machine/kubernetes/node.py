@@ -1,6 +1,6 @@
 """This machine's Kubernetes node. What is done here needs no more rights than those of an agent's own kubelet."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,15 @@ class Node:
         """The pods of this node that have not ended, as the API has them."""
         here = f"--field-selector=spec.nodeName={self.name}"
         return [pod for pod in self.kubectl.get("pods", "--all-namespaces", *selectors, here) if not has_ended(pod)]
+
+    def pods_of_users(self, own_namespaces: Container[str]) -> list[Pod]:
+        """Not those of the cluster's own namespaces, nor what a DaemonSet or the kubelet makes on every machine."""
+        return sorted(
+            Pod.of(pod)
+            for pod in self.pods()
+            if pod["metadata"]["namespace"] not in own_namespaces
+            and all(owner["kind"] not in ("DaemonSet", "Node") for owner in pod["metadata"].get("ownerReferences", ()))
+        )
 
     def holders(self) -> dict[str, tuple[Pod, ...]]:
         """UUID of a device -> the pods of this node that hold it, by the kubelet's own record."""

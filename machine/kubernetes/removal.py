@@ -89,7 +89,7 @@ def _emptied(node: Node, removal: NodeRemoval, *, answers: bool) -> Iterator[Non
 
 def _check_pods(node: Node, removal: NodeRemoval) -> list[Pod]:
     """The pods that are to end. Raises NodeError where the stack file or a disruption budget forbids it."""
-    pods = _pods(node, removal)
+    pods = node.pods_of_users(removal.namespaces)
     if removal.on_change == "drain":
         eviction.rehearse(node, pods)
     elif pods:
@@ -101,13 +101,3 @@ def _check_pods(node: Node, removal: NodeRemoval) -> list[Pod]:
             f"mig.onChange to drain, run `pulumi up` {then}"
         )
     return pods
-
-
-def _pods(node: Node, removal: NodeRemoval) -> list[Pod]:
-    """Pods of users: not the cluster's own, and not those that a DaemonSet or the kubelet makes on every machine."""
-    return sorted(
-        Pod.of(pod)
-        for pod in node.pods()
-        if pod["metadata"]["namespace"] not in removal.namespaces
-        and all(owner["kind"] not in ("DaemonSet", "Node") for owner in pod["metadata"].get("ownerReferences", ()))
-    )

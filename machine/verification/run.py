@@ -24,6 +24,7 @@ from machine.verification.polling import Polling
 from machine.verification.progress import Progress
 from machine.verification.proof_by_pods import ProofByPods
 from machine.verification.surplus import Surplus
+from machine.verification.version_checks import version_checks
 
 _LEAST_POD_SECONDS = 60
 
@@ -87,9 +88,10 @@ class Verification:
                     self._expected.operator_namespace,
                 )
             ]
+            names = [node.name for node in self._expected.nodes]
+            self._checks += version_checks(self._looking, self._expected.rke2_version, names, seen)
             if any(node.devices for node in self._expected.nodes):
-                ours = {node.name for node in self._expected.nodes}
-                away = [name for name, node in seen.items() if name not in ours and not is_ready(node)]
+                away = [name for name, node in seen.items() if name not in names and not is_ready(node)]
                 self._checks.append(operator_check(self._looking, self._expected.operator_namespace, away))
             failed = [check for check in self._checks if not check.passed]
             words = "; ".join(f"{check.node or 'the cluster'}: {check.name} is {check.seen}" for check in failed)

@@ -21,19 +21,16 @@ class NodeRemovalPlan:
     """None: nothing is run, since the cluster may be lost with this machine, its only server."""
 
 
-def node_removals(
-    nodes: Sequence[NodePlan], operator_namespace: str, *, cluster_may_be_lost: bool
-) -> dict[str, NodeRemovalPlan]:
+def node_removals(nodes: Sequence[NodePlan], *, cluster_may_be_lost: bool) -> dict[str, NodeRemovalPlan]:
     """By machine. None is ever without: a machine whose removal goes from the program would be taken for removed."""
     servers = [node.name for node in nodes if node.role == "server"]
-    own = ("kube-system", operator_namespace)
     return {
         node.name: NodeRemovalPlan(
             server=next((name for name in servers if name != node.name), node.name),
-            removal=NodeRemoval(node.name, node.on_change, own),
+            removal=NodeRemoval(node.name, node.on_change, node.own_namespaces),
             rebuild=None
             if cluster_may_be_lost and servers == [node.name]
-            else NodeRemoval(node.name, node.on_change, own, comes_back=True),
+            else NodeRemoval(node.name, node.on_change, node.own_namespaces, comes_back=True),
         )
         for node in nodes
     }

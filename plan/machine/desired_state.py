@@ -1,6 +1,6 @@
 """The desired state of a machine, out of its plan."""
 
-from machine.documents.desired_state import Apt, DesiredState, Driver, FabricManager, Mig, Node, Rke2, Toolkit
+from machine.documents.desired_state import Apt, DesiredState, Driver, FabricManager, Mig, Node, Pods, Rke2, Toolkit
 from plan.gpu.catalogue import vm_sizes
 from plan.machine.node import NodePlan
 
@@ -11,7 +11,9 @@ def desired_state(node: NodePlan) -> DesiredState:
     return DesiredState(
         node=Node(node.name),
         apt=Apt(sources.ubuntu_apt),
-        driver=None if driver is None else Driver(driver.source, driver.branch, driver.open_kernel_modules),
+        driver=None
+        if driver is None
+        else Driver(driver.source, driver.branch, driver.open_kernel_modules, driver.update),
         toolkit=None
         if toolkit is None
         else Toolkit(toolkit.version, sources.toolkit_apt, toolkit.device_list_from_environment),
@@ -28,6 +30,7 @@ def desired_state(node: NodePlan) -> DesiredState:
         fabric_manager=None
         if driver is None or not runs_fabric_manager(node)
         else FabricManager(driver.source, driver.branch),
+        pods=Pods(node.on_change, node.own_namespaces),
     )
 
 

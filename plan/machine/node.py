@@ -72,7 +72,9 @@ class NodePlan:
     mig_owner: Literal["host", "operator"] | None
     """Who makes the instances of the layout: the host or MIG Manager; None without a GPU."""
     on_change: Literal["refuse", "drain"]
-    """What becomes of pods that hold what a change of the layout removes."""
+    """What becomes of pods that a change of this machine would end."""
+    own_namespaces: tuple[str, ...]
+    """Those whose pods are the cluster's own, which nobody is asked about."""
     driver: Driver | None
     """None without a GPU, as with the toolkit."""
     toolkit: Toolkit | None

@@ -52,6 +52,7 @@ class Driver(Section):
     source: Literal["ubuntu", "image"] = "ubuntu"
     branch: int = releases.DRIVER_BRANCH
     open_kernel_modules: bool = False
+    update: PlainText = ""
 
 
 class Toolkit(Section):

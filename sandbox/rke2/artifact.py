@@ -12,6 +12,7 @@ from pathlib import Path
 from sandbox.cache import cached, digest, digest_of_files
 from sandbox.mirror import registry
 from sandbox.process import run
+from sandbox.tools import toolchain
 
 VERSION = "v1.36.4+rke2r1"
 TARBALL, CHECKSUMS = "rke2.linux-amd64.tar.gz", "sha256sum-amd64.txt"
@@ -62,6 +63,7 @@ def _build(draft: Path, kube: Path, version: str) -> None:
         content |= {share / "bin" / Path(name).name: debian / name for name in _PROGRAMS}
         content |= {share / "cni" / name: debian / "usr/lib/cni" / name for name in _CNI_PLUGINS}
         content[share / _CIS_SETTINGS] = _HERE / _CIS_SETTINGS
+        content |= {Path("bin/rke2"): toolchain.rke2(version), share / "main": _HERE / "main"}
         content |= {share / "node" / path.name: path for path in (_HERE / "node").glob("*.py")}
         content |= {Path("bin") / path.name: path for path in (_HERE / "bin").iterdir()}
         content |= {Path("lib/systemd/system") / path.name: path for path in (_HERE / "units").iterdir()}

@@ -19,6 +19,7 @@ from sandbox.error import SandboxError
 _HERE = Path(__file__).parent
 _PULUMI, _KUBERNETES, _GPU = _HERE / "pulumi", _HERE / "kubernetes", _HERE.parent / "gpu"
 _COMMAND = _HERE / "command"
+_RKE2 = _HERE.parent / "rke2" / "program"
 _CATALOGUE = _HERE.parent.parent / "plan" / "gpu" / "catalogue.json"
 """NVIDIA's models and profiles, of which the plan and the fake GPU are to have one table."""
 _CALLED_AS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
@@ -99,6 +100,15 @@ def gpu() -> Path:
             _go_build(_GPU, draft / "gpu", ".", "", "-overlay", overlay.name)
 
     return _cached("gpu", _GPU, _sources(_GPU), build, "about 20 s", beside=[_CATALOGUE]) / "gpu"
+
+
+def rke2(version: str) -> Path:
+    """The main process of RKE2's stand-in, which says that it is of this version."""
+
+    def build(draft: Path) -> None:
+        _go_build(_RKE2, draft / "rke2", ".", f"-X main.version={version}")
+
+    return _cached(f"rke2-program-{version}", _RKE2, _sources(_RKE2), build, "about 5 s") / "rke2"
 
 
 def _cached(  # noqa: PLR0913 - what decides the product, and how it is made

@@ -57,6 +57,23 @@ def test_machines_join_when_the_first_server_is_ready_and_not_one_after_the_othe
     assert not graph.waits_for(graph.one("server-converge"), graph.one("gpu-vm"))
 
 
+def test_servers_go_one_after_the_other_and_agents_after_all_of_them(program: Program) -> None:
+    """So that two servers never restart at once, and no kubelet is newer than an API server."""
+    pools = [
+        {"name": "server", "vmSize": "Standard_D8s_v5"},
+        {"name": "gpu", "role": "agent", "count": 2},
+        {"name": "more", "vmSize": "Standard_D8s_v5", "count": 2},
+    ]
+    graph = program(nodePools=pools)
+    for earlier, later in itertools.pairwise(["server", "more", "more-1"]):
+        assert graph.waits_for(graph.one(f"{later}-converge"), graph.one(f"{earlier}-ready"))
+        assert not graph.waits_for(graph.one(f"{later}-vm"), graph.one(f"{earlier}-vm")), "machines boot side by side"
+    for agent in ("gpu", "gpu-1"):
+        assert graph.waits_for(graph.one(f"{agent}-converge"), graph.one("more-1-ready"))
+        assert not graph.waits_for(graph.one(f"{agent}-release"), graph.one("more-1-vm"))
+    assert not graph.waits_for(graph.one("gpu-1-converge"), graph.one("gpu-ready"))
+
+
 def test_no_pod_of_the_operator_runs_before_the_gpus_of_all_machines_are_divided(program: Program) -> None:
     graph = program(nodePools=CLUSTER, mig={"strategy": "single"})
     for name in ("gpu-mig", "gpu-1-mig", "gpu-ready", "gpu-1-ready"):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from a_machine import AMachine
 from gpus import Gpus
+from rke2_on_machine import rke2_machine_of
 
 from machine.host.signals import SIGNALS
 from sandbox.tools import toolchain
@@ -34,6 +35,12 @@ def real_stages(tmp_path: Path) -> AMachine:
     made = AMachine.below(tmp_path)
     made.write("etc/rancher/rke2/config.yaml", "cni: calico\n", 0o600)
     return made
+
+
+@pytest.fixture
+def rke2_machine(real_stages: AMachine) -> AMachine:
+    """A server for the rke2 stage, with nothing installed yet."""
+    return rke2_machine_of(real_stages)
 
 
 @pytest.fixture(scope="session")

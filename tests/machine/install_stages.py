@@ -1,4 +1,4 @@
-"""The install stages, each run as mig-k8s runs it."""
+"""The install stages, each run as mig-k8s runs it, and the web that they download from."""
 
 import subprocess
 from pathlib import Path
@@ -6,6 +6,12 @@ from pathlib import Path
 from a_machine import AMachine
 
 CLOUD_INIT = Path(__file__).resolve().parents[2] / "cloud-init"
+CURL = """
+    while [ $# -gt 0 ]; do [ "$1" != --output ] || out=$2; url=$1; shift; done
+    file=$STATE/web/${url#https://}
+    [ -f "$file" ] || { echo "curl: (22) The requested URL returned error: 404" >&2; exit 22; }
+    cp "$file" "$out"
+"""
 
 
 def run(machine: AMachine, stage: str, **environment: str) -> tuple[int, str, subprocess.CompletedProcess[str]]:
@@ -17,3 +23,10 @@ def run(machine: AMachine, stage: str, **environment: str) -> tuple[int, str, su
     lines = ended.stdout.splitlines()
     assert all(line.split(" ")[0] in ("progress", "done", "unchanged", "reboot", "failed") for line in lines), lines
     return ended.returncode, lines[-1] if lines else "", ended
+
+
+def web(machine: AMachine, address: str, content: bytes) -> None:
+    """What CURL gets from https://`address`."""
+    path = machine.state / "web" / address
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

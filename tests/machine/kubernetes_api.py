@@ -40,12 +40,14 @@ NEW: Objects = {
     "stuck_namespaces": [],
     "stuck_nodes": [],
     "away": False,
+    "version": "v1.35.7+rke2r1",
 }
 """`budgets`: pod -> names of the disruption budgets that forbid its eviction. `owned`: pods that their owner makes
 again under the same name. `stuck`: pods that never end. `statuses`, `logs`: what becomes of a pod of that name.
 `devices`: node -> resource -> what its device plugin registered; `record`: what its kubelet gave to whom; `listings`:
 what nvidia-smi -L says there; `device_logs`: UUID -> what a pod says that was given it, unless `logs` has its name.
-`away`: the API server does not answer. Every other resource, such as `configmaps`, exists once it has a list."""
+`away`: the API server does not answer; `version`: what it is of.
+Every other resource, such as `configmaps`, exists once it has a list."""
 
 
 class KubernetesApi:
@@ -168,7 +170,11 @@ def node(
     conditions = [{"type": "Ready", "status": ready, "message": "kubelet is posting ready status"}]
     return {
         "metadata": {"name": name, "labels": labels},
-        "status": {"allocatable": allocatable, "conditions": conditions, "nodeInfo": {"bootID": boot_id}},
+        "status": {
+            "allocatable": allocatable,
+            "conditions": conditions,
+            "nodeInfo": {"bootID": boot_id, "kubeletVersion": "v1.35.7+rke2r1"},
+        },
     }
 
 

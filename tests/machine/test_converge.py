@@ -110,6 +110,7 @@ def test_a_stage_gets_its_section_of_the_desired_state_by_one_rule(machine: Stag
         "DRIVER_BRANCH=580",
         "DRIVER_OPEN_KERNEL_MODULES=0",
         "DRIVER_SOURCE=ubuntu",
+        "DRIVER_UPDATE=",
         "TOOLKIT_APT=https://nvidia.github.io/libnvidia-container",
         "TOOLKIT_DEVICE_LIST_FROM_ENVIRONMENT=0",
         "TOOLKIT_VERSION=1.20.0-1",

@@ -11,7 +11,12 @@ from packages_on_machine import install, installed, offer, packages
 KERNEL, NEXT_KERNEL = "6.8.0-1073-azure", "7.0.0-1020-azure"
 VERSION, OLDER = "580.178.04", "580.173.02"
 UBUNTU_VERSION = "580.178.04-0ubuntu0.24.04.1"
-DRIVER = {"DRIVER_SOURCE": "ubuntu", "DRIVER_BRANCH": "580", "DRIVER_OPEN_KERNEL_MODULES": "0"}
+DRIVER = {
+    "DRIVER_SOURCE": "ubuntu",
+    "DRIVER_BRANCH": "580",
+    "DRIVER_OPEN_KERNEL_MODULES": "0",
+    "DRIVER_UPDATE": "",
+}
 OPEN = {**DRIVER, "DRIVER_OPEN_KERNEL_MODULES": "1"}
 FLAVOURS = {"580-server": "580-server-open", "580-server-open": "580-server"}
 UTILS, HEADLESS = "nvidia-utils-580-server", "nvidia-headless-no-dkms-580-server"
@@ -88,7 +93,98 @@ def gpu_machine(real_stages: AMachine) -> AMachine:
     real_stages.program("modinfo", "echo Canonical Ltd. Kernel Module Signing")
     real_stages.program("mokutil", "echo SecureBoot enabled")
     real_stages.program("nvidia-smi", NVIDIA_SMI)
+    pods_may_end(real_stages)
     return real_stages
+
+
+def pods_may_end(machine: AMachine, says: str = "") -> None:
+    """What `before-reboot` says; nothing: they may. Each question is a line of `calls`, what it says comes last."""
+    refuses = f'echo looks; echo "{says}"; exit 1' if says else ""
+    machine.write("usr/bin/python3", f'#!/bin/sh\necho "$4 $5" >>"$STATE/calls"\n{refuses}\n', 0o755)
+
+
+PODS = "gpu must reboot for its driver, and pods run on it: work/train-0"
+
+
+@pytest.mark.parametrize("then", [OPEN, DRIVER])
+def test_pods_are_asked_before_a_loaded_driver_is_touched(gpu_machine: AMachine, then: dict[str, str]) -> None:
+    run(gpu_machine, "driver", **DRIVER)
+    before = installed(gpu_machine)
+    offer_userland(gpu_machine, "580.200.01-0ubuntu0.24.04.1")
+    for flavour in FLAVOURS:
+        offer_modules(gpu_machine, flavour, KERNEL, "580.200.01")
+    (gpu_machine.state / "installed" / UTILS).unlink()  # so that there is something to install
+    pods_may_end(gpu_machine, f"mig-k8s: {PODS}")
+    gpu_machine.forget_calls()
+    code, last, _ = run(gpu_machine, "driver", **then)
+    assert (code, last) == (1, f"failed {PODS}")
+    assert gpu_machine.calls("apt-get install") == []
+    assert set(before) - set(installed(gpu_machine)) == {UTILS}
+
+
+def test_pods_are_asked_again_and_ended_right_before_the_reboot(gpu_machine: AMachine) -> None:
+    run(gpu_machine, "driver", **DRIVER)
+    gpu_machine.forget_calls()
+    assert run(gpu_machine, "driver", **OPEN)[1].startswith("reboot the kernel runs the proprietary nvidia module")
+    order = [
+        call for call in gpu_machine.calls() if call.startswith(("before-reboot", "apt-get -q -y", "apt-get install"))
+    ]
+    assert order[0] == "before-reboot "
+    assert order[-1] == "before-reboot --end"
+    pods_may_end(gpu_machine, f"mig-k8s: {PODS}")
+    code, last, _ = run(gpu_machine, "driver", **OPEN)
+    assert (code, last) == (1, f"failed {PODS}")  # some came meanwhile; the next run asks again
+    pods_may_end(gpu_machine)
+    assert run(gpu_machine, "driver", **OPEN)[1].startswith("reboot the kernel runs the proprietary nvidia module")
+
+
+NEWEST = "580.200.01"
+
+
+def offer_newest(machine: AMachine, kernel: str) -> None:
+    """Ubuntu has published another driver of the branch, with modules for this kernel."""
+    offer_userland(machine, f"{NEWEST}-0ubuntu0.24.04.1")
+    for flavour in FLAVOURS:
+        if kernel == KERNEL:
+            offer_modules(machine, flavour, KERNEL, NEWEST)
+        offer_metapackage(machine, flavour, NEXT_KERNEL, NEWEST)
+
+
+@pytest.mark.parametrize("kernel", [KERNEL, NEXT_KERNEL])
+def test_a_new_text_takes_the_newest_driver_of_the_branch_with_its_kernel_and_an_old_one_does_not(
+    gpu_machine: AMachine, kernel: str
+) -> None:
+    run(gpu_machine, "driver", **DRIVER)
+    offer_newest(gpu_machine, kernel)
+    gpu_machine.forget_calls()
+    assert run(gpu_machine, "driver", **DRIVER)[1] == "unchanged nvidia 580.178.04"
+    november = {**DRIVER, "DRIVER_UPDATE": "November"}
+    pods_may_end(gpu_machine, f"mig-k8s: {PODS}")
+    assert run(gpu_machine, "driver", **november)[1] == f"failed {PODS}"
+    assert gpu_machine.calls("apt-get install") == []
+    pods_may_end(gpu_machine)
+    assert run(gpu_machine, "driver", **november)[1].startswith("reboot ")
+    assert installed(gpu_machine)[UTILS] == f"{NEWEST}-0ubuntu0.24.04.1"
+    boot(gpu_machine, kernel)
+    assert run(gpu_machine, "driver", **november)[1] == f"done nvidia {NEWEST}"
+    gpu_machine.forget_calls()
+    assert run(gpu_machine, "driver", **november)[1] == f"unchanged nvidia {NEWEST}"
+    assert run(gpu_machine, "driver", **DRIVER)[1] == f"unchanged nvidia {NEWEST}"  # the text may be taken away
+    assert gpu_machine.calls("apt-get") == []
+
+
+def test_a_new_text_where_apt_has_nothing_newer_changes_and_reboots_nothing(gpu_machine: AMachine) -> None:
+    run(gpu_machine, "driver", **DRIVER)
+    pods_may_end(gpu_machine, f"mig-k8s: {PODS}")
+    gpu_machine.forget_calls()
+    assert run(gpu_machine, "driver", **{**DRIVER, "DRIVER_UPDATE": "November"})[1] == "done nvidia 580.178.04"
+    assert gpu_machine.calls("apt-get install") == []
+    assert run(gpu_machine, "driver", **{**DRIVER, "DRIVER_UPDATE": "November"})[1] == "unchanged nvidia 580.178.04"
+
+
+def test_a_machine_that_has_no_driver_yet_asks_nobody(gpu_machine: AMachine) -> None:
+    pods_may_end(gpu_machine, f"mig-k8s: {PODS}")
+    assert run(gpu_machine, "driver", **DRIVER)[1] == "done nvidia 580.178.04"
 
 
 @pytest.fixture

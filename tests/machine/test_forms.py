@@ -19,13 +19,14 @@ DESIRED_STATE = """{
   "version": 1,
   "node": {"name": "mlops-k8s-master"},
   "apt": {"ubuntu": null},
-  "driver": {"source": "ubuntu", "branch": 580, "openKernelModules": false},
+  "driver": {"source": "ubuntu", "branch": 580, "openKernelModules": false, "update": ""},
   "toolkit": {"version": "1.20.0-1", "apt": "https://nvidia.github.io/libnvidia-container",
               "deviceListFromEnvironment": true},
   "mig": {"mode": [true], "onChange": "refuse"},
   "rke2": {"version": "v1.35.7+rke2r1", "install": "https://get.rke2.io", "artifacts": null, "sha256": null,
            "role": "server", "cis": false, "gpu": true},
-  "fabricManager": {"source": "ubuntu", "branch": 580}
+  "fabricManager": {"source": "ubuntu", "branch": 580},
+  "pods": {"onChange": "drain", "namespaces": ["kube-system"]}
 }"""
 NODE_REMOVAL = """{
   "version": 1, "node": "gpu-1", "onChange": "drain", "namespaces": ["kube-system", "gpu-operator"], "comesBack": true
@@ -42,7 +43,7 @@ EXPECTATIONS = """{
              "devices": [{"pod": "mig-mixed-3g-40gb-0", "resource": "nvidia.com/mig-3g.40gb", "profile": "3g.40gb",
                           "compute": true, "replicas": 1}],
              "away": {"seen": "deallocated", "remedy": "Start it."}}],
-  "operatorNamespace": "gpu-operator", "deviceListFromEnvironment": true
+  "operatorNamespace": "gpu-operator", "rke2Version": "v1.36.4+rke2r1", "deviceListFromEnvironment": true
 }"""
 GPU_REPORT = """{
   "version": 1, "applied": true, "changed": true,

@@ -1,7 +1,6 @@
 """The install stages, each run as mig-k8s runs it, with stubs of the programs they call."""
 
 import dataclasses
-import hashlib
 import re
 import subprocess
 import typing
@@ -9,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from a_machine import AMachine
-from install_stages import CLOUD_INIT, run
+from install_stages import CLOUD_INIT, CURL, run, web
 from packages_on_machine import install, installed, offer, packages
+from rke2_on_machine import RKE2, RKE2_SYSTEMCTL, TARBALL_SHA256, asked, keep_tokens, release
 from staged import STAGES
 
 from machine.documents.desired_state import Apt, DesiredState, Driver, FabricManager, Mig, Rke2, Toolkit
@@ -93,18 +93,6 @@ def test_a_full_disk_fails_the_stage_and_leaves_the_old_file(real_stages: AMachi
 TOOLKIT_PACKAGES = (
     "nvidia-container-toolkit", "nvidia-container-toolkit-base", "libnvidia-container-tools", "libnvidia-container1",
 )  # fmt: skip
-CURL = """
-    while [ $# -gt 0 ]; do [ "$1" != --output ] || out=$2; url=$1; shift; done
-    file=$STATE/web/${url#https://}
-    [ -f "$file" ] || { echo "curl: (22) The requested URL returned error: 404" >&2; exit 22; }
-    cp "$file" "$out"
-"""
-
-
-def web(machine: AMachine, address: str, content: bytes) -> None:
-    path = machine.state / "web" / address
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
 
 
 @pytest.fixture(scope="session")
@@ -315,63 +303,6 @@ def test_the_mode_is_changed_by_the_release_that_the_stage_belongs_to(
 
 # ---- rke2
 
-INSTALL_RKE2 = """
-for name in rke2.linux-amd64.tar.gz sha256sum-amd64.txt; do [ -f "$INSTALL_RKE2_ARTIFACT_PATH/$name" ] || exit 7; done
-echo "install $INSTALL_RKE2_VERSION $INSTALL_RKE2_TYPE $INSTALL_RKE2_METHOD" >>"$STATE/calls"
-mkdir -p "$MIG_K8S_ROOT/usr/local/bin" "$MIG_K8S_ROOT/usr/local/share/rke2"
-echo "vm.panic_on_oom=0" >"$MIG_K8S_ROOT/usr/local/share/rke2/rke2-cis-sysctl.conf"
-printf '#!/bin/sh\\necho "rke2 version %s (abcdef)"\\n' "$INSTALL_RKE2_VERSION" >"$MIG_K8S_ROOT/usr/local/bin/rke2"
-chmod 755 "$MIG_K8S_ROOT/usr/local/bin/rke2"
-"""
-RKE2_SYSTEMCTL = """
-    case "$1" in
-      start|restart) [ -f "$STATE/broken" ] && exit 1; touch "$STATE/up" ;;
-      is-active) [ -f "$STATE/up" ] && echo active || { echo activating; exit 3; } ;;
-    esac
-"""
-TARBALL = b"the tarball"
-TARBALL_SHA256 = hashlib.sha256(TARBALL).hexdigest()
-RKE2 = {
-    "RKE2_VERSION": "v1.35.7+rke2r1", "RKE2_INSTALL": "https://mirror.example/rke2/install.sh",
-    "RKE2_ARTIFACTS": "https://mirror.example/rke2/v1.35.7+rke2r1", "RKE2_SHA256": "", "RKE2_ROLE": "server",
-    "RKE2_CIS": "0", "RKE2_GPU": "1",
-}  # fmt: skip
-
-
-@pytest.fixture
-def rke2_machine(real_stages: AMachine) -> AMachine:
-    packages(real_stages)
-    for name in ("sysctl", "useradd", "journalctl"):
-        real_stages.program(name, "")
-    real_stages.program("getent", "exit 2")
-    real_stages.program("systemctl", RKE2_SYSTEMCTL)
-    real_stages.program("curl", CURL)
-    web(real_stages, "mirror.example/rke2/install.sh", INSTALL_RKE2.encode())
-    release(real_stages, "mirror.example/rke2/v1.35.7+rke2r1")
-    real_stages.write("etc/rancher/rke2/token", "secret\n", 0o600)
-    real_stages.write("etc/rancher/rke2/agent-token", "of agents\n", 0o600)
-    real_stages.write("var/lib/mig-k8s/may-found", "", 0o600)
-    keep_tokens(real_stages)
-    return real_stages
-
-
-def keep_tokens(machine: AMachine, status: int = 0) -> None:
-    """Subcommands of mig-k8s end like this; each is a line of `asked`."""
-    machine.write("usr/bin/python3", f'#!/bin/sh\necho "$*" >>"$STATE/asked"; exit {status}\n', 0o755)
-
-
-def asked(machine: AMachine) -> list[str]:
-    """What mig-k8s was asked for since the last question."""
-    path = machine.state / "asked"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    path.unlink(missing_ok=True)
-    return [line.removeprefix(f"-I -B {CLOUD_INIT} ") for line in lines]
-
-
-def release(machine: AMachine, address: str) -> None:
-    web(machine, f"{address}/rke2.linux-amd64.tar.gz", TARBALL)
-    web(machine, f"{address}/sha256sum-amd64.txt", f"{TARBALL_SHA256}  rke2.linux-amd64.tar.gz\n".encode())
-
 
 DATASTORE = "var/lib/rancher/rke2/server/db/etcd/member/wal/0.wal"
 MAY_FOUND = "var/lib/mig-k8s/may-found"
@@ -410,9 +341,7 @@ def test_the_permission_to_found_is_used_up_when_the_datastore_is_there(rke2_mac
     run(rke2_machine, "rke2", **RKE2)
     assert rke2_machine.path(MAY_FOUND).exists()  # RKE2 has ended without one
     path = rke2_machine.path(DATASTORE).parent
-    rke2_machine.program(
-        "systemctl", RKE2_SYSTEMCTL.replace("start|restart)", f'start) mkdir -p "{path}"; touch "$STATE/up";; restart)')
-    )
+    rke2_machine.program("systemctl", RKE2_SYSTEMCTL.replace("start|restart)", f'start|restart) mkdir -p "{path}";'))
     (rke2_machine.state / "up").unlink()
     run(rke2_machine, "rke2", **RKE2)
     assert not rke2_machine.path(MAY_FOUND).exists()

@@ -59,11 +59,20 @@ def test_the_kubeconfig_is_the_owners_alone_and_points_to_loopback(machine: Mach
     assert "server: https://127.0.0.1:6443" in machine.run("sudo cat /etc/rancher/rke2/rke2.yaml")
 
 
-def test_kubectl_ctr_and_the_version_are_where_rke2_has_them(machine: Machine) -> None:
+def test_kubectl_ctr_and_the_version_are_where_rke2_has_them(cluster: Cluster, machine: Machine) -> None:
     kubectl = f"sudo {DATA}/bin/kubectl --kubeconfig /etc/rancher/rke2/rke2.yaml get nodes -o name"
     assert machine.run(kubectl) == f"node/{NODE}"
     assert "Server:" in machine.run(f"sudo {DATA}/bin/ctr -a /run/k3s/containerd/containerd.sock version")
     assert machine.run("rke2 --version").startswith("rke2 version v1.36.4+rke2r1")
+    assert versions(cluster) == ("v1.36.4+rke2r1", "v1.36.4+rke2r1", "v1.36.4+rke2r1")
+
+
+def versions(cluster: Cluster) -> tuple[str, str, str]:
+    """Of the process that runs, the API server and the kubelet."""
+    process = "sudo /proc/$(systemctl show --property=MainPID --value rke2-server)/exe --version"
+    api = json.loads(cluster.kubectl("get", "--raw", "/version"))
+    kubelet = cluster.node()["status"]["nodeInfo"]["kubeletVersion"]
+    return cluster.machine.run(process).split()[2], str(api["gitVersion"]), str(kubelet)
 
 
 def test_the_node_token_names_the_cluster_by_the_hash_of_its_authority(machine: Machine) -> None:
@@ -125,6 +134,51 @@ def test_the_nvidia_runtime_is_there_after_the_toolkit_and_a_restart_and_not_bef
     assert 'BinaryName = "/usr/bin/nvidia-container-runtime"' in machine.run(f"sudo cat {CONTAINERD}")
     assert machine.run("systemctl show -p MainPID --value rke2-kube-apiserver") == server
     cluster.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/early", "--timeout=60s")
+
+
+def test_a_snapshot_is_saved_by_the_running_server_listed_and_pruned(machine: Machine) -> None:
+    for _ in range(2):
+        machine.run("sudo rke2 etcd-snapshot save --name mig-k8s-from-v1.36.4; sleep 1")  # their names have seconds
+    machine.run("sudo rke2 etcd-snapshot save")
+
+    machine.run("sudo rke2 etcd-snapshot prune --name mig-k8s-from- --snapshot-retention 1")
+
+    listed = [line.split()[:2] for line in machine.run("sudo rke2 etcd-snapshot ls").splitlines()[1:]]
+    assert [name.rpartition("-")[0] for name, _ in listed] == [f"mig-k8s-from-v1.36.4-{NODE}", f"on-demand-{NODE}"]
+    assert listed[0][1] == f"file://{DATA}/server/db/snapshots/{listed[0][0]}"
+    size = int(machine.run(f"sudo stat -c %s {DATA}/server/db/snapshots/{listed[0][0]}"))
+    assert (size > 100_000, size % 512) == (True, 32)  # a whole database, and its SHA-256 behind it
+
+
+def test_another_release_runs_only_after_a_restart_and_of_an_older_minor_never(
+    cluster: Cluster, mirror: Mirror
+) -> None:
+    machine, old, new = cluster.machine, "v1.36.4+rke2r1", "v1.37.1+rke2r1"
+    artifact.publish(mirror.root, toolchain.kubernetes(), mirror.sandbox.mirror_url, new)
+    image = "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04"
+    cluster.kubectl("run", "counting", f"--image={image}", "--restart=Never", "--", "sleep", "600")
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/counting", "--timeout=60s")
+    before = cluster.get("pod", "counting")["status"]["containerStatuses"][0]["containerID"]
+    install = "sudo INSTALL_RKE2_VERSION={} sh install.sh"
+
+    machine.run(install.format(new))
+    assert machine.run("rke2 --version").startswith(f"rke2 version {new}")
+    assert versions(cluster) == (old, old, old)
+
+    machine.run("sudo systemctl restart rke2-server")
+    eventually("the new version", lambda: versions(cluster), (new, new, new))
+    assert cluster.get("pod", "counting")["status"]["containerStatuses"][0]["containerID"] == before
+
+    machine.run(install.format(old))
+    machine.run("sudo systemctl restart --no-block rke2-server")
+    words = f"the datastore was written by {new}, and {old} cannot go on with it"
+    eventually("the refusal", lambda: words in machine.run("sudo journalctl -u rke2-server -o cat"))
+    said = machine.run("sudo rke2 etcd-snapshot save", check=False)
+    assert "Connection refused" in said
+
+    machine.run(install.format(new))
+    eventually("the server", lambda: machine.run("systemctl is-active rke2-server", check=False), "active")
+    cluster.kubectl("delete", "pod", "counting", "--now")
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_a_verification_passes_and_says_who_has_the_device_that_is_in_use(person
     starts(person, "holder", "nvidia.com/mig-3g.40gb")
     is_ready(person, "holder", 60)
     said = person.run("verify")
-    assert "verification: passed, 15 of 15 checks in " in said
+    assert "verification: passed, 17 of 17 checks in " in said
     assert f"  {NODE}: 1 × 2g.20gb, 1 × 1g.10gb: proven by a pod\n" in said
     assert f"  {NODE}: 1 × 3g.40gb: in use by default/holder\n" in said
     assert int(re.findall(r"checks in (\d+) s", said)[0]) < 40

@@ -1,5 +1,5 @@
-"""A server, a GPU agent and one without a GPU, by the commands people type: up, again, an agent deallocated and started
-again, an agent replaced, one after the other removed, down."""
+"""A server, a GPU agent and one without a GPU under RKE2's CIS profile, by the commands people type: up, again, an agent
+deallocated and started again, upgraded by a minor, an agent replaced, one after the other removed, down."""
 
 import re
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from command_line import CHECKOUT, CommandLine, own_sandbox
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
 
 SERVER, AGENT, SPARE = "server", "train", "spare"
+FOUNDED, UPGRADED = "v1.36.4+rke2r1", "v1.37.1+rke2r1"
 RUNNING = """
 {apiVersion: v1, kind: Pod, metadata: {name: at-work}, spec: {nodeSelector: {kubernetes.io/hostname: %s}, containers:
  [{name: c, command: [sleep, "600"], image: "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04",
@@ -29,11 +30,16 @@ LATER = ({"3g.40gb": 1, "1g.10gb": 1}, {"2g.20gb": 2})
 SEEN_LATER = [(SERVER, "1g.10gb"), (SERVER, "3g.40gb"), (AGENT, "2g.20gb"), (AGENT, "2g.20gb")]
 
 
-def stack(folder: Path, *without: str, devices: tuple[dict[str, int], dict[str, int]] = LATER) -> Path:
+def stack(
+    folder: Path,
+    *without: str,
+    version: str = UPGRADED,
+    devices: tuple[dict[str, int], dict[str, int]] = LATER,
+) -> Path:
     """A server and an agent with a GPU each, divided in different ways, the agent's with NVIDIA's customary taint; and
     an agent without a GPU. `without`: pools that are left out."""
     config: dict[str, Any] = yaml.safe_load((CHECKOUT / "examples/cluster.yaml").read_text())["config"]
-    config["mig-k8s:rke2"] = {"cis": True}
+    config["mig-k8s:rke2"] = {"cis": True, "version": version}
     config["mig-k8s:nodePools"] = [
         {"name": SERVER, "vmSize": "Standard_NC24ads_A100_v4", "migDevices": devices[0]},
         {
@@ -56,7 +62,7 @@ def stack(folder: Path, *without: str, devices: tuple[dict[str, int], dict[str, 
 def person(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """At a sandbox of their own, with all machines up."""
     with own_sandbox(obstacle, "several") as person:
-        person.up(stack(tmp_path_factory.mktemp("stacks"), devices=BORN), seconds=500)
+        person.up(stack(tmp_path_factory.mktemp("stacks"), version=FOUNDED, devices=BORN), seconds=500)
         yield person
 
 
@@ -147,7 +153,7 @@ def test_while_the_agent_is_deallocated_the_server_is_changed_and_the_up_fails_f
     person: CommandLine, tmp_path: Path
 ) -> None:
     person.run("deallocate", AGENT)
-    said = person.run("up", str(stack(tmp_path)), status=1, seconds=400)
+    said = person.run("up", str(stack(tmp_path, version=FOUNDED)), status=1, seconds=400)
     assert "warning: train is deallocated in Azure: nothing is run on it, and what this stack file changes" in said
     assert "      expected: running\n      seen:     deallocated\n      do:       `az vm start --resource-group" in said
     assert re.findall(r"FAILED .*", said.split("Diagnostics:")[-1]) == ["FAILED machine on train"]
@@ -161,8 +167,55 @@ def test_started_again_the_agent_makes_its_instances_before_anybody_asks_for_the
 
 
 def test_the_next_up_does_what_waited_and_verifies_all_of_it(person: CommandLine, tmp_path: Path) -> None:
-    person.up(stack(tmp_path), seconds=400)
+    person.up(stack(tmp_path, version=FOUNDED), seconds=400)
     assert seen_in_pods(person) == SEEN_LATER
+
+
+CUT = """
+sudo install -m 755 /dev/stdin /usr/local/sbin/systemctl <<'END'
+#!/bin/sh
+if [ "$*" = "restart rke2-agent.service" ]; then
+  rm /usr/local/sbin/systemctl
+  exec /usr/bin/systemctl kill --signal=KILL mig-k8s-converge.service
+fi
+exec /usr/bin/systemctl "$@"
+END
+"""
+"""In front of systemd's own: the first restart of the agent ends the run of the stages by force, once."""
+
+
+def versions(person: CommandLine) -> dict[str, str]:
+    """Of every kubelet."""
+    nodes = person.get("nodes")["items"]
+    return {node["metadata"]["name"]: node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes}
+
+
+def test_an_upgrade_by_a_minor_that_is_killed_before_the_restart_is_taken_up_again_and_pods_go_on(
+    person: CommandLine, tmp_path: Path
+) -> None:
+    assert versions(person) == {SERVER: FOUNDED, AGENT: FOUNDED, SPARE: FOUNDED}
+    person.kubectl("apply", "-f", "-", stdin=RUNNING % AGENT)
+    person.kubectl("wait", "--for=condition=Ready", "pod/at-work", "--timeout=50s")
+    before = person.get("pod", "at-work")["status"]["containerStatuses"][0]["containerID"]
+    person.ssh(CUT, machine=AGENT)
+    said = person.run("up", str(stack(tmp_path)), status=1, seconds=400)
+    assert (
+        "rke2: not finished. `journalctl -u mig-k8s-converge.service` tells why; `pulumi up` goes on from here." in said
+    )
+    assert person.ssh("rke2 --version", machine=AGENT).startswith(f"rke2 version {UPGRADED}")
+    assert versions(person) | {SPARE: ""} == {SERVER: UPGRADED, AGENT: FOUNDED, SPARE: ""}  # servers come first
+
+    person.up(stack(tmp_path), seconds=400)
+
+    assert versions(person) == {SERVER: UPGRADED, AGENT: UPGRADED, SPARE: UPGRADED}
+    assert seen_in_pods(person) == SEEN_LATER
+    assert person.get("pod", "at-work")["status"]["containerStatuses"][0]["containerID"] == before
+    person.kubectl("delete", "pod", "at-work", "--now")
+    (snapshot,) = person.ssh("sudo ls /var/lib/rancher/rke2/server/db/snapshots", machine=SERVER).split()
+    assert snapshot.startswith("mig-k8s-from-v1.36.4-server-")
+    refused = person.run("up", str(stack(tmp_path, version=FOUNDED)), status=1, seconds=300)
+    assert "nothing was changed, RKE2 stays v1.37.1+rke2r1: from v1.37.1+rke2r1 to v1.36.4+rke2r1" in refused
+    person.up(stack(tmp_path), seconds=400)
 
 
 def test_an_agent_that_is_replaced_joins_under_its_old_name(person: CommandLine) -> None:

@@ -76,9 +76,9 @@ def test_the_verification_leaves_neither_pod_nor_namespace(person: CommandLine) 
 
 def test_the_stack_is_verified_again_without_a_change(person: CommandLine, tmp_path: Path) -> None:
     said = person.run("verify", "--junit", str(tmp_path / "report.xml"))
-    assert "verification: passed, 16 of 16 checks in " in said
+    assert "verification: passed, 18 of 18 checks in " in said
     suites = ET.parse(tmp_path / "report.xml").getroot()  # noqa: S314 - our own
-    assert (suites.get("tests"), suites.get("failures")) == ("16", "0")
+    assert (suites.get("tests"), suites.get("failures")) == ("18", "0")
     cases = {(case.get("classname"), case.get("name")) for case in suites.iter("testcase")}
     assert (NODE, "mig-mixed-3g-40gb-0 sees its device") in cases
     assert VERIFICATION not in namespaces(person)

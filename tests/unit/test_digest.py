@@ -313,9 +313,71 @@ def test_a_new_version_changes_no_gpu(planned: Planned) -> None:
         "**Cost:** RKE2 restarts, pods go on: mlops-k8s-master.\n\n"
         "**Settings**\n\n"
         "- `rke2.version`: v1.36.4+rke2r1 → v1.37.1+rke2r1\n\n"
-        "**mlops-k8s-master** stays, without a reboot. RKE2 restarts once; its pods go on.\n"
+        "**mlops-k8s-master** stays, without a reboot. RKE2 goes from v1.36.4+rke2r1 to v1.37.1+rke2r1: it restarts "
+        "once, after a snapshot of etcd; its pods go on.\n"
         "- GPU 0: keeps 7 × 1g.10gb\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "v1.35.7+rke2r1",
+            "v1.37.1+rke2r1",
+            (
+                "is refused: from v1.35.7+rke2r1 to v1.37.1+rke2r1 a minor of Kubernetes would be left out. Take a"
+                " release of v1.36 first, `pulumi up`, then v1.37.1+rke2r1."
+            ),
+        ),
+        (
+            "v1.36.4+rke2r1",
+            "v1.35.7+rke2r1",
+            (
+                "is refused: from v1.36.4+rke2r1 to v1.35.7+rke2r1 Kubernetes would go back by a minor, and it cannot"
+                " read what the newer one has written. Keep a release of v1.36; a snapshot from before the upgrade is"
+                " restored with the release that it was saved by."
+            ),
+        ),
+    ],
+)
+def test_a_minor_that_is_left_out_or_gone_back_is_refused(planned: Planned, old: str, new: str, said: str) -> None:
+    pools = [{"name": "server"}, {"name": "gpu", "role": "agent"}]
+    text = digest(planned(nodePools=pools, rke2={"version": old}), planned(nodePools=pools, rke2={"version": new}))
+    assert text.startswith("**Cost:** `pulumi up` refuses it: server, gpu.\n")
+    assert f"**server** {said}\n" in text
+    assert f"**gpu** {said}\n" in text
+
+
+@pytest.mark.parametrize(
+    ("on_change", "said"),
+    [
+        ("refuse", "where some of users run on it, `pulumi up` stops before (`mig.onChange: refuse`)"),
+        ("drain", "those of users are evicted first (`mig.onChange: drain`)"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"branch": 595}, "its kernel runs the old driver until then"),
+        (
+            {"update": "November"},
+            "it takes the newest driver of branch 580, and reboots only if Ubuntu has another one",
+        ),
+    ],
+)
+def test_a_reboot_for_a_driver_says_what_becomes_of_pods(
+    planned: Planned, change: dict[str, object], why: str, on_change: str, said: str
+) -> None:
+    mig = {"strategy": "mixed", "onChange": on_change}
+    text = digest(planned(mig=mig), planned(mig=mig, driver=change))
+    assert f"**mlops-k8s-master** stays, with one reboot: {why}. All its pods restart; {said}.\n" in text
+    assert text.startswith("**Cost:** machines reboot: mlops-k8s-master.\n")
+
+
+def test_an_older_patch_is_another_release_like_any(planned: Planned) -> None:
+    text = digest(planned(rke2={"version": "v1.36.4+rke2r1"}), planned(rke2={"version": "v1.36.1+rke2r1"}))
+    assert text.startswith("**Cost:** RKE2 restarts, pods go on: mlops-k8s-master.\n")
 
 
 @pytest.mark.parametrize(

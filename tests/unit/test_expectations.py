@@ -205,6 +205,7 @@ def test_the_verification_says_image_namespaces_and_time(planned: Planned) -> No
         "timeoutSeconds": 420,
         "namespace": "mig-k8s-verify",
         "operatorNamespace": "gpu-things",
+        "rke2Version": "v1.36.4+rke2r1",
         "deviceListFromEnvironment": False,
     }
     assert set(node) == {"name", "allocatable", "labels", "devices", "away"}

@@ -139,7 +139,7 @@ def test_the_desired_state_of_the_default_machine(planned: Planned) -> None:
         "version": 1,
         "node": {"name": "mlops-k8s-master"},
         "apt": {"ubuntu": None},
-        "driver": {"source": "ubuntu", "branch": 580, "openKernelModules": False},
+        "driver": {"source": "ubuntu", "branch": 580, "openKernelModules": False, "update": ""},
         "toolkit": {
             "version": "1.20.2-1",
             "apt": "https://nvidia.github.io/libnvidia-container",
@@ -156,6 +156,7 @@ def test_the_desired_state_of_the_default_machine(planned: Planned) -> None:
             "gpu": True,
         },
         "fabricManager": None,
+        "pods": {"onChange": "refuse", "namespaces": ["kube-system", "gpu-operator"]},
     }
 
 

@@ -1,4 +1,7 @@
-"""`rke2 server|agent [--config FILE]`, `rke2 token rotate` and `rke2 --version`."""
+"""`rke2 server|agent [--config FILE]`, `rke2 token rotate`, `rke2 etcd-snapshot save|ls|prune`.
+
+The version is told by the program that calls this.
+"""
 
 import argparse
 import os
@@ -6,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from . import agent, configuration, paths, release, server, service
+from . import agent, configuration, etcd_snapshots, paths, server, service
 from .api import ApiError
 from .configuration import Configuration
 from .error import Rke2Error
@@ -19,7 +22,6 @@ from .upstream import Upstream, UpstreamError
 def main(arguments: list[str]) -> int:
     """The exit status: 0, or 1 with the reason on stderr."""
     parser = argparse.ArgumentParser(prog="rke2", description="Rancher Kubernetes Engine v2, a stand-in for sandboxes.")
-    parser.add_argument("--version", action="version", version=f"rke2 version {release.version()} (stand-in)")
     commands = parser.add_subparsers(required=True)
     for role, serve in (("server", server.serve), ("agent", agent.serve)):
         command = commands.add_parser(role)
@@ -30,6 +32,7 @@ def main(arguments: list[str]) -> int:
     token.add_argument("--server", "-s", default=os.environ.get("RKE2_URL", f"https://127.0.0.1:{PORT}"))
     token.add_argument("--new-token", required=True)  # RKE2 takes it here only, and makes a random one without it
     token.set_defaults(run=_rotate)
+    etcd_snapshots.add_parser(commands)
     chosen = parser.parse_args(arguments)
     try:
         chosen.run(chosen)

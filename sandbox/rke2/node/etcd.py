@@ -164,6 +164,12 @@ def require_address(configuration: Configuration) -> None:
         )
 
 
+def snapshot() -> bytes:
+    """The whole database as `etcdctl snapshot save` writes it. Raises EtcdError."""
+    lines = _answer("maintenance/snapshot", {}).splitlines()
+    return b"".join(base64.b64decode(json.loads(line)["result"].get("blob", "")) for line in lines)
+
+
 def values(prefix: str) -> dict[str, str]:
     """The values of the keys below a prefix that ends in "/", as this member itself knows them."""
     body = {"key": _encoded(prefix), "range_end": _encoded(prefix[:-1] + "0"), "serializable": True}
@@ -190,17 +196,21 @@ def _node_of(member: str) -> str:
 
 
 def _call(method: str, body: object = None) -> Any:  # noqa: ANN401 - what JSON holds
+    return json.loads(_answer(method, body))
+
+
+def _answer(method: str, body: object) -> bytes:
     context = ssl.create_default_context(cafile=str(ETCD.certificate))
     context.load_cert_chain(CLIENT.with_suffix(".crt"), CLIENT.with_suffix(".key"))
     connection = http.client.HTTPSConnection("127.0.0.1", _CLIENT_PORT, timeout=_TIMEOUT, context=context)
     try:
         connection.request("POST", f"/v3/{method}", json.dumps(body or {}))
         response = connection.getresponse()
-        answer = json.loads(response.read())
+        answer = response.read()
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise EtcdError(f"etcd: {method}: {error}") from None
     finally:
         connection.close()
     if response.status >= 400:
-        raise EtcdError(f"etcd: {method}: {answer.get('message') or answer}")
+        raise EtcdError(f"etcd: {method}: {json.loads(answer).get('message') or answer!r}")
     return answer

@@ -16,6 +16,7 @@ from . import (
     node_password,
     paths,
     profile,
+    release,
     service,
     units,
 )
@@ -40,6 +41,7 @@ def serve(configuration: Configuration) -> None:
     service.link_programs()
     if not etcd.is_initialized():
         _enter_cluster(configuration)
+    release.require_data_of_no_newer_minor()
     control_plane.configure(configuration)
     runtime = containerd.configure(configuration.default_runtime)
     node = kubelet.configure(configuration, *kubelet.own_certificates(configuration))
@@ -57,6 +59,7 @@ def serve(configuration: Configuration) -> None:
     units.start((control_plane.api_server(configuration), api_access.unit(configuration, is_server=True)))
     api = Api(control_plane.ADMIN.with_suffix(".crt"))
     service.wait(api.ready, "the API server is ready", "kube-apiserver", _API_SECONDS)
+    release.note_data()
     kubelet_start = int(time.time())
     units.start((*control_plane.controllers(configuration, elect=len(etcd.members()) > 1), node))
     api.ensure(

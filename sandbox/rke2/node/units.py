@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import paths
+from . import paths, release
 from .error import Rke2Error
 
 
@@ -34,6 +34,8 @@ class Unit:
             "[Service]",
             f"User={self.user}",
             f"Environment=PATH={paths.PROGRAMS}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            # Another version is another program, and so a change.
+            f"Environment=RKE2_KUBERNETES_VERSION={release.version()}",
             f"ExecStart={' '.join(_quoted(argument) for argument in self.command)}",
             "Restart=always",
             "RestartSec=1s",
