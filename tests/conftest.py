@@ -16,7 +16,7 @@ settings.load_profile("repeatable")
 
 
 def pytest_collection_finish() -> None:
-    """Leave what is imported by now out of garbage collection: it stays, and looking at it takes a tenth of the time."""
+    """Leave what is imported by now out of garbage collection: it stays, and looking at it takes time."""
     gc.collect()
     gc.freeze()
 

@@ -49,7 +49,8 @@ def test_with_every_address_known_no_trigger_is_secret_and_all_of_it_reaches_the
     assert (secret_triggers(graph), lost(graph)) == ([], {})
 
 
-@pytest.mark.parametrize("path", STACKS)
+# Whatever a stack file says, it says it in the first preview too; what differs here is that addresses are known.
+@pytest.mark.parametrize("path", ["Pulumi.dev.yaml", "examples/cluster.yaml", "examples/operator-owned.yaml"])
 def test_in_the_preview_of_a_living_stack_too(program: Program, path: str) -> None:
     graph = program(path, preview=True, unmade=())
     assert unknown_triggers(graph) == set()
