@@ -25,8 +25,8 @@ for name, mode, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
 def delivery(sent: Release) -> str:
     """The release as the standard input of `delivery_command`: one line, the same every time.
 
-    It is base64 of bzip2 of the path, the mode and the text of every file, with a zero byte between any two: the headers
-    of a tar would be a fortieth of the user-data. No time is in it: an unchanged release is an unchanged command.
+    It is base64 of bzip2 of the path, the mode and the text of every file, with a zero byte between any two: headers of
+    a tar would be a fortieth of the user-data. No time is in it: an unchanged release is an unchanged command.
     """
     files = ((path, "755" if is_runnable(path) else "644", text) for path, text in sent.contents.items())
     return base64.b64encode(bz2.compress("\0".join(part for file in files for part in file).encode())).decode()
