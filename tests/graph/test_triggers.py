@@ -14,7 +14,7 @@ from stacks import CLUSTER, RKE2_TOKEN, STACKS, Program
 from wire import holds_secret, holds_unknown, leaves, unknown_secrets_in_lists
 
 CLUSTER_OF_THREE = {"nodePools": CLUSTER, "mig": {"strategy": "single"}}
-SHAPES = ["Pulumi.dev.yaml", *(f"examples/{name}.yaml" for name in ("cluster", "operator-owned", "air-gapped", "none"))]
+SHAPES = ["Pulumi.dev.yaml", *(f"examples/{name}.yaml" for name in ("cluster", "h100", "operator-owned", "spot"))]
 """One stack file of those with the same resources and commands: a preview knows less of them, whatever they say."""
 OTHER_TOKEN = Encrypted("another-token-for-all-7c2e")
 
