@@ -1,5 +1,6 @@
 """Fixtures of several tiers, and how properties are tried."""
 
+import gc
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -12,6 +13,12 @@ from stacks import Program, main_program
 # pytest --hypothesis-profile=default
 settings.register_profile("repeatable", derandomize=True, max_examples=100, deadline=None)
 settings.load_profile("repeatable")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is imported by now out of garbage collection: it stays, and looking at it takes time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

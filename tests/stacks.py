@@ -1,8 +1,10 @@
 """Stack files as tests use them, and the run of `__main__.py` with one."""
 
+import copy
 import json
 import runpy
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,16 +49,21 @@ CLUSTER = [
 """Node pools of a cluster of three machines, for `mig.strategy: single`."""
 
 
+@cache
+def _document(path: str) -> dict[str, Any]:
+    document = yaml.safe_load((REPOSITORY / path).read_text(encoding="utf-8"))
+    assert isinstance(document, dict)
+    return document
+
+
 def stack_file(path: str) -> dict[str, Any]:
     """The `config` of a stack file of this repository."""
-    config = yaml.safe_load((REPOSITORY / path).read_text(encoding="utf-8"))["config"]
-    assert isinstance(config, dict)
-    return config
+    return copy.deepcopy(dict(_document(path)["config"]))
 
 
 def engine_config(config: Mapping[str, Any]) -> dict[str, str | Encrypted]:
     """A stack file's configuration as the engine hands it over: with the project's defaults, JSON if structured."""
-    declared = yaml.safe_load((REPOSITORY / "Pulumi.yaml").read_text(encoding="utf-8")).get("config", {})
+    declared = _document("Pulumi.yaml").get("config", {})
     defaults = {
         key: declaration[source]
         for key, declaration in declared.items()

@@ -109,12 +109,18 @@ class Device:
         self._tell(outcome="failed", reason="; ".join(filter(None, reasons)))
 
     def read_back(self) -> None:
-        """Read the GPU a last time, for the report."""
+        """Read the GPU a last time, for the report. One that was right has been read a moment ago."""
+        if self.outcome.outcome == "unchanged":
+            self._show(self.before)
+            return
         try:
             gpu = with_uuids(self.smi, self.index, read_gpu(self.smi, self.index))
         except GpuError as error:
             self.fail(str(error))
             return
+        self._show(gpu)
+
+    def _show(self, gpu: Gpu) -> None:
         seen = tuple(SeenInstance(i.id, i.place.profile, i.place.start, i.uuids) for i in gpu.instances)
         self._tell(mode=gpu.current, instances=seen)
 

@@ -78,7 +78,7 @@ func readDevices(state *State) ([]Device, error) {
 	}
 	var devices []Device
 	for _, gpu := range gpus {
-		device := Device{GPU: gpu, Model: catalogue.Models[gpu.Model], State: state.of(gpu), Index: len(devices)}
+		device := Device{GPU: gpu, Model: catalogue.model(gpu.Model), State: state.of(gpu), Index: len(devices)}
 		if gpu.Name == "" {
 			device.Name = device.Model.Name
 		}

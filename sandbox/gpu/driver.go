@@ -157,7 +157,7 @@ func (state *State) addForeign(gpus []GPU, faults Faults) error {
 		if at < 0 {
 			return fmt.Errorf("faults.json: foreign instance on GPU %d, which is not there", foreign.GPU)
 		}
-		gpu, model := gpus[at], catalogue.Models[gpus[at].Model]
+		gpu, model := gpus[at], catalogue.model(gpus[at].Model)
 		profile, known := model.profile(branchOf(standardDriver), foreign.Profile)
 		if !known || !slices.Contains(profile.Starts, foreign.Start) {
 			return fmt.Errorf("faults.json: a %s has no %s:%d", gpu.Model, foreign.Profile, foreign.Start)

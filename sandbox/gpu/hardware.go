@@ -73,7 +73,7 @@ func readGPUs() ([]GPU, error) {
 		return nil, err
 	}
 	for _, gpu := range gpus {
-		if _, known := catalogue.Models[gpu.Model]; !known {
+		if _, known := catalogue.models[gpu.Model]; !known {
 			return nil, fmt.Errorf("gpus.json: GPU %d has the unknown model %q", gpu.Index, gpu.Model)
 		}
 	}

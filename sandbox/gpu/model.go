@@ -22,11 +22,14 @@ var catalogueJSON []byte
 //go:embed smi.json
 var smiJSON []byte
 
+// catalogue holds both files with their models as text: a call needs one model and is over in milliseconds, and reading
+// all of them would be half of that.
 var catalogue = readCatalogue()
 
 type catalogueFile struct {
-	Models map[string]Model `json:"models"`
-	CUDA   map[int]string   `json:"-"` // by driver branch: the newest CUDA version it serves; there are no others
+	models, details map[string]json.RawMessage
+	joined          map[string]Model // those that were asked for
+	CUDA            map[int]string   // by driver branch: the newest CUDA version it serves; there are no others
 }
 
 // Model is a GPU product.
@@ -90,31 +93,39 @@ func (values byBranch) at(branch int) int {
 	return values[best]
 }
 
-// readCatalogue joins the two files, which must have the same models and profiles.
 func readCatalogue() catalogueFile {
-	var file catalogueFile
-	var smi struct {
-		CUDA   map[int]string          `json:"cuda"`
-		Models map[string]ModelDetails `json:"models"`
+	var models struct {
+		Models map[string]json.RawMessage `json:"models"`
 	}
-	if err := errors.Join(json.Unmarshal(catalogueJSON, &file), json.Unmarshal(smiJSON, &smi)); err != nil {
+	var smi struct {
+		CUDA   map[int]string             `json:"cuda"`
+		Models map[string]json.RawMessage `json:"models"`
+	}
+	if err := errors.Join(json.Unmarshal(catalogueJSON, &models), json.Unmarshal(smiJSON, &smi)); err != nil {
 		panic(fmt.Sprintf("the GPU catalogue: %v", err))
 	}
-	file.CUDA = smi.CUDA
-	for name, model := range file.Models {
-		details, known := smi.Models[name]
-		if !known || len(details.Profiles) != len(model.Profiles) {
-			panic(fmt.Sprintf("smi.json lacks %s, or has other profiles of it than catalogue.json", name))
-		}
-		model.ModelDetails = details
-		for i, profile := range model.Profiles {
-			if model.Profiles[i].ProfileDetails, known = details.Profiles[profile.Name]; !known {
-				panic(fmt.Sprintf("smi.json lacks profile %s of %s", profile.Name, name))
-			}
-		}
-		file.Models[name] = model
+	return catalogueFile{models.Models, smi.Models, map[string]Model{}, smi.CUDA}
+}
+
+// model is one of `models`. It joins what the two files say of it; they must have the same profiles.
+func (file catalogueFile) model(name string) Model {
+	if model, known := file.joined[name]; known {
+		return model
 	}
-	return file
+	var model Model
+	err := errors.Join(json.Unmarshal(file.models[name], &model), json.Unmarshal(file.details[name], &model.ModelDetails))
+	if err != nil || len(model.ModelDetails.Profiles) != len(model.Profiles) {
+		panic(fmt.Sprintf("smi.json lacks %s, or has other profiles of it than catalogue.json: %v", name, err))
+	}
+	for i, profile := range model.Profiles {
+		details, known := model.ModelDetails.Profiles[profile.Name]
+		if !known {
+			panic(fmt.Sprintf("smi.json lacks profile %s of %s", profile.Name, name))
+		}
+		model.Profiles[i].ProfileDetails = details
+	}
+	file.joined[name] = model
+	return model
 }
 
 // profiles are the GPU instance profiles that a driver branch knows.

@@ -15,6 +15,13 @@ from machine.command_line import main
 from machine.documents.gpu_report import GpuReport
 from machine.host.this_machine import ThisMachine
 
+
+def isolated_python() -> list[str]:
+    """This Python without its caller's environment, but with the compiled modules that the tests keep."""
+    modules = ["-X", f"pycache_prefix={sys.pycache_prefix}"] if sys.pycache_prefix else ["-B"]
+    return [str(Path(sys.executable).resolve()), "-I", *modules]
+
+
 DRIVER = Path(__file__).resolve().parent / "driver.py"
 
 
@@ -56,6 +63,6 @@ def call_process(machine: AMachine, *words: str, stdin: str = "", fate: dict[str
     spec = {"folder": str(machine.folder), "environment": machine.environment, "fate": fate or {}}
     path = machine.state / "driver.json"
     path.write_text(json.dumps(spec), encoding="utf-8")
-    command = [sys.executable, "-I", str(DRIVER), str(path), *words]
+    command = [*isolated_python(), str(DRIVER), str(path), *words]
     ended = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
     return Called(ended.returncode, ended.stdout, ended.stderr)

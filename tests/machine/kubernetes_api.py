@@ -63,7 +63,7 @@ class KubernetesApi:
     # ---- what tests say and ask
 
     def objects(self) -> Objects:
-        return dict(json.loads((self.folder / "objects.json").read_text(encoding="utf-8")))
+        return dict(json.loads(self._stored()))
 
     def save(self, objects: Objects) -> None:
         draft = self.folder / "objects.new"
@@ -143,7 +143,8 @@ class KubernetesApi:
                 return ended
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            before, objects = self.objects(), self.objects()
+            before = self._stored()
+            objects = dict(json.loads(before))
             if objects["away"]:
                 said = (
                     "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?"
@@ -154,13 +155,18 @@ class KubernetesApi:
             try:
                 said = request.answer()
             except ApiError as error:
-                if objects != before:  # of a list, those before the refused one are made
-                    self.save(objects)
+                self._save_if_changed(objects, before)  # of a list, those before the refused one are made
                 details = error.details if "-v=8" in words else ""
                 return Ended(command, 1, "", f"{details}{error}\n")
-            if objects != before:
-                self.save(objects)
+            self._save_if_changed(objects, before)
             return Ended(command, 0, said, "")
+
+    def _stored(self) -> str:
+        return (self.folder / "objects.json").read_text(encoding="utf-8")
+
+    def _save_if_changed(self, objects: Objects, before: str) -> None:
+        if json.dumps(objects) != before:
+            self.save(objects)
 
 
 def node(

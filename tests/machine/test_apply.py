@@ -8,6 +8,8 @@ from calls import Called, call, call_process
 from gpus import FOUR_STAY, SEVEN, TUTORIAL, Gpus, gpu_layout, layout
 
 from machine.documents.layout import GpuLayout
+from machine.host.program import Ended
+from machine.host.this_machine import ThisMachine
 
 Make = Callable[..., Gpus]
 
@@ -36,6 +38,20 @@ def test_a_second_run_does_nothing(a100: Gpus) -> None:
     ended = apply(a100, TUTORIAL)
     assert (ended.status, ended.report.changed, ended.report.gpus[0].commands) == (0, False, ())
     assert a100.state() == before
+
+
+def test_a_gpu_that_is_right_is_read_once_and_reported_as_it_was_read(a100: Gpus) -> None:
+    made = apply(a100, TUTORIAL).report.gpus[0]
+    asked: list[str] = []
+
+    def answer(command: tuple[str, ...], stdin: str) -> Ended:
+        asked.append(" ".join(command[1:]))
+        return ThisMachine.run(a100.machine, *command, stdin=stdin)
+
+    a100.machine.answers["nvidia-smi"] = answer
+    (gpu,) = apply(a100, TUTORIAL).report.gpus
+    assert len(asked) == len(set(asked)) == 7
+    assert (gpu.mode, gpu.instances) == (made.mode, made.instances)
 
 
 def test_from_seven_small_ones_to_3g_and_four_the_four_stay(a100: Gpus) -> None:

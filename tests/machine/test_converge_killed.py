@@ -5,16 +5,16 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from a_machine import DESIRED, FIRST_BOOT
+from calls import isolated_python
 from staged import RUN, StagedMachine, configuration
 
 Wait = Callable[[Callable[[], bool], str], None]
-COMMAND = (str(Path(sys.executable).resolve()), "-I", "-B", str(Path(__file__).with_name("mig_k8s.py")))
+COMMAND = (*isolated_python(), str(Path(__file__).with_name("mig_k8s.py")))
 # Units start, and are active while their process lives; one that was killed may be a zombie for a while.
 SYSTEMCTL = """
     lives() {{ [ -f "$STATE/pid" ] && grep -qs '^State:.[^Z]' "/proc/$(cat "$STATE/pid")/status"; }}

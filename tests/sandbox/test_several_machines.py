@@ -1,5 +1,5 @@
-"""A server, a GPU agent and one without a GPU under RKE2's CIS profile, by the commands people type: up, again, an agent
-deallocated and started again, upgraded by a minor, an agent replaced, one after the other removed, down."""
+"""A server, a GPU agent and one without a GPU under RKE2's CIS profile, by the commands people type: up, again, an
+agent deallocated and started again, upgraded by a minor, an agent replaced, one after the other removed, down."""
 
 import re
 from collections.abc import Iterator

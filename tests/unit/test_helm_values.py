@@ -51,14 +51,31 @@ def nested(path: str, value: object) -> dict[str, Any]:
     return value
 
 
+def _join(whole: dict[str, Any], more: dict[str, Any]) -> None:
+    for key, value in more.items():
+        if isinstance(value, dict) and key in whole:
+            _join(whole[key], value)
+        else:
+            assert key not in whole, key
+            whole[key] = value
+
+
 def test_every_value_of_the_table_is_taken(planned: Planned) -> None:
     """Of its type, as text that may be a number, and as null, by which Helm forgets a default."""
     assert len(LEAVES) > 400
-    for path, kind in LEAVES:
-        deploys = path in {"clusterPolicy.deployCR", "gpuCluster.deployCR"}
-        values = [None] if deploys else [SAMPLES[kind], None, *([1, 0.5] if kind == "string" else [])]
-        for value in values:
-            assert planned(gpuOperator={"values": nested(path, value)}).warnings == (), path
+    deploys = {"clusterPolicy.deployCR", "gpuCluster.deployCR"}
+    of_data = "devicePlugin.config.data"  # a rule of its own reads it together with the values beside it
+    for values in (
+        {path: SAMPLES[kind] for path, kind in LEAVES if path not in {*deploys, of_data}},
+        {path: SAMPLES[kind] for path, kind in LEAVES if path == of_data},
+        {path: None for path, _ in LEAVES},
+        {path: 1 for path, kind in LEAVES if kind == "string"},
+        {path: 0.5 for path, kind in LEAVES if kind == "string"},
+    ):
+        whole: dict[str, Any] = {}
+        for path, value in values.items():
+            _join(whole, nested(path, value))
+        assert planned(gpuOperator={"values": whole}).warnings == ()
 
 
 @pytest.mark.parametrize(

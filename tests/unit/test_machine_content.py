@@ -2,11 +2,10 @@
 
 import ast
 import base64
+import bz2
 import gzip
-import io
 import json
 import re
-import tarfile
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -319,24 +318,19 @@ def test_the_release_holds_what_the_machine_runs(planned: Planned) -> None:
 
 
 def test_a_release_is_delivered_as_the_same_text_every_time_and_unpacks_to_its_files() -> None:
-    """base64 of a tar.bz2 in one line, without a time."""
+    """base64 of bzip2 in one line: path, mode and text of each file, a zero byte between them, without a time."""
     text = delivery(release())
     again = Release(contents=dict(release().contents), name=release().name)
     assert delivery(again) == text
     assert re.fullmatch("[A-Za-z0-9+/]+=*", text)
-    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(text)), mode="r:bz2") as archive:
-        members = archive.getmembers()
-        contents = {member.name: archive.extractfile(member).read().decode() for member in members}  # type: ignore[union-attr]
-    assert contents == release().contents
-    assert {(member.mtime, member.uid, member.gid, member.uname, member.gname) for member in members} == {
-        (0, 0, 0, "", "")
-    }
-    modes = {member.name: member.mode for member in members}
-    assert [path for path, mode in modes.items() if mode == 0o755] == [
+    parts = bz2.decompress(base64.b64decode(text)).decode().split("\0")
+    assert dict(zip(parts[::3], parts[2::3], strict=True)) == release().contents
+    modes = dict(zip(parts[::3], parts[1::3], strict=True))
+    assert [path for path, mode in modes.items() if mode == "755"] == [
         *(f"stages/{name}" for name in ("apt", "driver", "fabric-manager", "mig-mode", "rke2", "toolkit")),
         *(f"entry-points/{name}" for name in ("mig-apply", "mig-k8s", "mig-verify")),
     ]
-    assert set(modes.values()) == {0o755, 0o644}
+    assert set(modes.values()) == {"755", "644"}
 
 
 def test_a_release_is_packed_once_for_all_machines() -> None:
@@ -348,9 +342,15 @@ def test_what_receives_a_release_is_one_command_that_needs_nothing_of_what_is_th
     """No data in it, and no program but a shell and the Python that cloud-init runs on."""
     assert delivery_command() == (
         'sh -c \'d=/usr/local/lib/mig-k8s/incoming.$$; rm -rf "$d"; mkdir -p "$d" && /usr/bin/python3 -I -W ignore -c'
-        ' "import base64, bz2, io, sys, tarfile; sys.tracebacklimit = 0;'
-        " archive = io.BytesIO(bz2.decompress(base64.b64decode(sys.stdin.buffer.read())));"
-        ' tarfile.TarFile(fileobj=archive).extractall(sys.argv[1])" "$d"'
+        ' "import base64, bz2, pathlib, sys\n'
+        "sys.tracebacklimit = 0\n"
+        "parts = bz2.decompress(base64.b64decode(sys.stdin.buffer.read())).split(bytes(1))\n"
+        "for name, mode, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True):\n"
+        "    path = pathlib.Path(sys.argv[1], name.decode())\n"
+        "    path.parent.mkdir(parents=True, exist_ok=True)\n"
+        "    path.write_bytes(text)\n"
+        "    path.chmod(int(mode, 8))\n"
+        '" "$d"'
         ' || { rm -rf "$d"; echo "the release did not arrive whole; run it again" >&2; exit 1; };'
         ' exec /usr/bin/python3 -I -B "$d" install\''
     )
