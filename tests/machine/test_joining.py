@@ -151,18 +151,3 @@ def test_where_a_cluster_is_on_the_disk_there_is_nothing_to_permit(machine: Stag
     done = call(machine, "permit-founding")
     assert (done.status, done.stderr) == (0, "a cluster is on the disk of this machine already: nothing to permit\n")
     assert not machine.path(PERMISSION).exists()
-
-
-def test_the_token_is_written_after_the_configuration_because_a_first_start_waits_for_it(
-    machine: StagedMachine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    written: list[str] = []
-
-    def note(path: Path, *_: object) -> bool:
-        written.append(path.name)
-        return True
-
-    monkeypatch.setattr("machine.host.files.write_if_changed", note)
-    machine.write(PERMISSION, "")
-    update(machine)
-    assert written.index("config.yaml") < written.index("token")

@@ -185,7 +185,7 @@ def test_the_token_that_a_first_start_waits_for_comes_after_what_else_it_needs(
         token="t\n", agent_token="a\n", node_password="p\n", rke2_config="cni: canal\n", node={"name": "other"}
     )
     call(machine, "update", stdin=document)
-    assert order[:5] == ["password", "agent-token", "token", "config.yaml", "desired.json"]
+    assert order[:5] == ["password", "agent-token", "config.yaml", "token", "desired.json"]
 
 
 def test_a_new_token_makes_the_stage_look(machine: StagedMachine) -> None:
