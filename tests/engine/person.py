@@ -135,11 +135,6 @@ class Person:
         (group,) = (each for each in known if "/providers/" not in each)
         return str(group.rsplit("/", 1)[1])
 
-    def schedules(self) -> list[str]:
-        """What shuts machines down at an hour, as Azure knows it."""
-        known = json.loads((self.environment.root / "azure.json").read_text())
-        return [each for each in known if "/Microsoft.DevTestLab/schedules/" in each]
-
     def output(self, name: str) -> Any:  # noqa: ANN401 - what JSON holds
         return json.loads(self.pulumi("stack", "output", name, "--json"))
 
