@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import remote
 
-from components.dialling import RUNNING
+from components.dialling import AWAY, RUNNING
 from components.machine_command import Access, first_child
+from components.power import left_while_away
 
 _TIMEOUT_SECONDS = 60
 _OF_THE_FIRST_DAY = ["connection", "create", "stdin", "logging", "addPreviousOutputInEnv"]
@@ -44,7 +45,10 @@ class Founding(pulumi.ComponentResource):
             logging=remote.Logging.STDERR,
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions.merge(
-                first_child(self, opts),
+                pulumi.ResourceOptions.merge(
+                    first_child(self, opts),
+                    left_while_away([args.access.away], connection=args.access.connection(AWAY)),
+                ),
                 pulumi.ResourceOptions(
                     ignore_changes=_OF_THE_FIRST_DAY,
                     retain_on_delete=True,

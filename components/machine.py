@@ -61,7 +61,7 @@ class Machine(pulumi.ComponentResource):
         aliases = [pulumi.Alias(name=args.other_name)] if args.other_name else []
         own = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=aliases))
         super().__init__("mig-k8s:index:Machine", name, None, own)
-        self._args, self._child = args, pulumi.ResourceOptions(parent=self)
+        self._name, self._args, self._child = name, args, pulumi.ResourceOptions(parent=self)
         child, vm, network = self._child, args.plan.vm, args.network
         address = azure.network.PublicIPAddress(
             f"{name}-ip",
@@ -107,7 +107,7 @@ class Machine(pulumi.ComponentResource):
     def boot(self, opts: pulumi.ResourceOptions) -> None:
         """The virtual machine itself. It has to be asked for once; `opts` say what it waits for."""
         args, child = self._args, self._child
-        name, vm, network = args.plan.name, args.plan.vm, args.network
+        name, vm, network = self._name, args.plan.vm, args.network
         custom_data = pulumi.Output.all(self.login.addresses, args.keys.host_private).apply(
             lambda known: _custom_data(args.plan, known[0], host_private=known[1], host_public=args.keys.host_public)
         )

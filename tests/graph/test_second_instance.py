@@ -35,19 +35,21 @@ def one_of_each(name: str, plan: StackPlan) -> None:
         admin_private=pulumi.Output.secret(ADMIN_PRIVATE_KEY),
     )
     network = Network(name, NetworkArgs(stack=plan, resource_group_name="group"))
-    access = Machine(name, MachineArgs(plan=node, network=network, keys=keys, server_address=None)).access
+    machine = Machine(name, MachineArgs(plan=node, network=network, keys=keys))
+    machine.boot(pulumi.ResourceOptions())
+    access = machine.access
     release = NodeRelease(name, NodeReleaseArgs(access=access))
-    args = NodeSoftwareArgs(plan=node, release=release, token="shared", digest_key=keys.host_private)
+    args = NodeSoftwareArgs(plan=node, release=release, token="shared", digest_key=keys.host_private, servers=[])
     software = NodeSoftware(name, args)
     MigInstances(name, MigInstancesArgs(layout=plan.host_layouts[node.name], access=access), after(software.ready))
-    cluster = Cluster(name, ClusterArgs(stack=plan, access=access, software=software))
+    cluster = Cluster(name, ClusterArgs(stack=plan, access=access, software=software, identity=access.vm_id))
     LoadBalancer(
         name, LoadBalancerArgs(group_id="/groups/group", network=network, servers={node.name: access}, tags={})
     )
     inside = pulumi.ResourceOptions(providers=[cluster.provider])
     operator = GpuOperator(name, GpuOperatorArgs(plan=plan.gpu_operator, cluster=access), inside)
     assert plan.verification
-    proof = VerificationArgs(plan=plan.verification, access={name: access}, first=name, triggers=[])
+    proof = VerificationArgs(plan=plan.verification, access=access, machines={name: access}, triggers=[])
     Verification(name, proof, after(operator))
 
 

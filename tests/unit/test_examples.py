@@ -55,11 +55,11 @@ def test_all_kinds_of_stack_have_an_example() -> None:
     }
 
 
-def test_user_data_has_at_most_48_kib(stack: StackPlan) -> None:
-    """Gzipped, which leaves 16 KiB of what Azure takes to what a stack writes into it."""
+def test_user_data_has_at_most_52_kib(stack: StackPlan) -> None:
+    """Gzipped, which leaves 12 KiB of what Azure takes to what a stack writes into it."""
     for node in stack.nodes:
         packed = user_data(node, addresses(node), host_private_key=_KEY, host_public_key="k" * 80)
-        assert len(packed) <= 49_152
+        assert len(packed) <= 53_248
         assert set(yaml.safe_load(gzip.decompress(packed))) == {"ssh_deletekeys", "ssh_keys", "write_files", "runcmd"}
 
 
