@@ -26,8 +26,10 @@ except Problems as problems:
 if stack.warnings:
     pulumi.log.warn(warning_report(stack.warnings))
 
-group = ResourceGroup(f"mig-k8s-{pulumi.get_stack()}", location=stack.location, tags=stack.tags)
-network = Network("network", NetworkArgs(stack=stack, resource_group_name=group.name))
+# A stack does not move: ignored so that another location is seen, and refused, and nothing is deleted for it.
+stays = pulumi.ResourceOptions(ignore_changes=["location"])
+group = ResourceGroup(f"mig-k8s-{pulumi.get_stack()}", location=stack.location, tags=stack.tags, opts=stays)
+network = Network("network", NetworkArgs(stack=stack, group=group))
 machines = machines_of(stack, network, keys)
 access = {name: machine.access for name, machine in machines.items()}
 releases = {name: NodeRelease(name, NodeReleaseArgs(access=each)) for name, each in access.items()}

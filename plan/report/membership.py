@@ -1,19 +1,47 @@
-"""Which machines a change makes, removes, touches, or takes for others. They are the same by their names."""
+"""Which machines a change makes, removes, touches, refuses, or takes for others. They are the same by their names."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
+from plan.founding import changed, kept_by_machine, kept_by_stack
+from plan.machine.addresses import Addresses
+from plan.machine.configuration import configuration
+from plan.machine.node import NodePlan, layout_document
 from plan.stack import StackPlan
 
 
 def touched_machines(old: StackPlan, new: StackPlan) -> list[str]:
-    """Those that come or go, and those of which anything is planned in another way; those of the new stack first."""
+    """Those that come or go, are refused, or have anything changed or brought to them; those of the new stack first."""
     before = {node.name: node for node in old.nodes}
     after = {node.name: node for node in new.nodes}
-    renamed, moved = renamed_machines(old, new), old.location != new.location
-    # A first server of another name is refused, so nobody joins by it.
-    after = {name: replace(node, joins=renamed.get(node.joins or "", node.joins)) for name, node in after.items()}
-    return [name for name in {**after, **before} if moved or before.get(name) != after.get(name)]
+    renamed, refused = renamed_machines(old, new), refused_machines(old, new)
+    return [
+        name
+        for name in {**after, **before}
+        if name in refused
+        or name not in before
+        or name not in after
+        # A first server of another name is refused, so nobody joins by it.
+        or _reaches(before[name], renamed) != _reaches(after[name], renamed)
+    ]
+
+
+def refused_machines(old: StackPlan, new: StackPlan) -> dict[str, list[str]]:
+    """Those that are to have another value of what they keep for life, with its keys."""
+    before, of_stack = {node.name: node for node in old.nodes}, changed(kept_by_stack(old), kept_by_stack(new))
+    found = {}
+    for node in new.nodes:
+        if was := before.get(node.name):
+            anew = was.vm.rebuild != node.vm.rebuild
+            own = [] if anew else changed(kept_by_machine(old, was), kept_by_machine(new, node))
+            found[node.name] = [*of_stack, *own]
+    return {name: keys for name, keys in found.items() if keys}
+
+
+def _reaches(node: NodePlan, renamed: dict[str, str]) -> tuple[object, ...]:
+    """All that Azure and the machine itself are told of it. How it would leave the cluster is nothing to it."""
+    server = None if node.joins is None else renamed.get(node.joins, node.joins)
+    files = configuration(node, Addresses(public="", private="", server=server))
+    return node.vm, node.dns_label, files, layout_document(node) if node.layout else None, node.mig_owner
 
 
 def untouched_machines(old: StackPlan, new: StackPlan) -> Iterator[str]:
