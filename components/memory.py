@@ -31,7 +31,10 @@ class Memory:
         stash = pulumi.Stash(
             f"{name}-kept",
             input=dict(kept),
-            opts=pulumi.ResourceOptions(parent=parent, depends_on=[made], replacement_trigger=rebuild),
+            # Ignored as long as it is not replaced: a run that is refused changes nothing here either.
+            opts=pulumi.ResourceOptions(
+                parent=parent, depends_on=[made], replacement_trigger=rebuild, ignore_changes=["input"]
+            ),
         )
         self._who, self._kept = who, kept
         self._remembered = pulumi.Output.all(stash.output, dict(seen or {}))

@@ -192,7 +192,7 @@ class RecordingMonitor(mocks.MockMonitor):
 
     def RegisterResource(self, request: Wire) -> Wire:  # noqa: N802 - gRPC's name
         before = self._before(request)
-        if before is not None and request.ignoreChanges:
+        if before is not None and request.ignoreChanges and not _is_triggered(before, request):
             kept = json_format.MessageToDict(request.object)
             for path in request.ignoreChanges:
                 _reset(kept, before.inputs, path)
