@@ -24,8 +24,10 @@ except Problems as problems:
 if stack.warnings:
     pulumi.log.warn(warning_report(stack.warnings))
 
-group = ResourceGroup(f"mig-k8s-{pulumi.get_stack()}", location=stack.location, tags=stack.tags)
-network = Network("network", NetworkArgs(stack=stack, resource_group_name=group.name))
+# A stack does not move: ignored so that another location is seen, and refused, and nothing is deleted for it.
+stays = pulumi.ResourceOptions(ignore_changes=["location"])
+group = ResourceGroup(f"mig-k8s-{pulumi.get_stack()}", location=stack.location, tags=stack.tags, opts=stays)
+network = Network("network", NetworkArgs(stack=stack, group=group))
 nodes = nodes_of(NodesArgs(stack=stack, network=network, keys=keys, token=config.token(), group=group))
 access, software, first = nodes.access, nodes.software, stack.servers[0]
 ready = [each.ready for each in software.values()]

@@ -1,6 +1,7 @@
 """A machine in Azure: public address, interface, virtual machine. What runs on it is not its business."""
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -9,8 +10,9 @@ import pulumi_azure_native as azure
 
 from components import power, vm_profiles
 from components.machine_command import Access, Login
+from components.memory import Memory
 from components.network import Network
-from plan import Addresses, NodePlan, Problems, StackPlan, user_data
+from plan import Addresses, NodePlan, Problems, StackPlan, kept_by_machine, user_data
 
 _Value = TypeVar("_Value")
 _CHOSEN_ONCE = ["ipConfigurations[0].privateIPAddress", "ipConfigurations[0].privateIPAllocationMethod"]
@@ -38,6 +40,8 @@ class MachineArgs:
     plan: NodePlan
     network: Network
     keys: SshKeys
+    kept: Mapping[str, str]
+    """What it keeps for life, by key of the stack file."""
     other_name: str | None = None
     """The name under which the state may have this machine."""
 
@@ -55,7 +59,8 @@ class Machine(pulumi.ComponentResource):
     access: Access
     """How administrators and remote commands reach this very machine. There is none before `boot`."""
     planned_name: pulumi.Output[str]
-    """Its name. Whatever uses this comes only to a machine that has the name of its plan in Azure too."""
+    """Its name. Whatever uses this comes only to a machine that has the name of its plan in Azure too, and what it
+    keeps for life as the plan says."""
 
     def __init__(self, name: str, args: MachineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         aliases = [pulumi.Alias(name=args.other_name)] if args.other_name else []
@@ -145,7 +150,8 @@ class Machine(pulumi.ComponentResource):
                 ),
             ),
         )
-        self.planned_name = _of_planned_name(args.plan, machine, machine.name)
+        memory = Memory(name, args.kept, who=name, made=machine, parent=self, rebuild=vm.rebuild)
+        self.planned_name = memory.checked(_of_planned_name(args.plan, machine, machine.name))
         if vm.auto_shutdown:
             azure.devtestlab.GlobalSchedule(
                 f"{name}-shutdown",
@@ -157,7 +163,7 @@ class Machine(pulumi.ComponentResource):
                 status="Enabled",
                 daily_recurrence=azure.devtestlab.DayDetailsArgs(time=vm.auto_shutdown.time),
                 time_zone_id=vm.auto_shutdown.time_zone,
-                target_resource_id=_of_planned_name(args.plan, machine, machine.id),
+                target_resource_id=memory.checked(_of_planned_name(args.plan, machine, machine.id)),
                 notification_settings=azure.devtestlab.NotificationSettingsArgs(status="Disabled"),
                 tags=vm.tags,
                 opts=child,
@@ -165,7 +171,7 @@ class Machine(pulumi.ComponentResource):
         own = {field.name: getattr(self.login, field.name) for field in fields(self.login)}
         self.access = Access(
             **own,
-            vm_id=_of_planned_name(args.plan, machine, machine.vm_id),
+            vm_id=memory.checked(_of_planned_name(args.plan, machine, machine.vm_id)),
             away=power.away(machine, network.resource_group_name),
             servers=(),
         )
@@ -177,7 +183,13 @@ def machines_of(stack: StackPlan, network: Network, keys: SshKeys) -> dict[str, 
     return {
         node.name: Machine(
             node.name,
-            MachineArgs(plan=node, network=network, keys=keys, other_name=stack.other_names.get(node.name)),
+            MachineArgs(
+                plan=node,
+                network=network,
+                keys=keys,
+                kept=kept_by_machine(stack, node),
+                other_name=stack.other_names.get(node.name),
+            ),
         )
         for node in stack.nodes
     }

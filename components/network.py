@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_azure_native as azure
 
-from plan import StackPlan
+from components.memory import Memory
+from plan import LOCATION, StackPlan, kept_by_stack
 
 SSH_PORT, KUBERNETES_API_PORT = 22, 6443
 _SSH = ("ssh", 100, str(SSH_PORT))
@@ -18,7 +19,8 @@ class NetworkArgs:
     """Inputs of `Network`."""
 
     stack: StackPlan
-    resource_group_name: pulumi.Input[str]
+    group: azure.resources.ResourceGroup
+    """Where everything is; its location is the stack's for life."""
 
 
 class Network(pulumi.ComponentResource):
@@ -28,7 +30,8 @@ class Network(pulumi.ComponentResource):
     """
 
     resource_group_name: pulumi.Input[str]
-    location: str
+    location: pulumi.Output[str]
+    """Whatever uses this is made or changed only in a stack that has what it keeps for life as its plan says."""
     virtual_network_id: pulumi.Output[str]
     subnet_id: pulumi.Output[str]
     """ARM id of the subnet the machines' interfaces join."""
@@ -37,27 +40,29 @@ class Network(pulumi.ComponentResource):
         super().__init__("mig-k8s:index:Network", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         stack = args.stack
-        self.resource_group_name = args.resource_group_name
-        self.location = stack.location
+        self.resource_group_name = args.group.name
+        seen = {LOCATION: args.group.location}
+        memory = Memory(name, kept_by_stack(stack), who="the stack", made=args.group, parent=self, seen=seen)
+        self.location = memory.checked(args.group.location)
         security_group = azure.network.NetworkSecurityGroup(
             f"{name}-nsg",
-            resource_group_name=args.resource_group_name,
-            location=stack.location,
+            resource_group_name=self.resource_group_name,
+            location=self.location,
             security_rules=_inbound_rules(stack),
             tags=stack.tags,
             opts=child,
         )
         vnet = azure.network.VirtualNetwork(
             f"{name}-vnet",
-            resource_group_name=args.resource_group_name,
-            location=stack.location,
+            resource_group_name=self.resource_group_name,
+            location=self.location,
             address_space=azure.network.AddressSpaceArgs(address_prefixes=[stack.network.cidr]),
             tags=stack.tags,
             opts=child,
         )
         subnet = azure.network.Subnet(
             f"{name}-subnet",
-            resource_group_name=args.resource_group_name,
+            resource_group_name=self.resource_group_name,
             virtual_network_name=vnet.name,
             address_prefix=stack.network.subnet_cidr,
             default_outbound_access=False,

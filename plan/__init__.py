@@ -3,6 +3,7 @@ but to read the files of machine/ and cloud-init/, which go to the machines as t
 
 from plan.cluster.gpu_operator import GpuOperatorPlan
 from plan.cluster.node_removal import NodeRemovalPlan
+from plan.founding import LOCATION, kept_by_machine, kept_by_stack, refusal
 from plan.machine.addresses import Addresses
 from plan.machine.configuration import configuration
 from plan.machine.delivery import delivery, delivery_command
@@ -16,6 +17,7 @@ from plan.stack_file.settings import Settings
 from plan.stack_file.values.ssh_keys import public_half
 
 __all__ = [
+    "LOCATION",
     "Addresses",
     "GpuOperatorPlan",
     "NetworkPlan",
@@ -31,9 +33,12 @@ __all__ = [
     "configuration",
     "delivery",
     "delivery_command",
+    "kept_by_machine",
+    "kept_by_stack",
     "plan_stack",
     "public_half",
     "read_settings",
+    "refusal",
     "release",
     "user_data",
     "warning_report",

@@ -15,12 +15,13 @@ from typing import Any
 import grpc
 import pulumi
 from google.protobuf import json_format
+from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime import mocks, settings
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.rpc import UNKNOWN
 from pulumi.runtime.stack import run_pulumi_func
 
-from wire import Wire, as_secret, opened
+from wire import Wire, as_secret, inside, opened
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 LOCAL_KUBECONFIG = """\
@@ -166,6 +167,8 @@ class Cloud(mocks.Mocks):
                 return {"name": args.name, **_with_private_address(args, private_address(args.name))}
             case "azure-native:compute:VirtualMachine":
                 return {"name": self._born_as.get(args.name, args.inputs["vmName"]), "vmId": f"vm_id of {args.name}"}
+            case "pulumi:index:Stash":
+                return {"output": args.inputs["input"]}
             case "command:remote:Command":
                 return {"stdout": _stdout(args.inputs.get("create", "")), "stderr": ""}
             case _:
@@ -205,12 +208,22 @@ class RecordingMonitor(mocks.MockMonitor):
     As the engine does and the SDK's mock does not, it hands additional secret outputs back as secrets.
     """
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, lived: Graph | None) -> None:
         super().__init__(cloud)
         self.registered: list[Registered] = []
+        self._lived = {each.urn: each for each in lived.resources} if lived else {}
+        self._older_names: dict[str, str] = {}
 
     def RegisterResource(self, request: Wire) -> Wire:  # noqa: N802 - gRPC's name
+        before = self._before(request)
+        if before is not None and request.ignoreChanges and not _is_triggered(before, request):
+            kept = json_format.MessageToDict(request.object)
+            for path in request.ignoreChanges:
+                _reset(kept, before.inputs, path)
+            request.object.CopyFrom(json_format.ParseDict(kept, Struct()))
         response = super().RegisterResource(request)
+        if before is not None and request.type == "pulumi:index:Stash" and not _is_triggered(before, request):
+            response.object.update({"output": before.inputs["input"]})
         assert response.urn not in {each.urn for each in self.registered}, f"Duplicate resource URN '{response.urn}'"
         self.registered.append(
             Registered(
@@ -225,6 +238,23 @@ class RecordingMonitor(mocks.MockMonitor):
             response.object.update({name: as_secret(response.object, name)})
         return response
 
+    def _before(self, request: Wire) -> Registered | None:
+        """The resource that the state has for this one: of its URN, or of its own or its parent's alias."""
+        parent = request.parent.rpartition("::")[2]
+        urn = self._urn(request, request.name)
+        if urn not in self._lived:
+            own = [alias.spec.name for alias in request.aliases if alias.spec.name]
+            if request.parent in self._older_names:
+                own += [f"{self._older_names[request.parent]}{request.name.removeprefix(parent)}"]
+            for name in own:
+                if (older := self._urn(request, name)) in self._lived:
+                    self._older_names[urn] = name
+                    return self._lived[older]
+        return self._lived.get(urn)
+
+    def _urn(self, request: Wire, name: str) -> str:
+        return str(self.make_urn(request.parent, request.type, name))
+
 
 def run_program(
     program: Callable[[], object],
@@ -234,23 +264,28 @@ def run_program(
     unmade: Sequence[str] | None = None,
     born_as: Mapping[str, str] | None = None,
     statuses: Mapping[str, Sequence[str]] | None = None,
+    lived: Graph | None = None,
 ) -> Graph:
     """Runs a Pulumi program to its end, all outputs included, in an event loop, a context and a thread of its own.
 
     A preview is that of a new stack, or, with `unmade` (see `Cloud`), that of a living one. `born_as`, `statuses`: see
     `Cloud`.
+    `lived`: an earlier run, whose resources the state has: what is ignored of theirs is as it was then.
 
     The thread is for speed: the SDK sends the stack with every resource, and fifty frames of it would be pytest's.
     """
     unmade = ([""] if preview else []) if unmade is None else unmade
     cloud = Cloud(unmade=unmade, born_as=born_as or {}, statuses=statuses or {})
     with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(contextvars.copy_context().run, _run, program, config or {}, preview, cloud).result()
+        return thread.submit(
+            contextvars.copy_context().run, _run, program, config or {}, preview, RecordingMonitor(cloud, lived)
+        ).result()
 
 
-def _run(program: Callable[[], object], config: Mapping[str, str | Encrypted], preview: bool, cloud: Cloud) -> Graph:
+def _run(
+    program: Callable[[], object], config: Mapping[str, str | Encrypted], preview: bool, monitor: "RecordingMonitor"
+) -> Graph:
     settings.reset_options()
-    monitor = RecordingMonitor(cloud)
     exports: dict[str, Exported] = {}
 
     def main() -> None:
@@ -273,7 +308,7 @@ def _run(program: Callable[[], object], config: Mapping[str, str | Encrypted], p
     loop.set_exception_handler(lambda _loop, _context: None)
     asyncio.set_event_loop(loop)
     try:
-        mocks.set_mocks(cloud, project="mig-k8s", stack="test", preview=preview, monitor=monitor)
+        mocks.set_mocks(monitor.mocks, project="mig-k8s", stack="test", preview=preview, monitor=monitor)
         set_all_config(
             {key: value.text if isinstance(value, Encrypted) else value for key, value in config.items()},
             [key for key, value in config.items() if isinstance(value, Encrypted)],
@@ -286,7 +321,23 @@ def _run(program: Callable[[], object], config: Mapping[str, str | Encrypted], p
         for each in (loop, *of_threads):
             each.close()
     resources = [each for each in monitor.registered if each.type != "pulumi:pulumi:Stack"]
-    return Graph(resources=resources, exports=exports, asked=cloud.asked)
+    return Graph(resources=resources, exports=exports, asked=monitor.mocks.asked)
+
+
+def _is_triggered(before: Registered, request: Wire) -> bool:
+    """Whether the resource is replaced because its trigger is another one."""
+    return bool(request.replacement_trigger != before.request.replacement_trigger)
+
+
+def _reset(inputs: Wire, before: Wire, path: str) -> None:
+    """Put what stood at a path into the place of what stands there, as the engine does with what is ignored."""
+    *above, last = [int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", path)]
+    for part in above:
+        inputs, before = inside(inputs[part]), inside(before[part])
+    if last in before:
+        inputs[last] = before[last]
+    else:
+        inputs.pop(last, None)
 
 
 _API_VERSION = re.compile(r"(azure-native:\w+)/v\d{8}\w*(:\w+)")

@@ -96,14 +96,15 @@ def main_program(
     unmade: Sequence[str] | None = None,
     born_as: Mapping[str, str] | None = None,
     statuses: Mapping[str, Sequence[str]] | None = None,
+    lived: Graph | None = None,
     replaced: Mapping[str, object],
 ) -> Graph:
     """Runs `__main__.py` with this stack file, all secrets set, and some keys replaced (None takes a key away).
 
-    `preview`, `unmade`, `born_as`, `statuses`: see `run_program`.
+    `preview`, `unmade`, `born_as`, `statuses`, `lived`: see `run_program`.
     """
     config = stack_file(path) | {f"mig-k8s:{key}": value for key, value in SECRETS.items()}
-    config |= {f"mig-k8s:{key}": value for key, value in replaced.items()}
+    config |= {key if ":" in key else f"mig-k8s:{key}": value for key, value in replaced.items()}
     present = {key: value for key, value in config.items() if value is not None}
     main = str(REPOSITORY / "__main__.py")
     return run_program(
@@ -113,4 +114,5 @@ def main_program(
         unmade=unmade,
         born_as=born_as,
         statuses=statuses,
+        lived=lived,
     )

@@ -30,6 +30,11 @@ def opened(value: Wire) -> Wire:
     return [opened(item) for item in value] if isinstance(value, list) else value
 
 
+def inside(value: Wire) -> Wire:
+    """What a secret holds, itself and no copy; any other value as it is."""
+    return value["value"] if _is_secret(value) else value
+
+
 def in_clear(value: Wire) -> Wire:
     """The value without its secrets: what would stand readable in state."""
     if isinstance(value, Mapping):

@@ -30,7 +30,7 @@ def desired_state(node: NodePlan) -> DesiredState:
         fabric_manager=None
         if driver is None or not runs_fabric_manager(node)
         else FabricManager(driver.source, driver.branch),
-        pods=Pods(node.on_change, node.own_namespaces),
+        pods=Pods(node.on_change, node.own_namespaces) if node.driver else Pods(),  # no other machine reboots for one
     )
 
 

@@ -1,7 +1,7 @@
 """What a change of the stack file does, per machine and GPU: short enough for a comment on a pull request."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from machine.documents.layout import GpuLayout, Place
@@ -14,6 +14,7 @@ from plan.report.fate import Cost, fate
 from plan.report.membership import (
     api_address,
     end_of_the_cluster,
+    refused_machines,
     refused_name,
     renamed_machines,
     touched_machines,
@@ -33,15 +34,14 @@ def digest(old: StackPlan, new: StackPlan) -> str:
     before = {node.name: node for node in old.nodes}
     after = {node.name: node for node in new.nodes}
     lines = [f"**Cost:** {_cost(old, new)}.", "", "**Settings**", "", *(f"- {line}" for line in settings)]
-    moved = old.location != new.location
-    end = end_of_the_cluster(old, new)
+    refused, end = refused_machines(old, new), end_of_the_cluster(old, new)
     lines += ["", end.words] if end else []
     renamed = renamed_machines(old, new)
     for name in touched_machines(old, new):
         if name in renamed:
             lines += ["", refused_name(name, renamed[name])]
         elif name not in renamed.values():
-            lines += ["", *_machine(before.get(name), after.get(name), moved=moved)]
+            lines += ["", *_machine(before.get(name), after.get(name), refused.get(name, ()))]
     lines += [line for text in (*untouched_machines(old, new), *api_address(old, new)) for line in ("", text)]
     if old.mig_strategy != new.mig_strategy:
         lines += ["", f"Pods ask for other resources from now on: strategy {old.mig_strategy} → {new.mig_strategy}."]
@@ -52,7 +52,7 @@ def _cost(old: StackPlan, new: StackPlan) -> str:
     """All of it, worst first, with the machines that it concerns."""
     before = {node.name: node for node in old.nodes}
     after = {node.name: node for node in new.nodes}
-    renamed = renamed_machines(old, new)
+    renamed, refused = renamed_machines(old, new), refused_machines(old, new)
     machines: dict[Cost, list[str]] = {cost: [] for cost in Cost}
     for name in touched_machines(old, new):
         if name in renamed:
@@ -60,7 +60,7 @@ def _cost(old: StackPlan, new: StackPlan) -> str:
         elif name not in after and name not in renamed.values():
             machines[Cost.REMOVED].append(name)
         elif name in before and name in after:
-            cost = fate(before[name], after[name], moved=old.location != new.location).cost
+            cost = fate(before[name], after[name], refused=refused.get(name, ())).cost
             machines[cost].append(name)
             if cost in (Cost.RESTARTED, Cost.NOTHING) and _removed(before[name], after[name]):
                 machines[Cost.PODS].append(name)
@@ -108,7 +108,7 @@ def _text(value: Any) -> str:  # noqa: ANN401 - any value of a stack file
     return str(value)
 
 
-def _machine(old: NodePlan | None, new: NodePlan | None, *, moved: bool) -> Iterator[str]:
+def _machine(old: NodePlan | None, new: NodePlan | None, refused: Sequence[str]) -> Iterator[str]:
     if new is None:
         assert old is not None  # noqa: S101 - the name came from one of the two
         yield f"**{old.name}** is removed, with everything on it{_before_removal(old)}."
@@ -117,8 +117,10 @@ def _machine(old: NodePlan | None, new: NodePlan | None, *, moved: bool) -> Iter
         yield f"**{new.name}** is new: {new.vm.size}, {new.role}."
         yield from _gpus((), new.layout, by_manager=False)
         return
-    becomes = fate(old, new, moved=moved)
+    becomes = fate(old, new, refused=refused)
     yield f"**{new.name}** {becomes.words}"
+    if becomes.cost is Cost.REFUSED:
+        return
     before = old.layout.gpus if old.layout and becomes.keeps_gpus else ()
     yield from _gpus(before, new.layout, by_manager=new.mig_owner == "operator")
     if becomes.keeps_gpus:

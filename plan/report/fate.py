@@ -1,15 +1,14 @@
 """What becomes of a machine that a change touches, in words and by what it costs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from machine.documents.rke2_version import refused_step
+from plan.founding import way_out
 from plan.machine import rke2
 from plan.machine.addresses import Addresses
 from plan.machine.node import NodePlan
-
-_FROZEN = ("image", "admin_username", "public_key", "zone", "security_type", "os_disk_type", "spot")
-"""What Azure refuses to change on a living machine; a new text under `rebuild` makes a new machine with it."""
 
 
 class Cost(Enum):
@@ -34,44 +33,34 @@ class Fate:
     keeps_gpus: bool = True
 
 
-def fate(old: NodePlan, new: NodePlan, *, moved: bool) -> Fate:
-    """Of a machine that is there before and after. `moved`: the stack is at another location then."""
-    if moved or old.vm.rebuild != new.vm.rebuild:
+def fate(old: NodePlan, new: NodePlan, *, refused: Sequence[str] = ()) -> Fate:
+    """Of a machine that is there before and after. `refused`: the keys whose old value it keeps (`plan.founding`)."""
+    if why := _refused(old, new, refused):
+        return Fate(words=f"is refused: {why}", cost=Cost.REFUSED)
+    if old.vm.rebuild != new.vm.rebuild:
         words = "is replaced: a new machine, everything on the old one is lost."
         return Fate(words=words, cost=Cost.REPLACED, keeps_gpus=False)
-    if refused := _refused(old, new):
-        return Fate(words=refused, cost=Cost.REFUSED)
     if old.vm.size != new.vm.size:
         words = f"is resized ({old.vm.size} → {new.vm.size}): it stops, starts, and makes its instances again."
         return Fate(words=words, cost=Cost.RESIZED, keeps_gpus=False)
     if why := _reboot(old, new):
         return Fate(words=f"stays, with one reboot: {why}. {_pods_at_reboot(old, new)}", cost=Cost.REBOOTED)
-    more = ": this GPU changes its MIG mode at once" if _modes(old) != _modes(new) else ""
+    changes_mode = _modes(old) != _modes(new)
+    more = ": this GPU changes its MIG mode at once, without the pods on it" if changes_mode else ""
     if restart := _restart(old, new):
-        return Fate(words=f"stays, without a reboot{more}. {restart}; its pods go on.", cost=Cost.RESTARTED)
-    return Fate(words=f"stays, without a reboot{more}.", cost=Cost.NOTHING)
+        rest = f"{restart}." if changes_mode else f"{restart}; its pods go on."
+        cost = Cost.PODS if changes_mode else Cost.RESTARTED
+        return Fate(words=f"stays, without a reboot{more}. {rest}", cost=cost)
+    return Fate(words=f"stays, without a reboot{more}.", cost=Cost.PODS if changes_mode else Cost.NOTHING)
 
 
-def _refused(old: NodePlan, new: NodePlan) -> str | None:
-    """What the cluster or Azure does not let a living machine change, in words."""
-    changed = [key for key, was in _founded(old).items() if _founded(new).get(key, was) != was]
-    if changed:
-        return (
-            f"is refused: a cluster keeps its {' and '.join(changed)}. `pulumi destroy` and `pulumi up` found another."
-        )
-    if why := refused_step(old.rke2.version, new.rke2.version):
-        return f"is refused: {why}."
-    frozen = [name for name in _FROZEN if getattr(old.vm, name) != getattr(new.vm, name)]
-    if frozen or old.role != new.role:
-        what = ", ".join([*frozen, *(["role"] if old.role != new.role else [])]).replace("_", " ")
-        return f"stays, but Azure or the cluster refuses this change ({what}): change its `rebuild` with it."
-    return None
-
-
-def _founded(node: NodePlan) -> dict[str, str]:
-    """What a server's cluster keeps for life (`machine.kubernetes.founding`)."""
-    network = {"network.podCidr": node.network.pod_cidr, "network.serviceCidr": node.network.service_cidr}
-    return {**network, "rke2.cni": node.rke2.cni} if node.role == "server" else {}
+def _refused(old: NodePlan, new: NodePlan, kept: Sequence[str]) -> str | None:
+    """Why `pulumi up` ends before anything of the machine is touched."""
+    if kept:
+        keys = " and ".join(f"`{key.removeprefix('mig-k8s:')}`" for key in kept)
+        return f"it keeps {keys} for life. {way_out(kept)}"
+    step = refused_step(old.rke2.version, new.rke2.version) if old.vm.rebuild == new.vm.rebuild else None
+    return f"{step}." if step else None
 
 
 def _reboot(old: NodePlan, new: NodePlan) -> str | None:

@@ -1,17 +1,43 @@
-"""Which machines a change makes, removes, touches, or takes for others. They are the same by their names."""
+"""Which machines a change makes, removes, touches, refuses, or takes for others. They are the same by their names."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from plan.founding import changed, kept_by_machine, kept_by_stack
+from plan.machine.addresses import Addresses
+from plan.machine.configuration import configuration
+from plan.machine.node import NodePlan, layout_document
 from plan.stack import StackPlan
 
 
 def touched_machines(old: StackPlan, new: StackPlan) -> list[str]:
-    """Those that come or go, and those of which anything is planned in another way; those of the new stack first."""
+    """Those that come or go, are refused, or have anything changed or brought to them; those of the new stack first."""
     before = {node.name: node for node in old.nodes}
     after = {node.name: node for node in new.nodes}
-    moved = old.location != new.location
-    return [name for name in {**after, **before} if moved or before.get(name) != after.get(name)]
+    refused = refused_machines(old, new)
+    return [
+        name
+        for name in {**after, **before}
+        if name in refused or name not in before or name not in after or _reaches(before[name]) != _reaches(after[name])
+    ]
+
+
+def refused_machines(old: StackPlan, new: StackPlan) -> dict[str, list[str]]:
+    """Those that are to have another value of what they keep for life, with its keys."""
+    before, of_stack = {node.name: node for node in old.nodes}, changed(kept_by_stack(old), kept_by_stack(new))
+    found = {}
+    for node in new.nodes:
+        if was := before.get(node.name):
+            anew = was.vm.rebuild != node.vm.rebuild
+            own = [] if anew else changed(kept_by_machine(old, was), kept_by_machine(new, node))
+            found[node.name] = [*of_stack, *own]
+    return {name: keys for name, keys in found.items() if keys}
+
+
+def _reaches(node: NodePlan) -> tuple[object, ...]:
+    """All that Azure and the machine itself are told of it. How it would leave the cluster is nothing to it."""
+    files = configuration(node, Addresses(public="", private=""))
+    return node.vm, node.dns_label, files, layout_document(node) if node.layout else None, node.mig_owner
 
 
 def untouched_machines(old: StackPlan, new: StackPlan) -> Iterator[str]:

@@ -72,7 +72,7 @@ KINDS = {
         frozen=re.compile(
             r"osProfile\.(?P<os>customData|adminUsername|computerName|linuxConfiguration\.ssh\.publicKeys)"
             r"|storageProfile\.(?P<storage>imageReference|osDisk\.(createOption|name|managedDisk\.storageAccountType))"
-            r"|(?P<security>securityProfile)(\.securityType)?$|(?P<machine>priority|zones)"
+            r"|(?P<security>securityProfile)(\.securityType)?$|(?P<machine>priority|evictionPolicy|billingProfile|zones)"
         ),
         thawed=("storageProfile.osDisk.managedDisk.storageAccountType",),
         write_only=(("osProfile", "customData"), ("osProfile", "adminPassword")),
@@ -157,6 +157,30 @@ def require_changeable(records: Records, kind: str, existing_id: str, inputs: Pr
                 f'Status=409 Code="PropertyChangeNotAllowed" Message="Changing property \'{target}\' is not allowed."'
                 f' Target="{target}"'
             )
+        _require_unused(records, kind, existing_id, path)
+
+
+def _require_unused(records: Records, kind: str, existing_id: str, path: str) -> None:
+    """Refuse a change that Azure makes only while nothing runs, or nothing is, there."""
+    name, before = existing_id.rsplit("/", 1)[-1], records[existing_id]["inputs"]
+    if kind == "compute:VirtualMachine" and path == "storageProfile.osDisk.diskSizeGB":
+        raise Failure(
+            f'Status=409 Code="OperationNotAllowed" Message="Cannot resize disk {name}_OsDisk while it is attached to'
+            f" running VM {existing_id}. Resizing a disk of an Azure Virtual Machine requires the virtual machine to be"
+            ' deallocated. Please stop your VM and retry the operation."'
+        )
+    if kind == "network:PublicIPAddress" and top(path) == "zones":
+        raise Failure(
+            f'Status=400 Code="ResourceAvailabilityZonesCannotBeModified" Message="Resource {existing_id} has an'
+            f" existing availability zone constraint {', '.join(before.get('zones') or ['NoZone'])} and the request has"
+            " another one. Zones cannot be added/updated/removed once the resource is created. The resource cannot be"
+            ' updated from regional to zonal or vice-versa."'
+        )
+    if kind == "network:Subnet" and top(path) == "addressPrefix" and _users(records, existing_id):
+        raise Failure(
+            f'Status=400 Code="InUsePrefixCannotBeDeleted" Message="IpPrefix {before["addressPrefix"]} on Subnet {name}'
+            ' has active allocations and cannot be deleted."'
+        )
 
 
 def take_away(records: Records, gone: str) -> None:

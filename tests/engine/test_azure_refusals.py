@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from azure_resources import (
+    ADDRESS,
     BALANCER,
     INTERFACE,
     MACHINE,
     RULES,
+    SUBNET,
     address,
     balancer_inputs,
     group,
@@ -189,7 +191,9 @@ LIVING: dict[str, Any] = {
         "osDisk": {"createOption": "FromImage", "managedDisk": {"storageAccountType": "Premium_LRS"}},
     },
     "securityProfile": {"securityType": "TrustedLaunch"},
-    "priority": "Regular",
+    "priority": "Spot",
+    "evictionPolicy": "Deallocate",
+    "billingProfile": {"maxPrice": -1},
     "zones": ["1"],
     "tags": {"team": "a"},
 }
@@ -230,7 +234,9 @@ def changed(path: str, value: object) -> dict[str, Any]:
         ),
         ("securityProfile.securityType", "Standard", "securityProfile"),
         ("securityProfile", None, "securityProfile"),
-        ("priority", "Spot", "priority"),
+        ("priority", "Regular", "priority"),
+        ("evictionPolicy", "Delete", "evictionPolicy"),
+        ("billingProfile.maxPrice", 2.5, "billingProfile"),
         ("zones.0", "2", "zones"),
         ("zones", None, "zones"),
     ],
@@ -247,9 +253,42 @@ def test_what_a_living_machine_cannot_change_is_planned_as_an_update_and_refused
     )
 
 
-def test_tags_and_the_size_of_the_disk_can_be_changed() -> None:
-    for path, value in (("tags.team", "b"), ("storageProfile.osDisk.diskSizeGB", 512)):
-        arm.require_changeable({"id": {"inputs": LIVING}}, "compute:VirtualMachine", "id", changed(path, value))
+def test_tags_can_be_changed() -> None:
+    arm.require_changeable({"id": {"inputs": LIVING}}, "compute:VirtualMachine", "id", changed("tags.team", "b"))
+
+
+def test_the_disk_of_a_running_machine_has_its_size() -> None:
+    larger = changed("storageProfile.osDisk.diskSizeGB", 512)
+    with pytest.raises(Failure, match=r'Status=409 Code="OperationNotAllowed" Message="Cannot resize disk'):
+        arm.require_changeable({"id": {"inputs": LIVING}}, "compute:VirtualMachine", "id", larger)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "seen"), [(["1"], ["2"], "1"), (None, ["2"], "NoZone"), (["1"], None, "1")]
+)
+def test_a_public_address_stays_in_its_zone(
+    azure: AzureNative, before: list[str] | None, after: list[str] | None, seen: str
+) -> None:
+    group(azure)
+    inputs = {"resourceGroupName": "rg", "location": "westeurope", "publicIpAddressName": "ip"}
+    inputs |= {"sku": {"name": "Standard"}, "publicIPAllocationMethod": "Static"}
+    zones = {"zones": before} if before else {}
+    make(azure, ADDRESS, **inputs, **zones)
+    with pytest.raises(Failure) as refused:
+        azure.update(ADDRESS, "urn", {}, {**inputs, **({"zones": after} if after else {})}, 0)
+    assert 'Status=400 Code="ResourceAvailabilityZonesCannotBeModified"' in str(refused.value)
+    assert f"has an existing availability zone constraint {seen} and the request has" in str(refused.value)
+
+
+def test_a_subnet_that_interfaces_are_in_keeps_its_prefix(azure: AzureNative, net: str) -> None:
+    inputs = {**_records()[net]["inputs"], "addressPrefix": "10.60.8.0/24"}
+    interface(azure, "a", net)
+    with pytest.raises(
+        Failure, match=r'Code="InUsePrefixCannotBeDeleted" Message="IpPrefix 10.60.0.0/24 on Subnet mac'
+    ):
+        azure.update(SUBNET, "urn", {}, inputs, 0)
+    azure.delete(INTERFACE, "urn", _id("a"), {})
+    assert azure.update(SUBNET, "urn", {}, inputs, 0)["addressPrefix"] == "10.60.8.0/24"
 
 
 def _address(state: dict[str, Any]) -> str:

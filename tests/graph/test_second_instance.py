@@ -4,6 +4,7 @@ import json
 
 import pulumi
 import pytest
+from pulumi_azure_native.resources import ResourceGroup
 
 from components.cluster import Cluster, ClusterArgs
 from components.gpu_operator import GpuOperator, GpuOperatorArgs
@@ -15,7 +16,7 @@ from components.network import Network, NetworkArgs
 from components.node_release import NodeRelease, NodeReleaseArgs
 from components.node_software import NodeSoftware, NodeSoftwareArgs
 from components.verification import Verification, VerificationArgs
-from plan import StackPlan, plan_stack, read_settings
+from plan import StackPlan, kept_by_machine, plan_stack, read_settings
 from recording import Graph, run_program
 from stacks import ADMIN_PRIVATE_KEY, HOST_PRIVATE_KEY, HOST_PUBLIC_KEY, stack_file
 
@@ -27,15 +28,15 @@ def stack() -> StackPlan:
     return plan_stack(read_settings(values, location=config["azure-native:location"], secrets=secrets))
 
 
-def one_of_each(name: str, plan: StackPlan) -> None:
+def one_of_each(name: str, plan: StackPlan, group: ResourceGroup) -> None:
     node = plan.nodes[0]
     keys = SshKeys(
         host_private=pulumi.Output.secret(HOST_PRIVATE_KEY),
         host_public=HOST_PUBLIC_KEY,
         admin_private=pulumi.Output.secret(ADMIN_PRIVATE_KEY),
     )
-    network = Network(name, NetworkArgs(stack=plan, resource_group_name="group"))
-    machine = Machine(name, MachineArgs(plan=node, network=network, keys=keys))
+    network = Network(name, NetworkArgs(stack=plan, group=group))
+    machine = Machine(name, MachineArgs(plan=node, network=network, keys=keys, kept=kept_by_machine(plan, node)))
     machine.boot(pulumi.ResourceOptions())
     access = machine.access
     release = NodeRelease(name, NodeReleaseArgs(access=access))
@@ -56,20 +57,26 @@ def one_of_each(name: str, plan: StackPlan) -> None:
 @pytest.fixture(scope="module")
 def both() -> Graph:
     plan = stack()
-    return run_program(lambda: [one_of_each(name, plan) for name in ("east", "west")])
+
+    def program() -> None:
+        group = ResourceGroup("group", location=plan.location)
+        for name in ("east", "west"):
+            one_of_each(name, plan, group)
+
+    return run_program(program)
 
 
 def test_a_second_one_of_each_component_meets_the_first_nowhere(both: Graph) -> None:
     east = [each.urn for each in both.resources if "east" in each.name]
     west = [each.urn for each in both.resources if "west" in each.name]
-    assert len(east) == len(west) == 9 + 18
+    assert len(east) == len(west) == 9 + 20
     assert sorted(urn.replace("west", "east") for urn in west) == sorted(east)
 
 
 def test_every_child_bears_its_components_name_and_has_it_as_its_parent(both: Graph) -> None:
     components = {each.urn: each for each in both.resources if each.type.startswith("mig-k8s:")}
     for child in both.resources:
-        if child.urn not in components:
+        if child.urn not in components and child.name != "group":
             parent = components[child.request.parent]
             assert child.name.startswith(f"{parent.name}-"), child.name
 

@@ -30,6 +30,8 @@ class CommandLine:
     name: str
     said: list[str] = field(default_factory=list)
     """What the commands that bring a stack up printed, output and errors together."""
+    stacks: list[str] = field(default_factory=list)
+    """The stack files that it brought up."""
 
     @property
     def root(self) -> Path:
@@ -40,7 +42,9 @@ class CommandLine:
         return Sandbox.load(self.root)
 
     def up(self, stack: Path, *more: str, seconds: float = 240) -> str:
-        return self.run("up", str(stack), *more, seconds=seconds)
+        said = self.run("up", str(stack), *more, seconds=seconds)
+        self.stacks.append(stack.read_text())
+        return said
 
     def run(self, *arguments: str, status: int = 0, seconds: float = 60) -> str:
         """Output and errors, in the order they came."""

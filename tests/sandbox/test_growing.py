@@ -10,6 +10,7 @@ import pytest
 import yaml
 from cluster import eventually
 from command_line import CHECKOUT, NODE, CommandLine, own_sandbox
+from lives import up_as_said
 
 from sandbox.engine.environment import STACK, Environment
 
@@ -74,7 +75,8 @@ def test_a_single_server_has_the_stacks_token_from_birth(person: CommandLine) ->
 def test_the_first_agent_restarts_nothing_beside_it(person: CommandLine, tmp_path: Path) -> None:
     before, process = life(person), runs_since(person)
 
-    said = person.up(stack(tmp_path, {"name": AGENT, "role": "agent", "vmSize": "Standard_D4s_v5"}), seconds=400)
+    first_agent = stack(tmp_path, {"name": AGENT, "role": "agent", "vmSize": "Standard_D4s_v5"})
+    said = up_as_said(person, first_agent, seconds=400)
 
     assert {node["metadata"]["name"] for node in person.get("nodes")["items"]} == {NODE, AGENT}
     assert (life(person), runs_since(person)) == (before, process)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from cluster import eventually
 from command_line import CHECKOUT, CommandLine, own_sandbox
+from lives import lives, up_as_said
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
 
@@ -228,6 +229,21 @@ def test_an_agent_that_is_replaced_joins_under_its_old_name(person: CommandLine)
     assert seen_in_pods(person) == SEEN_LATER
 
 
+def test_what_a_cluster_keeps_for_life_is_refused_before_anything_is_touched(
+    person: CommandLine, tmp_path: Path
+) -> None:
+    before, file = lives(person), stack(tmp_path)
+    config = yaml.safe_load(file.read_text())
+    config["config"]["mig-k8s:rke2"]["cis"] = False
+    config["config"]["mig-k8s:vm"] = {"tags": {"team": "ml"}}
+    file.write_text(yaml.safe_dump(config))
+    said = person.run("up", str(file), status=1, seconds=120)
+    assert "mig-k8s:rke2.cis: false" in said
+    assert "was made with true and keeps that as long as it lives" in said
+    assert lives(person) == before
+    assert "team" not in (person.root / "azure.json").read_text()
+
+
 def test_a_machine_on_which_a_pod_of_a_user_runs_is_not_removed(person: CommandLine, tmp_path: Path) -> None:
     person.kubectl("apply", "-f", "-", stdin=RUNNING % SPARE)
     person.kubectl("wait", "--for=condition=Ready", "pod/at-work", "--timeout=50s")
@@ -244,7 +260,7 @@ def test_without_such_a_pod_it_goes_with_its_node_and_nobody_else_is_touched(
 ) -> None:
     before = person.ssh("cat /proc/sys/kernel/random/boot_id; systemctl show -p MainPID rke2-agent", machine=AGENT)
     person.kubectl("delete", "pod", "at-work", "--wait=true")
-    person.up(stack(tmp_path, SPARE), seconds=300)
+    up_as_said(person, stack(tmp_path, SPARE), seconds=300)
     assert len(person.sandbox.machine_ids) == 2
     assert {each["metadata"]["name"] for each in person.get("nodes")["items"]} == {SERVER, AGENT}
     assert before == person.ssh(

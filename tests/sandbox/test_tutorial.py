@@ -13,6 +13,7 @@ import tutorial
 import yaml
 from cluster import eventually
 from command_line import CHECKOUT, NODE, CommandLine, own_sandbox
+from lives import up_as_said
 
 from sandbox.mirror import registry
 from sandbox.mirror.server import Mirror
@@ -164,7 +165,7 @@ def test_none_offers_the_whole_gpu(person: CommandLine) -> None:
 
 def test_none_with_mig_enabled_changes_nothing_that_kubernetes_sees(person: CommandLine) -> None:
     gpu = person.ssh("nvidia-smi -L")
-    person.up(CHECKOUT / "examples/none-mig-on.yaml")
+    up_as_said(person, CHECKOUT / "examples/none-mig-on.yaml")
     assert reboots(person) == 1
     assert person.ssh("nvidia-smi --query-gpu=mig.mode.current --format=csv,noheader") == "Enabled\n"
     assert described(person) == {"Capacity": {"nvidia.com/gpu": "1"}, "Allocatable": {"nvidia.com/gpu": "1"}}
@@ -181,7 +182,7 @@ def test_single_begins_with_mig_enabled_and_without_devices(person: CommandLine)
 
 
 def test_single_offers_seven_devices_as_gpus(person: CommandLine) -> None:
-    person.up(CHECKOUT / "examples/single.yaml")
+    up_as_said(person, CHECKOUT / "examples/single.yaml")
     assert reboots(person) == 1  # the mode's: a layout needs none
     assert re.fullmatch(WHOLE_GPU + DEVICE.format(r"1g\.10gb") * 7, person.ssh("nvidia-smi -L"))
     assert described(person) == {"Capacity": {"nvidia.com/gpu": "7"}, "Allocatable": {"nvidia.com/gpu": "7"}}
@@ -197,7 +198,7 @@ def test_single_gives_each_of_seven_pods_a_device_of_its_own(person: CommandLine
 
 def test_mixed_offers_a_resource_for_each_profile(person: CommandLine) -> None:
     before = person.mig_devices()
-    person.up(CHECKOUT / "Pulumi.dev.yaml")
+    up_as_said(person, CHECKOUT / "Pulumi.dev.yaml")
     assert reboots(person) == 1
     three = "".join(DEVICE.format(profile) for profile in (r"3g\.40gb", r"2g\.20gb", r"1g\.10gb"))
     listed = re.fullmatch(WHOLE_GPU + three, person.ssh("nvidia-smi -L"))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from plan import StackPlan
+from plan import Settings, StackPlan, plan_stack
 from plan.report.digest import digest
 
 Planned = Callable[..., StackPlan]
@@ -104,7 +104,9 @@ def test_turning_mig_on_reboots_no_h100(planned: Planned) -> None:
     size = {"vmSize": "Standard_NC40ads_H100_v5"}
     old = planned(nodePools=[size], mig=_MIXED)
     new = planned(nodePools=[{**size, "migDevices": {"7g.94gb": 1}}], mig=_MIXED)
-    assert "stays, without a reboot: this GPU changes its MIG mode at once." in digest(old, new)
+    text = digest(old, new)
+    assert "stays, without a reboot: this GPU changes its MIG mode at once, without the pods on it.\n" in text
+    assert text.startswith("**Cost:** pods may have to go: mlops-k8s-master.\n")
 
 
 def test_a_rebuild_replaces_the_machine(planned: Planned) -> None:
@@ -119,21 +121,61 @@ def test_a_rebuild_replaces_the_machine(planned: Planned) -> None:
 
 
 @pytest.mark.parametrize(
-    ("vm", "what"),
+    ("vm", "key"),
     [
-        ({"zone": "1"}, "zone"),
-        ({"adminUsername": "ops"}, "admin username"),
-        ({"securityType": "Standard"}, "security type"),
-        ({"spot": {"evictionPolicy": "Delete"}}, "spot"),
+        ({"adminUsername": "ops"}, "vm.adminUsername"),
+        ({"securityType": "Standard"}, "vm.securityType"),
+        ({"spot": {"evictionPolicy": "Delete"}}, "vm.spot"),
+        ({"osDisk": {"sizeGib": 512}}, "vm.osDisk.sizeGib"),
     ],
 )
 def test_what_azure_refuses_on_a_living_machine_needs_a_rebuild(
-    planned: Planned, vm: dict[str, object], what: str
+    planned: Planned, vm: dict[str, object], key: str
 ) -> None:
     """Said before Azure says 409."""
-    text = digest(planned(), planned(vm=vm))
-    assert f"refuses this change ({what}): change its `rebuild` with it." in text
+    assert (
+        f"**mlops-k8s-master** is refused: it keeps `{key}` for life. Set it back; or give each of its machines "
+        "another text under `rebuild` too: it is then made anew, and what is on it is lost.\n"
+    ) in digest(planned(), planned(vm=vm))
     assert "is replaced" in digest(planned(), planned(vm=vm, rebuild={_NAME: "x"}))
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [({"vm": {"zone": "1"}}, "vm.zone"), ({"network": {"subnetCidr": "10.60.1.0/24"}}, "network.subnetCidr")],
+)
+def test_what_a_rebuilt_machine_keeps_too_needs_another_stack(
+    planned: Planned, change: dict[str, dict[str, object]], key: str
+) -> None:
+    """Its address stays in its zone, its interface in its subnet."""
+    rebuilt = {**change, "rebuild": {_NAME: "x"}}
+    for edit in (change, rebuilt):
+        assert (
+            f"**mlops-k8s-master** is refused: it keeps `{key}` for life. Set it back; or `pulumi destroy`, then "
+            "`pulumi up`, makes the stack anew and loses everything in it.\n"
+        ) in digest(planned(), planned(**edit))
+
+
+def test_a_stack_does_not_move(settings: Callable[..., Settings]) -> None:
+    """Its machines would be deleted before Azure says whether there is quota elsewhere."""
+    old = settings()
+    text = digest(plan_stack(old), plan_stack(old.model_copy(update={"location": "swedencentral"})))
+    assert text == (
+        "**Cost:** `pulumi up` refuses it: mlops-k8s-master.\n\n"
+        "**Settings**\n\n- `location`: westeurope → swedencentral\n\n"
+        "**mlops-k8s-master** is refused: it keeps `azure-native:location` for life. Set it back; or for machines "
+        "there make another stack (`make new-stack`); `pulumi destroy` ends this one.\n"
+    )
+
+
+def test_a_pool_keeps_its_role(planned: Planned) -> None:
+    agent = [{"name": "a"}, {"name": "b", "role": "agent", "count": 2}]
+    text = digest(planned(nodePools=agent), planned(nodePools=[agent[0], {**agent[1], "role": "server"}]))
+    assert text.startswith("**Cost:** `pulumi up` refuses it: b, b-1.\n")
+    assert (
+        "**b-1** is refused: it keeps `nodePools.role` for life. Set it back; or take its pool out of the stack file "
+        "for one `pulumi up`, then put it in again.\n\nThe other machine is not touched.\n"
+    ) in text
 
 
 def test_a_resize_stops_the_machine(planned: Planned) -> None:
@@ -291,6 +333,7 @@ def test_the_first_agent_touches_nothing_of_the_server(planned: Planned) -> None
         ({"network": {"podCidr": "10.44.0.0/16"}}, "network.podCidr"),
         ({"network": {"serviceCidr": "10.45.0.0/16"}}, "network.serviceCidr"),
         ({"rke2": {"cni": "cilium"}}, "rke2.cni"),
+        ({"gpuOperator": {"namespace": "gpus"}}, "gpuOperator.namespace"),
     ],
 )
 def test_what_a_cluster_keeps_for_life_is_refused_on_its_server(
@@ -301,8 +344,9 @@ def test_what_a_cluster_keeps_for_life_is_refused_on_its_server(
     pools = [{"name": "server"}, {"name": "gpu", "role": "agent"}]
     old = planned(nodePools=pools)
     text = digest(old, planned(nodePools=pools, **change))
-    assert f"**server** is refused: a cluster keeps its {key}. `pulumi destroy` and `pulumi up` found another." in text
-    assert "**gpu** stays, without a reboot." in text
+    assert f"**server** is refused: it keeps `{key}` for life. Set it back; or give each of its machines " in text
+    # An agent with a GPU is told whose pods may end when it reboots.
+    assert text.endswith("\nThe other machine is not touched.\n") == (key != "gpuOperator.namespace")
     old = planned(nodePools=pools, **lost)
     assert "refused" not in digest(old, planned(nodePools=pools, **change, **lost, rebuild={"server": "2"}))
 
