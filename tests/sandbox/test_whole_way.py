@@ -115,7 +115,7 @@ def test_the_log_is_readable_without_a_terminal(person: CommandLine) -> None:
 def test_a_second_up_changes_nothing(person: CommandLine) -> None:
     flags = ("--yes", "--skip-preview", "--expect-no-changes", "--config-file", str(person.root / "stack.yaml"))
     said = person.run("pulumi", "up", *flags)
-    assert re.search(r"Resources:\n +28 unchanged\n", said), said
+    assert re.search(r"Resources:\n +33 unchanged\n", said), said
 
 
 def test_no_secret_of_the_stack_is_where_others_could_read_it(person: CommandLine) -> None:
@@ -217,7 +217,7 @@ def test_destroy_works_with_the_machine_dead_and_leaves_nothing(person: CommandL
     assert time.monotonic() - begun < 60
     assert "· pulumi destroy: done in" in said
     assert "pulumi destroy failed" not in said
-    assert re.search(r"Resources:\n +- 31 deleted\n", said), said
+    assert re.search(r"Resources:\n +- 33 deleted\n", said), said
     assert person.traces() == {place: [] for place in before}
 
 
