@@ -19,7 +19,7 @@ from sandbox.cloud import (
     security_rules,
 )
 from sandbox.cloud.arm import KINDS, Cloud, Records
-from sandbox.cloud.balancing_rules import LOAD_BALANCER
+from sandbox.cloud.balancing_rules import LOAD_BALANCER, LoadBalancers
 from sandbox.cloud.machine_spec import MACHINE, machine_spec
 from sandbox.cloud.power import Machines
 from sandbox.cloud.private_addresses import INTERFACE
@@ -40,14 +40,14 @@ def _kind(token: str) -> str:
 
 
 class AzureNative(ResourceProvider):
-    """Resources in a file, machines by whoever boots them."""
+    """Resources in a file, machines by whoever boots them, connections by whoever carries them."""
 
     name = "azure-native"
     delete_before_replace = True
 
-    def __init__(self, machines: Machines = machine) -> None:
+    def __init__(self, machines: Machines = machine, balancers: LoadBalancers = load_balancer) -> None:
         self._location: str | None = None
-        self._machines = machines
+        self._machines, self._balancers = machines, balancers
 
     def configure(self, config: Properties) -> None:
         self._location = config.get("location")
@@ -96,7 +96,7 @@ class AzureNative(ResourceProvider):
                 raise Failure(f"the machine {spec.name} did not start: {error}") from error
             _tell_logins(sandbox)
         if kind == LOAD_BALANCER:
-            load_balancer.start(sandbox, new_id)
+            self._balancers.start(sandbox, new_id)
         return new_id, outputs
 
     def update(self, token: str, _urn: str, _old: Properties, new: Properties, _timeout: float) -> Properties:
@@ -139,7 +139,7 @@ class AzureNative(ResourceProvider):
         with _cloud(sandbox).open() as records:
             arm.take_away(records, resource_id)
         if _kind(token) == LOAD_BALANCER:
-            load_balancer.stop(sandbox, resource_id)
+            self._balancers.stop(sandbox, resource_id)
 
     def invoke(self, function: str, arguments: Properties) -> Properties:
         if function == "azure-native:authorization:getClientConfig":

@@ -3,16 +3,28 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from sandbox.cloud import security_rules
 from sandbox.cloud.arm import Records
 from sandbox.cloud.private_addresses import INTERFACE
+from sandbox.instance import Sandbox
 from sandbox.providers.resource_provider import Failure
 from sandbox.providers.values import Properties
 
 LOAD_BALANCER = "network:LoadBalancer"
 _INNER = ("frontendIPConfigurations", "backendAddressPools", "probes", "loadBalancingRules")
 """Inputs whose entries have ARM ids of their own, below the load balancer's."""
+
+
+class LoadBalancers(Protocol):
+    """Whoever carries the connections: `sandbox.cloud.load_balancer`."""
+
+    def start(self, sandbox: Sandbox, balancer: str) -> None:
+        """Carry connections by the rules that the cloud has of it, as they change. Raises SandboxError."""
+
+    def stop(self, sandbox: Sandbox, balancer: str) -> None:
+        """End that. None there is fine."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -150,7 +150,7 @@ class _Balancer:
         with contextlib.suppress(OSError):
             if rule and (able := self._able(rule)):
                 async with _connected(_chosen(able, writer), rule.backend_port) as (there, to_there):
-                    await asyncio.gather(_carry(reader, to_there), _carry(there, writer))
+                    await asyncio.gather(carry(reader, to_there), carry(there, writer))
         writer.close()
 
 
@@ -181,7 +181,8 @@ async def _connected(address: str, port: int) -> AsyncIterator[tuple[asyncio.Str
         writer.close()
 
 
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Hand on what comes, until its end. Raises OSError."""
     while data := await reader.read(_BYTES):
         writer.write(data)
         await writer.drain()

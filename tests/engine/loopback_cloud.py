@@ -5,6 +5,7 @@ loopback_cloud.py deallocate|start|evict MACHINE` what a person or Azure does to
 the host key of its user-data; what is run on it is answered by `stack_programs.py`, which notes it in its directory.
 """
 
+import asyncio
 import gzip
 import json
 import os
@@ -12,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import paramiko
@@ -21,6 +23,8 @@ from ssh_server import SshServer
 from sandbox import private_file
 from sandbox.cloud import power
 from sandbox.cloud.azure_native import AzureNative
+from sandbox.cloud.balancing_rules import Forwarding, forwardings
+from sandbox.cloud.load_balancer import carry
 from sandbox.host.machine import MachineSpec, MachineStatus
 from sandbox.instance import Sandbox
 from sandbox.process import ProcessId
@@ -62,6 +66,45 @@ class LoopbackMachines:
         return MachineStatus.RUNNING if alive else MachineStatus.OFF
 
 
+class LoopbackBalancers:
+    """Hands connections at port 22 of a load balancer to whichever machine takes them, without any probe."""
+
+    def start(self, sandbox: Sandbox, balancer: str) -> None:
+        carrier = subprocess.Popen(
+            [sys.executable, __file__, "balance", str(sandbox.root), balancer],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert carrier.stdout
+        assert carrier.stdout.readline() == b"listens\n"
+
+    def stop(self, sandbox: Sandbox, balancer: str) -> None:
+        assert balancer
+        if carrier := ProcessId.read(sandbox.root / "balancer.pid"):
+            carrier.kill()
+
+
+async def _balance(root: Path, balancer: str) -> None:
+    def rule() -> Forwarding:
+        records = json.loads((root / "azure.json").read_text())
+        return next(each for each in forwardings(records, balancer) if each.port == 22)
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for address in rule().backends:
+            with suppress(OSError):
+                there, to_there = await asyncio.open_connection(address, 22)
+                await asyncio.gather(carry(reader, to_there), carry(there, writer))
+                to_there.close()
+                break
+        writer.close()
+
+    async with await asyncio.start_server(accept, rule().address, 22) as server:
+        ProcessId.me().write(root / "balancer.pid")
+        print("listens", flush=True)
+        await server.serve_forever()
+
+
 def _machine(directory: Path, address: str) -> None:
     programs = directory / "bin"
     programs.mkdir(exist_ok=True)
@@ -79,7 +122,9 @@ def _machine(directory: Path, address: str) -> None:
 if __name__ == "__main__":
     if verb := {"deallocate": power.deallocate, "start": power.start, "evict": power.evict}.get(sys.argv[1]):
         verb(Sandbox.from_environment(), sys.argv[2], LoopbackMachines())
+    elif sys.argv[1] == "balance":
+        asyncio.run(_balance(Path(sys.argv[2]), sys.argv[3]))
     elif Path(sys.argv[1]).is_dir():
         _machine(Path(sys.argv[1]), sys.argv[2])
     else:
-        serve(AzureNative(LoopbackMachines()))
+        serve(AzureNative(LoopbackMachines(), LoopbackBalancers()))

@@ -46,6 +46,8 @@ for name, machine in machines.items():
         agent_socket_path=None,
         vm_id=vm_id,
         addresses=pulumi.Output.from_input(None),
+        away=pulumi.Output.from_input(None),
+        servers=(),
     )
     machine_command(
         name, "true", access=access, timeout_seconds=10, logging=remote.Logging.NONE,

@@ -59,6 +59,8 @@ access = Access(
     agent_socket_path=None,
     vm_id=pulumi.Output.from_input("first"),
     addresses=pulumi.Output.from_input(None),
+    away=pulumi.Output.from_input(None),
+    servers=(),
 )
 MigInstances(node.name, MigInstancesArgs(layout=stack.host_layouts[node.name], access=access))
 """
