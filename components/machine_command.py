@@ -107,11 +107,12 @@ def machine_command(  # noqa: PLR0913 - each is one property of the command
         if isinstance(stdin, SecretInput)
         else (stdin, None if stdin is None else digest(stdin))
     )
+    bounded = f"sudo timeout -k 10 {timeout_seconds} "
     while_away = left_while_away([access.away], *([needs] if needs else []), connection=access.connection(AWAY))
     return remote.Command(
         name,
         connection=access.connection(dialling),
-        create=pulumi.Output.concat(f"sudo timeout -k 10 {timeout_seconds} ", command),
+        create=f"{bounded}{command}" if isinstance(command, str) else pulumi.Output.concat(bounded, command),
         stdin=text,
         triggers=[*([] if identity is None else [identity]), *triggers, access.vm_id],
         logging=logging,
