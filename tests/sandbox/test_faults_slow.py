@@ -40,6 +40,9 @@ def test_modules_of_an_older_driver_cost_one_reboot_into_the_metapackages_kernel
     assert f"the modules for the running kernel {kernel} are" in said  # the sandbox shows the first 100 columns
     machine_said = person.ssh("journalctl --no-pager -o cat -u mig-k8s-converge.service")
     assert f"the modules for the running kernel {kernel} are of 580.126.09, those of " in machine_said
-    assert f"(kernel {newer}) of 580.159.04; the driver is 580.159.04: kernel {newer} comes with its" in machine_said
+    assert (
+        f"(kernel {newer}) of 580.159.04; the driver is 580.159.04: kernel {newer} comes with its modules"
+        in machine_said
+    )
     assert person.ssh("uname -r").strip() == newer
     assert person.output("verification")["passed"] is True
