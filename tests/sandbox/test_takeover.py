@@ -4,7 +4,6 @@ That commit's program runs on this checkout's sandbox: a user's cloud does not c
 test takes up where the one before it ended.
 """
 
-import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from cluster import eventually
-from command_line import CHECKOUT, NODE, CommandLine
+from command_line import CHECKOUT, NODE, CommandLine, own_sandbox
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
 
@@ -67,22 +66,17 @@ def rke2(person: CommandLine) -> str:
 @pytest.fixture(scope="module")
 def before(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Before]:
     """The dev stack, brought up by the program of that commit."""
-    if obstacle is not None:
-        pytest.skip(f"no machine can boot here: {obstacle}")
-    old = program(tmp_path_factory.mktemp("before"))
-    stack = yaml.safe_load((old / "Pulumi.dev.yaml").read_text())
-    stack["config"] |= PINNED
-    (file := old / "Pulumi.dev.yaml").write_text(yaml.safe_dump(stack))
-    person = CommandLine(f"test-{os.getpid()}-takeover")
-    try:
+    with own_sandbox(obstacle, "takeover") as person:
+        old = program(tmp_path_factory.mktemp("before"))
+        stack = yaml.safe_load((old / "Pulumi.dev.yaml").read_text())
+        stack["config"] |= PINNED
+        (file := old / "Pulumi.dev.yaml").write_text(yaml.safe_dump(stack))
         # Its first preview fails with the real command provider too: a secret among the triggers is not known yet.
         person.up(file, "--program", str(old), "--skip-preview", seconds=400)
         person.kubectl("apply", "-f", "-", stdin=WORKLOAD)
         eventually("the workload runs", lambda: person.get("pod", "workload")["status"]["phase"], "Running", seconds=60)
         assert person.ssh("head -1 /usr/local/sbin/mig-k8s") == "#!/usr/bin/env python3\n"
         yield Before(person, person.boot_id(), person.mig_devices(), pods(person), rke2(person))
-    finally:
-        person.run("down", seconds=120)
 
 
 def program(folder: Path) -> Path:
