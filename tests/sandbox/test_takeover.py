@@ -42,17 +42,12 @@ class Before:
 
 
 def pods(person: CommandLine) -> dict[str, str]:
-    """Name → uid of everything that is not the verification's; of a user's pod its restarts, too. Those of the operator
-    talk to the API and may end while it restarts with RKE2."""
+    """Name → uid and starts, of everything that is not the verification's."""
     return {
-        item["metadata"]["name"]: f"{item['metadata']['uid']} {_starts(item) if _is_users(item) else ''}"
+        item["metadata"]["name"]: f"{item['metadata']['uid']} {_starts(item)}"
         for item in person.get("pods", "--all-namespaces")["items"]
         if item["metadata"]["namespace"] != "mig-k8s-verify"
     }
-
-
-def _is_users(item: dict[str, Any]) -> bool:
-    return bool(item["metadata"]["namespace"] == "default")
 
 
 def _starts(item: dict[str, Any]) -> list[int]:
