@@ -129,7 +129,8 @@ UNITS = {
                 f"mkdir -p {_RECORDS} /run/fault-records",
                 f"cp -a {_RECORDS}/. /run/fault-records",
                 f"mount -t tmpfs -o size=256k,mode=0755 tmpfs {_RECORDS}",
-                f"cp -a /run/fault-records/*.* {_RECORDS}",
+                # Every record, but not the folder of a download under way, which is larger than this disk.
+                f"find /run/fault-records -maxdepth 1 -type f -exec cp -a -t {_RECORDS} {{}} +",
                 f"cat /dev/zero >{_RECORDS}/filling",
                 "true",
             )
