@@ -53,9 +53,20 @@ def idle(*groups: Sequence[pulumi.Output[Away | None]]) -> pulumi.Output[bool]:
     """
 
     async def asked() -> bool:
-        return any([all([await machine.future() for machine in group]) for group in groups if group])
+        for group in groups:
+            if group and await _nobody_runs(group):
+                return True
+        return False
 
     return pulumi.Output.from_input(asked())
+
+
+async def _nobody_runs(group: Sequence[pulumi.Output[Away | None]]) -> bool:
+    # Not one more than needed: a machine that is rebuilt in its turn may wait for what waits here.
+    for machine in group:
+        if await machine.future() is None:
+            return False
+    return True
 
 
 def left_while(is_idle: pulumi.Output[bool], opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
