@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import remote
 
-from components.dialling import AWAY, RUNNING
+from components.dialling import RUNNING
 from components.machine_command import Access, first_child
-from components.power import left_while_away
+from components.power import idle, left_while
 
 _TIMEOUT_SECONDS = 60
 _OF_THE_FIRST_DAY = ["connection", "create", "stdin", "logging", "addPreviousOutputInEnv"]
@@ -36,24 +36,27 @@ class Founding(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: FoundingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mig-k8s:index:Founding", name, None, opts)
+        is_idle = idle([args.access.away])
         self.permitted = remote.Command(
             f"{name}-permission",
-            connection=args.access.connection(RUNNING),
+            connection=args.access.connection(RUNNING, is_idle),
             create=f"sudo timeout -k 10 {_TIMEOUT_SECONDS} /usr/local/sbin/mig-k8s permit-founding",
             stdin=args.access.vm_id,  # which nobody reads there: the state remembers it
             triggers=[args.access.vm_id] if args.with_every_machine else [],
             logging=remote.Logging.STDERR,
             add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions.merge(
+            opts=left_while(
+                is_idle,
                 pulumi.ResourceOptions.merge(
                     first_child(self, opts),
-                    left_while_away([args.access.away], connection=args.access.connection(AWAY)),
-                ),
-                pulumi.ResourceOptions(
-                    ignore_changes=_OF_THE_FIRST_DAY,
-                    retain_on_delete=True,
-                    additional_secret_outputs=["stdout", "stderr"],
-                    custom_timeouts=pulumi.CustomTimeouts(create=f"{RUNNING.minutes}m", update=f"{RUNNING.minutes}m"),
+                    pulumi.ResourceOptions(
+                        ignore_changes=_OF_THE_FIRST_DAY,
+                        retain_on_delete=True,
+                        additional_secret_outputs=["stdout", "stderr"],
+                        custom_timeouts=pulumi.CustomTimeouts(
+                            create=f"{RUNNING.minutes}m", update=f"{RUNNING.minutes}m"
+                        ),
+                    ),
                 ),
             ),
         )

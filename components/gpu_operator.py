@@ -8,7 +8,7 @@ import pulumi_kubernetes as kubernetes
 
 from components.identity import digest
 from components.machine_command import Access, first_child
-from components.power import left_while_away
+from components.power import idle, left_while
 from plan import GpuOperatorPlan
 
 _PRIVILEGED = {f"pod-security.kubernetes.io/{mode}": "privileged" for mode in ("enforce", "audit", "warn")}
@@ -32,13 +32,13 @@ class GpuOperator(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GpuOperatorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mig-k8s:index:GpuOperator", name, None, opts)
-        left = left_while_away([args.cluster.away])
-        child = pulumi.ResourceOptions.merge(left, pulumi.ResourceOptions(parent=self, retain_on_delete=True))
+        is_idle = idle([args.cluster.away])
+        child = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
         plan = args.plan
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace",
             metadata={"name": plan.namespace, "labels": _PRIVILEGED},
-            opts=child,
+            opts=left_while(is_idle, child),
         )
         kubernetes.helm.v3.Release(
             f"{name}-release",
@@ -53,7 +53,7 @@ class GpuOperator(pulumi.ComponentResource):
             atomic=False,
             cleanup_on_fail=False,
             skip_await=False,
-            opts=pulumi.ResourceOptions.merge(child, first_child(self, opts)),
+            opts=left_while(is_idle, pulumi.ResourceOptions.merge(child, first_child(self, opts))),
         )
         released = [plan.chart, plan.repository, plan.version, plan.values]
         self.release_digest = digest(json.dumps(released, sort_keys=True))

@@ -8,7 +8,7 @@ from pulumi_command import remote
 
 from components.dialling import AWAY, RUNNING, Dialling
 from components.identity import digest
-from components.power import left_while_away
+from components.power import idle, left_while
 from machine.documents.expectations import Away
 from plan import Addresses
 
@@ -47,16 +47,20 @@ class Login:
         """By which the other machines reach it."""
         return self.addresses.apply(lambda known: known.private)
 
-    def connection(self, dialling: Dialling) -> remote.ConnectionArgs:
-        """The input of a command that dials like this."""
+    def connection(self, dialling: Dialling, is_idle: pulumi.Input[bool] = False) -> remote.ConnectionArgs:
+        """The input of a command that dials like this; not for long where it is known to be in vain.
+
+        It is dialled in vain where the command is to be left as the state has it, and the state does not have it.
+        """
+        chosen = pulumi.Output.from_input(is_idle).apply(lambda in_vain: AWAY if in_vain else dialling)
         return remote.ConnectionArgs(
             host=self.address,
             user=self.user,
             private_key=self.private_key,
             agent_socket_path=self.agent_socket_path,
             host_key=self.host_key,
-            dial_error_limit=dialling.limit,
-            per_dial_timeout=dialling.seconds_per_dial,
+            dial_error_limit=chosen.apply(lambda each: each.limit),
+            per_dial_timeout=chosen.apply(lambda each: each.seconds_per_dial),
         )
 
     @property
@@ -108,23 +112,26 @@ def machine_command(  # noqa: PLR0913 - each is one property of the command
         else (stdin, None if stdin is None else digest(stdin))
     )
     bounded = f"sudo timeout -k 10 {timeout_seconds} "
-    while_away = left_while_away([access.away], *([needs] if needs else []), connection=access.connection(AWAY))
+    is_idle = idle([access.away], needs)
     return remote.Command(
         name,
-        connection=access.connection(dialling),
+        connection=access.connection(dialling, is_idle),
         create=f"{bounded}{command}" if isinstance(command, str) else pulumi.Output.concat(bounded, command),
         stdin=text,
         triggers=[*([] if identity is None else [identity]), *triggers, access.vm_id],
         logging=logging,
         # sshd accepts no variables, and the last run's output has no business in the next one's environment.
         add_previous_output_in_env=False,
-        opts=pulumi.ResourceOptions.merge(
-            pulumi.ResourceOptions.merge(opts, while_away),
-            pulumi.ResourceOptions(
-                # What lives in a machine dies with it; a dead machine must not stand in the way of a destroy.
-                retain_on_delete=True,
-                additional_secret_outputs=["stdout", "stderr"],
-                custom_timeouts=pulumi.CustomTimeouts(create=f"{dialling.minutes}m", update=f"{dialling.minutes}m"),
+        opts=left_while(
+            is_idle,
+            pulumi.ResourceOptions.merge(
+                opts,
+                pulumi.ResourceOptions(
+                    # What lives in a machine dies with it; a dead machine must not stand in the way of a destroy.
+                    retain_on_delete=True,
+                    additional_secret_outputs=["stdout", "stderr"],
+                    custom_timeouts=pulumi.CustomTimeouts(create=f"{dialling.minutes}m", update=f"{dialling.minutes}m"),
+                ),
             ),
         ),
     )

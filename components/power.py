@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Any
 
 import pulumi
 import pulumi_azure_native as azure
-from pulumi_command import remote
 
 from machine.documents.expectations import Away
 
@@ -46,26 +46,42 @@ async def _asked(group: str, name: str) -> Away | None:
     return found
 
 
-def left_while_away(
-    *groups: Sequence[pulumi.Output[Away | None]], connection: remote.ConnectionArgs | None = None
-) -> pulumi.ResourceOptions:
-    """Options of what is left as the state has it while of one of these groups no machine runs.
+def idle(*groups: Sequence[pulumi.Output[Away | None]]) -> pulumi.Output[bool]:
+    """Whether of one of these groups no machine runs; a machine that is not there yet is taken to run.
 
-    Whether that is so is known only once Azure has been asked, and `ignore_changes` must be known when a resource is
-    declared; the engine runs a transform in between. `connection` is that of a command which the state does not have:
-    there is nothing to leave, so it is dialled in vain, but not for long.
+    The groups are read when the whole program has been declared: a list may still grow until then.
     """
 
-    async def leave(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
+    async def asked() -> bool:
         for group in groups:
-            for machine in group:
-                if await machine.future() is None:
-                    break
-            else:
-                props = {**args.props, **({"connection": connection} if connection else {})}
-                return pulumi.ResourceTransformResult(
-                    props, pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(ignore_changes=["*"]))
-                )
-        return None
+            if group and await _nobody_runs(group):
+                return True
+        return False
 
-    return pulumi.ResourceOptions(transforms=[leave])
+    return pulumi.Output.from_input(asked())
+
+
+async def _nobody_runs(group: Sequence[pulumi.Output[Away | None]]) -> bool:
+    # Not one more than needed: a machine that is rebuilt in its turn may wait for what waits here.
+    for machine in group:
+        if await machine.future() is None:
+            return False
+    return True
+
+
+def left_while(is_idle: pulumi.Output[bool], opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
+    """These options for a resource that is left as the state has it while `is_idle`. They must not be merged any more.
+
+    That is known only when Azure has been asked, and `ignore_changes` is a plain list; the SDK reads it after what the
+    resource depends on, for which it waits. ADR 0022 says why it is no resource transform.
+    """
+    ignored = list(opts.ignore_changes or ())
+
+    def ignore(nobody_runs: bool) -> None:
+        if nobody_runs:
+            ignored.append("*")
+
+    asked: list[pulumi.Input[Any]] = [is_idle.apply(ignore)]
+    left = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=asked))
+    left.ignore_changes = ignored
+    return left

@@ -70,14 +70,17 @@ class LoopbackBalancers:
     """Hands connections at port 22 of a load balancer to whichever machine takes them, without any probe."""
 
     def start(self, sandbox: Sandbox, balancer: str) -> None:
-        carrier = subprocess.Popen(
-            [sys.executable, __file__, "balance", str(sandbox.root), balancer],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
+        # With the plugin's own standard error it would keep the engine: that waits until nobody has it open any more.
+        with (sandbox.root / "balancer.log").open("w") as log:
+            carrier = subprocess.Popen(
+                [sys.executable, __file__, "balance", str(sandbox.root), balancer],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
         assert carrier.stdout
-        assert carrier.stdout.readline() == b"listens\n"
+        assert carrier.stdout.readline() == b"listens\n", (sandbox.root / "balancer.log").read_text()
 
     def stop(self, sandbox: Sandbox, balancer: str) -> None:
         assert balancer
@@ -92,11 +95,14 @@ async def _balance(root: Path, balancer: str) -> None:
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for address in rule().backends:
-            with suppress(OSError):
+            try:
                 there, to_there = await asyncio.open_connection(address, 22)
+            except OSError:
+                continue
+            with suppress(OSError):  # a side is gone: what was begun with one machine goes on with no other
                 await asyncio.gather(carry(reader, to_there), carry(there, writer))
-                to_there.close()
-                break
+            to_there.close()
+            break
         writer.close()
 
     async with await asyncio.start_server(accept, rule().address, 22) as server:

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
-from sandbox import private_file, recovery
+from sandbox import network, private_file, recovery
+from sandbox.cloud import load_balancer
 from sandbox.engine.environment import Environment
 from sandbox.instance import Sandbox
 
@@ -144,7 +145,9 @@ def person_at(folder: Path, namespace: list[str]) -> Iterator[Person]:
     """With a checkout of their own in a folder; what they started ends with them."""
     environment = Environment(folder / "sandbox", machines=True)
     environment.prepare(CHECKOUT / "Pulumi.dev.yaml", None)
-    Sandbox(name="whole-life", root=environment.root, network=NETWORK).save()
+    name = f"whole-life-{os.getpid()}"  # of this run alone: what another one left is not counted as ours
+    sandbox = Sandbox(name=name, root=environment.root, network=NETWORK)
+    sandbox.save()
     for program in ("kubectl", "helm"):
         words = f'{sys.executable} {HERE / "stack_programs.py"} {program} {environment.root / "clusters"} "$@"'
         private_file.write(environment.programs / program, f"#!/bin/sh\nexec {words}\n", mode=0o700)
@@ -158,3 +161,7 @@ def person_at(folder: Path, namespace: list[str]) -> Iterator[Person]:
         yield Person(environment, checkout, namespace)
     finally:
         recovery.end_plugins(environment.root)  # the machines too: the provider started them
+        if made := sorted(path.name for path in Path("/run/netns").glob(f"mk8s-{name}*")):
+            load_balancer.stop_all(sandbox)
+            network.down(sandbox)
+            pytest.fail(f"the engine tests' cloud made network on this host: {made}")

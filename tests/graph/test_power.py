@@ -56,12 +56,45 @@ def test_the_program_fails_for_a_machine_that_is_away_where_no_verification_can(
     program(**stack, preview=True, unmade=(), statuses={machine: ["PowerState/stopped"]})
 
 
-def test_every_command_and_what_is_put_into_the_cluster_can_be_left_alone(program: Program) -> None:
-    for mig in ({"strategy": "mixed"}, {"strategy": "mixed", "owner": "operator"}):
-        graph = program(mig=mig)
-        left = {each.name for each in graph.resources if each.request.transforms}
-        in_cluster = {"gpu-operator-namespace", "gpu-operator-release"}
-        assert left == {each.name for each in graph.commands()} | in_cluster
+def left(graph: Graph) -> set[str]:
+    """What the engine is told to leave as the state has it."""
+    return {each.name for each in graph.resources if "*" in each.request.ignoreChanges}
+
+
+@pytest.mark.parametrize("mig", [{"strategy": "mixed"}, {"strategy": "mixed", "owner": "operator"}])
+def test_every_command_and_what_is_put_into_the_cluster_is_left_while_the_only_machine_is_away(
+    program: Program, mig: dict[str, str]
+) -> None:
+    graph = program(mig=mig, preview=True, unmade=(), statuses={"mlops-k8s-master": ["PowerState/deallocated"]})
+    in_cluster = {"gpu-operator-namespace", "gpu-operator-release"}
+    assert left(graph) == {each.name for each in graph.commands()} | in_cluster
+    assert left(program(mig=mig)) == set()
+
+
+def test_of_an_agent_that_is_away_only_its_own_commands_are_left(program: Program) -> None:
+    stack = {"nodePools": CLUSTER, "mig": {"strategy": "single"}, "preview": True, "unmade": ()}
+    graph = program(**stack, statuses={"gpu-1": ["PowerState/deallocated"]})
+    assert left(graph) == {each.name for each in graph.commands() if each.name.startswith("gpu-1-")}
+
+
+def test_a_command_that_is_left_is_not_dialled_for_long_and_any_other_is(program: Program) -> None:
+    stack = {"nodePools": CLUSTER, "mig": {"strategy": "single"}, "preview": True, "unmade": ()}
+    graph = program(**stack, statuses={"gpu-1": ["PowerState/deallocated"]})
+
+    def dialled(name: str) -> tuple[float, float]:
+        connection = graph.one(name).plain("connection")
+        return connection["dialErrorLimit"], connection["perDialTimeout"]
+
+    assert dialled("gpu-1-converge") == (1, 5)
+    assert dialled("gpu-converge") == (18, 60)
+
+
+def test_the_program_asks_the_engine_for_no_callback(program: Program) -> None:
+    """The SDK's server for them ends some programs that fail with a segmentation fault, and their reason is lost."""
+    for each in program(nodePools=CLUSTER, mig={"strategy": "single"}).resources:
+        assert not each.request.transforms, each.name
+        assert not each.request.hooks.ListFields(), each.name
+        assert not each.request.state_migrations, each.name
 
 
 def test_nobody_is_asked_about_a_machine_that_is_not_there_yet(program: Program) -> None:
