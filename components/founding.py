@@ -11,7 +11,8 @@ from components.power import idle, left_while
 
 _TIMEOUT_SECONDS = 60
 _OF_THE_FIRST_DAY = ["connection", "create", "stdin", "logging", "addPreviousOutputInEnv"]
-"""All inputs: whatever becomes of them, nothing is run again. They count anew where the resource is replaced."""
+"""All inputs but the triggers: whatever becomes of them, nothing is run again. They count anew where the resource is
+replaced."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ class Founding(pulumi.ComponentResource):
             connection=args.access.connection(RUNNING, is_idle),
             create=f"sudo timeout -k 10 {_TIMEOUT_SECONDS} /usr/local/sbin/mig-k8s permit-founding",
             stdin=args.access.vm_id,  # which nobody reads there: the state remembers it
-            triggers=[args.access.vm_id] if args.with_every_machine else [],
+            triggers=[args.access.vm_id],
             logging=remote.Logging.STDERR,
             add_previous_output_in_env=False,
             opts=left_while(
@@ -50,7 +51,9 @@ class Founding(pulumi.ComponentResource):
                 pulumi.ResourceOptions.merge(
                     first_child(self, opts),
                     pulumi.ResourceOptions(
-                        ignore_changes=_OF_THE_FIRST_DAY,
+                        # The trigger is always there, so that nothing is run for a stack that only says from now on
+                        # that its cluster may be lost, or has more servers than before.
+                        ignore_changes=[*_OF_THE_FIRST_DAY, *([] if args.with_every_machine else ["triggers"])],
                         retain_on_delete=True,
                         additional_secret_outputs=["stdout", "stderr"],
                         custom_timeouts=pulumi.CustomTimeouts(

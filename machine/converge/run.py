@@ -11,6 +11,7 @@ from machine.documents.result import SETTLED, Outcome, Reboot, Result, StageResu
 from machine.host import lock
 from machine.host.errors import DiskError, MachineError
 from machine.host.this_machine import ThisMachine
+from machine.kubernetes import before_reboot
 from machine.release import storage
 
 LOCK = "/run/mig-k8s/converge"
@@ -124,6 +125,11 @@ class _Run:
                 f"{reason}; the machine was rebooted for this once, it did not help and is not repeated. When the cause"
                 " is gone: `sudo reboot`, then `pulumi up`"
             )
+        if stage.asks_pods:  # not before the reboot is certain: pods must not be evicted for one that does not come
+            try:
+                before_reboot.ask(self.machine, end=True)
+            except MachineError as error:
+                return "failed", f"{reason}, and the machine does not reboot: {error}"
         attempts = {**self.result.reboots, stage.name: Reboot(stage.wanted(), self.boot_id)}
         self.result = replace(self.result, reboots=attempts)
         return "reboot", reason

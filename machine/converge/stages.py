@@ -32,6 +32,8 @@ class Stage:
     """The stage without which this one is not tried."""
     looks_at: tuple[str, ...] = ()
     """Stages whose work this one builds on: whenever one of them has run, this one looks again."""
+    asks_pods: bool = False
+    """Whether the pods of users are asked before the reboot that it wants. Instances ask those that hold a GPU."""
 
     def wanted(self) -> str:
         """Digest of what is asked of the stage."""
@@ -58,18 +60,19 @@ def stages(machine: ThisMachine) -> tuple[Stage, ...]:
         reason: str = "",
         needs: str | None = None,
         looks_at: tuple[str, ...] = (),
+        asks_pods: bool = False,
         reads: tuple[Path, ...] = (),
     ) -> Stage:
         wanted = None if form is None else variables(section, form)
         script = machine.release / FOLDER / name
-        return Stage(name, script, seconds, wanted, (*library, *reads), reason, needs, looks_at)
+        return Stage(name, script, seconds, wanted, (*library, *reads), reason, needs, looks_at, asks_pods)
 
     no_fabric = _NO_GPU if desired.driver is None else "no NVSwitch joins this machine's GPUs"
     not_ours = _NO_GPU if desired.driver is None else "the GPU Operator's MIG Manager owns MIG here"
     of_rke2 = tuple(map(machine.path, (RKE2_CONFIG_PATH, RKE2_TOKEN_PATH, RKE2_AGENT_TOKEN_PATH)))
     return (
         stage("apt", 900, "apt", desired.apt),
-        stage("driver", 2400, "driver", desired.driver, reason=_NO_GPU),
+        stage("driver", 2400, "driver", desired.driver, reason=_NO_GPU, asks_pods=True),
         stage(
             "fabric-manager",
             1500,

@@ -6,7 +6,7 @@ from machine.kubernetes import eviction
 from machine.kubernetes.node import Node
 
 
-def ask(machine: ThisMachine, *, end: bool) -> int:
+def ask(machine: ThisMachine, *, end: bool = False) -> int:
     """Find out whether the pods may end, and with `end` end them. Returns 0; also where no node runs.
 
     Raises NodeError where they may not, or the API server does not tell.

@@ -37,8 +37,7 @@ def add_parser(subparsers: "Subparsers") -> None:
     parser = subparsers.add_parser("keep-tokens", help="have RKE2 keep this server's tokens over its next start")
     parser.set_defaults(run=lambda machine, _: server_token.keep(machine))
     parser = subparsers.add_parser("before-reboot", help="tell whether the pods of users here may end, as they would")
-    parser.add_argument("--end", action="store_true", help="end them")
-    parser.set_defaults(run=lambda machine, options: before_reboot.ask(machine, end=options.end))
+    parser.set_defaults(run=lambda machine, _: before_reboot.ask(machine))
     parser = subparsers.add_parser("remove-node", help="take another machine out of the cluster, its pods first")
     parser.set_defaults(run=lambda machine, _: remove_node(machine))
     words = "let this machine found a cluster if none is on its disk and no server answers"

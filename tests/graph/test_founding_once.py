@@ -20,8 +20,7 @@ def test_the_first_machine_may_found_and_is_told_before_it_has_a_token(program: 
 def test_nothing_that_changes_runs_it_again(program: Program) -> None:
     """Neither another machine in the place of the first, nor another pool before it."""
     permission = program(nodePools=SERVERS, mig=SINGLE).one("cluster-permission")
-    assert permission.plain("triggers") == []
-    assert set(permission.inputs) - {"triggers"} == set(permission.request.ignoreChanges)
+    assert set(permission.inputs) == set(permission.request.ignoreChanges)
     assert permission.request.retainOnDelete
     assert "delete" not in permission.inputs
 
@@ -29,8 +28,18 @@ def test_nothing_that_changes_runs_it_again(program: Program) -> None:
 def test_where_the_cluster_may_be_lost_another_only_server_founds_another(program: Program) -> None:
     lone = program(nodePools=CLUSTER, mig=SINGLE, clusterMayBeLost=True).one("cluster-permission")
     assert lone.plain("triggers") == ["vm_id of server-vm"]
+    assert set(lone.inputs) - {"triggers"} == set(lone.request.ignoreChanges)
     three = program(nodePools=SERVERS, mig=SINGLE, clusterMayBeLost=True).one("cluster-permission")
-    assert three.plain("triggers") == []
+    assert set(three.inputs) == set(three.request.ignoreChanges)
+
+
+def test_to_say_that_the_cluster_may_be_lost_or_to_grow_gives_no_permission_again(program: Program) -> None:
+    """Else it would be given to whichever machine stands first by then, an empty one too."""
+    grown = [OTHER, *SERVERS]
+    for pools, lost in ((CLUSTER, False), (CLUSTER, True), (SERVERS, True), (grown, True)):
+        permission = program(nodePools=pools, mig=SINGLE, clusterMayBeLost=lost).one("cluster-permission")
+        ignored = "triggers" in permission.request.ignoreChanges
+        assert ignored or permission.plain("triggers") == ["vm_id of server-vm"]
 
 
 def test_what_is_in_the_cluster_follows_its_founder_and_no_machine(program: Program) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from a_machine import DESIRED, FIRST_BOOT, SECOND_BOOT
+from a_machine import DESIRED, FIRST_BOOT, NAME, SECOND_BOOT
+from kubernetes_api import node, pod
 from staged import RUN, STAGES, StagedMachine, WentDownError
 
 from machine.converge import script
@@ -420,6 +421,50 @@ def test_a_reboot_that_does_not_help_is_reported_and_not_repeated(machine: Stage
     with pytest.raises(WentDownError):
         machine.converge()
     assert len(machine.systemd.calls("systemctl reboot")) == 2
+
+
+@pytest.fixture
+def in_use(machine: StagedMachine) -> StagedMachine:
+    """An agent on which a user's pod runs, and whose driver wants a reboot."""
+    machine.join("agent")
+    machine.api.change(nodes=[node(NAME, "b", {}, {})], pods=[pod("train-0", NAME, "u1")])
+    machine.stage("driver", "echo reboot the kernel runs another driver version than the one installed")
+    return machine
+
+
+def pods_left(machine: StagedMachine) -> list[str]:
+    return [each["metadata"]["name"] for each in machine.api.listed("pods")]
+
+
+def test_pods_of_users_are_evicted_for_the_drivers_reboot_and_never_for_one_that_does_not_come(
+    in_use: StagedMachine,
+) -> None:
+    in_use.desire(pods={"onChange": "drain", "namespaces": ["kube-system"]})
+    with pytest.raises(WentDownError):
+        in_use.converge()
+    assert pods_left(in_use) == []
+    in_use.next_boot()
+    in_use.api.change(pods=[pod("train-1", NAME, "u2")])
+    assert in_use.converge() == 1
+    assert "the machine was rebooted for this once, it did not help and is not repeated" in in_use.reason("driver")
+    assert pods_left(in_use) == ["train-1"]
+
+
+def test_where_pods_of_users_stay_the_machine_does_not_reboot_for_its_driver_and_may_later(
+    in_use: StagedMachine,
+) -> None:
+    in_use.desire(pods={"onChange": "refuse", "namespaces": ["kube-system"]})
+    assert in_use.converge() == 1
+    assert in_use.reason("driver") == (
+        "the kernel runs another driver version than the one installed, and the machine does not reboot: "
+        f"{NAME} must reboot for its driver, and pods run on it: work/train-0. Delete them, or set mig.onChange "
+        "to drain, then `pulumi up`"
+    )
+    assert in_use.systemd.calls("systemctl reboot") == []
+    assert pods_left(in_use) == ["train-0"]
+    in_use.api.change(pods=[])
+    with pytest.raises(WentDownError):
+        in_use.converge()
 
 
 def test_a_reboot_that_helped_may_be_asked_for_again(machine: StagedMachine) -> None:
