@@ -7,10 +7,11 @@ import pulumi_kubernetes as kubernetes
 from pulumi_command import remote
 
 from components.machine_command import Access, machine_command
+from components.network import KUBERNETES_API_PORT
 from components.node_software import NodeSoftware
 from plan import StackPlan
 
-_LOCAL_SERVER = "server: https://127.0.0.1:6443"
+_LOCAL_SERVER = f"server: https://127.0.0.1:{KUBERNETES_API_PORT}"
 _NAME_OF_EVERY_API_SERVER = "kubernetes"
 """In the certificate of every API server, whatever its addresses are."""
 
@@ -75,4 +76,4 @@ def kubeconfig_for(address: str, *, local: str, balanced: bool) -> str:
         )
     indent = before.rpartition("\n")[2]
     name = f"\n{indent}tls-server-name: {_NAME_OF_EVERY_API_SERVER}" if balanced else ""
-    return f"{before}server: https://{address}:6443{name}{after}"
+    return f"{before}server: https://{address}:{KUBERNETES_API_PORT}{name}{after}"

@@ -43,7 +43,8 @@ def rke2_config(machine: ThisMachine, configuration: Configuration, servers: Seq
     if _PLACEHOLDER not in text:
         return text
     if machine.path(DATASTORE if role == "server" else _JOINED_AGENT).exists():
-        kept = _LINE.search(machine.path(RKE2_CONFIG_PATH).read_text(encoding="utf-8"))
+        config = machine.path(RKE2_CONFIG_PATH)
+        kept = _LINE.search(config.read_text(encoding="utf-8")) if config.exists() else None
         return text.replace(_PLACEHOLDER, kept.group() if kept else "")
     may_found = role == "server" and machine.path(PERMISSION).exists()
     answering = _answering(machine, servers, seconds=0 if may_found else _PATIENCE_SECONDS)

@@ -69,6 +69,13 @@ def test_a_server_with_a_datastore_keeps_the_server_that_it_has_joined_by_or_non
     assert machine.calls("curl") == []
 
 
+def test_a_server_whose_configuration_was_deleted_by_hand_gets_it_again(machine: StagedMachine) -> None:
+    machine.path("etc/rancher/rke2/config.yaml").unlink(missing_ok=True)
+    machine.write(DATASTORE, "")
+    assert update(machine, *OTHERS).status == 0
+    assert config(machine) == ALONE
+
+
 def test_an_agent_that_has_joined_keeps_its_server_although_that_is_gone(machine: StagedMachine) -> None:
     was = born("server: https://10.60.0.9:9345\n")
     machine.write("etc/rancher/rke2/config.yaml", was, 0o600)
