@@ -42,6 +42,8 @@ class MachineArgs:
     keys: SshKeys
     kept: Mapping[str, str]
     """What it keeps for life, by key of the stack file."""
+    protected: bool
+    """Whether the engine refuses to delete its virtual machine or to make it anew."""
     other_name: str | None = None
     """The name under which the state may have this machine."""
 
@@ -147,6 +149,7 @@ class Machine(pulumi.ComponentResource):
                     ignore_changes=["osProfile.customData", *_KEPT_NAMES],
                     replacement_trigger=vm.rebuild,
                     delete_before_replace=True,
+                    protect=args.protected,
                 ),
             ),
         )
@@ -188,6 +191,7 @@ def machines_of(stack: StackPlan, network: Network, keys: SshKeys) -> dict[str, 
                 network=network,
                 keys=keys,
                 kept=kept_by_machine(stack, node),
+                protected=stack.protected,
                 other_name=stack.other_names.get(node.name),
             ),
         )

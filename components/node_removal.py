@@ -27,6 +27,8 @@ class NodeRemovalArgs:
     """A server that stays: there the removal is run."""
     cluster: pulumi.Resource
     """What is deleted when the whole stack is: then nobody is drained."""
+    protected: bool
+    """Whether the engine refuses to delete the machine, and so what is run before."""
 
 
 class NodeRemoval(pulumi.ComponentResource):
@@ -42,7 +44,10 @@ class NodeRemoval(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NodeRemovalArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mig-k8s:index:NodeRemoval", name, None, opts)
-        removal = _removal(f"{name}-removal", args, args.plan.removal, self._options(args, deleted_with=args.cluster))
+        options = self._options(args, deleted_with=args.cluster)
+        # Not the one below: where the VM was lost, that goes by itself, and the machine must come back.
+        protected = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(protect=args.protected))
+        removal = _removal(f"{name}-removal", args, args.plan.removal, protected)
         options = pulumi.ResourceOptions(delete_before_replace=True, depends_on=[args.release])
         # A machine that goes is removed by the command for that alone.
         options = pulumi.ResourceOptions.merge(self._options(args, deleted_with=removal), options)

@@ -66,6 +66,7 @@ class Nodes:
                 release=release.delivered,
                 server=machines[stack.node_removals[name].server].login,
                 cluster=self.args.group,
+                protected=stack.protected,
             ),
         )
         if not self.founding:

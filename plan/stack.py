@@ -69,6 +69,8 @@ class StackPlan:
     founds_with_every_machine: bool
     """Whether another machine in the place of the first one founds another cluster: there is one server, and its
     cluster may be lost. Otherwise a stack founds once."""
+    protected: bool
+    """Whether the engine refuses to delete a machine or to make it anew."""
     warnings: tuple[Problem, ...]
     """What its author should know though nothing is refused for it."""
     settings: Settings
@@ -119,6 +121,7 @@ def plan_stack(settings: Settings) -> StackPlan:
         },
         node_removals=node_removals(nodes, cluster_may_be_lost=settings.cluster_may_be_lost),
         founds_with_every_machine=settings.cluster_may_be_lost and [node.role for node in nodes].count("server") == 1,
+        protected=settings.vm.protect,
         warnings=warnings(settings),
         settings=settings,
     )

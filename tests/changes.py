@@ -39,6 +39,12 @@ STACKS: dict[str, dict[str, Any]] = {
     "older": {"nodePools": [_CONTROL, {**_EDGE, "firstMachine": "edge-0"}]},
     "manager": {"nodePools": [_CONTROL, _TRAIN], "mig": {"strategy": "single", "owner": "operator"}},
     "hopper": {"nodePools": [_CONTROL, _HOPPER], "mig": {"strategy": "mixed"}},
+    "protected": {
+        "nodePools": [_CONTROL, _TRAIN, _EDGE],
+        "mig": {"strategy": "single"},
+        "clusterMayBeLost": True,
+        "vm": {"protect": True},
+    },
     "single": {"nodePools": [{**_TRAIN, "role": "server"}]},
 }
 """The stacks before the edits: sections of stack files, without what every stack has."""
@@ -82,6 +88,10 @@ def _pools(machines: dict[str, str], *pools: dict[str, Any], **sections: object)
 
 def _losable(machines: dict[str, str], /, **sections: object) -> Change:
     return Change(machines=machines, stack="losable", sections=sections)
+
+
+def _protected(machines: dict[str, str], /, **sections: object) -> Change:
+    return Change(machines=machines, stack="protected", sections=sections)
 
 
 _ALL_ANEW = {"control": "once", "train": "once", "edge": "once"}
@@ -195,6 +205,7 @@ CHANGES: dict[str, Change] = {
         sections={"rebuild": {"control": "once"}},
     ),
     "clusterMayBeLost": _change(_UNTOUCHED, clusterMayBeLost=True),
+    "vm.protect": _change(_UNTOUCHED, vm={"protect": True}),
     "vm.tags": _change(_STAYS, vm={"tags": {"team": "ml"}}),
     "network.cidr": _change(_UNTOUCHED, network={"cidr": "10.60.0.0/17"}),
     "network.subnetCidr": _change(_REFUSED, network={"subnetCidr": "10.60.8.0/24"}),
@@ -233,7 +244,21 @@ CHANGES: dict[str, Change] = {
         stack="single",
         sections={"nodePools": [{**_TRAIN, "role": "server"}, _EDGE]},
     ),
+    "protected: nodePools: one less": _protected(
+        _cluster("untouched", "untouched", "refused"), nodePools=[_CONTROL, _TRAIN]
+    ),
+    "protected: rebuild": _protected(
+        _cluster("refused", "refused", "untouched"), rebuild={"train": "1", "control": "1"}
+    ),
+    "protected: vm.tags": _protected(_STAYS, vm={"protect": True, "tags": {"team": "ml"}}),
+    "protected: vm.protect": _protected(_UNTOUCHED, vm={"protect": False}),
     # Pairs of keys.
+    "protected: vm.protect, rebuild": _protected(
+        _cluster("untouched", "refused", "untouched"), vm={"protect": False}, rebuild={"train": "1"}
+    ),
+    "protected: vm.protect, nodePools: one less": _protected(
+        _cluster("untouched", "untouched", "refused"), vm={"protect": False}, nodePools=[_CONTROL, _TRAIN]
+    ),
     "rebuild, vm.adminUsername": _losable(_all("replaced"), rebuild=_ALL_ANEW, vm={"adminUsername": "ops"}),
     "rebuild, network.podCidr, rke2.cni, rke2.cis": _losable(
         _all("replaced"),

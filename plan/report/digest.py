@@ -14,6 +14,8 @@ from plan.report.fate import Cost, fate
 from plan.report.membership import (
     api_address,
     end_of_the_cluster,
+    protected_machines,
+    protected_name,
     refused_machines,
     refused_name,
     renamed_machines,
@@ -36,10 +38,12 @@ def digest(old: StackPlan, new: StackPlan) -> str:
     lines = [f"**Cost:** {_cost(old, new)}.", "", "**Settings**", "", *(f"- {line}" for line in settings)]
     refused, end = refused_machines(old, new), end_of_the_cluster(old, new)
     lines += ["", end.words] if end else []
-    renamed = renamed_machines(old, new)
+    renamed, protected = renamed_machines(old, new), protected_machines(old, new)
     for name in touched_machines(old, new):
         if name in renamed:
             lines += ["", refused_name(name, renamed[name])]
+        elif name in protected:
+            lines += ["", protected_name(name)]
         elif name not in renamed.values():
             lines += ["", *_machine(before.get(name), after.get(name), refused.get(name, ()))]
     lines += [line for text in (*untouched_machines(old, new), *api_address(old, new)) for line in ("", text)]
@@ -53,9 +57,10 @@ def _cost(old: StackPlan, new: StackPlan) -> str:
     before = {node.name: node for node in old.nodes}
     after = {node.name: node for node in new.nodes}
     renamed, refused = renamed_machines(old, new), refused_machines(old, new)
+    protected = protected_machines(old, new)
     machines: dict[Cost, list[str]] = {cost: [] for cost in Cost}
     for name in touched_machines(old, new):
-        if name in renamed:
+        if name in renamed or name in protected:
             machines[Cost.REFUSED].append(name)
         elif name not in after and name not in renamed.values():
             machines[Cost.REMOVED].append(name)

@@ -34,6 +34,18 @@ def refused_machines(old: StackPlan, new: StackPlan) -> dict[str, list[str]]:
     return {name: keys for name, keys in found.items() if keys}
 
 
+def protected_machines(old: StackPlan, new: StackPlan) -> set[str]:
+    """Those that would go or be made anew, which the engine refuses: what counts is what the state has."""
+    after = {node.name: node for node in new.nodes}
+    renamed = renamed_machines(old, new).values()
+    return {
+        node.name
+        for node in old.nodes
+        if old.protected and node.name not in renamed
+        if node.name not in after or after[node.name].vm.rebuild != node.vm.rebuild
+    }
+
+
 def _reaches(node: NodePlan) -> tuple[object, ...]:
     """All that Azure and the machine itself are told of it. How it would leave the cluster is nothing to it."""
     files = configuration(node, Addresses(public="", private=""))
@@ -68,6 +80,14 @@ def refused_name(name: str, old_name: str) -> str:
     )
 
 
+def protected_name(name: str) -> str:
+    """What becomes of a machine of `protected_machines`."""
+    return (
+        f"**{name}** is refused: `vm.protect` keeps machines from being removed or made anew. To do it all the same: "
+        "`vm.protect: false` and nothing else, `pulumi up`, then this."
+    )
+
+
 def api_address(old: StackPlan, new: StackPlan) -> Iterator[str]:
     """What it means for those who use the API when a load balancer comes or goes."""
     again = "Fetch the kubeconfig again."
@@ -86,8 +106,10 @@ class End:
 
 
 def end_of_the_cluster(old: StackPlan, new: StackPlan) -> End | None:
-    """None: the cluster goes on, whichever of its servers stands first."""
+    """None: the cluster goes on, whichever of its servers stands first, or the engine protects its servers."""
     renamed = renamed_machines(old, new)
+    if protected_machines(old, new) & set(old.servers):
+        return None
     if not {renamed.get(name, name) for name in new.servers} & set(old.servers):
         words = (
             f"No server of the cluster stays: `pulumi up` refuses to remove {', '.join(old.servers)}. Keep one, or "

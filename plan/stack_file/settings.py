@@ -120,6 +120,7 @@ class Vm(Section):
     zone: Literal["1", "2", "3"] | None = None
     spot: Spot | None = None
     auto_shutdown: AutoShutdown | None = None
+    protect: bool = False
     rebuild: PlainText = Field(default="", exclude=True)
     """Of older versions: refused, with what is written instead."""
     tags: Annotated[dict[TagKey, TagValue], AfterValidator(names.tags)] = Field(default_factory=dict)

@@ -22,6 +22,7 @@ from sandbox.providers.values import changes, top
 from wire import opened
 
 _AZURE, _COMMAND = "azure-native:", "command:remote:Command"
+_VM = f"{_AZURE}compute:VirtualMachine"
 _IDENTITY = ("azure-native:network:PublicIPAddress", "azure-native:network:NetworkInterface")
 
 
@@ -96,16 +97,24 @@ def becomes(old: Graph, new: Graph) -> dict[str, str]:
     planned = steps(old, new)
     before, after = ({each.name for each in graph.of("Machine")} for graph in (old, new))
     found = dict.fromkeys(after - before, "new") | dict.fromkeys(before - after, "removed")
-    for machine in before & after:
+    # The engine refuses all of an `up` that would delete or replace what is protected in the state.
+    protected = {each.name.removesuffix("-vm") for each in old.resources if each.type == _VM and each.request.protect}
+    gone = {machine for machine in before & protected if _goes(planned[_VM, f"{machine}-vm"])}
+    found |= dict.fromkeys(gone, "refused")
+    for machine in (before & after) - gone:
         own = {*_own(machine, old), *_own(machine, new)}
         found[machine] = _becomes(machine, old, new, {key: step for key, step in planned.items() if key in own})
     return found
 
 
+def _goes(vm: Step) -> bool:
+    return vm.operation in ("delete", "replace")
+
+
 def _becomes(machine: str, old: Graph, new: Graph, own: dict[tuple[str, str], Step]) -> str:
     if refused := [step.operation for step in own.values() if step.operation.startswith("refused")]:
         return refused[0]
-    vm = own["azure-native:compute:VirtualMachine", f"{machine}-vm"]
+    vm = own[_VM, f"{machine}-vm"]
     if vm.operation == "replace":
         return "replaced"
     if lost := [key for key, step in own.items() if key[0] in _IDENTITY and step.operation in ("replace", "delete")]:

@@ -139,5 +139,27 @@ def test_an_up_without_a_preview_refuses_it_before_anything_is_touched(stack: Pe
     assert there(stack) == before
 
 
+def test_what_is_protected_neither_goes_nor_is_made_anew_until_it_has_been_said_in_an_up_of_its_own(
+    stack: Person,
+) -> None:
+    with edited(stack, CHANGES["vm.protect"]):
+        stack.up()
+    before = there(stack)
+    for what in (
+        "protected: nodePools: one less",
+        "protected: rebuild",
+        "protected: vm.protect, nodePools: one less",
+        "protected: vm.protect, rebuild",
+    ):
+        change = CHANGES[what]
+        with edited(stack, change):
+            for command in (("preview",), ("up", "--yes", "--skip-preview")):
+                said = told(stack, *command)
+                assert "protect" in said, (what, said)
+        # Without a preview the others are verified as if it were gone; deletions come last.
+        assert there(stack)[:2] == before[:2], what
+    stack.up()
+
+
 def test_afterwards_the_old_stack_file_changes_nothing(stack: Person) -> None:
     stack.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
