@@ -254,7 +254,7 @@ CHANGES: dict[str, Change] = {
     "protected: vm.protect": _protected(_UNTOUCHED, vm={"protect": False}),
     # Pairs of keys.
     "protected: vm.protect, rebuild": _protected(
-        _cluster("untouched", "refused", "untouched"), vm={"protect": False}, rebuild={"train": "1"}
+        _cluster("untouched", "replaced", "untouched"), vm={"protect": False}, rebuild={"train": "1"}
     ),
     "protected: vm.protect, nodePools: one less": _protected(
         _cluster("untouched", "untouched", "refused"), vm={"protect": False}, nodePools=[_CONTROL, _TRAIN]

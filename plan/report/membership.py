@@ -35,14 +35,17 @@ def refused_machines(old: StackPlan, new: StackPlan) -> dict[str, list[str]]:
 
 
 def protected_machines(old: StackPlan, new: StackPlan) -> set[str]:
-    """Those that would go or be made anew, which the engine refuses: what counts is what the state has."""
+    """Those that would go or be made anew, which the engine refuses.
+
+    What is still in the program is protected as the program says by now; what has gone from it, as the state has it.
+    """
     after = {node.name: node for node in new.nodes}
     renamed = renamed_machines(old, new).values()
     return {
         node.name
         for node in old.nodes
         if old.protected and node.name not in renamed
-        if node.name not in after or after[node.name].vm.rebuild != node.vm.rebuild
+        if node.name not in after or (new.protected and after[node.name].vm.rebuild != node.vm.rebuild)
     }
 
 

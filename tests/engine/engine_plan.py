@@ -97,9 +97,12 @@ def becomes(old: Graph, new: Graph) -> dict[str, str]:
     planned = steps(old, new)
     before, after = ({each.name for each in graph.of("Machine")} for graph in (old, new))
     found = dict.fromkeys(after - before, "new") | dict.fromkeys(before - after, "removed")
-    # The engine refuses all of an `up` that would delete or replace what is protected in the state.
-    protected = {each.name.removesuffix("-vm") for each in old.resources if each.type == _VM and each.request.protect}
-    gone = {machine for machine in before & protected if _goes(planned[_VM, f"{machine}-vm"])}
+    # The engine refuses to delete what is protected in the state, and to replace what the program protects too.
+    was, now = (
+        {each.name.removesuffix("-vm") for each in graph.resources if each.type == _VM and each.request.protect}
+        for graph in (old, new)
+    )
+    gone = {machine for machine in was & (now | (before - after)) if _goes(planned[_VM, f"{machine}-vm"])}
     found |= dict.fromkeys(gone, "refused")
     for machine in (before & after) - gone:
         own = {*_own(machine, old), *_own(machine, new)}

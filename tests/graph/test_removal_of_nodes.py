@@ -101,3 +101,16 @@ def test_machines_that_are_rebuilt_wait_for_each_other_and_for_nobody_else(progr
         assert graph.waits_for(graph.one(f"{later}-vm"), graph.one(f"{earlier}-ready"))
     for name in ("server-1", "server"):
         assert not any(graph.waits_for(graph.one(f"{name}-vm"), each) for each in graph.commands())
+
+
+def test_a_protected_machine_and_its_removal_are_the_engines_to_refuse_and_a_lost_machine_comes_back(
+    program: Program,
+) -> None:
+    """What ends the Node of a lost machine goes by itself, when another machine is made."""
+    graph = program(nodePools=CLUSTER, mig={"strategy": "single"}, vm={"protect": True})
+    protected = {each.name for each in graph.resources if each.request.protect}
+    machines = ("server", "gpu", "gpu-1")
+    assert protected == {f"{name}-{part}" for name in machines for part in ("vm", "removal")}
+    assert not [
+        each for each in program(nodePools=CLUSTER, mig={"strategy": "single"}).resources if each.request.protect
+    ]
