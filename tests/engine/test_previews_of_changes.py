@@ -145,16 +145,14 @@ def test_what_is_protected_neither_goes_nor_is_made_anew_until_it_has_been_said_
     with edited(stack, CHANGES["vm.protect"]):
         stack.up()
     before = there(stack)
-    for what in (
-        "protected: nodePools: one less",
-        "protected: rebuild",
-        "protected: vm.protect, nodePools: one less",
+    for what, *command in (
+        ("protected: nodePools: one less", "up", "--yes", "--skip-preview"),
+        ("protected: rebuild", "up", "--yes", "--skip-preview"),
+        ("protected: vm.protect, nodePools: one less", "preview"),
     ):
-        change = CHANGES[what]
-        with edited(stack, change):
-            for command in (("preview",), ("up", "--yes", "--skip-preview")):
-                said = told(stack, *command)
-                assert "protect" in said, (what, said)
+        with edited(stack, CHANGES[what]):
+            said = told(stack, *command)
+        assert "protect" in said, (what, said)
         # Without a preview the others are verified as if it were gone; deletions come last.
         assert there(stack)[:2] == before[:2], what
     with edited(stack, CHANGES["protected: vm.protect, rebuild"]):
