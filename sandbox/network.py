@@ -31,7 +31,9 @@ def up(sandbox: Sandbox) -> None:
             )
         run(["ip", "netns", "add", wire])
         run(["ip", "-n", wire, "link", "set", "lo", "up"])
-        run(["ip", "-n", wire, "link", "add", "wire", "type", "bridge"])
+        # A bridge without an address of its own takes the lowest of its ports', and those come and go with machines.
+        # Whoever knows the old one would reach neither mirror nor load balancer until it asks again, up to 45 s later.
+        run(["ip", "-n", wire, "link", "add", "wire", "address", _hardware(sandbox, 0), "type", "bridge"])
         run(["ip", "-n", wire, "address", "add", f"{sandbox.mirror_address}/24", "dev", "wire"])
         run(["ip", "-n", wire, "link", "set", "wire", "up"])
         run(["ip", "link", "add", host, "type", "veth", "peer", "name", "host", "netns", wire])
@@ -63,7 +65,7 @@ def connect(sandbox: Sandbox, vm_id: str, *, private: str, public: str) -> str:
     namespace, place = sandbox.machine_namespace(vm_id), _place(sandbox, public)
     port = f"port{place}"
     # by place, not at random: neighbours remember the hardware address of a machine that was replaced
-    hardware = f"02:6d:38:73:{sandbox.number:02x}:{place:02x}"
+    hardware = _hardware(sandbox, place)
     with _alone():
         if _has_address(namespace, "eth0", public):
             return namespace
@@ -103,6 +105,11 @@ def _owner(sandbox: Sandbox) -> str:
         return Path(f"/sys/class/net/{_host_link(sandbox)}/ifalias").read_text().strip()
     except OSError:  # not there, or gone between the opening and the reading
         return ""
+
+
+def _hardware(sandbox: Sandbox, place: int) -> str:
+    """The hardware address of what has this place in the sandbox's network; 0 is the wire itself."""
+    return f"02:6d:38:73:{sandbox.number:02x}:{place:02x}"
 
 
 def _place(sandbox: Sandbox, public: str) -> int:

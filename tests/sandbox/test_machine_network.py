@@ -74,3 +74,18 @@ def test_a_network_in_use_is_not_taken_down(wired: Sandbox) -> None:
         assert f"{wired.host_address}/24" in links()
     finally:
         Mirror(wired).stop()
+
+
+def test_a_machine_that_comes_or_goes_keeps_nobody_from_the_wire(wired: Sandbox) -> None:
+    """Whatever hardware address the kernel draws for its port: neighbours go on with the wire's, which they know."""
+
+    def refused() -> None:
+        with pytest.raises(ConnectionRefusedError):  # by the kernel at the other end: it is reached
+            socket.create_connection((wired.mirror_address, 80), timeout=2)
+
+    refused()
+    network.connect(wired, "low", private="10.60.0.10/24", public=f"{wired.network}.10")
+    run(["ip", "-n", wired.wire, "link", "set", "port10", "address", "02:00:00:00:00:01"])
+    refused()
+    network.disconnect(wired, "low")
+    refused()
