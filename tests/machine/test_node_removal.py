@@ -8,9 +8,12 @@ from calls import Called, call
 from kubernetes_api import node, pod
 
 from machine.documents.node_removal import NodeRemoval
+from machine.host.program import Ended
 
 ETCD = {"node-role.kubernetes.io/etcd": "true"}
 LEAVING = "gpu-1"
+
+AWAY = "Unable to connect to the server: net/http: request canceled (Client.Timeout exceeded while awaiting headers)"
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def changes(machine: AMachine) -> list[str]:
 def test_a_machine_without_pods_of_users_is_cordoned_and_its_node_deleted(server: AMachine) -> None:
     ended = remove(server)
     assert (ended.status, ended.stderr) == (0, "deletes node gpu-1\n")
-    assert changes(server) == ["kubectl cordon gpu-1", "kubectl delete node gpu-1 --timeout=180s"]
+    assert changes(server) == ["kubectl cordon gpu-1", "kubectl delete node gpu-1 --ignore-not-found --timeout=180s"]
     assert left(server) == [NAME, "gpu"]
 
 
@@ -129,6 +132,29 @@ def test_where_the_node_cannot_be_deleted_pods_may_come_again_and_a_second_run_g
     assert stays["spec"] == {"unschedulable": False}
     server.api.change(stuck_nodes=[])
     assert remove(server).status == 0
+
+
+def test_while_the_servers_that_stay_elect_anew_the_node_is_deleted_again(server: AMachine) -> None:
+    """The API server may be away just when an etcd member goes, before or after its Node has gone."""
+    asked = []
+
+    def away(words: list[str]) -> Ended | None:
+        asked.append(words)
+        return Ended(tuple(words), 1, "", AWAY) if len(asked) < 3 else None
+
+    server.api.before("^delete node", away)
+    ended = remove(server)
+    assert (ended.status, len(asked), left(server)) == (0, 3, [NAME, "gpu"])
+    assert "uncordon" not in " ".join(changes(server))
+
+
+def test_the_reason_is_told_although_the_node_can_not_be_uncordoned(server: AMachine) -> None:
+    server.api.change(stuck_nodes=[LEAVING])
+    server.api.before("^uncordon", lambda words: Ended(tuple(words), 1, "", AWAY))
+    ended = remove(server)
+    assert ended.status == 1
+    assert "gpu-1 stays cordoned: kubectl uncordon gpu-1: Unable to connect to the server" in ended.stderr
+    assert "timed out waiting for the condition on nodes/gpu-1" in ended.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
