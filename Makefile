@@ -67,7 +67,7 @@ quick:
 
 engine: ## the real Pulumi CLI against the stand-ins, without machines; no root
 	@$(run) sandbox build engine
-	@$(pytest) tests/engine
+	@$(pytest) -n 2 --dist loadfile tests/engine
 
 test: check engine ## everything there is, the sandbox included
 	@status=0; $(run) sandbox build machines || status=$$?; \
