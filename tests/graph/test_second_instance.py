@@ -36,7 +36,8 @@ def one_of_each(name: str, plan: StackPlan, group: ResourceGroup) -> None:
         admin_private=pulumi.Output.secret(ADMIN_PRIVATE_KEY),
     )
     network = Network(name, NetworkArgs(stack=plan, group=group))
-    machine = Machine(name, MachineArgs(plan=node, network=network, keys=keys, kept=kept_by_machine(plan, node)))
+    kept = kept_by_machine(plan, node)
+    machine = Machine(name, MachineArgs(plan=node, network=network, keys=keys, kept=kept, protected=plan.protected))
     machine.boot(pulumi.ResourceOptions())
     access = machine.access
     release = NodeRelease(name, NodeReleaseArgs(access=access))
