@@ -122,9 +122,8 @@ def test_step_3_rke2_runs_with_its_configuration_and_the_node_is_ready(person: C
     assert "Loaded: loaded (/usr/local/lib/systemd/system/rke2-server.service; enabled" in status
     assert "Active: active (running)" in status
     assert person.ssh("rke2 --version").startswith("rke2 version v1.36.4+rke2r1 ")
-    assert re.search(
-        rf"^{NODE} +Ready +control-plane,etcd +\S+ +v1\.36\.4\+rke2r1 ", person.kubectl("get", "nodes"), re.M
-    )
+    nodes = person.kubectl("get", "nodes")
+    assert re.search(rf"^{NODE} +Ready +control-plane,etcd +\S+ +v1\.36\.4\+rke2r1$", nodes, re.M), nodes
 
 
 def test_step_3_containerd_has_the_nvidia_runtime(person: CommandLine) -> None:
