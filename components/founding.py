@@ -6,8 +6,8 @@ import pulumi
 from pulumi_command import remote
 
 from components.dialling import RUNNING
-from components.machine_command import Access, first_child
-from components.power import idle, left_while
+from components.machine_command import Access, command_options, first_child
+from components.power import idle
 
 _TIMEOUT_SECONDS = 60
 _OF_THE_FIRST_DAY = ["connection", "create", "stdin", "logging", "addPreviousOutputInEnv"]
@@ -38,6 +38,10 @@ class Founding(pulumi.ComponentResource):
     def __init__(self, name: str, args: FoundingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mig-k8s:index:Founding", name, None, opts)
         is_idle = idle([args.access.away])
+        # The trigger is always there, so that nothing is run for a stack that only says from now on that its cluster
+        # may be lost, or has more servers than before.
+        ignored = [*_OF_THE_FIRST_DAY, *([] if args.with_every_machine else ["triggers"])]
+        kept = pulumi.ResourceOptions(ignore_changes=ignored)
         self.permitted = remote.Command(
             f"{name}-permission",
             connection=args.access.connection(RUNNING, is_idle),
@@ -46,21 +50,8 @@ class Founding(pulumi.ComponentResource):
             triggers=[args.access.vm_id],
             logging=remote.Logging.STDERR,
             add_previous_output_in_env=False,
-            opts=left_while(
-                is_idle,
-                pulumi.ResourceOptions.merge(
-                    first_child(self, opts),
-                    pulumi.ResourceOptions(
-                        # The trigger is always there, so that nothing is run for a stack that only says from now on
-                        # that its cluster may be lost, or has more servers than before.
-                        ignore_changes=[*_OF_THE_FIRST_DAY, *([] if args.with_every_machine else ["triggers"])],
-                        retain_on_delete=True,
-                        additional_secret_outputs=["stdout", "stderr"],
-                        custom_timeouts=pulumi.CustomTimeouts(
-                            create=f"{RUNNING.minutes}m", update=f"{RUNNING.minutes}m"
-                        ),
-                    ),
-                ),
+            opts=command_options(
+                pulumi.ResourceOptions.merge(first_child(self, opts), kept), is_idle=is_idle, dialling=RUNNING
             ),
         )
         self.cluster = self.permitted.stdin.apply(str)

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pulumi
@@ -154,7 +154,11 @@ class Machine(pulumi.ComponentResource):
             ),
         )
         memory = Memory(name, args.kept, who=name, made=machine, parent=self, rebuild=vm.rebuild)
-        self.planned_name = memory.checked(_of_planned_name(args.plan, machine, machine.name))
+
+        def checked(value: pulumi.Output[_Value]) -> pulumi.Output[_Value]:
+            return memory.checked(_of_planned_name(args.plan, machine, value))
+
+        self.planned_name = checked(machine.name)
         if vm.auto_shutdown:
             azure.devtestlab.GlobalSchedule(
                 f"{name}-shutdown",
@@ -166,15 +170,14 @@ class Machine(pulumi.ComponentResource):
                 status="Enabled",
                 daily_recurrence=azure.devtestlab.DayDetailsArgs(time=vm.auto_shutdown.time),
                 time_zone_id=vm.auto_shutdown.time_zone,
-                target_resource_id=memory.checked(_of_planned_name(args.plan, machine, machine.id)),
+                target_resource_id=checked(machine.id),
                 notification_settings=azure.devtestlab.NotificationSettingsArgs(status="Disabled"),
                 tags=vm.tags,
                 opts=child,
             )
-        own = {field.name: getattr(self.login, field.name) for field in fields(self.login)}
         self.access = Access(
-            **own,
-            vm_id=memory.checked(_of_planned_name(args.plan, machine, machine.vm_id)),
+            **vars(self.login),
+            vm_id=checked(machine.vm_id),
             away=power.away(machine, network.resource_group_name),
             servers=(),
         )

@@ -122,19 +122,24 @@ def machine_command(  # noqa: PLR0913 - each is one property of the command
         logging=logging,
         # sshd accepts no variables, and the last run's output has no business in the next one's environment.
         add_previous_output_in_env=False,
-        opts=left_while(
-            is_idle,
-            pulumi.ResourceOptions.merge(
-                opts,
-                pulumi.ResourceOptions(
-                    # What lives in a machine dies with it; a dead machine must not stand in the way of a destroy.
-                    retain_on_delete=True,
-                    additional_secret_outputs=["stdout", "stderr"],
-                    custom_timeouts=pulumi.CustomTimeouts(create=f"{dialling.minutes}m", update=f"{dialling.minutes}m"),
-                ),
-            ),
-        ),
+        opts=command_options(opts, is_idle=is_idle, dialling=dialling),
     )
+
+
+def command_options(
+    opts: pulumi.ResourceOptions, *, is_idle: pulumi.Output[bool], dialling: Dialling
+) -> pulumi.ResourceOptions:
+    """Those of every command that is run when it is made: `opts`, and what all of them have in common.
+
+    They must not be merged any more (`components.power.left_while`).
+    """
+    common = pulumi.ResourceOptions(
+        # What lives in a machine dies with it; a dead machine must not stand in the way of a destroy.
+        retain_on_delete=True,
+        additional_secret_outputs=["stdout", "stderr"],
+        custom_timeouts=pulumi.CustomTimeouts(create=f"{dialling.minutes}m", update=f"{dialling.minutes}m"),
+    )
+    return left_while(is_idle, pulumi.ResourceOptions.merge(opts, common))
 
 
 def after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:

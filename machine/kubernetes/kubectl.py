@@ -1,4 +1,5 @@
-"""kubectl on a node, with one policy: a read is asked again while the API server is away, a refusal never."""
+"""kubectl on a node, with one policy: what may be asked twice is asked again while the API server is away, a refusal
+never."""
 
 import json
 import re
@@ -63,11 +64,15 @@ class Kubectl:
 
     def read(self, *arguments: str) -> str:
         """The answer to a question, which may be asked twice. Raises as `get`."""
+        return self.repeat(*arguments, away_seconds=self.away_seconds)
+
+    def repeat(self, *arguments: str, away_seconds: float, seconds: float = 60) -> str:
+        """What kubectl prints, of a question or of a change that may be made twice. Raises as `get`."""
         clock = self.machine.clock
-        deadline = clock.monotonic() + self.away_seconds
+        deadline = clock.monotonic() + away_seconds
         while True:
             try:
-                return self.change(*arguments)
+                return self.change(*arguments, seconds=seconds)
             except AwayError:
                 if clock.monotonic() > deadline:
                     raise

@@ -13,7 +13,7 @@ from machine.host.console import say
 from machine.host.errors import NodeError
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes import eviction
-from machine.kubernetes.kubectl import AwayError, Kubectl
+from machine.kubernetes.kubectl import Kubectl
 from machine.kubernetes.node import Node, is_ready
 from machine.kubernetes.pods import Pod
 
@@ -42,23 +42,10 @@ def remove(machine: ThisMachine, removal: NodeRemoval) -> None:
             return
         _check_quorum(leaving, list(nodes.values()), removal)
         with _emptied(Node(kubectl, removal.node), removal, answers=is_ready(leaving)):
-            _delete(kubectl, removal.node)
-
-
-def _delete(kubectl: Kubectl, name: str) -> None:
-    """Asked again while the API server is away: with a server goes its etcd member, and those that stay elect anew."""
-    say(f"deletes node {name}")
-    clock, bound = kubectl.machine.clock, f"--timeout={_DELETE_SECONDS}s"
-    deadline = clock.monotonic() + _DELETE_SECONDS
-    while True:
-        try:
-            kubectl.change("delete", "node", name, "--ignore-not-found", bound, seconds=_DELETE_SECONDS + 30)
-        except AwayError:
-            if clock.monotonic() > deadline:
-                raise
-            clock.sleep(1)
-        else:
-            return
+            say(f"deletes node {removal.node}")
+            command = ("delete", "node", removal.node, "--ignore-not-found", f"--timeout={_DELETE_SECONDS}s")
+            # With a server goes its etcd member: the API server is away while those that stay elect anew.
+            kubectl.repeat(*command, away_seconds=_DELETE_SECONDS, seconds=_DELETE_SECONDS + 30)
 
 
 def _check_quorum(leaving: dict[str, Any], others: list[dict[str, Any]], removal: NodeRemoval) -> None:
