@@ -14,10 +14,8 @@ from plan.report.fate import Cost, fate
 from plan.report.membership import (
     api_address,
     end_of_the_cluster,
-    protected_machines,
-    protected_name,
+    refused_changes,
     refused_machines,
-    refused_name,
     renamed_machines,
     touched_machines,
     untouched_machines,
@@ -38,13 +36,11 @@ def digest(old: StackPlan, new: StackPlan) -> str:
     lines = [f"**Cost:** {_cost(old, new)}.", "", "**Settings**", "", *(f"- {line}" for line in settings)]
     refused, end = refused_machines(old, new), end_of_the_cluster(old, new)
     lines += ["", end.words] if end else []
-    renamed, protected = renamed_machines(old, new), protected_machines(old, new)
+    refusals, gone = refused_changes(old, new), renamed_machines(old, new).values()
     for name in touched_machines(old, new):
-        if name in renamed:
-            lines += ["", refused_name(name, renamed[name])]
-        elif name in protected:
-            lines += ["", protected_name(name)]
-        elif name not in renamed.values():
+        if name in refusals:
+            lines += ["", refusals[name]]
+        elif name not in gone:
             lines += ["", *_machine(before.get(name), after.get(name), refused.get(name, ()))]
     lines += [line for text in (*untouched_machines(old, new), *api_address(old, new)) for line in ("", text)]
     if old.mig_strategy != new.mig_strategy:
@@ -56,13 +52,13 @@ def _cost(old: StackPlan, new: StackPlan) -> str:
     """All of it, worst first, with the machines that it concerns."""
     before = {node.name: node for node in old.nodes}
     after = {node.name: node for node in new.nodes}
-    renamed, refused = renamed_machines(old, new), refused_machines(old, new)
-    protected = protected_machines(old, new)
+    refused, refusals = refused_machines(old, new), refused_changes(old, new)
+    gone = renamed_machines(old, new).values()
     machines: dict[Cost, list[str]] = {cost: [] for cost in Cost}
     for name in touched_machines(old, new):
-        if name in renamed or name in protected:
+        if name in refusals:
             machines[Cost.REFUSED].append(name)
-        elif name not in after and name not in renamed.values():
+        elif name not in after and name not in gone:
             machines[Cost.REMOVED].append(name)
         elif name in before and name in after:
             cost = fate(before[name], after[name], refused=refused.get(name, ())).cost

@@ -75,16 +75,20 @@ def renamed_machines(old: StackPlan, new: StackPlan) -> dict[str, str]:
     }
 
 
-def refused_name(name: str, old_name: str) -> str:
-    """What becomes of such a machine."""
+def refused_changes(old: StackPlan, new: StackPlan) -> dict[str, str]:
+    """By machine that is not taken for another one, removed or made anew: a sentence on it."""
+    renamed = {name: _refused_name(name, was) for name, was in renamed_machines(old, new).items()}
+    return renamed | {name: _protected(name) for name in protected_machines(old, new)}
+
+
+def _refused_name(name: str, old_name: str) -> str:
     return (
         f"**{name}** is called {old_name} in Azure, and a machine keeps its name: `pulumi up` refuses this. "
         f"Write `firstMachine: {old_name}`."
     )
 
 
-def protected_name(name: str) -> str:
-    """What becomes of a machine of `protected_machines`."""
+def _protected(name: str) -> str:
     return (
         f"**{name}** is refused: `vm.protect` keeps machines from being removed or made anew. To do it all the same: "
         "`vm.protect: false` and nothing else, `pulumi up`, then this."
