@@ -44,15 +44,7 @@ class LoadBalancer(pulumi.ComponentResource):
         super().__init__("mig-k8s:index:LoadBalancer", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         network, tags = args.network, dict(args.tags)
-        address = azure.network.PublicIPAddress(
-            f"{name}-ip",
-            resource_group_name=network.resource_group_name,
-            location=network.location,
-            sku=azure.network.PublicIPAddressSkuArgs(name="Standard"),
-            public_ip_allocation_method="Static",
-            tags=tags,
-            opts=child,
-        )
+        address = network.public_address(f"{name}-ip", tags=tags, opts=child)
         own = pulumi.Output.concat(args.group_id, f"/providers/Microsoft.Network/loadBalancers/{_NAME}")
 
         def part(kind: str, part_name: str) -> azure.network.SubResourceArgs:

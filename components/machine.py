@@ -70,17 +70,8 @@ class Machine(pulumi.ComponentResource):
         super().__init__("mig-k8s:index:Machine", name, None, own)
         self._name, self._args, self._child = name, args, pulumi.ResourceOptions(parent=self)
         child, vm, network = self._child, args.plan.vm, args.network
-        address = azure.network.PublicIPAddress(
-            f"{name}-ip",
-            resource_group_name=network.resource_group_name,
-            location=network.location,
-            sku=azure.network.PublicIPAddressSkuArgs(name="Standard"),
-            public_ip_allocation_method="Static",
-            dns_settings=args.plan.dns_label
-            and azure.network.PublicIPAddressDnsSettingsArgs(domain_name_label=args.plan.dns_label),
-            zones=_zones(args.plan),
-            tags=vm.tags,
-            opts=child,
+        address = network.public_address(
+            f"{name}-ip", tags=vm.tags, zones=_zones(args.plan), dns_label=args.plan.dns_label, opts=child
         )
         self._interface = azure.network.NetworkInterface(
             f"{name}-nic",

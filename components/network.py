@@ -72,37 +72,63 @@ class Network(pulumi.ComponentResource):
         self.virtual_network_id, self.subnet_id = vnet.id, subnet.id
         self.register_outputs({"subnet_id": self.subnet_id})
 
+    def public_address(
+        self,
+        name: str,
+        *,
+        tags: dict[str, str],
+        zones: list[str] | None = None,
+        dns_label: str | None = None,
+        opts: pulumi.ResourceOptions,
+    ) -> azure.network.PublicIPAddress:
+        """A Standard public address, which nobody else gets as long as it is there."""
+        return azure.network.PublicIPAddress(
+            name,
+            resource_group_name=self.resource_group_name,
+            location=self.location,
+            sku=azure.network.PublicIPAddressSkuArgs(name="Standard"),
+            public_ip_allocation_method="Static",
+            dns_settings=dns_label and azure.network.PublicIPAddressDnsSettingsArgs(domain_name_label=dns_label),
+            zones=zones,
+            tags=tags,
+            opts=opts,
+        )
+
 
 def _inbound_rules(stack: StackPlan) -> list[azure.network.SecurityRuleArgs]:
     """Administrators to the two ports, the machines of a cluster to each other, nobody else to anything."""
     return [
-        *(_from_administrators(stack, name, priority, port) for name, priority, port in (_SSH, _KUBERNETES_API)),
+        *(
+            _inbound(name, priority, source=list(stack.network.admin_cidrs), port=port)
+            for name, priority, port in (_SSH, _KUBERNETES_API)
+        ),
         *_between_machines(stack),
         # Azure's own last rules let in the whole virtual network and its load balancer; this one comes before them.
-        azure.network.SecurityRuleArgs(
-            name="deny-all",
-            priority=_LAST_PRIORITY,
-            direction="Inbound",
-            access="Deny",
-            protocol="*",
-            source_address_prefix="*",
-            source_port_range="*",
-            destination_address_prefix="*",
-            destination_port_range="*",
-        ),
+        _inbound("deny-all", _LAST_PRIORITY, access="Deny", protocol="*", source="*"),
     ]
 
 
-def _from_administrators(stack: StackPlan, name: str, priority: int, port: str) -> azure.network.SecurityRuleArgs:
+def _inbound(  # noqa: PLR0913 - each is one property of the rule
+    name: str,
+    priority: int,
+    *,
+    source: str | list[str],
+    access: str = "Allow",
+    protocol: str = "Tcp",
+    to: str = "*",
+    port: str = "*",
+) -> azure.network.SecurityRuleArgs:
+    """A rule on what comes in: a list of sources are address ranges, a text is one, a service tag of Azure's or `*`."""
     return azure.network.SecurityRuleArgs(
         name=name,
         priority=priority,
         direction="Inbound",
-        access="Allow",
-        protocol="Tcp",
-        source_address_prefixes=list(stack.network.admin_cidrs),
+        access=access,
+        protocol=protocol,
+        source_address_prefix=source if isinstance(source, str) else None,
+        source_address_prefixes=None if isinstance(source, str) else source,
         source_port_range="*",
-        destination_address_prefix="*",
+        destination_address_prefix=to,
         destination_port_range=port,
     )
 
@@ -115,27 +141,8 @@ def _between_machines(stack: StackPlan) -> list[azure.network.SecurityRuleArgs]:
     """
     if len(stack.nodes) < 2:
         return []
+    subnet = stack.network.subnet_cidr
     return [
-        azure.network.SecurityRuleArgs(
-            name="machines",
-            priority=200,
-            direction="Inbound",
-            access="Allow",
-            protocol="*",
-            source_address_prefix=stack.network.subnet_cidr,
-            source_port_range="*",
-            destination_address_prefix=stack.network.subnet_cidr,
-            destination_port_range="*",
-        ),
-        azure.network.SecurityRuleArgs(
-            name="load-balancer-probes",
-            priority=210,
-            direction="Inbound",
-            access="Allow",
-            protocol="Tcp",
-            source_address_prefix="AzureLoadBalancer",
-            source_port_range="*",
-            destination_address_prefix="*",
-            destination_port_range=str(KUBERNETES_API_PORT),
-        ),
+        _inbound("machines", 200, source=subnet, protocol="*", to=subnet),
+        _inbound("load-balancer-probes", 210, source="AzureLoadBalancer", port=str(KUBERNETES_API_PORT)),
     ]

@@ -3,7 +3,7 @@ but to read the files of machine/ and cloud-init/, which go to the machines as t
 
 from plan.cluster.gpu_operator import GpuOperatorPlan
 from plan.cluster.node_removal import NodeRemovalPlan
-from plan.founding import LOCATION, kept_by_machine, kept_by_stack, refusal
+from plan.kept_for_life import LOCATION, kept_by_machine, kept_by_stack, refusal
 from plan.machine.addresses import Addresses
 from plan.machine.configuration import configuration
 from plan.machine.delivery import delivery, delivery_command

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from machine.documents.rke2_version import refused_step
-from plan.founding import way_out
+from plan.kept_for_life import way_out
 from plan.machine import rke2
 from plan.machine.addresses import Addresses
 from plan.machine.node import NodePlan
@@ -34,7 +34,7 @@ class Fate:
 
 
 def fate(old: NodePlan, new: NodePlan, *, refused: Sequence[str] = ()) -> Fate:
-    """Of a machine that is there before and after. `refused`: the keys whose old value it keeps (`plan.founding`)."""
+    """Of a machine that is there before and after. `refused`: keys whose old value it keeps (`plan.kept_for_life`)."""
     if why := _refused(old, new, refused):
         return Fate(words=f"is refused: {why}", cost=Cost.REFUSED)
     if old.vm.rebuild != new.vm.rebuild:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from plan.founding import changed, kept_by_machine, kept_by_stack
+from plan.kept_for_life import changed, kept_by_machine, kept_by_stack
 from plan.machine.addresses import Addresses
 from plan.machine.configuration import configuration
 from plan.machine.node import NodePlan, layout_document
