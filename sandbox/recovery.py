@@ -114,7 +114,7 @@ def recover(environment: Environment) -> None:
 
 def _take_away_unnoted(sandbox: Sandbox, noted: set[str | None]) -> list[str]:
     """What the cloud has and the engine does not know: it would be made again, and Azure would refuse."""
-    with Cloud(sandbox.root / "azure.json").open() as records:
+    with Cloud.of(sandbox).open() as records:
         unnoted = {resource: records.pop(resource) for resource in list(records) if resource not in noted}
     for resource, record in unnoted.items():
         if record["kind"] == LOAD_BALANCER:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from sandbox.instance import Sandbox
 from sandbox.providers.resource_provider import Failure
 from sandbox.providers.values import Properties, changes, top
 
@@ -90,12 +91,22 @@ class Cloud:
 
     path: Path
 
+    @classmethod
+    def of(cls, sandbox: Sandbox) -> "Cloud":
+        """That of a sandbox."""
+        return cls(sandbox.root / "azure.json")
+
+    def read(self) -> Records:
+        """What exists, for who changes nothing of it."""
+        records: Records = json.loads(self.path.read_text()) if self.path.exists() else {}
+        return records
+
     @contextlib.contextmanager
     def open(self) -> Iterator[Records]:
         """What exists; changes made inside are kept unless an exception passes."""
         with self.path.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            records: Records = json.loads(self.path.read_text()) if self.path.exists() else {}
+            records = self.read()
             yield records
             draft = self.path.with_suffix(".new")
             draft.write_text(json.dumps(records, indent=1))

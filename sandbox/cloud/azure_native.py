@@ -78,7 +78,7 @@ class AzureNative(ResourceProvider):
     def create(self, token: str, _urn: str, inputs: Properties, _timeout: float) -> tuple[str, Properties]:
         kind, sandbox = _kind(token), _sandbox()
         new_id = arm.identifier(kind, inputs)
-        with _cloud(sandbox).open() as records:
+        with Cloud.of(sandbox).open() as records:
             _require_surroundings(records, kind, new_id, inputs)
             if new_id in records:
                 raise Failure(f"cannot create already existing resource '{new_id}'")
@@ -90,7 +90,7 @@ class AzureNative(ResourceProvider):
             try:
                 self._machines.start(sandbox, spec)
             except SandboxError as error:
-                with _cloud(sandbox).open() as records:
+                with Cloud.of(sandbox).open() as records:
                     records.pop(new_id, None)
                 self._machines.stop(sandbox, spec.vm_id)
                 raise Failure(f"the machine {spec.name} did not start: {error}") from error
@@ -102,7 +102,7 @@ class AzureNative(ResourceProvider):
     def update(self, token: str, _urn: str, _old: Properties, new: Properties, _timeout: float) -> Properties:
         kind, sandbox = _kind(token), _sandbox()
         existing_id = arm.identifier(kind, new)
-        with _cloud(sandbox).open() as records:
+        with Cloud.of(sandbox).open() as records:
             _require_surroundings(records, kind, existing_id, new)
             arm.require_changeable(records, kind, existing_id, new)
             outputs = _outputs(sandbox, records, kind, existing_id, new)
@@ -114,7 +114,7 @@ class AzureNative(ResourceProvider):
         self, token: str, resource_id: str, state: Properties, inputs: Properties
     ) -> tuple[str, Properties, Properties]:
         kind = _kind(token)
-        with _cloud(_sandbox()).open() as records:
+        with Cloud.of(_sandbox()).open() as records:
             record = records.get(resource_id)
         if record is None:
             return "", {}, {}
@@ -136,7 +136,7 @@ class AzureNative(ResourceProvider):
             except SandboxError as error:
                 raise Failure(f"the machine {resource_id} did not end: {error}") from error
             _tell_logins(sandbox)
-        with _cloud(sandbox).open() as records:
+        with Cloud.of(sandbox).open() as records:
             arm.take_away(records, resource_id)
         if _kind(token) == LOAD_BALANCER:
             self._balancers.stop(sandbox, resource_id)
@@ -148,7 +148,7 @@ class AzureNative(ResourceProvider):
         if kind not in KINDS:
             raise Failure(f"the sandbox does not stand in for {function}")
         wanted, sandbox = arm.identifier(kind, arguments), _sandbox()
-        with _cloud(sandbox).open() as records:
+        with Cloud.of(sandbox).open() as records:
             if wanted not in records:
                 raise Failure(f'Status=404 Code="ResourceNotFound" Message="{wanted} was not found."')
             record = records[wanted]
@@ -165,10 +165,6 @@ def _sandbox() -> Sandbox:
         ) from None
 
 
-def _cloud(sandbox: Sandbox) -> Cloud:
-    return Cloud(sandbox.root / "azure.json")
-
-
 def _require_surroundings(records: Records, kind: str, resource_id: str, inputs: Properties) -> None:
     own = balancing_rules.own_parts(resource_id, inputs) if kind == LOAD_BALANCER else ()
     arm.require_surroundings(records, kind, resource_id, inputs, own_parts=own)
@@ -178,7 +174,7 @@ def _require_surroundings(records: Records, kind: str, resource_id: str, inputs:
 
 def _tell_logins(sandbox: Sandbox) -> None:
     """What the portal does for people: as soon as there is a machine, they can see its address and log in."""
-    with _cloud(sandbox).open():  # several machines may be made at once
+    with Cloud.of(sandbox).open():  # several machines may be made at once
         access.write_ssh_files(sandbox)
 
 

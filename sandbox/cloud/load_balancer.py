@@ -8,7 +8,6 @@ Azure, which drops what it cannot hand on.
 
 import asyncio
 import contextlib
-import json
 import socket
 import sys
 import zlib
@@ -16,7 +15,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from sandbox import network
-from sandbox.cloud.arm import Records
+from sandbox.cloud.arm import Cloud
 from sandbox.cloud.balancing_rules import LOAD_BALANCER, Forwarding, Probe, forwardings, name_of
 from sandbox.error import SandboxError
 from sandbox.instance import Sandbox
@@ -74,9 +73,7 @@ def stop_all(sandbox: Sandbox) -> None:
 
 
 def _known(sandbox: Sandbox) -> list[str]:
-    file = sandbox.root / "azure.json"
-    records: Records = json.loads(file.read_text()) if file.exists() else {}
-    return [known for known, record in records.items() if record["kind"] == LOAD_BALANCER]
+    return [known for known, record in Cloud.of(sandbox).read().items() if record["kind"] == LOAD_BALANCER]
 
 
 def _directory(sandbox: Sandbox, balancer: str) -> Path:
@@ -103,7 +100,9 @@ class _Balancer:
 
     async def _follow(self) -> None:
         """Listen, probe and hold addresses as the records say now."""
-        self._rules = {(rule.address, rule.port): rule for rule in forwardings(self._records(), self._balancer)}
+        self._rules = {
+            (rule.address, rule.port): rule for rule in forwardings(Cloud.of(self._sandbox).read(), self._balancer)
+        }
         for key in self._rules.keys() - self._listeners.keys():
             self._listeners[key] = await asyncio.start_server(self._accept, sock=_listening(*key))
         for key in self._listeners.keys() - self._rules.keys():
@@ -115,10 +114,6 @@ class _Balancer:
             self._probes.pop(probed).cancel()
             self._healthy.pop(probed, None)
         self._hold({rule.address for rule in self._rules.values() if self._able(rule)})
-
-    def _records(self) -> Records:
-        records: Records = json.loads((self._sandbox.root / "azure.json").read_text())
-        return records
 
     def _able(self, rule: Forwarding) -> list[str]:
         return [backend for backend in rule.backends if self._healthy.get((backend, rule.probe))]

@@ -36,8 +36,7 @@ class Machines(Protocol):
 
 def deallocate(sandbox: Sandbox, name: str, machines: Machines) -> None:
     """`az vm deallocate`; the same as an eviction with the policy Deallocate. Raises SandboxError."""
-    cloud = Cloud(sandbox.root / "azure.json")
-    with cloud.open() as records:
+    with Cloud.of(sandbox).open() as records:
         record = records[_named(records, name)]
         record["deallocations"] = record.get("deallocations", 0) + (not record.get("deallocated"))
         record["deallocated"] = True
@@ -46,7 +45,7 @@ def deallocate(sandbox: Sandbox, name: str, machines: Machines) -> None:
 
 def start(sandbox: Sandbox, name: str, machines: Machines) -> None:
     """`az vm start`. Raises SandboxError."""
-    with Cloud(sandbox.root / "azure.json").open() as records:
+    with Cloud.of(sandbox).open() as records:
         record = records[_named(records, name)]
         record["deallocated"] = False
         spec = machine_spec(records, record)
@@ -56,7 +55,7 @@ def start(sandbox: Sandbox, name: str, machines: Machines) -> None:
 
 def evict(sandbox: Sandbox, name: str, machines: Machines) -> None:
     """What Azure does to a spot machine when it needs the capacity, by the machine's policy. Raises SandboxError."""
-    with Cloud(sandbox.root / "azure.json").open() as records:
+    with Cloud.of(sandbox).open() as records:
         vm = _named(records, name)
         inputs, vm_id = records[vm]["inputs"], records[vm]["outputs"]["vmId"]
         if inputs.get("priority") != "Spot":
