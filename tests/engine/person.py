@@ -64,19 +64,28 @@ class Person:
         place = {"LOCATION": "westeurope", "ADMIN_CIDRS": "203.0.113.7/32", "SSH_KEY": f"{self.checkout}-key"}
         return {**own, **place}
 
-    def run(self, *command: str) -> str:
-        done = subprocess.run(
+    def _done(self, *command: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [*self.namespace, *command],
             cwd=self.checkout,
             env=self.variables,
             stdin=subprocess.DEVNULL,
             text=True,
             capture_output=True,
-            timeout=300,
+            timeout=seconds,
             check=False,
         )
+
+    def run(self, *command: str) -> str:
+        done = self._done(*command)
         assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
+
+    def refused(self, *arguments: str, seconds: float = 300) -> str:
+        """All that a command of Pulumi's says which has to fail."""
+        done = self._done("pulumi", *arguments, "--stack", "prod", seconds=seconds)
+        assert done.returncode != 0, done.stdout
+        return done.stdout + done.stderr
 
     def pulumi(self, *arguments: str) -> str:
         return self.run("pulumi", *arguments, "--stack", "prod")

@@ -3,7 +3,6 @@
 The real CLI, over real SSH, machines of loopback_cloud.py.
 """
 
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -44,20 +43,7 @@ def azure(person: Person, verb: str, machine: str) -> None:
 
 
 def fails(person: Person) -> str:
-    """All that an `up` says which must fail, in one line without breaks."""
-    done = subprocess.run(
-        [*person.namespace, "pulumi", "up", "--stack", "prod", "--yes", "--skip-preview", "--non-interactive"],
-        cwd=person.checkout,
-        env=person.variables,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode != 0, done.stdout
-    return done.stdout
+    return person.refused("up", "--yes", "--skip-preview", "--non-interactive", seconds=120)
 
 
 def run_on(person: Person, machine: str) -> list[str]:

@@ -1,7 +1,6 @@
 """A stack that an older version made meets this one: names from 0, addresses that were given. Nothing boots."""
 
 import json
-import subprocess
 import sys
 from typing import Any
 
@@ -53,12 +52,7 @@ def interfaces(person: Person) -> dict[str, str]:
 
 
 def refused_up(person: Person) -> str:
-    command = [*person.namespace, "pulumi", "up", "--yes", "--skip-preview", "--stack", "prod"]
-    done = subprocess.run(
-        command, cwd=person.checkout, env=person.variables, text=True, capture_output=True, timeout=300, check=False
-    )
-    assert done.returncode != 0
-    return done.stdout + done.stderr
+    return person.refused("up", "--yes", "--skip-preview")
 
 
 @pytest.mark.timeout(900)

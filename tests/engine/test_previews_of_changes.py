@@ -3,7 +3,6 @@
 So engine_plan.py, which speaks for it over the whole table, is held to it here. Nothing boots: see person.py.
 """
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -84,17 +83,7 @@ def test_a_preview_shows_of_each_machine_what_the_table_says(stack: Person, what
 
 def told(person: Person, *arguments: str) -> str:
     """What a command says that has to fail."""
-    done = subprocess.run(
-        [*person.namespace, "pulumi", *arguments, "--stack", "prod"],
-        cwd=person.checkout,
-        env=person.variables,
-        text=True,
-        capture_output=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode != 0, done.stdout
-    return " ".join((done.stdout + done.stderr).split())
+    return " ".join(person.refused(*arguments).split())
 
 
 def there(person: Person) -> tuple[dict[str, str], str, dict[str, int]]:
