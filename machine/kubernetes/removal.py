@@ -70,6 +70,31 @@ def _check_quorum(leaving: dict[str, Any], others: list[dict[str, Any]], removal
         )
 
 
+def _check_turn(node: Node) -> None:
+    """Two servers never leave at once. Raises NodeError.
+
+    They may be removed from two machines, which our lock does not see. Each is cordoned first and then looks for
+    others that are, so of two at least one stays.
+    """
+    servers = {
+        found["metadata"]["name"]: found
+        for found in node.kubectl.get("nodes")
+        if _ETCD in found["metadata"].get("labels", {})
+    }
+    others = [
+        name
+        for name, found in servers.items()
+        if name != node.name
+        and (found.get("spec", {}).get("unschedulable") or "deletionTimestamp" in found["metadata"])
+    ]
+    if node.name in servers and others:
+        raise NodeError(
+            f"{node.name} stays: {', '.join(others)} is cordoned and may be leaving too, and two servers that leave at"
+            f" once cost the cluster its majority. Put {node.name} back into the stack file, `pulumi up`, then remove"
+            f" it alone. Where nobody removes {', '.join(others)}: `kubectl uncordon` it first"
+        )
+
+
 @contextlib.contextmanager
 def _emptied(node: Node, removal: NodeRemoval, *, answers: bool) -> Iterator[None]:
     """The pods of users have ended, and no more come. Should the node stay after all, they may come again."""
@@ -80,6 +105,7 @@ def _emptied(node: Node, removal: NodeRemoval, *, answers: bool) -> Iterator[Non
     _check_pods(node, removal)
     node.kubectl.change("cordon", node.name)
     try:
+        _check_turn(node)
         why = f"because {node.name} is {'rebuilt' if removal.comes_back else 'removed'}"
         eviction.evict(node, _check_pods(node, removal), why=why)
         yield

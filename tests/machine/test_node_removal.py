@@ -157,6 +157,29 @@ def test_the_reason_is_told_although_the_node_can_not_be_uncordoned(server: AMac
     assert "timed out waiting for the condition on nodes/gpu-1" in ended.stderr.splitlines()[-1]
 
 
+def leaving_too(name: str, **metadata: str) -> dict[str, Any]:
+    """A server that somebody else removes at this moment."""
+    other = node(name, "b", {}, ETCD)
+    other["metadata"] |= metadata
+    return {**other, "spec": {} if metadata else {"unschedulable": True}}
+
+
+@pytest.mark.parametrize("metadata", [{}, {"deletionTimestamp": "2026-11-27T05:00:00Z"}])
+def test_two_servers_never_leave_at_once_from_whichever_machines_they_are_removed(
+    server: AMachine, metadata: dict[str, str]
+) -> None:
+    nodes(server, node(NAME, "b0", {}, ETCD), node("s2", "b", {}, ETCD), leaving_too("s3", **metadata))
+    ended = remove(server, "drain", name="s2")
+    assert ended.status == 1
+    assert ended.stderr.startswith("mig-k8s: s2 stays: s3 is cordoned and may be leaving too, and two servers that ")
+    assert changes(server) == ["kubectl cordon s2", "kubectl uncordon s2"]
+
+
+def test_an_agent_leaves_whichever_server_is_cordoned(server: AMachine) -> None:
+    nodes(server, node(NAME, "b0", {}, ETCD), leaving_too("s2"), node(LEAVING, "b1", {}, {}))
+    assert remove(server).status == 0
+
+
 @pytest.mark.parametrize(
     ("others", "seen"),
     [
