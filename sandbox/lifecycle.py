@@ -108,13 +108,16 @@ def change_power(name: str, verb: str, machine_name: str) -> int:
     return 0
 
 
-def down(name: str) -> int:
-    """Destroy the stack and leave nothing: no process, mount, namespace or file. Also after a kill."""
+def down(name: str, *, seconds: float = 0) -> int:
+    """Destroy the stack and leave nothing: no process, mount, namespace or file. Also after a kill.
+
+    `seconds`: how long another command on this sandbox is waited for.
+    """
     root = default_root(name)
     if not root.exists():
         say(f"there is no sandbox {name}: nothing to end")
         return 0
-    with recovery.alone(root):
+    with recovery.alone(root, seconds=seconds):
         if (root / "instance.json").exists():
             sandbox = Sandbox.load(root)
             if (root / "stack.yaml").exists():

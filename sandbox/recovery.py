@@ -22,6 +22,7 @@ from sandbox.progress import say
 
 _ENGINE_SECONDS = 20
 _PLUGIN_SECONDS = 20
+_LOCK_POLL_SECONDS = 0.2
 _KEPT = [
     f"{folder}{file}"
     for folder in ("", "*/")
@@ -44,16 +45,21 @@ def remove_dead_groups() -> None:
 
 
 @contextmanager
-def alone(root: Path) -> Iterator[None]:
-    """Hold the sandbox in `root` against other commands. Raises SandboxError if one is at work there."""
+def alone(root: Path, *, seconds: float = 0) -> Iterator[None]:
+    """Hold the sandbox in `root` against other commands. Raises SandboxError if one is at work there for `seconds`."""
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    deadline = time.monotonic() + seconds
     with (root / "command.lock").open("w") as lock:  # ends with this process, however that ends
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SandboxError(
-                f"another command is at work on {root}: wait for it, or end it with Ctrl-C where it runs"
-            ) from None
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise SandboxError(
+                        f"another command is at work on {root}: wait for it, or end it with Ctrl-C where it runs"
+                    ) from None
+                time.sleep(_LOCK_POLL_SECONDS)
         yield
 
 

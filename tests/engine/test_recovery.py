@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,29 @@ def test_a_second_command_is_refused_while_one_is_at_work(tmp_path: Path) -> Non
         recovery.alone(tmp_path).__enter__()
     with recovery.alone(tmp_path):
         pass
+
+
+def test_who_ends_what_a_killed_run_left_waits_while_another_worker_ends_it(tmp_path: Path) -> None:
+    held, may_end, order = threading.Event(), threading.Event(), list[str]()
+
+    def first() -> None:
+        with recovery.alone(tmp_path):
+            held.set()
+            assert may_end.wait(10), "the second one never came"
+            order.append("first")
+
+    def second() -> None:
+        may_end.set()
+        with recovery.alone(tmp_path, seconds=10):
+            order.append("second")
+
+    with ThreadPoolExecutor() as workers:
+        one = workers.submit(first)
+        assert held.wait(10), "the first one never began"
+        two = workers.submit(second)
+        one.result(10)
+        two.result(10)
+    assert order == ["first", "second"]
 
 
 def test_the_status_of_a_half_made_machine_is_half_made(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from sandbox.instance import Sandbox, default_root
 from sandbox.mirror.server import Mirror
 from sandbox.process import ProcessId
 
+LEFTOVER_SECONDS = 100
+"""Less than a test may last: this is a part of the first one."""
 NUMBERS = range(200, 250)  # of 10.99.N; people's sandboxes count from 0
 
 
@@ -23,10 +25,14 @@ def obstacle() -> str | None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _killed_runs_are_cleaned_up(obstacle: str | None) -> None:
-    """Their sandboxes bear their pid: test-PID, test-PID-way."""
+    """Their sandboxes bear their pid: test-PID, test-PID-way.
+
+    Each worker of a run finds the same ones. One ends them, the others wait for it; so they do for a command that a
+    killed run has left at work.
+    """
     for leftover in default_root().parent.glob("test-*") if obstacle is None else ():
         if ProcessId.of(int(leftover.name.split("-")[1])) is None:
-            lifecycle.down(leftover.name)
+            lifecycle.down(leftover.name, seconds=LEFTOVER_SECONDS)
 
 
 @pytest.fixture(scope="session")
