@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from machine.converge import progress, records, script
 from machine.converge.reboot import Patience, close_logins, open_logins, reboot
 from machine.converge.stages import Stage, stages
+from machine.converge.turn import RunTurn
 from machine.documents.result import SETTLED, Outcome, Reboot, Result, StageResult, Work
 from machine.host import lock
-from machine.host.errors import DiskError, MachineError
+from machine.host.errors import DiskError, MachineError, NodeError
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes import before_reboot
 from machine.release import storage
@@ -42,14 +43,17 @@ class _Run:
     patience: Patience
     boot_id: str = field(init=False)
     result: Result = field(init=False)
+    turn: RunTurn = field(init=False)
 
     def __post_init__(self) -> None:
+        self.turn = RunTurn(self.machine)
         self.boot_id = self.machine.boot_id()
         self.result = replace(records.read(self.machine), boot_id=self.boot_id)
 
     def run(self) -> int:
         open_logins(self.machine)
         progress.begin(self.machine)
+        self.turn.begin()
         wanted = stages(self.machine)
         kept = [record for record in map(self.result.of, [stage.name for stage in wanted]) if record is not None]
         self._keep(replace(self.result, state="running", stages=tuple(kept)))
@@ -60,11 +64,24 @@ class _Run:
             self._run_stage(stage)
             if self._outcome(stage.name) == "reboot":
                 self._reboot(stage)
+        self._end_turn()
         failed = any(record.outcome not in SETTLED for record in self.result.stages)
         self._keep(replace(self.result, state="failed" if failed else "done"))
         if not failed:
             storage.remove_other_releases(self.machine)  # this one has worked
         return int(failed)
+
+    def _end_turn(self) -> None:
+        failed = [f"{each.name}: {each.reason}" for each in self.result.stages if each.outcome not in SETTLED]
+        try:
+            self.turn.end("; ".join(failed))
+        except NodeError as error:
+            if failed:
+                progress.tell(self.machine, "turn", str(error), 0)
+                return
+            record = self.result.stages[-1]  # that of RKE2: the next run begins with it
+            self.result = records.with_stage(self.result, replace(record, outcome="failed", reason=str(error)))
+            progress.tell(self.machine, record.name, f"failed: {error}", 0)
 
     def _keep(self, result: Result) -> None:
         self.result = result
@@ -93,6 +110,8 @@ class _Run:
                 record = replace(record, inputs="")  # and so it is left to do
             if outcome == "reboot":
                 outcome, reason = self._once(stage, reason)
+            if outcome == "failed" and self.turn.is_held:
+                self.turn.is_out = True
             elif outcome in SETTLED:
                 rest = {name: each for name, each in self.result.reboots.items() if name != stage.name}
                 self.result = replace(self.result, reboots=rest)
@@ -115,6 +134,13 @@ class _Run:
         def told(text: str) -> None:
             progress.tell(self.machine, stage.name, text, self.machine.clock.monotonic() - begun)
 
+        outcome, reason = script.run(self.machine, stage, told, asks_turn=self.turn.is_asked())
+        if outcome != "turn":
+            return outcome, reason
+        try:
+            self.turn.take(stage, reason, told)
+        except NodeError as error:
+            return "refused", str(error)
         return script.run(self.machine, stage, told)
 
     def _once(self, stage: Stage, reason: str) -> tuple[Outcome, str]:
@@ -125,11 +151,12 @@ class _Run:
                 f"{reason}; the machine was rebooted for this once, it did not help and is not repeated. When the cause"
                 " is gone: `sudo reboot`, then `pulumi up`"
             )
-        if stage.asks_pods:  # not before the reboot is certain: pods must not be evicted for one that does not come
-            try:
+        try:
+            self.turn.take(stage, "it reboots", lambda text: progress.tell(self.machine, stage.name, text, 0))
+            if stage.asks_pods:  # not before the reboot is certain: pods must not be evicted for one that does not come
                 before_reboot.ask(self.machine, end=True)
-            except MachineError as error:
-                return "failed", f"{reason}, and the machine does not reboot: {error}"
+        except MachineError as error:
+            return "refused", f"{reason}, and the machine does not reboot: {error}"
         attempts = {**self.result.reboots, stage.name: Reboot(stage.wanted(), self.boot_id)}
         self.result = replace(self.result, reboots=attempts)
         return "reboot", reason

@@ -1,7 +1,8 @@
 """A stage's script, run to its end within a bound; its lines are heard as they come.
 
 A script reports on standard output, a line at a time: `progress TEXT` any number of times, then one of `done`,
-`unchanged`, `reboot` or `failed` with the reason in words. What its tools say goes to standard error, into a log file.
+`unchanged`, `reboot`, `turn`, `refused` or `failed` with the reason in words. What its tools say goes to standard
+error, into a log file.
 """
 
 import contextlib
@@ -9,7 +10,7 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from machine.converge.stages import Stage
@@ -20,17 +21,29 @@ from machine.host.errors import MAKE_ROOM
 from machine.host.this_machine import ThisMachine
 
 LOGS = "/run/mig-k8s/log"
-_ENDS: dict[str, Outcome] = {"done": "done", "unchanged": "unchanged", "reboot": "reboot", "failed": "failed"}
+_ENDS: dict[str, Outcome] = {
+    "done": "done",
+    "unchanged": "unchanged",
+    "reboot": "reboot",
+    "turn": "turn",
+    "refused": "refused",
+    "failed": "failed",
+}
 _NO_ROOM = "No space left on device"
 
 
-def run(machine: ThisMachine, stage: Stage, told: Callable[[str], None]) -> tuple[Outcome, str]:
-    """Run the script; its outcome and the reason. `told` gets each line of progress."""
+def run(
+    machine: ThisMachine, stage: Stage, told: Callable[[str], None], *, asks_turn: bool = False
+) -> tuple[Outcome, str]:
+    """Run the script; its outcome and the reason. `told` gets each line of progress.
+
+    `asks_turn`: it ends with `turn` where it would go on with something disruptive.
+    """
     log = machine.path(LOGS) / f"{stage.name}.log"
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     deadline = machine.clock.monotonic() + stage.seconds
     try:
-        process = _start(machine, stage, log)
+        process = _start(machine, stage, log, {"MIG_K8S_ASKS_TURN": "1"} if asks_turn else {})
     except OSError as error:
         return "failed", f"{error}: run `pulumi up` to write it again"
     outcome: Outcome | None = None
@@ -50,7 +63,7 @@ def run(machine: ThisMachine, stage: Stage, told: Callable[[str], None]) -> tupl
     finally:
         assert process.stdout is not None  # noqa: S101 - opened with a pipe
         process.stdout.close()
-    if outcome != "failed" and (outcome is None or process.returncode != 0):
+    if outcome not in ("failed", "refused") and (outcome is None or process.returncode != 0):
         outcome, reason = "failed", f"its script ended with {process.returncode}: {last_line(log)}"
     if outcome == "failed" and _NO_ROOM in reason:
         reason = f"{reason}. {MAKE_ROOM}"
@@ -66,8 +79,8 @@ def last_line(log: Path) -> str:
     return "without a word"
 
 
-def _start(machine: ThisMachine, stage: Stage, log: Path) -> "subprocess.Popen[bytes]":
-    environment = {**machine.environment, **(stage.variables or {}), "MIG_K8S_ROOT": str(machine.root)}
+def _start(machine: ThisMachine, stage: Stage, log: Path, more: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    environment = {**machine.environment, **(stage.variables or {}), "MIG_K8S_ROOT": str(machine.root), **more}
     with log.open("w", encoding="utf-8") as errors:
         return subprocess.Popen(
             [str(stage.script)],

@@ -64,6 +64,11 @@ class AllGpus:
             device.plan(refusal)
         return self._report(devices, failed, applied=False)
 
+    def is_right(self, layouts: Iterable[GpuLayout]) -> bool:
+        """Whether there is nothing to do, or nothing that can be done, so that nobody is disturbed."""
+        devices, failed = self._read(layouts)
+        return bool(failed) or all(device.is_right for device in devices)
+
     def make(self, layouts: Iterable[GpuLayout]) -> GpuReport:
         """Do it. What goes wrong with GPUs, pods or the disk stands in the report. Raises Interrupted."""
         devices, failed = self._read(layouts)

@@ -2,12 +2,14 @@
 
 from machine.documents.gpu_report import GpuReport
 from machine.documents.layout import Layout
-from machine.gpu import remembered, report, services
+from machine.gpu import birth, remembered, report, services
 from machine.gpu.all_gpus import AllGpus, exclusive
 from machine.gpu.nvidia_smi import NvidiaSmi
 from machine.host import console
 from machine.host.console import say
 from machine.host.errors import DiskError
+from machine.kubernetes import turns
+from machine.kubernetes.turns import AgentTurn
 
 
 def apply(smi: NvidiaSmi, layout: Layout, *, drain: bool = False, dry_run: bool = False, json: bool = False) -> int:
@@ -22,10 +24,29 @@ def apply(smi: NvidiaSmi, layout: Layout, *, drain: bool = False, dry_run: bool 
         report.tell(made)
         is_good = report.is_good(made)
     else:
-        made, is_good = make(gpus, layout)
+        made, is_good = _in_turn(gpus, layout)
     if is_good or json:
         console.report(made.to_json())
     return 0 if is_good else 1
+
+
+def _in_turn(gpus: AllGpus, layout: Layout) -> tuple[GpuReport, bool]:
+    """Do it; on a living agent in its turn, except where there is nothing to do, or the machine is just being made."""
+    machine = gpus.smi.machine
+    is_harmless = AgentTurn.of(machine) is None or birth.is_new(machine)
+    if not is_harmless:
+        with exclusive(machine):
+            is_harmless = gpus.is_right(layout.gpus)
+    if is_harmless:
+        made, is_good = make(gpus, layout)
+    else:
+        with turns.during(machine, "MIG instances change") as attempt:
+            made, is_good = make(gpus, layout)
+            if not is_good:
+                attempt.failed = "its MIG instances could not be changed, and its GPUs have what they had"
+    if is_good:
+        birth.end(machine)
+    return made, is_good
 
 
 def make(gpus: AllGpus, layout: Layout) -> tuple[GpuReport, bool]:

@@ -32,6 +32,8 @@ def add_parser(subparsers: "Subparsers") -> None:
     parser.add_argument("--json", action="store_true", help="print the report also when it fails")
     parser.set_defaults(run=_apply)
     parser = subparsers.add_parser("modes", help="set the MIG modes of the desired state: the mig-mode stage")
+    words = "end without a change where one would disturb somebody: before that the machine takes its turn"
+    parser.add_argument("--asks-turn", action="store_true", help=words)
     parser.set_defaults(run=_modes)
     parser = subparsers.add_parser("boot", help="make the remembered layout: mig-k8s-instances.service")
     parser.set_defaults(run=_boot)
@@ -52,11 +54,11 @@ def _layout(name: str) -> Layout:
         raise UsageError(str(error)) from error
 
 
-def _modes(machine: ThisMachine, _arguments: argparse.Namespace) -> int:
+def _modes(machine: ThisMachine, arguments: argparse.Namespace) -> int:
     mig = machine.desired_state().mig
     if mig is None:
         raise UsageError("the desired state says nothing of MIG: its modes are not set on this machine")
-    return modes.modes(NvidiaSmi(machine), mig)
+    return modes.modes(NvidiaSmi(machine), mig, asks_turn=arguments.asks_turn)
 
 
 def _boot(machine: ThisMachine, _arguments: argparse.Namespace) -> int:

@@ -9,14 +9,19 @@ from machine.gpu.nvidia_smi import NvidiaSmi
 from machine.host import console
 
 
-def modes(smi: NvidiaSmi, mig: Mig) -> int:
+def modes(smi: NvidiaSmi, mig: Mig, *, asks_turn: bool = False) -> int:
     """Set the modes, keep instances as far as they let them be, and print the stage's outcome. Returns the exit code.
 
-    Exit code 0: the modes are set, or will be after a reboot, which the outcome asks for.
+    Exit code 0: the modes are set, or will be after a reboot, which the outcome asks for. `asks_turn`: nothing is
+    changed, and where that would disturb somebody, the outcome says so.
     """
     layouts = [GpuLayout(index, mode) for index, mode in enumerate(mig.mode)]
+    gpus = AllGpus(smi, drain=mig.on_change == "drain", only_mode=True)
     with exclusive(smi.machine):
-        made = AllGpus(smi, drain=mig.on_change == "drain", only_mode=True).make(layouts)
+        if asks_turn and not gpus.is_right(layouts):
+            console.report("turn MIG mode changes\n")
+            return 0
+        made = gpus.make(layouts)
         if made.changed:
             services.refresh_cdi(smi.machine)
     report.tell_warnings(made)
@@ -27,7 +32,8 @@ def modes(smi: NvidiaSmi, mig: Mig) -> int:
 def _outcome(made: GpuReport) -> str:
     """The line with which the stage ends."""
     if wrong := [f"GPU {gpu.index}: {_reason(gpu)}" for gpu in made.gpus if gpu.outcome in report.WRONG]:
-        return f"failed {'; '.join(wrong)}"
+        word = "refused" if all(gpu.outcome != "failed" for gpu in made.gpus) else "failed"
+        return f"{word} {'; '.join(wrong)}"
     if waiting := [f"GPU {gpu.index}" for gpu in made.gpus if gpu.outcome == "pending"]:
         return f"reboot MIG mode of {', '.join(waiting)} changes only with a reboot"
     now = [f"GPU {gpu.index} {'Enabled' if gpu.mode else 'Disabled'}" for gpu in made.gpus]

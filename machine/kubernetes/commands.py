@@ -8,6 +8,7 @@ from machine.documents.form import Document, DocumentError
 from machine.documents.layout import GpuLayout, Layout
 from machine.documents.mig_manager_layout import MigManagerLayout
 from machine.documents.node_removal import NodeRemoval
+from machine.documents.turns import Limit
 from machine.gpu import apply
 from machine.gpu.all_gpus import AllGpus
 from machine.gpu.comparison import compared
@@ -16,7 +17,7 @@ from machine.host import lock
 from machine.host.console import say
 from machine.host.errors import GpuError, NodeError, UsageError
 from machine.host.this_machine import ThisMachine
-from machine.kubernetes import before_reboot, joining, mig_manager, removal, server_token
+from machine.kubernetes import before_reboot, joining, mig_manager, removal, server_token, turns, turns_of_others
 from machine.kubernetes.kubectl import Kubectl
 from machine.kubernetes.node import Node
 
@@ -40,6 +41,13 @@ def add_parser(subparsers: "Subparsers") -> None:
     parser.set_defaults(run=lambda machine, _: before_reboot.ask(machine))
     parser = subparsers.add_parser("remove-node", help="take another machine out of the cluster, its pods first")
     parser.set_defaults(run=lambda machine, _: remove_node(machine))
+    parser = subparsers.add_parser("limit-turns", help="say on a server how many agents may be out at once")
+    parser.set_defaults(run=lambda machine, _: limit_turns(machine))
+    parser = subparsers.add_parser(
+        "end-turn", help="end the turn of this agent, or on a server of any, that nobody ends"
+    )
+    parser.add_argument("node", nargs="?", help="another machine's name, on a server")
+    parser.set_defaults(run=lambda machine, options: end_turn(machine, options.node))
     words = "let this machine found a cluster if none is on its disk and no server answers"
     parser = subparsers.add_parser("permit-founding", help=words)
     parser.set_defaults(run=lambda machine, _: joining.permit_founding(machine))
@@ -57,10 +65,11 @@ def free(smi: NvidiaSmi, layout: Layout) -> int:
         emptied = Layout(tuple(GpuLayout(index, mode=True) for index in seen.to_be_emptied))
         if emptied.gpus:
             say(f"freeing GPU {', '.join(str(gpu.index) for gpu in emptied.gpus)} for its new layout")
-            _, is_empty = apply.make(AllGpus(smi, drain=layout.on_change == "drain"), emptied)
-            if not is_empty:
-                name = smi.machine.node_name() or "this machine"
-                raise GpuError(f"{name} keeps its layout, because its GPUs could not be freed: see above")
+            with turns.during(smi.machine, "its GPUs are freed"):
+                _, is_empty = apply.make(AllGpus(smi, drain=layout.on_change == "drain"), emptied)
+                if not is_empty:
+                    name = smi.machine.node_name() or "this machine"
+                    raise GpuError(f"{name} keeps its layout, because its GPUs could not be freed: see above")
         # A machine that reboots for its mode must not meet a MIG Manager that wants the old one back.
         kubectl = Kubectl.here(smi.machine)
         if kubectl and (emptied.gpus or seen.with_another_mode):
@@ -80,7 +89,21 @@ def label(smi: NvidiaSmi, wanted: MigManagerLayout) -> int:
 
 def remove_node(machine: ThisMachine) -> int:
     """Take a machine out of the cluster, on a server that stays. Returns 0. Raises MachineError."""
-    removal.remove(machine, _read(NodeRemoval))
+    leaving = _read(NodeRemoval)
+    removal.remove(machine, leaving)
+    turns_of_others.forget(machine, leaving.node)
+    return 0
+
+
+def limit_turns(machine: ThisMachine) -> int:
+    """Say, on a server, how many agents may be out at once. Returns 0. Raises MachineError."""
+    turns_of_others.limit(machine, _read(Limit).agents_at_once)
+    return 0
+
+
+def end_turn(machine: ThisMachine, node: str | None) -> int:
+    """End the turn of a machine, by default of this one. Returns 0. Raises MachineError."""
+    turns_of_others.end(machine, node or machine.desired_state().node.name)
     return 0
 
 

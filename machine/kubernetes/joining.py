@@ -53,6 +53,15 @@ def rke2_config(machine: ThisMachine, configuration: Configuration, servers: Seq
     return text.replace(_PLACEHOLDER, f"server: https://{answering}:{_PORT}\n" if answering else "")
 
 
+def server(machine: ThisMachine) -> str:
+    """The address of the server by which this machine has joined; empty where it names none."""
+    config = machine.path(RKE2_CONFIG_PATH)
+    found = (
+        re.search(r"^server: https://([^:/]+):", config.read_text(encoding="utf-8"), re.M) if config.exists() else None
+    )
+    return found[1] if found else ""
+
+
 def _answering(machine: ThisMachine, servers: Sequence[str], *, seconds: float) -> str | None:
     """The first server that answers, asked again for so long."""
     found: list[str] = []

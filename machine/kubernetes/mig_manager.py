@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from machine.documents.mig_manager_layout import MigManagerLayout
-from machine.gpu import remembered, services
+from machine.gpu import birth, remembered, services
 from machine.gpu.comparison import compared
 from machine.gpu.nvidia_smi import NvidiaSmi
 from machine.host.clock import Clock
 from machine.host.console import say
 from machine.host.errors import NodeError
+from machine.kubernetes import turns
 from machine.kubernetes.node import Node
 
 CONFIG = "nvidia.com/mig.config"
@@ -43,19 +44,28 @@ def label(smi: NvidiaSmi, node: Node, wanted: MigManagerLayout) -> None:
     if labels.get(CONFIG) == wanted.config and labels.get(STATE) == "success" and is_made.gpus_are_right():
         say(f"{node.name} has {CONFIG}={wanted.config} already")
         return
-    if labels.get(CONFIG) == wanted.config:
+    if birth.is_new(smi.machine) and CONFIG not in labels:
+        _let_make(node, wanted, is_made)
+    else:
+        with turns.during(smi.machine, "MIG Manager changes its instances"):
+            _let_make(node, wanted, is_made)
+    services.refresh_cdi(smi.machine)
+    birth.end(smi.machine)
+    say(f"{node.name} has the devices of {wanted.config}")
+
+
+def _let_make(node: Node, wanted: MigManagerLayout, is_made: Callable[[], bool]) -> None:
+    if node.labels().get(CONFIG) == wanted.config:
         node.label(f"{CONFIG}-")  # MIG Manager acts on a change only
     node.label(f"{CONFIG}={wanted.config}", f"{STATE}-")
     say(f"{node.name}: {CONFIG}={wanted.config}")
     _wait(
-        smi.machine.clock,
+        node.kubectl.machine.clock,
         is_made,
         CHANGE_SECONDS,
         f"MIG Manager has not made {CONFIG}={wanted.config} on {node.name}: {_logs(wanted)} tells why. Deleted "
         f"(`kubectl delete pod -n {wanted.namespace} -l app={APP}`), it begins anew; then `pulumi up`. Given up",
     )
-    services.refresh_cdi(smi.machine)
-    say(f"{node.name} has the devices of {wanted.config}")
 
 
 def unlabel(node: Node) -> None:

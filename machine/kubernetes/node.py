@@ -8,7 +8,7 @@ from machine.host.console import say
 from machine.host.errors import NodeError
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes import device_record
-from machine.kubernetes.kubectl import Kubectl
+from machine.kubernetes.kubectl import AWAY_SECONDS, Kubectl
 from machine.kubernetes.pods import Pod, has_ended
 
 RKE2_UNITS = ("rke2-server.service", "rke2-agent.service")
@@ -24,11 +24,11 @@ class Node:
     name: str
 
     @classmethod
-    def running(cls, machine: ThisMachine) -> "Node | None":
+    def running(cls, machine: ThisMachine, *, away_seconds: float = AWAY_SECONDS) -> "Node | None":
         """The node of this machine, if RKE2 runs here and pods may hold devices."""
         if not machine.active_units(*RKE2_UNITS):
             return None
-        kubectl = Kubectl.here(machine)
+        kubectl = Kubectl.here(machine, away_seconds=away_seconds)
         if kubectl is None:
             say("RKE2 is starting and there is no kubeconfig yet, so there are no GPU clients to pause")
             return None
@@ -36,9 +36,17 @@ class Node:
 
     def labels(self) -> dict[str, str]:
         """The node's labels; none before it has registered."""
-        # By name: an agent may read no other node, and so not the list of all.
-        nodes = self.kubectl.get("nodes", f"--field-selector=metadata.name={self.name}")
-        return dict(nodes[0]["metadata"].get("labels", {})) if nodes else {}
+        found = self._found()
+        return dict(found["metadata"].get("labels", {})) if found else {}
+
+    def is_cordoned(self) -> bool:
+        """Whether no pod is sent here any more."""
+        return bool((self._found() or {}).get("spec", {}).get("unschedulable"))
+
+    def is_well(self) -> bool:
+        """Whether it has registered in this boot of its machine, and is Ready."""
+        found, boot_id = self._found(), self.kubectl.machine.boot_id()
+        return found is not None and is_ready(found) and found["status"]["nodeInfo"]["bootID"] == boot_id
 
     def label(self, *changes: str) -> None:
         """Change labels of the node: `KEY=VALUE` sets, `KEY-` removes."""
@@ -67,6 +75,11 @@ class Node:
                 for uuid in allocation.uuids:
                     held[uuid] = (*held.get(uuid, ()), pods[allocation.pod_uid])
         return held
+
+    def _found(self) -> dict[str, Any] | None:
+        # By name: an agent may read no other node, and so not the list of all.
+        nodes = self.kubectl.get("nodes", f"--field-selector=metadata.name={self.name}")
+        return nodes[0] if nodes else None
 
     def wait_for_end(self, is_meant: Callable[[dict[str, Any]], bool], what: str) -> None:
         """Wait until no such pod is left on the node. Raises NodeError after END_SECONDS."""

@@ -13,6 +13,9 @@ from kubernetes_scheduling import checkpoint
 
 PLURALS = {"node": "nodes", "pod": "pods", "namespace": "namespaces", "ns": "namespaces", "po": "pods", "no": "nodes"}
 PLURALS |= {"priorityclass": "priorityclasses", "pc": "priorityclasses"}
+PLURALS |= {"configmap": "configmaps", "role": "roles", "rolebinding": "rolebindings", "lease": "leases"}
+BUILT_IN = ("configmaps", "roles", "rolebindings", "leases")
+"""Resources that every API server has; of the others the tests make the lists."""
 
 
 class ApiError(Exception):
@@ -29,12 +32,15 @@ class Request:
     def __init__(self, objects: Objects, words: tuple[str, ...], stdin: str, identity: str | None) -> None:
         self.facts, self.words, self.stdin, self.identity = objects, words, stdin, identity
         self.resources: dict[str, list[Objects]] = objects["resources"]
+        for resource in BUILT_IN:
+            self.resources.setdefault(resource, [])
 
     def answer(self) -> str:
         """Standard output. Raises ApiError."""
         run_controllers(self.facts)
         verbs = {"get": self._get, "label": self._label, "create": self._create, "logs": self._logs}
         verbs |= {"delete": self._delete, "exec": self._exec, "cordon": self._cordon, "uncordon": self._cordon}
+        verbs |= {"replace": self._replace, "apply": self._apply}
         if self.words[0] not in verbs:
             raise NotImplementedError(f"kubectl {' '.join(self.words)}")
         said = verbs[self.words[0]]()
@@ -85,7 +91,7 @@ class Request:
         if self.identity:
             own_node = resource == "nodes" and self.identity in (fields.get("metadata.name"), *names)
             own_pods = resource == "pods" and (names or fields.get("spec.nodeName") == self.identity)
-            if not (own_node or own_pods):
+            if not (own_node or own_pods or self._is_granted("get", resource, names)):
                 self._forbid(resource, "a node reads its own Node object and, with spec.nodeName, its own pods")
         if names:
             return json.dumps(self.named(resource, names[0]))
@@ -156,8 +162,8 @@ class Request:
         return f"node/{name} labeled\n"
 
     def _cordon(self) -> str:
-        if self.identity:
-            self._forbid("nodes", "a node does not decide where pods run")
+        if self.identity not in (None, self.words[1]):
+            self._forbid("nodes", f'node "{self.identity}" is not allowed to modify node "{self.words[1]}"')
         self.named("nodes", self.words[1]).setdefault("spec", {})["unschedulable"] = self.words[0] == "cordon"
         return f"node/{self.words[1]} {self.words[0]}ed\n"
 
@@ -189,10 +195,51 @@ class Request:
             raise ApiError("AlreadyExists", f'{resource} "{meta["name"]}" already exists')
         if "--dry-run=server" in self.words:
             return
-        item["status"] = {"phase": "Pending"} if resource == "pods" else {"phase": "Active"}
+        if resource not in BUILT_IN:
+            item["status"] = {"phase": "Pending"} if resource == "pods" else {"phase": "Active"}
         self.facts["made"] += 1
         meta.setdefault("uid", f"uid-{meta['name']}-{self.facts['made']}")
+        meta["resourceVersion"] = str(self.facts["made"])
         self.resources[resource].append(item)
+
+    def _apply(self) -> str:
+        if self.identity:
+            self._forbid("roles", "a node gives no rights")
+        item = json.loads(self.stdin)
+        resource, meta = PLURALS[item["kind"].lower()], item["metadata"]
+        others = [each for each in self.resources[resource] if each["metadata"]["name"] != meta["name"]]
+        self.resources[resource] = others
+        self._create_one(item)
+        return ""
+
+    def _replace(self) -> str:
+        """A version that somebody else has changed meanwhile is refused."""
+        item = json.loads(self.stdin)
+        resource, meta = PLURALS[item["kind"].lower()], item["metadata"]
+        if self.identity and not self._is_granted("update", resource, [meta["name"]]):
+            self._forbid(resource, "a node changes no objects but its own")
+        there = self.named(resource, meta["name"])
+        if meta["resourceVersion"] != there["metadata"]["resourceVersion"]:
+            words = "the object has been modified; please apply your changes to the latest version and try again"
+            raise ApiError("Conflict", f'Operation cannot be fulfilled on {resource} "{meta["name"]}": {words}')
+        self.resources[resource].remove(there)
+        self._create_one(item)
+        return ""
+
+    def _is_granted(self, verb: str, resource: str, names: list[str]) -> bool:
+        """Whether a Role gives this to all kubelets (RBAC), and admission (NodeRestriction) does not take it back."""
+        roles = [
+            binding["roleRef"]["name"]
+            for binding in self.resources["rolebindings"]
+            if {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:nodes"} in binding["subjects"]
+        ]
+        rules = [
+            rule for role in self.resources["roles"] if role["metadata"]["name"] in roles for rule in role["rules"]
+        ]
+        return resource != "leases" and any(
+            verb in rule["verbs"] and resource in rule["resources"] and names and names[0] in rule["resourceNames"]
+            for rule in rules
+        )
 
     def _admit(self, pod: Objects) -> None:
         """Give a pod its priority. Admission hears of a class a moment after it was made."""

@@ -1,0 +1,73 @@
+"""The turn of a run: taken by the first stage that needs it, and over when the run has brought the machine back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from machine.converge.stages import Stage, stages
+from machine.host import lock
+from machine.host.errors import MachineError, NodeError
+from machine.host.this_machine import ThisMachine
+from machine.kubernetes.turns import AgentTurn
+
+
+@dataclass
+class RunTurn:
+    """Whether a run has the machine's turn, and what became of it."""
+
+    machine: ThisMachine
+    failures: int | None = None
+    """How many turns had failed when the run began; None where that could not be told."""
+    is_held: bool = False
+    is_out: bool = False
+    """Whether the machine was left half changed in its turn."""
+    refusal: str = ""
+    """Why it does not get its turn: no other stage of the run waits for it again."""
+
+    def begin(self) -> None:
+        """A failure from now on stops this run before its turn. Waits for nothing."""
+        try:
+            if turn := AgentTurn.of(self.machine, away_seconds=0):
+                self.failures = turn.record.read().failures
+        except MachineError:
+            return  # it is asked again when a turn is needed
+
+    def is_asked(self) -> bool:
+        """Whether a stage has to ask before something disruptive."""
+        return not self.is_held and AgentTurn.of(self.machine) is not None
+
+    def take(self, stage: Stage, why: str, told: Callable[[str], object]) -> None:
+        """Wait for it as long as somebody follows this run and the stage is still wanted. Raises NodeError."""
+
+        def go_on() -> None:
+            now = {each.name: each for each in stages(self.machine)}
+            if stage.name not in now or now[stage.name].inputs() != stage.inputs():
+                raise NodeError("the stack file says something else meanwhile, nothing was changed")
+            with lock.held(self.machine.path(lock.FOLLOWERS), self.machine.clock, seconds=0) as nobody_follows:
+                if nobody_follows:
+                    raise NodeError("others have their turn, and nobody waits here any more: `pulumi up` goes on")
+
+        turn = AgentTurn.of(self.machine)
+        if turn is None or self.is_held:
+            return
+        if self.refusal:
+            raise NodeError(self.refusal)
+        try:
+            turn.take(why, told=told, go_on=go_on, failures=self.failures)
+        except NodeError as error:
+            self.refusal = str(error)
+            raise
+        self.is_held = True
+
+    def end(self, failed: str) -> None:
+        """At the end of the run: give it back, or, where something `failed`, keep it if the machine is out.
+
+        A turn of a run before ends too: that was killed, or the machine has rebooted. Raises NodeError when the node is
+        not well.
+        """
+        turn = AgentTurn.begun(self.machine)
+        if turn is None:
+            return
+        if failed:
+            turn.fail(failed, is_out=self.is_out or not self.is_held)
+        else:
+            turn.end()

@@ -1,0 +1,175 @@
+"""The turn of an agent: no more of them are out at once than the stack says. Before its first disruptive step an agent
+enters itself in the cluster's record and is cordoned; when its node is well again it leaves.
+
+It needs nobody else for that: what is killed on the way, this machine, whoever called or all others, finds the entry.
+Servers need no turn, since the stack brings one after the other; nor does an agent whose RKE2 does not run, as before
+it joins: nothing is taken from anybody there.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from machine.documents.turns import Turn, Turns
+from machine.host import files
+from machine.host.console import say
+from machine.host.errors import MachineError, NodeError
+from machine.host.this_machine import ThisMachine
+from machine.kubernetes import joining
+from machine.kubernetes.kubectl import AWAY_SECONDS, Kubectl
+from machine.kubernetes.node import Node
+from machine.kubernetes.turn_record import TurnRecord
+from machine.kubernetes.turn_waiting import Waiting
+
+MARK = "/var/lib/mig-k8s/turn"
+"""Whether this machine may have a turn, so that it asks the API server for that only then."""
+READY_SECONDS = 300
+_LOOK_SECONDS = 2
+
+
+@dataclass
+class Attempt:
+    """What becomes of a turn; an empty `failed` is a success."""
+
+    failed: str = ""
+
+
+@dataclass(frozen=True)
+class AgentTurn:
+    """The turn of an agent that runs."""
+
+    node: Node
+    record: TurnRecord
+
+    @classmethod
+    def of(cls, machine: ThisMachine, *, away_seconds: float = AWAY_SECONDS) -> "AgentTurn | None":
+        """None on a machine that waits for nobody. `away_seconds`: how long the API server may be away."""
+        if machine.node_name() is None or machine.desired_state().rke2.role != "agent":
+            return None
+        node = Node.running(machine, away_seconds=away_seconds)
+        return None if node is None else cls(node, TurnRecord(node.kubectl))
+
+    @classmethod
+    def begun(cls, machine: ThisMachine) -> "AgentTurn | None":
+        """The one that this machine may have, also if its RKE2 does not run any more; None: it has none."""
+        if not machine.path(MARK).exists():
+            return None
+        turn = cls.of(machine)
+        address = joining.server(machine)
+        if turn is None and address and (kubectl := Kubectl.here(machine)):
+            # The kubeconfig of an agent names RKE2 itself, which knows the servers.
+            node = Node(replace(kubectl, address=address), machine.desired_state().node.name)
+            return cls(node, TurnRecord(node.kubectl))
+        return turn
+
+    def take(
+        self,
+        why: str,
+        *,
+        told: Callable[[str], object] = say,
+        go_on: Callable[[], None] = lambda: None,
+        failures: int | None = None,
+    ) -> None:
+        """Wait until few enough are out, then enter and be cordoned; an entry of before is taken up again.
+
+        `go_on` is called while it waits, and may raise. `failures`: how many turns had failed when this began. Raises
+        NodeError when another one fails meanwhile, or does not end: nothing was changed then.
+        """
+        waiting = Waiting(self.node, told, failures)
+        while not self._enter(why, waiting):
+            go_on()
+            self.node.kubectl.machine.clock.sleep(_LOOK_SECONDS)
+        try:
+            self.node.kubectl.change("cordon", self.node.name)
+        except NodeError:
+            with contextlib.suppress(NodeError):  # which must not take the place of the reason
+                self._leave()
+            raise
+
+    def is_out(self) -> bool:
+        """Whether it failed in a turn and was not brought back since. Raises NodeError."""
+        mine = self.record.read().turns.get(self.node.name)
+        return mine is not None and bool(mine.failed)
+
+    def end(self) -> None:
+        """The agent is as it shall be: when its node is well again pods may come, and others have their turn.
+
+        Raises NodeError when that does not come about; it is out then, and stays entered.
+        """
+        if self.node.name in self.record.read().turns and not self.node.kubectl.machine.clock.wait(
+            self.node.is_well, READY_SECONDS
+        ):
+            raise NodeError(f"the node {self.node.name} is not Ready after {READY_SECONDS} s, so its turn goes on")
+        self._leave()
+
+    def fail(self, why: str, *, is_out: bool) -> None:
+        """It failed: whoever waits is stopped. `is_out`: it stays entered and cordoned until it is well."""
+
+        def edit(found: Turns) -> Turns:
+            turns = dict(found.turns)
+            mine = turns.pop(self.node.name, None)
+            if mine is None:
+                return found
+            if is_out:
+                turns[self.node.name] = replace(mine, failed=why)
+            failure = f"{self.node.name} failed in its turn: {why}"
+            return replace(found, turns=turns, failures=found.failures + 1, last_failure=failure)
+
+        if not is_out:
+            self._uncordon()
+        self.record.change(edit)
+        if not is_out:
+            self.node.kubectl.machine.path(MARK).unlink(missing_ok=True)
+
+    def _enter(self, why: str, waiting: Waiting) -> bool:
+        name = self.node.name
+
+        def edit(found: Turns) -> Turns:
+            mine = found.turns.get(name)
+            if mine is None and not waiting.is_next(found):
+                return found
+            files.write(self.node.kubectl.machine.path(MARK), "", 0o600)
+            if mine is None:
+                now = self.node.kubectl.machine.clock.utc()
+                mine = Turn(why, now, cordoned=not self.node.is_cordoned())
+            return replace(found, turns={**found.turns, name: replace(mine, why=why, failed="")})
+
+        return name in self.record.change(edit).turns
+
+    def _leave(self) -> None:
+        self._uncordon()
+        self.record.forget(self.node.name)
+        self.node.kubectl.machine.path(MARK).unlink(missing_ok=True)
+
+    def _uncordon(self) -> None:
+        mine = self.record.read().turns.get(self.node.name)
+        if mine is not None and mine.cordoned:
+            self.node.kubectl.change("uncordon", self.node.name)
+
+
+@contextlib.contextmanager
+def during(machine: ThisMachine, why: str) -> Iterator[Attempt]:
+    """What is done in here is done in this machine's turn, where it needs one; others are told where it fails.
+
+    It fails without leaving the machine out: a GPU that cannot be changed is given back what it had.
+    """
+    attempt, turn = Attempt(), AgentTurn.of(machine)
+    if turn is None or turn.is_out():  # of the latter, the run that brings the machine back ends the turn
+        yield attempt
+        return
+    turn.take(why)
+    try:
+        yield attempt
+    except BaseException as error:
+        attempt.failed = str(error) or type(error).__name__
+        raise
+    finally:
+        try:
+            if attempt.failed:
+                turn.fail(attempt.failed, is_out=False)
+            else:
+                turn.end()
+        except MachineError as error:
+            if not attempt.failed:
+                raise
+            say(f"{turn.node.name} keeps its turn: {error}")

@@ -1,0 +1,43 @@
+"""What is done on a server, or by hand, about the turns of machines: their limit, and those that nobody ends."""
+
+from machine.host.console import say
+from machine.host.errors import NodeError
+from machine.host.this_machine import ThisMachine
+from machine.kubernetes.kubectl import Kubectl
+from machine.kubernetes.turn_record import TurnRecord
+
+
+def limit(machine: ThisMachine, agents_at_once: int) -> None:
+    """Say how many agents may be out at once. Raises NodeError."""
+    TurnRecord(_kubectl(machine)).limit(agents_at_once)
+
+
+def end(machine: ThisMachine, node: str) -> None:
+    """End a turn that nobody ends, of this machine or, on a server, of any. Raises NodeError."""
+    kubectl = _kubectl(machine)
+    record = TurnRecord(kubectl)
+    mine = record.read().turns.get(node)
+    if mine is None:
+        say(f"{node} has no turn")
+        return
+    if mine.cordoned and kubectl.get("nodes", f"--field-selector=metadata.name={node}"):
+        kubectl.change("uncordon", node)
+    record.forget(node)
+    say(f"the turn of {node} has ended")
+
+
+def forget(machine: ThisMachine, node: str) -> None:
+    """A machine that has left the cluster has no turn. That must not keep it from leaving."""
+    kubectl = Kubectl.here(machine)
+    try:
+        if kubectl and node != machine.node_name():
+            TurnRecord(kubectl).forget(node)
+    except NodeError as error:
+        say(f"a turn of {node} may be left, which `sudo mig-k8s end-turn {node}` on a server ends: {error}")
+
+
+def _kubectl(machine: ThisMachine) -> Kubectl:
+    found = Kubectl.here(machine)
+    if found is None:
+        raise NodeError("there is no Kubernetes on this machine: `sudo mig-k8s status` tells why")
+    return found
