@@ -13,7 +13,7 @@ refuse() { printf 'refused %s\n' "$*" >&3; exit 1; } # nothing was changed
 
 # take_turn WHY: before something disruptive. Where the machine does not have its turn yet, the stage ends here, and is
 # run again when it has.
-take_turn() { [[ -z ${MIG_K8S_ASKS_TURN:-} ]] || finish "turn $*"; }
+take_turn() { [[ -z ${ASKS_TURN:-} ]] || finish "turn $*"; }
 
 # write_file PATH MODE: standard input becomes the file, in one step. `written` tells whether it was not so before.
 # Never call it in a condition: bash would no longer stop at the first error in it.

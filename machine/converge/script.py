@@ -43,7 +43,7 @@ def run(
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     deadline = machine.clock.monotonic() + stage.seconds
     try:
-        process = _start(machine, stage, log, {"MIG_K8S_ASKS_TURN": "1"} if asks_turn else {})
+        process = _start(machine, stage, log, {"ASKS_TURN": "1"} if asks_turn else {})
     except OSError as error:
         return "failed", f"{error}: run `pulumi up` to write it again"
     outcome: Outcome | None = None

@@ -25,6 +25,10 @@ _ROLE_REF = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": NA
 _KUBELETS = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:nodes"}
 
 
+class NoRecordError(NodeError):
+    """There is no record, or one that is not understood."""
+
+
 @dataclass(frozen=True)
 class TurnRecord:
     """The record, as whoever has this kubectl may see and change it."""
@@ -85,7 +89,7 @@ class TurnRecord:
             seen = f"the cluster keeps no turns ({error})"
         except (DocumentError, KeyError) as error:
             seen = f"the ConfigMap {NAMESPACE}/{NAME} is not understood ({error})"
-        raise NodeError(
+        raise NoRecordError(
             f'{seen}. On a server: `echo \'{{"version": 1, "agentsAtOnce": 1}}\' | sudo mig-k8s limit-turns`'
         )
 

@@ -1,10 +1,12 @@
 """What is done on a server, or by hand, about the turns of machines: their limit, and those that nobody ends."""
 
+import contextlib
+
 from machine.host.console import say
 from machine.host.errors import NodeError
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes.kubectl import Kubectl
-from machine.kubernetes.turn_record import TurnRecord
+from machine.kubernetes.turn_record import NoRecordError, TurnRecord
 
 
 def limit(machine: ThisMachine, agents_at_once: int) -> None:
@@ -31,7 +33,8 @@ def forget(machine: ThisMachine, node: str) -> None:
     kubectl = Kubectl.here(machine)
     try:
         if kubectl and node != machine.node_name():
-            TurnRecord(kubectl).forget(node)
+            with contextlib.suppress(NoRecordError):
+                TurnRecord(kubectl).forget(node)
     except NodeError as error:
         say(f"a turn of {node} may be left, which `sudo mig-k8s end-turn {node}` on a server ends: {error}")
 

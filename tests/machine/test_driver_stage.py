@@ -117,7 +117,7 @@ def test_pods_are_asked_before_a_loaded_driver_is_touched(gpu_machine: AMachine,
     pods_may_end(gpu_machine, f"mig-k8s: {PODS}")
     gpu_machine.forget_calls()
     code, last, _ = run(gpu_machine, "driver", **then)
-    assert (code, last) == (1, f"failed {PODS}")
+    assert (code, last) == (1, f"refused {PODS}")
     assert gpu_machine.calls("apt-get install") == []
     assert set(before) - set(installed(gpu_machine)) == {UTILS}
 
@@ -151,7 +151,7 @@ def test_a_new_text_takes_the_newest_driver_of_the_branch_with_its_kernel_and_an
     assert run(gpu_machine, "driver", **DRIVER)[1] == "unchanged nvidia 580.178.04"
     november = {**DRIVER, "DRIVER_UPDATE": "November"}
     pods_may_end(gpu_machine, f"mig-k8s: {PODS}")
-    assert run(gpu_machine, "driver", **november)[1] == f"failed {PODS}"
+    assert run(gpu_machine, "driver", **november)[1] == f"refused {PODS}"
     assert gpu_machine.calls("apt-get install") == []
     pods_may_end(gpu_machine)
     assert run(gpu_machine, "driver", **november)[1].startswith("reboot ")

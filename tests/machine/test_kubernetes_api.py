@@ -31,6 +31,9 @@ def kubectl(machine: AMachine, *words: str, stdin: str = "", kubeconfig: str = "
         ("get", "pods", "-A", "--field-selector=spec.nodeName=another"),
         ("label", "node", "another", "--overwrite", "a=c"),
         ("label", "node", NAME, "--overwrite", "node-restriction.kubernetes.io/a=c"),
+        ("cordon", "another"),
+        ("get", "configmap", "mig-k8s-turns", "-n", "kube-system"),
+        ("get", "lease", "mig-k8s-turns", "-n", "kube-system"),
         ("logs", "-n", "work", "notebook"),
         ("delete", "namespace", "work"),
     ],
@@ -39,6 +42,39 @@ def test_a_kubelet_may_not_see_or_change_what_is_not_its_nodes(joined: AMachine,
     joined.join("agent")
     ended = kubectl(joined, *words, "-o", "json", kubeconfig="var/lib/rancher/rke2/agent/kubelet.kubeconfig")
     assert (ended.status, ended.stderr.startswith("Error from server (Forbidden)")) == (1, True)
+
+
+KUBELET = "var/lib/rancher/rke2/agent/kubelet.kubeconfig"
+RIGHTS = {
+    "Role": {"rules": [{"resources": ["configmaps", "leases"], "resourceNames": ["ours"], "verbs": ["get", "update"]}]},
+    "RoleBinding": {
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:nodes"}],
+        "roleRef": {"kind": "Role", "name": "rights"},
+    },
+}
+
+
+def test_a_kubelet_may_cordon_its_own_node(joined: AMachine) -> None:
+    joined.join("agent")
+    assert kubectl(joined, "cordon", NAME, kubeconfig=KUBELET).status == 0
+    (seen,) = joined.api.listed("nodes")
+    assert seen["spec"] == {"unschedulable": True}
+
+
+def test_a_role_gives_kubelets_the_object_that_it_names_and_never_a_lease(joined: AMachine) -> None:
+    joined.join("agent")
+    for kind, more in RIGHTS.items():
+        kubectl(joined, "apply", "-f", "-", stdin=json.dumps({"kind": kind, "metadata": {"name": "rights"}, **more}))
+    for name in ("ours", "theirs"):
+        made = {"kind": "ConfigMap", "metadata": {"name": name, "namespace": "kube-system"}}
+        assert kubectl(joined, "create", "-f", "-", stdin=json.dumps(made)).status == 0
+    assert kubectl(joined, "get", "configmap", "theirs", kubeconfig=KUBELET).status == 1
+    assert "(Forbidden)" in kubectl(joined, "get", "lease", "ours", kubeconfig=KUBELET).stderr
+    ours = json.loads(kubectl(joined, "get", "configmap", "ours", kubeconfig=KUBELET).stdout)
+    assert kubectl(joined, "replace", "-f", "-", stdin=json.dumps(ours), kubeconfig=KUBELET).status == 0
+    again = kubectl(joined, "replace", "-f", "-", stdin=json.dumps(ours), kubeconfig=KUBELET)
+    assert again.stderr.startswith('Error from server (Conflict): Operation cannot be fulfilled on configmaps "ours"')
+    assert "(Forbidden)" in kubectl(joined, "delete", "configmap", "ours", kubeconfig=KUBELET).stderr
 
 
 def eviction(uid: str = "uid-notebook", **options: object) -> str:

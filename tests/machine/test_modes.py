@@ -180,7 +180,7 @@ def test_mig_mode_is_not_turned_on_under_a_pod_that_uses_the_whole_gpu(undivided
     ended = live.modes(True)
     assert ended.status == 1
     assert ended.stdout == (
-        "failed GPU 0: pods hold devices that must go: work/training (GPU 0). "
+        "refused GPU 0: pods hold devices that must go: work/training (GPU 0). "
         "Delete them, or set mig.onChange to drain\n"
     )
     assert live.gpus.mode() == ["Disabled, Disabled"]
@@ -202,7 +202,7 @@ def test_a_mode_that_needs_a_reboot_is_taken_back_when_a_pod_on_another_gpu_woul
     live.api.change(pods=[item for item in live.api.listed("pods") if item["metadata"]["name"] != "ended"])
     ended = live.modes(True, False)
     assert ended.status == 1
-    assert "failed GPU 0: pods hold devices that must go: work/training (the machine must reboot)." in ended.stdout
+    assert "refused GPU 0: pods hold devices that must go: work/training (the machine must reboot)." in ended.stdout
     assert live.gpus.mode() == ["Disabled, Disabled"] * 2
     assert live.work() == ["training"]
 
@@ -226,7 +226,7 @@ def test_a_reboot_that_may_not_be_does_not_spoil_what_another_gpu_did_without_on
     live.hold(("training", 2))
     ended = live.modes(True, True, False)
     assert ended.stdout == (
-        "failed GPU 0: pods hold devices that must go: work/training (the machine must reboot). "
+        "refused GPU 0: pods hold devices that must go: work/training (the machine must reboot). "
         "Delete them, or set mig.onChange to drain\n"
     )
     assert live.gpus.mode() == ["Disabled, Disabled", "Enabled, Enabled", "Disabled, Disabled"]
