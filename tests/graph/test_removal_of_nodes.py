@@ -44,6 +44,14 @@ def test_destroying_the_whole_stack_drains_nobody(program: Program) -> None:
     assert not graph.one("gpu-1-removal").request.retainOnDelete
 
 
+def test_destroying_the_whole_stack_deletes_its_group_and_azure_everything_in_it_at_once(program: Program) -> None:
+    graph = program(nodePools=SERVERS, mig={"strategy": "single"}, vm={"autoShutdown": {"time": "1900"}})
+    group = graph.one("mig-k8s-test")
+    in_azure = [each for each in graph.resources if each.type.startswith("azure-native:") and each != group]
+    assert len(in_azure) == 3 + 4 * 4 + 2, "network; address, interface, machine, schedule of each; load balancer"
+    assert {each.name for each in in_azure if each.request.deletedWith != group.urn} == set()
+
+
 def test_an_only_server_asks_itself(program: Program) -> None:
     lone = program()
     host = lone.one("mlops-k8s-master-converge").plain("connection", "host")
