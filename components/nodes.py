@@ -71,7 +71,8 @@ class Nodes:
     def declare(self, node: NodePlan) -> None:
         """One of them, after all that it waits for."""
         stack, name, machine = self.args.stack, node.name, self.machines[node.name]
-        stay_longer = self.server_removals[-1:]
+        # Of all of them, not of the one before: should that stay, nothing would hold the others in their order.
+        stay_longer = [*self.server_removals]
         gone_before = stay_longer if node.role == "server" else []
         machine.boot(after(*self._rebuilt_before(name), *gone_before))
         if node.role == "server":
