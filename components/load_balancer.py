@@ -40,8 +40,8 @@ class LoadBalancer(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: LoadBalancerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mig-k8s:index:LoadBalancer", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
         network, tags = args.network, dict(args.tags)
+        child = network.child_of(self)
         address = network.public_address(f"{name}-ip", tags=tags, opts=child)
         own = pulumi.Output.concat(args.group_id, f"/providers/Microsoft.Network/loadBalancers/{_NAME}")
 

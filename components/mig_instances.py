@@ -6,9 +6,10 @@ import pulumi
 from pulumi_command import remote
 
 from components.machine_command import Access, first_child, machine_command
+from components.rollout import TURN_SECONDS
 from machine.documents.layout import Layout
 
-CHANGE_SECONDS = 1200
+CHANGE_SECONDS = 1200 + TURN_SECONDS
 """A change may wait 300 s each for paused GPU clients to end and for drained pods, besides what it does itself."""
 
 

@@ -38,8 +38,8 @@ class Network(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mig-k8s:index:Network", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        stack = args.stack
+        self._group, stack = args.group, args.stack
+        child = self.child_of(self)
         self.resource_group_name = args.group.name
         seen = {LOCATION: args.group.location}
         memory = Memory(name, kept_by_stack(stack), who="the stack", made=args.group, parent=self, seen=seen)
@@ -71,6 +71,13 @@ class Network(pulumi.ComponentResource):
         )
         self.virtual_network_id, self.subnet_id = vnet.id, subnet.id
         self.register_outputs({"subnet_id": self.subnet_id})
+
+    def child_of(self, component: pulumi.ComponentResource) -> pulumi.ResourceOptions:
+        """Options of whatever Azure has in the group: it goes with the group, when the whole stack is destroyed.
+
+        Azure then takes everything along at once, also what a killed command made and nobody noted.
+        """
+        return pulumi.ResourceOptions(parent=component, deleted_with=self._group)
 
     def public_address(
         self,

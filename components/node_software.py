@@ -10,9 +10,10 @@ from components.dialling import REBOOTING
 from components.identity import digest, keyed_digest
 from components.machine_command import SecretInput, first_child, machine_command
 from components.node_release import NodeRelease
+from components.rollout import TURN_SECONDS
 from plan import NodePlan, configuration
 
-_TIMEOUT_SECONDS = 3600
+_TIMEOUT_SECONDS = 3600 + TURN_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from components.network import Network
 from components.node_release import NodeRelease, NodeReleaseArgs
 from components.node_removal import NodeRemoval, NodeRemovalArgs
 from components.node_software import NodeSoftware, NodeSoftwareArgs
+from components.rollout import Rollout, RolloutArgs
 from machine.documents.expectations import Away
 from plan import NodePlan, StackPlan
 
@@ -48,6 +49,8 @@ class Nodes:
     managed: dict[str, MigManagerArgs] = field(default_factory=dict)
     """By machine whose instances MIG Manager makes."""
     founding: list[Founding] = field(default_factory=list)
+    rollout: list[Rollout] = field(default_factory=list)
+    """One, where there is an agent."""
     servers: list[pulumi.Output[Away | None]] = field(default_factory=list)
     """Which of the servers does not run, and why; complete when all machines are declared."""
     servers_ready: list[pulumi.Resource] = field(default_factory=list)
@@ -71,7 +74,8 @@ class Nodes:
     def declare(self, node: NodePlan) -> None:
         """One of them, after all that it waits for."""
         stack, name, machine = self.args.stack, node.name, self.machines[node.name]
-        stay_longer = self.server_removals[-1:]
+        # Of all of them, not of the one before: should that stay, nothing would hold the others in their order.
+        stay_longer = [*self.server_removals]
         gone_before = stay_longer if node.role == "server" else []
         machine.boot(after(*self._rebuilt_before(name), *gone_before))
         if node.role == "server":
@@ -95,9 +99,11 @@ class Nodes:
             self.founding.append(Founding("cluster", founding, after(release.delivered)))
         waits_for: list[pulumi.Resource] = [removal.rebuild]
         waits_for += self.servers_ready[-1:] or [self.founding[0].permitted]
+        limited = [self._limited()] if node.role == "agent" else []
+        waits_for += limited
         if name in stack.mig_manager_layouts:
             self.managed[name] = MigManagerArgs(wanted=stack.mig_manager_layouts[name], access=access)
-            waits_for.append(FreeGpus(name, self.managed[name], after(release.delivered)).done)
+            waits_for.append(FreeGpus(name, self.managed[name], after(release.delivered, *limited)).done)
         sent = NodeSoftwareArgs(
             plan=node,
             release=release,
@@ -109,6 +115,14 @@ class Nodes:
         if node.role == "server":
             self.servers_ready.append(self.software[name].ready)
             self.server_removals.append(removal.removal)
+
+    def _limited(self) -> pulumi.Resource:
+        """What lets agents take their turns; declared with the first of them, when all servers are."""
+        if not self.rollout:
+            assert self.args.stack.agents_at_once is not None  # noqa: S101 - there is an agent
+            limit = RolloutArgs(agents_at_once=self.args.stack.agents_at_once, access=self.way_in)
+            self.rollout.append(Rollout("rollout", limit, after(*self.servers_ready)))
+        return self.rollout[0].limited
 
     def _rebuilt_before(self, name: str) -> list[pulumi.Resource]:
         """Machines that are rebuilt go one after the other, each when the one before it is back in the cluster."""

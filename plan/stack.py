@@ -66,6 +66,8 @@ class StackPlan:
     """By machine: the layout that MIG Manager makes there, as the machine is told."""
     node_removals: dict[str, NodeRemovalPlan]
     """By machine: what is run when it goes from the stack file, or is rebuilt."""
+    agents_at_once: int | None
+    """How many agents may be out at once for a change; None without an agent."""
     founds_with_every_machine: bool
     """Whether another machine in the place of the first one founds another cluster: there is one server, and its
     cluster may be lost. Otherwise a stack founds once."""
@@ -120,6 +122,7 @@ def plan_stack(settings: Settings) -> StackPlan:
             node.name: mig_manager_layout(node, operator) for node in nodes if node.mig_owner == "operator"
         },
         node_removals=node_removals(nodes, cluster_may_be_lost=settings.cluster_may_be_lost),
+        agents_at_once=_agents_at_once(settings),
         founds_with_every_machine=settings.cluster_may_be_lost and [node.role for node in nodes].count("server") == 1,
         protected=settings.vm.protect,
         warnings=warnings(settings),
@@ -173,6 +176,11 @@ def _nodes(settings: Settings) -> tuple[NodePlan, ...]:
                 )
             )
     return tuple(nodes)
+
+
+def _agents_at_once(settings: Settings) -> int | None:
+    agents = sum(pool.count for pool in settings.node_pools if pool.role == "agent")
+    return settings.rollout.out_of(agents) if agents else None
 
 
 def _other_names(settings: Settings) -> dict[str, str]:

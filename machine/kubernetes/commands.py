@@ -88,7 +88,7 @@ def label(smi: NvidiaSmi, wanted: MigManagerLayout) -> int:
 
 
 def remove_node(machine: ThisMachine) -> int:
-    """Take a machine out of the cluster, on a server that stays. Returns 0. Raises MachineError."""
+    """Take a machine out of the cluster, on a server of it. Returns 0. Raises MachineError."""
     leaving = _read(NodeRemoval)
     removal.remove(machine, leaving)
     turns_of_others.forget(machine, leaving.node)

@@ -20,7 +20,11 @@ from plan.report.membership import (
     touched_machines,
     untouched_machines,
 )
+from plan.report.order import order
 from plan.stack import StackPlan
+
+_DISTURBING = (Cost.REBOOTED, Cost.PODS, Cost.RESTARTED)
+"""What takes a turn on an agent."""
 
 
 def digest(old: StackPlan, new: StackPlan) -> str:
@@ -42,6 +46,8 @@ def digest(old: StackPlan, new: StackPlan) -> str:
             lines += ["", refusals[name]]
         elif name not in gone:
             lines += ["", *_machine(before.get(name), after.get(name), refused.get(name, ()))]
+    disturbed = [name for cost in _DISTURBING for name in _machines(old, new)[cost]]
+    lines += ["", said] if (said := order(new, disturbed)) else []
     lines += [line for text in (*untouched_machines(old, new), *api_address(old, new)) for line in ("", text)]
     if old.mig_strategy != new.mig_strategy:
         lines += ["", f"Pods ask for other resources from now on: strategy {old.mig_strategy} → {new.mig_strategy}."]
@@ -50,6 +56,13 @@ def digest(old: StackPlan, new: StackPlan) -> str:
 
 def _cost(old: StackPlan, new: StackPlan) -> str:
     """All of it, worst first, with the machines that it concerns."""
+    machines = _machines(old, new)
+    said = [f"{cost.value}: {', '.join(names)}" for cost, names in machines.items() if names and cost != Cost.NOTHING]
+    end = end_of_the_cluster(old, new)
+    return "; ".join([*([end.cost] if end else []), *said]) or "nothing"
+
+
+def _machines(old: StackPlan, new: StackPlan) -> dict[Cost, list[str]]:
     before = {node.name: node for node in old.nodes}
     after = {node.name: node for node in new.nodes}
     refused, refusals = refused_machines(old, new), refused_changes(old, new)
@@ -65,9 +78,7 @@ def _cost(old: StackPlan, new: StackPlan) -> str:
             machines[cost].append(name)
             if cost in (Cost.RESTARTED, Cost.NOTHING) and _removed(before[name], after[name]):
                 machines[Cost.PODS].append(name)
-    said = [f"{cost.value}: {', '.join(names)}" for cost, names in machines.items() if names and cost != Cost.NOTHING]
-    end = end_of_the_cluster(old, new)
-    return "; ".join([*([end.cost] if end else []), *said]) or "nothing"
+    return machines
 
 
 def _settings(stack: StackPlan) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Secrets never come here.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PlainValidator
 
 from plan.problems import Refusal
 from plan.stack_file.node_pool import MachineName, NodePool
@@ -44,6 +44,18 @@ class Mig(Section):
     strategy: Literal["none", "single", "mixed"] = "single"
     owner: Literal["host", "operator"] = "host"
     on_change: Literal["refuse", "drain"] = "refuse"
+
+
+class Rollout(Section):
+    """How a change goes through the machines."""
+
+    agents_at_once: Annotated[int | str, PlainValidator(numbers.number_or_share)] = 1
+
+    def out_of(self, agents: int) -> int:
+        """How many of so many agents may be out at once."""
+        if isinstance(self.agents_at_once, int):
+            return self.agents_at_once
+        return max(1, agents * int(self.agents_at_once.removesuffix("%")) // 100)
 
 
 class Driver(Section):
@@ -165,6 +177,7 @@ class Settings(Section):
     admin_cidrs: Annotated[tuple[AdminNetwork, ...], AfterValidator(numbers.filled)]
     ssh: Ssh
     mig: Mig = Mig()
+    rollout: Rollout = Rollout()
     rebuild: dict[MachineName, PlainText] = Field(default_factory=dict)
     cluster_may_be_lost: bool = False
     node_pools: Annotated[tuple[NodePool, ...], AfterValidator(numbers.filled)] = (

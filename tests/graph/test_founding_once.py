@@ -56,5 +56,5 @@ def test_every_machine_can_join_by_each_server_but_itself(program: Program) -> N
         others = [each for each in ("server", "server-1", "server-2", "front", "front-1") if each != name]
         words = "".join(f" --join {private[other]}" for other in others)
         assert graph.one(f"{name}-converge").plain("create") == (
-            f"sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s update{words}"
+            f"sudo timeout -k 10 90000 /usr/local/sbin/mig-k8s update{words}"
         )

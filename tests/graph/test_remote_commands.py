@@ -16,10 +16,10 @@ OPERATOR = {"strategy": "mixed", "owner": "operator"}
 def test_a_machine_gets_these_commands_each_with_a_bound_of_its_own(program: Program) -> None:
     assert {each.name: each.plain("create") for each in program().commands()} == {
         f"{NAME}-release": "sudo timeout -k 10 600 " + delivery_command(),
-        f"{NAME}-converge": "sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s update",
-        f"{NAME}-resume": "sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s resume",
-        f"{NAME}-ready": "sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s ready",
-        f"{NAME}-mig": "sudo timeout -k 10 1200 /usr/local/sbin/mig-k8s apply",
+        f"{NAME}-converge": "sudo timeout -k 10 90000 /usr/local/sbin/mig-k8s update",
+        f"{NAME}-resume": "sudo timeout -k 10 90000 /usr/local/sbin/mig-k8s resume",
+        f"{NAME}-ready": "sudo timeout -k 10 90000 /usr/local/sbin/mig-k8s ready",
+        f"{NAME}-mig": "sudo timeout -k 10 87600 /usr/local/sbin/mig-k8s apply",
         "cluster-permission": "sudo timeout -k 10 60 /usr/local/sbin/mig-k8s permit-founding",
         "cluster-kubeconfig": "sudo timeout -k 10 60 cat /etc/rancher/rke2/rke2.yaml",
         "verification-run": "sudo timeout -k 10 1500 /usr/local/sbin/mig-k8s verify",
@@ -28,7 +28,7 @@ def test_a_machine_gets_these_commands_each_with_a_bound_of_its_own(program: Pro
 
 def test_every_command_is_retained_has_no_delete_and_sends_no_variables(program: Program) -> None:
     commands = program(nodePools=CLUSTER, mig={"strategy": "single"}).commands()
-    assert len(commands) == 4 * 3 + 2 + 3
+    assert len(commands) == 4 * 3 + 2 + 4
     for command in commands:
         assert command.stays, command.name
         assert "delete" not in command.inputs, command.name
@@ -42,7 +42,7 @@ def test_a_rebuilt_machine_gets_every_one_of_its_commands_again(program: Program
     graph = program(nodePools=CLUSTER, mig={"strategy": "single"})
     for command in [each for each in graph.commands() if each.name != "cluster-permission"]:
         machine = re.sub(r"-(release|converge|resume|ready|mig)$", "", command.name)
-        machine = "server" if machine in ("cluster-kubeconfig", "verification-run") else machine
+        machine = "server" if machine in ("cluster-kubeconfig", "rollout-limit", "verification-run") else machine
         assert f"vm_id of {machine}-vm" in command.plain("triggers"), command.name
 
 
@@ -124,8 +124,8 @@ def test_where_the_operator_owns_mig_a_machine_is_freed_and_labelled_instead(pro
     assert set(commands) - {each.name for each in program().commands()} == {f"{NAME}-free", f"{NAME}-label"}
     assert f"{NAME}-mig" not in commands
     free, label = commands[f"{NAME}-free"], commands[f"{NAME}-label"]
-    assert free.plain("create") == "sudo timeout -k 10 1200 /usr/local/sbin/mig-k8s free"
-    assert label.plain("create") == "sudo timeout -k 10 3000 /usr/local/sbin/mig-k8s label"
+    assert free.plain("create") == "sudo timeout -k 10 87600 /usr/local/sbin/mig-k8s free"
+    assert label.plain("create") == "sudo timeout -k 10 89400 /usr/local/sbin/mig-k8s label"
     for command in (free, label):
         assert command.plain("logging") == "stderr"
         assert command.plain("connection", "host") == "198.51.100.10"

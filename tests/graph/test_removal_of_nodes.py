@@ -44,6 +44,14 @@ def test_destroying_the_whole_stack_drains_nobody(program: Program) -> None:
     assert not graph.one("gpu-1-removal").request.retainOnDelete
 
 
+def test_destroying_the_whole_stack_deletes_its_group_and_azure_everything_in_it_at_once(program: Program) -> None:
+    graph = program(nodePools=SERVERS, mig={"strategy": "single"}, vm={"autoShutdown": {"time": "1900"}})
+    group = graph.one("mig-k8s-test")
+    in_azure = [each for each in graph.resources if each.type.startswith("azure-native:") and each != group]
+    assert len(in_azure) == 3 + 4 * 4 + 2, "network; address, interface, machine, schedule of each; load balancer"
+    assert {each.name for each in in_azure if each.request.deletedWith != group.urn} == set()
+
+
 def test_an_only_server_asks_itself(program: Program) -> None:
     lone = program()
     host = lone.one("mlops-k8s-master-converge").plain("connection", "host")
@@ -75,8 +83,9 @@ def test_more_servers_or_another_first_one_changes_nothing_of_how_the_others_lea
 def test_servers_leave_one_after_the_other_each_when_the_machine_of_the_one_before_is_gone(program: Program) -> None:
     """What depends on something is deleted before it. By the servers' address one that has left is reached too."""
     graph = program(nodePools=SERVERS, mig={"strategy": "single"})
-    for stays, leaves in (("server", "server-1"), ("server-1", "server-2")):
-        assert graph.waits_for(graph.one(f"{leaves}-vm"), graph.one(f"{stays}-removal"))
+    for stays, leaves in (("server", "server-1"), ("server", "server-2"), ("server-1", "server-2")):
+        named = graph.one(f"{leaves}-vm").request.dependencies
+        assert graph.one(f"{stays}-removal").urn in named, "also where the one between them stays"
         assert graph.waits_for(graph.one(f"{leaves}-removal"), graph.one(f"{leaves}-vm"))
     for name in ("server-1", "server-2", "gpu"):
         assert not graph.waits_for(graph.one(f"{name}-vm"), graph.one("server-converge")), "it boots beside that"

@@ -1,4 +1,4 @@
-"""A machine that is to be deleted leaves the cluster first: `remove-node`, run on a server that stays."""
+"""A machine that is to be deleted leaves the cluster first: `remove-node`, run on a server."""
 
 from typing import Any
 

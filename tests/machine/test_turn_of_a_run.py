@@ -85,7 +85,7 @@ def test_what_disturbs_nobody_asks_nobody(agent: StagedMachine) -> None:
     agent.api.forget_calls()
     another_is_out(agent)
     assert agent.converge() == 0
-    assert [line for line in agent.api.calls("kubectl cordon")] == []
+    assert agent.api.calls("kubectl cordon") == []
 
 
 def test_before_it_joins_a_machine_is_not_asked_to_wait(agent: StagedMachine) -> None:

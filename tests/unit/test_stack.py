@@ -114,3 +114,18 @@ def test_user_data_azure_would_refuse_is_refused_before_anything_is_made(setting
         plan_stack(settings(rke2={"config": {"kubelet-arg": noise}}))
     (problem,) = caught.value.problems
     assert (problem.path, problem.allowed) == ("mig-k8s:rke2.config", "Azure takes at most 65535 bytes")
+
+
+@pytest.mark.parametrize(
+    ("written", "agents", "at_once"),
+    [(1, 3, 1), (2, 3, 2), (5, 3, 5), ("25%", 3, 1), ("25%", 8, 2), ("25%", 11, 2), ("1%", 60, 1), ("100%", 7, 7)],
+)
+def test_a_share_of_the_agents_is_rounded_down_to_no_less_than_one(
+    planned: Planned, written: int | str, agents: int, at_once: int
+) -> None:
+    pools = [{"name": "server", "count": 3}, {"name": "gpu", "role": "agent", "count": agents}]
+    assert planned(nodePools=pools, rollout={"agentsAtOnce": written}).agents_at_once == at_once
+
+
+def test_without_an_agent_nobody_takes_turns(planned: Planned) -> None:
+    assert planned(nodePools=[{"name": "server", "count": 3}]).agents_at_once is None
