@@ -43,7 +43,8 @@ def _in_turn(gpus: AllGpus, layout: Layout) -> tuple[GpuReport, bool]:
         with turns.during(machine, "MIG instances change") as attempt:
             made, is_good = make(gpus, layout)
             if not is_good:
-                attempt.failed = "its MIG instances could not be changed, and its GPUs have what they had"
+                wrong = [gpu for gpu in made.gpus if gpu.outcome in report.WRONG]
+                attempt.failed = "; ".join(f"GPU {gpu.index}: {gpu.reason}" for gpu in wrong) or "it is not remembered"
     if is_good:
         birth.end(machine)
     return made, is_good
