@@ -1,4 +1,4 @@
-"""Which nodes are out (cordoned, or not Ready) while something happens: every change that the API tells, none missed."""
+"""Which nodes are out (cordoned, or not Ready) while something happens: each change that the API tells, none missed."""
 
 import subprocess
 import threading
@@ -13,7 +13,7 @@ _CHANGES = "jsonpath={.metadata.name} {.status.conditions[?(@.type=='Ready')].st
 
 @dataclass
 class NodesOut:
-    """What was seen. `most`: the largest set of nodes that were out together; `ever`: all that were out at some time."""
+    """What was seen. `most`: the largest set of nodes that were out together; `ever`: all that were out once."""
 
     now: set[str] = field(default_factory=set)
     most: set[str] = field(default_factory=set)

@@ -1,5 +1,8 @@
-"""A cluster that is in use and grows: its first agent, then another token, while a user's pod counts on."""
+"""A cluster that is in use and grows: its first agent, another token, two more agents, while a user's pod counts on.
+Then changes go through the three agents, one after the other.
+"""
 
+import json
 import re
 import secrets
 from collections.abc import Iterator
@@ -11,12 +14,28 @@ import yaml
 from cluster import eventually
 from command_line import CHECKOUT, NODE, CommandLine, own_sandbox
 from lives import up_as_said
+from nodes_out import watched
 
 from sandbox.engine.environment import STACK, Environment
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
 
 AGENT = "work"
+WORK = {"name": AGENT, "role": "agent", "vmSize": "Standard_D4s_v5"}
+GPUS = {"name": "gpu", "role": "agent", "count": 2, "vmSize": "Standard_NC24ads_A100_v4", "migDevices": {"1g.10gb": 7}}
+THREE = {AGENT, "gpu", "gpu-1"}
+RESTARTED = {"config": {"kubelet-arg": ["max-pods=120"]}}
+"""A section `rke2` for which RKE2 restarts on every machine."""
+HOLDER = """
+{apiVersion: v1, kind: Pod, metadata: {name: holder}, spec: {nodeSelector: {kubernetes.io/hostname: gpu-1}, containers:
+ [{name: c, image: "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04", command: [sleep, "600"],
+   resources: {limits: {nvidia.com/mig-1g.10gb: 1}}}]}}
+"""
+"""A user's pod with a device of gpu-1."""
+KUBECTL = (
+    "sudo /var/lib/rancher/rke2/bin/kubectl --kubeconfig /var/lib/rancher/rke2/agent/kubelet.kubeconfig --namespace"
+)
+"""With the rights of an agent's kubelet."""
 COUNTING = f"""
 {{apiVersion: v1, kind: Pod, metadata: {{name: counting}}, spec: {{nodeName: {NODE}, containers: [{{name: c,
  image: "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04",
@@ -24,11 +43,12 @@ COUNTING = f"""
 """
 
 
-def stack(folder: Path, *more: dict[str, Any]) -> Path:
-    """The tutorial's machine, and more pools; nothing is verified, since the pod is what counts."""
+def stack(folder: Path, *more: dict[str, Any], **sections: dict[str, Any]) -> Path:
+    """The tutorial's machine, more pools and sections; nothing is verified, since the pod is what counts."""
     config: dict[str, Any] = yaml.safe_load((CHECKOUT / "Pulumi.dev.yaml").read_text())["config"]
     config["mig-k8s:nodePools"] = [*config["mig-k8s:nodePools"], *more]
     config["mig-k8s:verify"] = {"enabled": False}
+    config |= {f"mig-k8s:{name}": section for name, section in sections.items()}
     file = folder / "growing.yaml"
     file.write_text(yaml.safe_dump({"config": config}))
     return file
@@ -75,7 +95,7 @@ def test_a_single_server_has_the_stacks_token_from_birth(person: CommandLine) ->
 def test_the_first_agent_restarts_nothing_beside_it(person: CommandLine, tmp_path: Path) -> None:
     before, process = life(person), runs_since(person)
 
-    first_agent = stack(tmp_path, {"name": AGENT, "role": "agent", "vmSize": "Standard_D4s_v5"})
+    first_agent = stack(tmp_path, WORK)
     said = up_as_said(person, first_agent, seconds=400)
 
     assert {node["metadata"]["name"] for node in person.get("nodes")["items"]} == {NODE, AGENT}
@@ -98,7 +118,7 @@ def test_another_token_is_taken_over_with_one_restart_of_rke2_and_lasts(person: 
     flags = ("config", "set", "--secret", "--non-interactive", "--stack", STACK, "mig-k8s:rke2Token")
     environment.output(*flags, stdin=f"{new}\n", project=person.root / "pulumi" / "project")
 
-    said = person.up(stack(tmp_path, {"name": AGENT, "role": "agent", "vmSize": "Standard_D4s_v5"}), seconds=400)
+    said = person.up(stack(tmp_path, WORK), seconds=400)
 
     assert token_of(person) == new
     assert runs_since(person) != process
@@ -113,3 +133,83 @@ def test_another_token_is_taken_over_with_one_restart_of_rke2_and_lasts(person: 
     ready = "jsonpath={.items[*].status.conditions[?(@.type=='Ready')].status}"
     person.ssh("sudo timeout 55 systemctl restart rke2-agent", machine=AGENT)
     eventually("both nodes", lambda: person.kubectl("get", "nodes", "-o", ready), "True True")
+
+
+def turns(person: CommandLine) -> dict[str, Any]:
+    """The record of turns."""
+    found: dict[str, Any] = json.loads(
+        person.get("configmap", "mig-k8s-turns", "-n", "kube-system")["data"]["turns.json"]
+    )
+    return found
+
+
+def devices(person: CommandLine) -> dict[str, int]:
+    """How many MIG devices each GPU agent has."""
+    return {name: person.ssh("nvidia-smi -L", machine=name).count("  MIG ") for name in ("gpu", "gpu-1")}
+
+
+def test_two_more_agents_are_born_side_by_side_and_wait_for_nobody(person: CommandLine, tmp_path: Path) -> None:
+    before, process = life(person), runs_since(person)
+    with watched(person) as nodes:
+        said = up_as_said(person, stack(tmp_path, WORK, GPUS), seconds=400)
+    assert "waits for its turn" not in said
+    assert devices(person) == {"gpu": 7, "gpu-1": 7}
+    assert (life(person), runs_since(person)) == (before, process)
+    assert not [line for line in nodes.seen if line.endswith(" true")], "cordoned at birth"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "default get nodes",
+        "default get node gpu-1",
+        "default cordon gpu-1",
+        "default taint node gpu a=b:NoSchedule",
+        "kube-system get lease mig-k8s-turns",
+        "kube-node-lease get lease gpu-1",
+        "kube-system get configmaps",
+        "kube-system get configmap kube-root-ca.crt",
+        "kube-system delete configmap mig-k8s-turns",
+    ],
+)
+def test_a_kubelet_is_refused_what_is_not_its_nodes(person: CommandLine, words: str) -> None:
+    said = person.ssh(f"{KUBECTL} {words} 2>&1", machine="gpu", statuses=(1,))
+    assert said.startswith("Error from server (Forbidden): "), said
+
+
+def test_a_kubelet_is_let_into_the_record_of_turns_and_may_cordon_its_own_node(person: CommandLine) -> None:
+    name = person.ssh(f"{KUBECTL} kube-system get configmap mig-k8s-turns -o name", machine="gpu")
+    assert name == "configmap/mig-k8s-turns\n"
+    person.ssh(f"{KUBECTL} default cordon gpu && {KUBECTL} default uncordon gpu", machine="gpu")
+
+
+def test_a_restart_of_rke2_takes_one_agent_after_the_other(person: CommandLine, tmp_path: Path) -> None:
+    with watched(person) as nodes:
+        said = up_as_said(person, stack(tmp_path, WORK, GPUS, rke2=RESTARTED), seconds=400)
+    assert nodes.ever & THREE == THREE, "an agent was never cordoned"
+    assert len(nodes.most & THREE) == 1, f"out at once: {nodes.most}"
+    assert "waits for its turn, no more than 1 at once (rollout.agentsAtOnce): " in said
+    assert (turns(person)["turns"], turns(person)["failures"]) == ({}, 0)
+    assert counts_on(person)
+
+
+def test_a_pod_that_may_not_end_stops_its_machine_and_those_after_it_until_it_has_gone(
+    person: CommandLine, tmp_path: Path
+) -> None:
+    person.kubectl("apply", "-f", "-", stdin=HOLDER)
+    person.kubectl("wait", "--for=condition=Ready", "pod/holder", "--timeout=50s")
+    another = stack(tmp_path, WORK, {**GPUS, "migDevices": {"3g.40gb": 2}}, rke2=RESTARTED)
+    with watched(person) as nodes:
+        said = person.run("up", str(another), status=1, seconds=300)
+    assert len(nodes.most & THREE) == 1
+    assert "GPU 0  refused: pods hold devices that must go: default/holder (1g.10gb at " in said
+    stopped = "gpu was stopped before its turn, nothing was changed: gpu-1 failed in its turn: GPU 0: pods hold" in said
+    assert devices(person) == {"gpu": 7 if stopped else 2, "gpu-1": 7}
+    assert (turns(person)["turns"], turns(person)["failures"]) == ({}, 1)
+    assert "unschedulable" not in person.get("node", "gpu-1")["spec"]
+    assert person.get("pod", "holder")["status"]["phase"] == "Running"
+
+    person.kubectl("delete", "pod", "holder", "--now")
+    person.up(another, seconds=300)
+    assert devices(person) == {"gpu": 2, "gpu-1": 2}
+    assert counts_on(person)
