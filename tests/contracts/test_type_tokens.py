@@ -8,6 +8,7 @@ TOKENS = {
     "Network": "mig-k8s:index:Network",
     "Machine": "mig-k8s:index:Machine",
     "NodeSoftware": "mig-k8s:index:NodeSoftware",
+    "Rollout": "mig-k8s:index:Rollout",
     "MigInstances": "mig-k8s:index:MigInstances",
     "NodeRelease": "mig-k8s:index:NodeRelease",
     "Founding": "mig-k8s:index:Founding",

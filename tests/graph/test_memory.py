@@ -34,7 +34,7 @@ def test_a_machine_that_could_not_be_made_remembers_nothing(lived: Graph) -> Non
 
 def test_whatever_is_done_on_a_machine_waits_for_what_it_remembers(lived: Graph) -> None:
     for command in lived.commands():
-        server = command.name.startswith(("cluster", "verification"))
+        server = command.name.startswith(("cluster", "rollout", "verification"))
         machine = "server" if server else command.name.rpartition("-")[0]
         assert lived.waits_for(command, lived.one(f"{machine}-kept")), command.name
 

@@ -67,7 +67,7 @@ def test_adding_a_machine_to_a_living_stack_leaves_the_triggers_of_the_others_kn
 
 
 @pytest.mark.parametrize(
-    ("machine", "others"), [("gpu", set()), ("server", {"cluster-kubeconfig", "cluster-permission"})]
+    ("machine", "others"), [("gpu", set()), ("server", {"cluster-kubeconfig", "cluster-permission", "rollout-limit"})]
 )
 def test_rebuilding_a_machine_of_a_living_stack_leaves_the_triggers_of_the_others_known(
     program: Program, machine: str, others: set[str]
