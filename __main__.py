@@ -5,7 +5,6 @@ from pulumi_azure_native.resources import ResourceGroup
 
 from components.cluster import Cluster, ClusterArgs
 from components.gpu_operator import GpuOperator, GpuOperatorArgs
-from components.load_balancer import way_to_servers
 from components.machine_command import after
 from components.mig_instances import MigInstances, MigInstancesArgs
 from components.mig_manager import MigManagerLabel
@@ -29,13 +28,12 @@ stays = pulumi.ResourceOptions(ignore_changes=["location"])
 group = ResourceGroup(f"mig-k8s-{pulumi.get_stack()}", location=stack.location, tags=stack.tags, opts=stays)
 network = Network("network", NetworkArgs(stack=stack, group=group))
 nodes = nodes_of(NodesArgs(stack=stack, network=network, keys=keys, token=config.token(), group=group))
-access, software, first = nodes.access, nodes.software, stack.servers[0]
+access, software, way_in, first = nodes.access, nodes.software, nodes.way_in, stack.servers[0]
 ready = [each.ready for each in software.values()]
 made = [
     MigInstances(name, MigInstancesArgs(layout=layout, access=access[name]), after(software[name].ready)).made
     for name, layout in stack.host_layouts.items()
 ]
-way_in = way_to_servers(stack, network, group.id, access)
 cluster = Cluster("cluster", ClusterArgs(stack=stack, access=way_in, software=software[first], identity=nodes.cluster))
 in_cluster = pulumi.ResourceOptions(providers=[cluster.provider], depends_on=[*ready, *made])
 operator = GpuOperator("gpu-operator", GpuOperatorArgs(plan=stack.gpu_operator, cluster=way_in), in_cluster)

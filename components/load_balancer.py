@@ -1,14 +1,12 @@
 """The one address of several servers, whichever of them lives: for the Kubernetes API, and to get in by SSH."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_azure_native as azure
 
-from components.machine_command import Access
 from components.network import KUBERNETES_API_PORT, SSH_PORT, Network
-from plan import StackPlan
 
 _NAME = "api"
 """The load balancer's, its frontend's and its probe's, in the stack's own resource group."""
@@ -25,8 +23,8 @@ class LoadBalancerArgs:
     network: Network
     group_id: pulumi.Input[str]
     """ARM id of the network's resource group."""
-    servers: Mapping[str, Access]
-    """Every server of the stack by its name."""
+    servers: Mapping[str, pulumi.Output[str]]
+    """The private address of every server of the stack, by its name."""
     tags: Mapping[str, str]
 
 
@@ -42,8 +40,8 @@ class LoadBalancer(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: LoadBalancerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mig-k8s:index:LoadBalancer", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
         network, tags = args.network, dict(args.tags)
+        child = network.child_of(self)
         address = network.public_address(f"{name}-ip", tags=tags, opts=child)
         own = pulumi.Output.concat(args.group_id, f"/providers/Microsoft.Network/loadBalancers/{_NAME}")
 
@@ -65,10 +63,10 @@ class LoadBalancer(pulumi.ComponentResource):
                     load_balancer_backend_addresses=[
                         azure.network.LoadBalancerBackendAddressArgs(
                             name=server,
-                            ip_address=access.private_address,
+                            ip_address=private_address,
                             virtual_network=azure.network.SubResourceArgs(id=network.virtual_network_id),
                         )
-                        for server, access in args.servers.items()
+                        for server, private_address in args.servers.items()
                     ],
                 )
             ],
@@ -103,22 +101,3 @@ class LoadBalancer(pulumi.ComponentResource):
         # Whoever dials the address waits for what makes it answer.
         self.address = pulumi.Output.all(address.ip_address, balancer.id).apply(lambda known: known[0])
         self.register_outputs({"address": self.address})
-
-
-def way_to_servers(
-    stack: StackPlan, network: Network, group_id: pulumi.Input[str], access: Mapping[str, Access]
-) -> Access:
-    """How to come to a server of the stack: to whichever lives where there is a load balancer, else to the first.
-
-    `access`: to every machine by its name. All have the same user and host key.
-    """
-    first = access[stack.servers[0]]
-    servers = {name: access[name] for name in stack.balanced_servers}
-    if not servers:
-        return first
-    args = LoadBalancerArgs(network=network, group_id=group_id, servers=servers, tags=stack.tags)
-    # Nothing can be run only where none of them lives.
-    away = pulumi.Output.all(*(each.away for each in servers.values())).apply(
-        lambda known: None if None in known else known[0]
-    )
-    return replace(first, address=LoadBalancer("api", args).address, away=away)

@@ -68,7 +68,7 @@ class Machine(pulumi.ComponentResource):
         aliases = [pulumi.Alias(name=args.other_name)] if args.other_name else []
         own = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=aliases))
         super().__init__("mig-k8s:index:Machine", name, None, own)
-        self._name, self._args, self._child = name, args, pulumi.ResourceOptions(parent=self)
+        self._name, self._args, self._child = name, args, args.network.child_of(self)
         child, vm, network = self._child, args.plan.vm, args.network
         address = network.public_address(
             f"{name}-ip", tags=vm.tags, zones=_zones(args.plan), dns_label=args.plan.dns_label, opts=child

@@ -38,8 +38,8 @@ class Network(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mig-k8s:index:Network", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        stack = args.stack
+        self._group, stack = args.group, args.stack
+        child = self.child_of(self)
         self.resource_group_name = args.group.name
         seen = {LOCATION: args.group.location}
         memory = Memory(name, kept_by_stack(stack), who="the stack", made=args.group, parent=self, seen=seen)
@@ -72,6 +72,13 @@ class Network(pulumi.ComponentResource):
         self.virtual_network_id, self.subnet_id = vnet.id, subnet.id
         self.register_outputs({"subnet_id": self.subnet_id})
 
+    def child_of(self, component: pulumi.ComponentResource) -> pulumi.ResourceOptions:
+        """Options of whatever Azure has in the group: it goes with the group, when the whole stack is destroyed.
+
+        Azure then takes everything along at once, also what a killed command made and nobody noted.
+        """
+        return pulumi.ResourceOptions(parent=component, deleted_with=self._group)
+
     def public_address(
         self,
         name: str,
@@ -102,7 +109,11 @@ def _inbound_rules(stack: StackPlan) -> list[azure.network.SecurityRuleArgs]:
             _inbound(name, priority, source=list(stack.network.admin_cidrs), port=port)
             for name, priority, port in (_SSH, _KUBERNETES_API)
         ),
-        *_between_machines(stack),
+        # Of the subnet, where nothing else is, and for one machine too: those that leave need it to the end.
+        # etcd, RKE2's supervisor, the kubelets and the pod network.
+        _inbound("machines", 200, source=stack.network.subnet_cidr, protocol="*", to=stack.network.subnet_cidr),
+        # The load balancer's probes come from an address of Azure's; without them it takes every server for dead.
+        _inbound("load-balancer-probes", 210, source="AzureLoadBalancer", port=str(KUBERNETES_API_PORT)),
         # Azure's own last rules let in the whole virtual network and its load balancer; this one comes before them.
         _inbound("deny-all", _LAST_PRIORITY, access="Deny", protocol="*", source="*"),
     ]
@@ -131,18 +142,3 @@ def _inbound(  # noqa: PLR0913 - each is one property of the rule
         destination_address_prefix=to,
         destination_port_range=port,
     )
-
-
-def _between_machines(stack: StackPlan) -> list[azure.network.SecurityRuleArgs]:
-    """etcd, RKE2's supervisor, the kubelets and the pod network; a machine that is alone needs no rule.
-
-    Of the subnet, where nothing else is: a machine that comes or goes changes nothing here, the third server neither.
-    The load balancer's probes come from an address of Azure's; without them it takes every server for dead.
-    """
-    if len(stack.nodes) < 2:
-        return []
-    subnet = stack.network.subnet_cidr
-    return [
-        _inbound("machines", 200, source=subnet, protocol="*", to=subnet),
-        _inbound("load-balancer-probes", 210, source="AzureLoadBalancer", port=str(KUBERNETES_API_PORT)),
-    ]

@@ -1,5 +1,6 @@
 """A machine's way out of the cluster: when it is removed or rebuilt, its node is gone before its VM is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -24,7 +25,9 @@ class NodeRemovalArgs:
     release: pulumi.Resource
     """The machine's own: where it is its own server, it has what is run."""
     server: Login
-    """A server that stays: there the removal is run."""
+    """The way to a server: there the removal is run."""
+    stay_longer: Sequence[pulumi.Resource]
+    """Removals of servers: should these go too, they go when this machine has left, for this may be run there."""
     cluster: pulumi.Resource
     """What is deleted when the whole stack is: then nobody is drained."""
     protected: bool
@@ -39,6 +42,8 @@ class NodeRemoval(pulumi.ComponentResource):
     Where the VM was lost, it is run when another one is there, which joins only afterwards.
     """
 
+    removal: remote.Command
+    """A machine whose VM depends on this is gone before this one leaves."""
     rebuild: remote.Command
     """The machine may join once this is there."""
 
@@ -47,10 +52,10 @@ class NodeRemoval(pulumi.ComponentResource):
         options = self._options(args, deleted_with=args.cluster)
         # Not the one below: where the VM was lost, that goes by itself, and the machine must come back.
         protected = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(protect=args.protected))
-        removal = _removal(f"{name}-removal", args, args.plan.removal, protected)
+        self.removal = _removal(f"{name}-removal", args, args.plan.removal, protected)
         options = pulumi.ResourceOptions(delete_before_replace=True, depends_on=[args.release])
         # A machine that goes is removed by the command for that alone.
-        options = pulumi.ResourceOptions.merge(self._options(args, deleted_with=removal), options)
+        options = pulumi.ResourceOptions.merge(self._options(args, deleted_with=self.removal), options)
         vm_id = args.machine.access.vm_id
         self.rebuild = _removal(f"{name}-rebuild", args, args.plan.rebuild, options, triggers=[vm_id])
         self.register_outputs({})
@@ -58,7 +63,7 @@ class NodeRemoval(pulumi.ComponentResource):
     def _options(self, args: NodeRemovalArgs, *, deleted_with: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(
             parent=self,
-            depends_on=[args.machine],
+            depends_on=[args.machine, *args.stay_longer],
             deleted_with=deleted_with,
             additional_secret_outputs=["stdout", "stderr"],
             custom_timeouts=pulumi.CustomTimeouts(delete=f"{RUNNING.minutes}m"),

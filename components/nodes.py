@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field, replace
 
 import pulumi
+from pulumi_azure_native.resources import ResourceGroup
 
 from components.founding import Founding, FoundingArgs
+from components.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.machine import Machine, SshKeys, machines_of
-from components.machine_command import Access, after
+from components.machine_command import Access, Login, after
 from components.mig_manager import FreeGpus, MigManagerArgs
 from components.network import Network
 from components.node_release import NodeRelease, NodeReleaseArgs
@@ -25,17 +27,22 @@ class NodesArgs:
     keys: SshKeys
     token: pulumi.Input[str]
     """The cluster's server token. Secret."""
-    group: pulumi.Resource
-    """What is deleted when the whole stack is."""
+    group: ResourceGroup
+    """Where everything is, and what is deleted when the whole stack is."""
 
 
 @dataclass(frozen=True)
 class Nodes:
-    """Machines boot side by side. The first server may found the cluster; the others come to their state one after the
-    other, so that never two of them restart at once, and agents after all of them.
+    """Agents boot side by side, and a server beside the software of the one before it. The first server may found the
+    cluster; the others come to their state one after the other, so that never two of them restart at once, and agents
+    after all of them. They leave in the opposite order: agents, then servers, each when the machine of the one before
+    it is gone.
     """
 
     args: NodesArgs
+    machines: dict[str, Machine]
+    to_servers: Login
+    """The way to a server, whichever lives: by the load balancer where there is one, else to the first one."""
     access: dict[str, Access] = field(default_factory=dict)
     software: dict[str, NodeSoftware] = field(default_factory=dict)
     managed: dict[str, MigManagerArgs] = field(default_factory=dict)
@@ -44,16 +51,30 @@ class Nodes:
     servers: list[pulumi.Output[Away | None]] = field(default_factory=list)
     """Which of the servers does not run, and why; complete when all machines are declared."""
     servers_ready: list[pulumi.Resource] = field(default_factory=list)
+    server_removals: list[pulumi.Resource] = field(default_factory=list)
 
     @property
     def cluster(self) -> pulumi.Output[str]:
         """Which cluster they are in: changes with it, and with no machine of it that is rebuilt."""
         return self.founding[0].cluster
 
-    def declare(self, node: NodePlan, machines: dict[str, Machine]) -> None:
+    @property
+    def way_in(self) -> Access:
+        """The same, once they run."""
+        stack = self.args.stack
+        first = self.access[stack.servers[0]]
+        # Nothing can be run only where none of those behind the address lives.
+        behind = [self.access[name].away for name in stack.balanced_servers or stack.servers[:1]]
+        away = pulumi.Output.all(*behind).apply(lambda known: None if None in known else known[0])
+        return replace(first, address=self.to_servers.address, away=away)
+
+    def declare(self, node: NodePlan) -> None:
         """One of them, after all that it waits for."""
-        stack, name, machine = self.args.stack, node.name, machines[node.name]
-        machine.boot(after(*self._rebuilt_before(name)))
+        stack, name, machine = self.args.stack, node.name, self.machines[node.name]
+        # Of all of them, not of the one before: should that stay, nothing would hold the others in their order.
+        stay_longer = [*self.server_removals]
+        gone_before = stay_longer if node.role == "server" else []
+        machine.boot(after(*self._rebuilt_before(name), *gone_before))
         if node.role == "server":
             self.servers.append(machine.access.away)
         access = self.access[name] = replace(machine.access, servers=self.servers)
@@ -64,7 +85,8 @@ class Nodes:
                 plan=stack.node_removals[name],
                 machine=machine,
                 release=release.delivered,
-                server=machines[stack.node_removals[name].server].login,
+                server=self.to_servers,
+                stay_longer=stay_longer,
                 cluster=self.args.group,
                 protected=stack.protected,
             ),
@@ -82,11 +104,12 @@ class Nodes:
             release=release,
             token=self.args.token,
             digest_key=self.args.keys.host_private,
-            servers=[machines[other].login.private_address for other in stack.servers if other != name],
+            servers=[self.machines[other].login.private_address for other in stack.servers if other != name],
         )
         self.software[name] = NodeSoftware(name, sent, after(*waits_for))
         if node.role == "server":
             self.servers_ready.append(self.software[name].ready)
+            self.server_removals.append(removal.removal)
 
     def _rebuilt_before(self, name: str) -> list[pulumi.Resource]:
         """Machines that are rebuilt go one after the other, each when the one before it is back in the cluster."""
@@ -97,7 +120,19 @@ class Nodes:
 
 def nodes_of(args: NodesArgs) -> Nodes:
     """All of them, declared: servers, then agents."""
-    nodes, machines = Nodes(args), machines_of(args.stack, args.network, args.keys)
+    machines = machines_of(args.stack, args.network, args.keys)
+    nodes = Nodes(args, machines, _to_servers(args, machines))
     for node in args.stack.in_turn:
-        nodes.declare(node, machines)
+        nodes.declare(node)
     return nodes
+
+
+def _to_servers(args: NodesArgs, machines: dict[str, Machine]) -> Login:
+    """All servers have the same user and host key."""
+    stack = args.stack
+    first = machines[stack.servers[0]].login
+    servers = {name: machines[name].login.private_address for name in stack.balanced_servers}
+    if not servers:
+        return first
+    balancer = LoadBalancerArgs(network=args.network, group_id=args.group.id, servers=servers, tags=stack.tags)
+    return replace(first, address=LoadBalancer("api", balancer).address)

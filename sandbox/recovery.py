@@ -6,8 +6,9 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO
 
 from sandbox import network
 from sandbox.cloud import load_balancer
@@ -47,20 +48,36 @@ def remove_dead_groups() -> None:
 @contextmanager
 def alone(root: Path, *, seconds: float = 0) -> Iterator[None]:
     """Hold the sandbox in `root` against other commands. Raises SandboxError if one is at work there for `seconds`."""
-    root.mkdir(parents=True, exist_ok=True, mode=0o700)
     deadline = time.monotonic() + seconds
-    with (root / "command.lock").open("w") as lock:  # ends with this process, however that ends
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise SandboxError(
-                        f"another command is at work on {root}: wait for it, or end it with Ctrl-C where it runs"
-                    ) from None
-                time.sleep(_LOCK_POLL_SECONDS)
-        yield
+    # Beside the sandbox: one command may remove that while another one waits.
+    file = root.with_name(f".{root.name}.lock")
+    while (lock := _locked(file)) is None:
+        if time.monotonic() >= deadline:
+            raise SandboxError(
+                f"another command is at work on {root}: wait for it, or end it with Ctrl-C where it runs"
+            )
+        time.sleep(_LOCK_POLL_SECONDS)
+    with lock:
+        root.mkdir(exist_ok=True, mode=0o700)
+        try:
+            yield
+        finally:
+            file.unlink()
+
+
+def _locked(file: Path) -> IO[str] | None:
+    """The lock, which ends with this process, however that ends; None while another one has it."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with ExitStack() as kept:
+        try:
+            lock = kept.enter_context(file.open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(lock.fileno()).st_ino != file.stat().st_ino:  # who had it has removed it
+                return None
+        except (BlockingIOError, FileNotFoundError):
+            return None
+        kept.pop_all()
+        return lock
 
 
 def end_engine(environment: Environment) -> None:

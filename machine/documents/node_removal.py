@@ -8,7 +8,7 @@ from machine.documents.form import Document
 
 @dataclass(frozen=True)
 class NodeRemoval(Document):
-    """Read on a server that stays. `namespaces` are those whose pods are the cluster's own: they hinder nothing.
+    """Read on a server. `namespaces` are those whose pods are the cluster's own: they hinder nothing.
     `comes_back`: the machine is rebuilt, and joins again under its name.
     """
 

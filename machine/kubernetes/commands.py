@@ -79,7 +79,7 @@ def label(smi: NvidiaSmi, wanted: MigManagerLayout) -> int:
 
 
 def remove_node(machine: ThisMachine) -> int:
-    """Take a machine out of the cluster, on a server that stays. Returns 0. Raises MachineError."""
+    """Take a machine out of the cluster, on a server of it. Returns 0. Raises MachineError."""
     removal.remove(machine, _read(NodeRemoval))
     return 0
 

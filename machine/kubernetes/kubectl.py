@@ -18,6 +18,9 @@ KUBECONFIGS = ("/etc/rancher/rke2/rke2.yaml", "/var/lib/rancher/rke2/agent/kubel
 AWAY_SECONDS = 60
 """How long an API server that was just started, or restarted, is asked again."""
 _REQUEST_SECONDS = 30
+_PORT = 6443
+_SERVER_NAME = "kubernetes"
+"""Stands in the certificate of every API server, whatever its addresses are."""
 _AWAY = re.compile(
     r"connection refused|was refused|connection reset|i/o timeout|TLS handshake timeout|no route to host|EOF"
     r"|ServiceUnavailable|service unavailable|etcdserver: |context deadline exceeded|Client\.Timeout|InternalError"
@@ -46,11 +49,15 @@ class AwayError(NodeError):
 
 @dataclass(frozen=True)
 class Kubectl:
-    """kubectl of this machine. `away_seconds`: how long reads outlast an API server that is away."""
+    """kubectl of this machine. `away_seconds`: how long reads outlast an API server that is away.
+
+    `address`: of the server that is asked, where that is not the one that the kubeconfig names.
+    """
 
     machine: ThisMachine
     kubeconfig: Path
     away_seconds: float = AWAY_SECONDS
+    address: str = ""
 
     @classmethod
     def here(cls, machine: ThisMachine, *, away_seconds: float = AWAY_SECONDS) -> "Kubectl | None":
@@ -95,5 +102,7 @@ class Kubectl:
 
     def _run(self, *arguments: str, stdin: str, seconds: float) -> Ended:
         timeout = f"--request-timeout={_REQUEST_SECONDS}s"
-        command = (str(self.machine.path(PROGRAM)), "--kubeconfig", str(self.kubeconfig), timeout, *arguments)
+        other = (f"--server=https://{self.address}:{_PORT}", f"--tls-server-name={_SERVER_NAME}")
+        asked = other if self.address else ()
+        command = (str(self.machine.path(PROGRAM)), "--kubeconfig", str(self.kubeconfig), timeout, *asked, *arguments)
         return self.machine.run(*command, stdin=stdin, seconds=seconds)

@@ -5,6 +5,7 @@ RKE2 removes a server's etcd member before the API forgets its Node; the Node's 
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from machine.documents.node_removal import NodeRemoval
@@ -41,6 +42,8 @@ def remove(machine: ThisMachine, removal: NodeRemoval) -> None:
             say(f"{removal.node} is no node of this cluster: nothing to remove")
             return
         _check_quorum(leaving, list(nodes.values()), removal)
+        if removal.node == machine.node_name():
+            kubectl = replace(kubectl, address=_address_of_another(list(nodes.values())))
         with _emptied(Node(kubectl, removal.node), removal, answers=is_ready(leaving)):
             say(f"deletes node {removal.node}")
             command = ("delete", "node", removal.node, "--ignore-not-found", f"--timeout={_DELETE_SECONDS}s")
@@ -50,10 +53,10 @@ def remove(machine: ThisMachine, removal: NodeRemoval) -> None:
 
 def _check_quorum(leaving: dict[str, Any], others: list[dict[str, Any]], removal: NodeRemoval) -> None:
     """etcd goes on while more than half of its members answer. Raises NodeError where that would end."""
-    if _ETCD not in leaving["metadata"].get("labels", {}):
+    if not _is_server(leaving):
         return
     name = leaving["metadata"]["name"]
-    servers = [other for other in others if _ETCD in other["metadata"].get("labels", {})]
+    servers = [other for other in others if _is_server(other)]
     dead = [server["metadata"]["name"] for server in servers if not is_ready(server)]
     if not servers:
         instead = (
@@ -70,17 +73,23 @@ def _check_quorum(leaving: dict[str, Any], others: list[dict[str, Any]], removal
         )
 
 
+def _address_of_another(others: list[dict[str, Any]]) -> str:
+    """Of a server that goes on answering when this one's own API server has ended with its etcd member."""
+    answers = next(other for other in others if _is_server(other) and is_ready(other))
+    return next(str(each["address"]) for each in answers["status"]["addresses"] if each["type"] == "InternalIP")
+
+
+def _is_server(node: dict[str, Any]) -> bool:
+    return _ETCD in node["metadata"].get("labels", {})
+
+
 def _check_turn(node: Node) -> None:
     """Two servers never leave at once. Raises NodeError.
 
-    They may be removed from two machines, which our lock does not see. Each is cordoned first and then looks for
-    others that are, so of two at least one stays.
+    The engine removes them one after the other, but people delete nodes too, and older versions wrote other commands
+    into the state. Each is cordoned first and then looks for others that are, so of two at least one stays.
     """
-    servers = {
-        found["metadata"]["name"]: found
-        for found in node.kubectl.get("nodes")
-        if _ETCD in found["metadata"].get("labels", {})
-    }
+    servers = {found["metadata"]["name"]: found for found in node.kubectl.get("nodes") if _is_server(found)}
     others = [
         name
         for name, found in servers.items()

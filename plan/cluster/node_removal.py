@@ -1,5 +1,4 @@
-"""How a machine leaves the cluster when it goes from the stack file or is rebuilt: where that is run, and with what
-care for pods."""
+"""How a machine leaves the cluster when it goes from the stack file or is rebuilt: with what care for pods."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +9,8 @@ from plan.machine.node import NodePlan
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeRemovalPlan:
-    """What is run when the machine is removed or rebuilt: `removal` or `rebuild`, on the machine named `server`.
+    """What is run on a server when the machine is removed or rebuilt."""
 
-    That is another one wherever there is one. On the only server it is the machine itself, which then refuses to go.
-    """
-
-    server: str
     removal: NodeRemoval
     rebuild: NodeRemoval | None
     """None: nothing is run, since the cluster may be lost with this machine, its only server."""
@@ -26,7 +21,6 @@ def node_removals(nodes: Sequence[NodePlan], *, cluster_may_be_lost: bool) -> di
     servers = [node.name for node in nodes if node.role == "server"]
     return {
         node.name: NodeRemovalPlan(
-            server=next((name for name in servers if name != node.name), node.name),
             removal=NodeRemoval(node.name, node.on_change, node.own_namespaces),
             rebuild=None
             if cluster_may_be_lost and servers == [node.name]

@@ -194,19 +194,24 @@ def _require_unused(records: Records, kind: str, existing_id: str, path: str) ->
         )
 
 
+def inside(records: Records, resource_id: str) -> list[str]:
+    """The resource itself, if it is there, and everything below it."""
+    return [known for known in records if (known + "/").startswith(resource_id + "/")]
+
+
 def take_away(records: Records, gone: str) -> None:
     """Remove a resource and everything below it; refuse while something else uses it."""
     below = gone + "/"
     is_group = "/providers/" not in gone
     users = [
         other
-        for reference in [known for known in records if (known + "/").startswith(below)]
+        for reference in inside(records, gone)
         for other in _users(records, reference)
         if not (other + "/").startswith(below)
     ]
     if users and not is_group:
         raise Failure(f'Status=409 Code="InUse" Message="{gone} is used by {users[0]}."')
-    for known in [known for known in records if (known + "/").startswith(below)]:
+    for known in inside(records, gone):
         del records[known]
 
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 from sandbox.cloud import (
     arm,
@@ -130,16 +131,24 @@ class AzureNative(ResourceProvider):
 
     def delete(self, token: str, _urn: str, resource_id: str, state: Properties) -> None:
         sandbox = _sandbox()
-        if _kind(token) == MACHINE and state.get("vmId"):
+        records = Cloud.of(sandbox).read()
+        # A group takes along whatever is in it, at once.
+        going = [(each, records[each]["kind"], records[each]["outputs"]) for each in arm.inside(records, resource_id)]
+        going = going or [(resource_id, _kind(token), state)]
+        machines = {each: outputs["vmId"] for each, kind, outputs in going if kind == MACHINE and "vmId" in outputs}
+        with ThreadPoolExecutor() as workers:
+            ends = {each: workers.submit(self._machines.stop, sandbox, vm_id) for each, vm_id in machines.items()}
+        for each, end in ends.items():
             try:
-                self._machines.stop(sandbox, state["vmId"])
+                end.result()
             except SandboxError as error:
-                raise Failure(f"the machine {resource_id} did not end: {error}") from error
+                raise Failure(f"the machine {each} did not end: {error}") from error
+        if machines:
             _tell_logins(sandbox)
         with Cloud.of(sandbox).open() as records:
             arm.take_away(records, resource_id)
-        if _kind(token) == LOAD_BALANCER:
-            self._balancers.stop(sandbox, resource_id)
+        for each in [each for each, kind, _ in going if kind == LOAD_BALANCER]:
+            self._balancers.stop(sandbox, each)
 
     def invoke(self, function: str, arguments: Properties) -> Properties:
         if function == "azure-native:authorization:getClientConfig":

@@ -1,16 +1,20 @@
 """The GPU Operator's release as the mirror serves it: a Helm repository and the container images the chart names."""
 
 import shutil
+import tempfile
 from pathlib import Path
 
 from sandbox.cache import cached, digest, digest_of_files
 from sandbox.mirror import registry
 from sandbox.process import run
 
-VERSION = "v26.7.0"
+VERSION, OLDER_VERSION = "v26.7.0", "v26.3.2"
+_DEVICE_PLUGIN, _OLDER_DEVICE_PLUGIN = "v0.20.0", "v0.19.2"
 IMAGES = (
     f"nvcr.io/nvidia/gpu-operator:{VERSION}",
-    "nvcr.io/nvidia/k8s-device-plugin:v0.20.0",
+    f"nvcr.io/nvidia/gpu-operator:{OLDER_VERSION}",
+    f"nvcr.io/nvidia/k8s-device-plugin:{_DEVICE_PLUGIN}",
+    f"nvcr.io/nvidia/k8s-device-plugin:{_OLDER_DEVICE_PLUGIN}",
     "nvcr.io/nvidia/cloud-native/k8s-mig-manager:v0.15.0",
     "registry.k8s.io/nfd/node-feature-discovery:v0.18.3",
 )
@@ -34,14 +38,20 @@ def publish(mirror: Path, operator: Path, helm: Path) -> None:
 
 
 def chart_repository(helm: Path) -> Path:
-    """A directory with index.yaml and the packaged chart."""
+    """A directory with index.yaml and two packaged charts, which differ in their versions and their device plugins."""
 
     def build(draft: Path) -> None:
         run([str(helm), "package", str(CHART), "--destination", str(draft)])
+        with tempfile.TemporaryDirectory() as folder:
+            older = Path(shutil.copytree(CHART, Path(folder) / "gpu-operator"))
+            values = older / "values.yaml"
+            values.write_text(values.read_text().replace(_DEVICE_PLUGIN, _OLDER_DEVICE_PLUGIN))
+            version = ("--version", OLDER_VERSION, "--app-version", OLDER_VERSION)
+            run([str(helm), "package", str(older), *version, "--destination", str(draft)])
         run([str(helm), "repo", "index", str(draft)])
 
     files = (path for path in CHART.rglob("*") if path.is_file())
-    return cached("gpu-operator-chart", digest(digest_of_files(CHART, files)), build)
+    return cached("gpu-operator-charts", digest(digest_of_files(CHART, files), OLDER_VERSION), build)
 
 
 def _images(operator: Path) -> Path:

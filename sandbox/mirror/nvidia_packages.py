@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
-DRIVER_BRANCH, DRIVER_VERSION, TOOLKIT_VERSION = "580", "580.159.04", "1.20.2-1"
+DRIVER_BRANCH, DRIVER_VERSION = "580", "580.159.04"
+TOOLKIT_VERSIONS = ("1.19.1-1", "1.20.2-1")
 OLDER_DRIVER_VERSION = "580.126.09"
 """What modules are of that were built for a driver of before."""
 _UBUNTU_VERSION = f"{DRIVER_VERSION}-0ubuntu0.24.04.1"
@@ -124,21 +125,21 @@ def module_packages(kernel: str, version: str) -> list[Package]:
     return packages
 
 
-def toolkit_packages() -> list[Package]:
+def toolkit_packages(version: str) -> list[Package]:
     """The four packages of the container toolkit."""
-    same = f"(= {TOOLKIT_VERSION})"
+    same = f"(= {version})"
     return [
-        Package(name="libnvidia-container1", version=TOOLKIT_VERSION),
-        Package(name="libnvidia-container-tools", version=TOOLKIT_VERSION, depends=(f"libnvidia-container1 {same}",)),
+        Package(name="libnvidia-container1", version=version),
+        Package(name="libnvidia-container-tools", version=version, depends=(f"libnvidia-container1 {same}",)),
         Package(
             name="nvidia-container-toolkit-base",
-            version=TOOLKIT_VERSION,
+            version=version,
             programs=("/usr/bin/nvidia-container-runtime",),
             configuration={"/etc/nvidia-container-runtime/config.toml": _TOOLKIT_CONFIGURATION},
         ),
         Package(
             name="nvidia-container-toolkit",
-            version=TOOLKIT_VERSION,
+            version=version,
             depends=(f"nvidia-container-toolkit-base {same}", f"libnvidia-container-tools {same}"),
         ),
     ]

@@ -4,6 +4,7 @@ Two repositories with a key each, as in the world: /ubuntu (driver) is the only 
 flat repository of the container toolkit with its ``gpgkey``.
 """
 
+import itertools
 import os
 import shutil
 import tempfile
@@ -15,6 +16,7 @@ from sandbox.cache import cached, digest
 from sandbox.mirror import nvidia_packages
 from sandbox.mirror.nvidia_packages import (
     OLDER_DRIVER_VERSION,
+    TOOLKIT_VERSIONS,
     Package,
     driver_packages,
     module_packages,
@@ -123,7 +125,7 @@ def _build(draft: Path, gpu: Path, kernel: str) -> None:
         folder.mkdir(parents=True)
     for package in driver_packages(kernel):
         build_package(package, gpu, pool)
-    for package in toolkit_packages():
+    for package in itertools.chain.from_iterable(map(toolkit_packages, TOOLKIT_VERSIONS)):
         build_package(package, gpu, flat)
     _index(ubuntu, {})
     (flat / "Packages").write_text(_ftparchive(flat, "packages", "."))

@@ -119,6 +119,11 @@ class Person:
         notes = self.environment.root / "machines" / vm_id / "commands"
         return [json.loads(line)["command"] for line in notes.read_text().splitlines()]
 
+    def removals(self) -> list[dict[str, Any]]:
+        """In order: which `node` was removed, `on` which machine, and which machines were `there`."""
+        notes = self.environment.root / "removals"
+        return [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
+
     def releases(self, vm_id: str) -> int:
         """How often the operator was installed or upgraded in the cluster of this machine."""
         file = self.environment.root / "clusters" / vm_id / "releases.json"

@@ -21,6 +21,12 @@ def machine(directory: Path, words: list[str]) -> None:
     command = words[4:] if words[:1] == ["timeout"] else words
     stdin = sys.stdin.read()
     asked = {"command": command, "stdin": len(stdin)}
+    if command[1:] == ["remove-node"]:
+        # Kept beside the machines: this one may be the one that leaves.
+        there = [json.loads(file.read_text())["name"] for file in directory.parent.glob("*/machine.json")]
+        on = json.loads((directory / "machine.json").read_text())["name"]
+        with (directory.parent.parent / "removals").open("a") as notes:
+            notes.write(json.dumps({"node": json.loads(stdin)["node"], "on": on, "there": sorted(there)}) + "\n")
     with (directory / "commands").open("a") as notes:
         notes.write(json.dumps(asked) + "\n")
     if command == ["cat", "/etc/rancher/rke2/rke2.yaml"]:

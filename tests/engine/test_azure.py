@@ -103,6 +103,38 @@ def test_a_group_takes_everything_in_it_along(azure: AzureNative) -> None:
     assert azure.read(ADDRESS, inside, {}, inputs) == ("", {}, {})
 
 
+class Ended:
+    """Machines and load balancers of which only is noted which end."""
+
+    def __init__(self) -> None:
+        self.noted: list[str] = []
+
+    def stop(self, sandbox: Sandbox, what: str) -> None:
+        assert sandbox.name == "azure-test"
+        self.noted.append(what)
+
+
+def test_with_a_group_end_its_machines_and_load_balancers_also_those_that_nobody_noted(azure: AzureNative) -> None:
+    whole, state = group(azure)
+    other = whole.replace("/rg", "/other")
+    root = Sandbox.from_environment().root
+    (root / "keys").mkdir()
+    (root / "keys/host.pub").write_text("ssh-ed25519 AAAA\n")
+    with arm.Cloud(root / "azure.json").open() as records:
+        for name, in_group in (("one", whole), ("two", whole), ("else", other)):
+            vm = f"{in_group}/providers/Microsoft.Compute/virtualMachines/{name}"
+            records[vm] = {
+                "kind": MACHINE.partition(":")[2],
+                "inputs": {},
+                "outputs": {"vmId": f"id-{name}", "name": name},
+            }
+        balancer = f"{whole}/providers/Microsoft.Network/loadBalancers/api"
+        records[balancer] = {"kind": "network:LoadBalancer", "inputs": {}, "outputs": {}}
+    ended = Ended()
+    AzureNative(ended, ended).delete(GROUP, "urn", whole, state)  # type: ignore[arg-type]
+    assert sorted(ended.noted) == [balancer, "id-one", "id-two"]
+
+
 @pytest.mark.parametrize(
     ("token", "path", "replaced"),
     [

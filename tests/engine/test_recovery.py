@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -73,18 +74,21 @@ def test_a_second_command_is_refused_while_one_is_at_work(tmp_path: Path) -> Non
 
 
 def test_who_ends_what_a_killed_run_left_waits_while_another_worker_ends_it(tmp_path: Path) -> None:
-    held, may_end, order = threading.Event(), threading.Event(), list[str]()
+    held, may_end, order, root = threading.Event(), threading.Event(), list[str](), tmp_path / "sandbox"
 
     def first() -> None:
-        with recovery.alone(tmp_path):
+        with recovery.alone(root):
             held.set()
             assert may_end.wait(10), "the second one never came"
             order.append("first")
+            shutil.rmtree(root)  # as `down` does
 
     def second() -> None:
         may_end.set()
-        with recovery.alone(tmp_path, seconds=10):
+        with recovery.alone(root, seconds=10):
             order.append("second")
+            with pytest.raises(SandboxError, match="another command is at work on"):
+                recovery.alone(root).__enter__()
 
     with ThreadPoolExecutor() as workers:
         one = workers.submit(first)

@@ -53,6 +53,7 @@ def test_machines_join_when_the_first_server_is_ready_and_not_one_after_the_othe
         assert graph.waits_for(graph.one(f"{name}-converge"), graph.one("server-ready"))
         assert not graph.waits_for(graph.one(f"{name}-vm"), graph.one("server-ready")), "machines boot side by side"
         assert not graph.waits_for(graph.one(f"{name}-release"), graph.one("server-vm")), "a release needs nobody"
+        assert not graph.waits_for(graph.one(f"{name}-vm"), graph.one("server-vm")), "agents boot beside servers"
     assert not graph.waits_for(graph.one("gpu-1-converge"), graph.one("gpu-ready"))
     assert not graph.waits_for(graph.one("server-converge"), graph.one("gpu-vm"))
 
@@ -67,7 +68,7 @@ def test_servers_go_one_after_the_other_and_agents_after_all_of_them(program: Pr
     graph = program(nodePools=pools)
     for earlier, later in itertools.pairwise(["server", "more", "more-1"]):
         assert graph.waits_for(graph.one(f"{later}-converge"), graph.one(f"{earlier}-ready"))
-        assert not graph.waits_for(graph.one(f"{later}-vm"), graph.one(f"{earlier}-vm")), "machines boot side by side"
+        assert not graph.waits_for(graph.one(f"{later}-vm"), graph.one(f"{earlier}-release")), "it boots beside that"
     for agent in ("gpu", "gpu-1"):
         assert graph.waits_for(graph.one(f"{agent}-converge"), graph.one("more-1-ready"))
         assert not graph.waits_for(graph.one(f"{agent}-release"), graph.one("more-1-vm"))

@@ -44,16 +44,53 @@ def test_destroying_the_whole_stack_drains_nobody(program: Program) -> None:
     assert not graph.one("gpu-1-removal").request.retainOnDelete
 
 
-def test_the_first_of_several_servers_leaves_by_another_and_an_only_server_asks_itself(program: Program) -> None:
-    graph = program(nodePools=SERVERS, mig={"strategy": "single"})
-    names = ("server", "server-1", "server-2")
-    first, second, third = (graph.one(f"{name}-converge").plain("connection", "host") for name in names)
-    hosts = {name: graph.one(f"{name}-removal").plain("connection", "host") for name in ("server", "server-2", "gpu")}
-    assert hosts == {"server": second, "server-2": first, "gpu": first}
-    assert third not in hosts.values()
+def test_destroying_the_whole_stack_deletes_its_group_and_azure_everything_in_it_at_once(program: Program) -> None:
+    graph = program(nodePools=SERVERS, mig={"strategy": "single"}, vm={"autoShutdown": {"time": "1900"}})
+    group = graph.one("mig-k8s-test")
+    in_azure = [each for each in graph.resources if each.type.startswith("azure-native:") and each != group]
+    assert len(in_azure) == 3 + 4 * 4 + 2, "network; address, interface, machine, schedule of each; load balancer"
+    assert {each.name for each in in_azure if each.request.deletedWith != group.urn} == set()
+
+
+def test_an_only_server_asks_itself(program: Program) -> None:
     lone = program()
     host = lone.one("mlops-k8s-master-converge").plain("connection", "host")
     assert lone.one("mlops-k8s-master-removal").plain("connection", "host") == host
+
+
+def test_of_three_servers_whoever_lives_is_asked_when_a_machine_leaves(program: Program) -> None:
+    """The command is written down an `up` before, when nobody knows which of them will stay."""
+    graph = program(nodePools=SERVERS, mig={"strategy": "single"})
+    own = set(graph.exports["addresses"].value.values())
+    commands = [graph.one(f"{name}-{way}") for name in ("server", "server-2", "gpu") for way in ("removal", "rebuild")]
+    (address,) = {command.plain("connection", "host") for command in commands}
+    assert address == graph.one("cluster-kubeconfig").plain("connection", "host")
+    assert address not in own
+    for command in commands:
+        assert graph.waits_for(command, graph.one("api-lb")), "the load balancer would go before"
+
+
+def test_more_servers_or_another_first_one_changes_nothing_of_how_the_others_leave(program: Program) -> None:
+    other = {"name": "other", "role": "server", "count": 2, "vmSize": "Standard_D4s_v5"}
+    before = program(nodePools=SERVERS, mig={"strategy": "single"})
+    for pools in ([*SERVERS, other], [other, *SERVERS]):
+        after = program(nodePools=pools, mig={"strategy": "single"})
+        for name in ("server", "server-2", "gpu"):
+            for way in ("removal", "rebuild"):
+                assert after.one(f"{name}-{way}").plain() == before.one(f"{name}-{way}").plain()
+
+
+def test_servers_leave_one_after_the_other_each_when_the_machine_of_the_one_before_is_gone(program: Program) -> None:
+    """What depends on something is deleted before it. By the servers' address one that has left is reached too."""
+    graph = program(nodePools=SERVERS, mig={"strategy": "single"})
+    for stays, leaves in (("server", "server-1"), ("server", "server-2"), ("server-1", "server-2")):
+        named = graph.one(f"{leaves}-vm").request.dependencies
+        assert graph.one(f"{stays}-removal").urn in named, "also where the one between them stays"
+        assert graph.waits_for(graph.one(f"{leaves}-removal"), graph.one(f"{leaves}-vm"))
+    for name in ("server-1", "server-2", "gpu"):
+        assert not graph.waits_for(graph.one(f"{name}-vm"), graph.one("server-converge")), "it boots beside that"
+    assert graph.waits_for(graph.one("gpu-removal"), graph.one("server-2-removal")), "agents leave before servers"
+    assert not graph.waits_for(graph.one("gpu-vm"), graph.one("server-removal")), "but boot beside them"
 
 
 def test_a_machine_that_stays_keeps_its_removal_when_the_other_servers_go(program: Program) -> None:
@@ -78,8 +115,6 @@ def test_a_rebuilt_machine_leaves_by_a_command_that_goes_before_its_vm_and_joins
     assert leaves.request.deletedWith == graph.one("server-removal").urn
     assert leaves.plain("delete") == "sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s remove-node"
     assert json.loads(leaves.plain("stdin"))["comesBack"] is True
-    host = graph.one("server-1-converge").plain("connection", "host")
-    assert leaves.plain("connection", "host") == host
     assert graph.waits_for(graph.one("server-converge"), leaves)
 
 
@@ -100,7 +135,8 @@ def test_machines_that_are_rebuilt_wait_for_each_other_and_for_nobody_else(progr
     for earlier, later in (("server", "server-2"), ("server-2", "gpu")):
         assert graph.waits_for(graph.one(f"{later}-vm"), graph.one(f"{earlier}-ready"))
     for name in ("server-1", "server"):
-        assert not any(graph.waits_for(graph.one(f"{name}-vm"), each) for each in graph.commands())
+        waited_for = {each.name for each in graph.commands() if graph.waits_for(graph.one(f"{name}-vm"), each)}
+        assert waited_for <= {"server-removal"}, "which runs nothing as long as the machine stays"
 
 
 def test_a_protected_machine_and_its_removal_are_the_engines_to_refuse_and_a_lost_machine_comes_back(

@@ -45,9 +45,8 @@ def one_of_each(name: str, plan: StackPlan, group: ResourceGroup) -> None:
     software = NodeSoftware(name, args)
     MigInstances(name, MigInstancesArgs(layout=plan.host_layouts[node.name], access=access), after(software.ready))
     cluster = Cluster(name, ClusterArgs(stack=plan, access=access, software=software, identity=access.vm_id))
-    LoadBalancer(
-        name, LoadBalancerArgs(group_id="/groups/group", network=network, servers={node.name: access}, tags={})
-    )
+    servers = {node.name: access.private_address}
+    LoadBalancer(name, LoadBalancerArgs(group_id="/groups/group", network=network, servers=servers, tags={}))
     inside = pulumi.ResourceOptions(providers=[cluster.provider])
     operator = GpuOperator(name, GpuOperatorArgs(plan=plan.gpu_operator, cluster=access), inside)
     assert plan.verification

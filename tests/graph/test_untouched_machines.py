@@ -11,6 +11,7 @@ from stacks import main_program
 
 _POOLS: Pools = [{key: value for key, value in pool.items() if key != "count"} for pool in POOLS]
 """A machine of each: a run takes half a second of a processor for three, and more than twice that for six."""
+_FREE = (("converge", "create"), ("removal", "connection"), ("rebuild", "connection"))
 _GRAPHS: dict[str, Graph] = {}
 
 
@@ -25,16 +26,15 @@ def run(pools: Pools) -> Graph:
 def inputs(graph: Graph, machine: str) -> dict[str, dict[str, Any]]:
     """By URN, the inputs of everything that belongs to a machine: its components bear its name, and have children.
 
-    But not which server takes the first one out of the cluster, should it go or be rebuilt: nobody is dialled when that
-    changes. Nor by which addresses a machine could join, which its command ignores unless it is made anew.
+    But not on which server it is taken out of the cluster, should it go or be rebuilt: nobody is dialled when that
+    changes, and from three servers on it does not change any more. Nor by which addresses a machine could join, which
+    its command ignores unless it is made anew.
     """
     own = {each.urn for each in graph.resources if each.name == machine and each.type.startswith("mig-k8s:")}
     assert len(own) >= 3, f"{machine} has no resources"
     belonging = [each for each in graph.resources if each.urn in own or each.request.parent in own]
-    free = {(f"{machine}-converge", "create")}
+    free = {(f"{machine}-{part}", key) for part, key in _FREE}
     assert "create" in graph.one(f"{machine}-converge").request.ignoreChanges
-    if machine == _POOLS[0]["name"]:
-        free |= {(f"{machine}-removal", "connection"), (f"{machine}-rebuild", "connection")}
     return {
         each.urn: {key: value for key, value in each.inputs.items() if (each.name, key) not in free}
         for each in belonging

@@ -46,7 +46,7 @@ NEW: Objects = {
 again under the same name. `stuck`: pods that never end. `statuses`, `logs`: what becomes of a pod of that name.
 `devices`: node -> resource -> what its device plugin registered; `record`: what its kubelet gave to whom; `listings`:
 what nvidia-smi -L says there; `device_logs`: UUID -> what a pod says that was given it, unless `logs` has its name.
-`away`: the API server does not answer; `version`: what it is of.
+`away`: this machine's API server does not answer, as when its node, a server's, was deleted; `version`: what it is of.
 Every other resource, such as `configmaps`, exists once it has a list."""
 
 
@@ -139,8 +139,13 @@ class KubernetesApi:
         assert command[1] == "--kubeconfig", command
         assert command[3].startswith("--request-timeout="), command
         words = command[4:]
+        address = ""
+        if words[0].startswith("--server="):
+            address = words[0].removeprefix("--server=https://").removesuffix(":6443")
+            assert words[1] == "--tls-server-name=kubernetes", command
+            words = words[2:]
         with self._calls.open("a", encoding="utf-8") as calls:
-            calls.write(f"kubectl {' '.join(words)}\n")
+            calls.write(f"kubectl {' '.join((*([f'@{address}'] if address else []), *words))}\n")
         if not Path(command[2]).exists():
             return Ended(command, 1, "", f'error: error loading config file "{command[2]}": no such file or directory')
         for pattern, hook in self.hooks:
@@ -150,7 +155,10 @@ class KubernetesApi:
             fcntl.flock(lock, fcntl.LOCK_EX)
             before = self._stored()
             objects = dict(json.loads(before))
-            if objects["away"]:
+            if address and address not in _answering(objects):
+                said = f"Unable to connect to the server: dial tcp {address}:6443: connect: no route to host"
+                return Ended(command, 1, "", said)
+            if objects["away"] and not address:
                 said = (
                     "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?"
                 )
@@ -163,6 +171,8 @@ class KubernetesApi:
                 self.save(objects, over=before)  # of a list, those before the refused one are made
                 details = error.details if "-v=8" in words else ""
                 return Ended(command, 1, "", f"{details}{error}\n")
+            if words[:3] == ("delete", "node", self.node_name):  # its etcd member has gone
+                objects["away"] = True
             self.save(objects, over=before)
             return Ended(command, 0, said, "")
 
@@ -170,8 +180,25 @@ class KubernetesApi:
         return self._file.read_text(encoding="utf-8")
 
 
+def _answering(objects: Objects) -> set[str]:
+    """The addresses by which an API server answers."""
+    return {
+        address["address"]
+        for found in objects["resources"]["nodes"]
+        if "node-role.kubernetes.io/etcd" in found["metadata"]["labels"]
+        and found["status"]["conditions"][0]["status"] == "True"
+        for address in found["status"]["addresses"]
+    }
+
+
 def node(
-    name: str, boot_id: str, allocatable: dict[str, str], labels: dict[str, str], *, ready: str = "True"
+    name: str,
+    boot_id: str,
+    allocatable: dict[str, str],
+    labels: dict[str, str],
+    *,
+    ready: str = "True",
+    address: str = "10.60.0.99",
 ) -> Objects:
     """A node, as `kubectl get nodes` has it."""
     conditions = [{"type": "Ready", "status": ready, "message": "kubelet is posting ready status"}]
@@ -180,6 +207,7 @@ def node(
         "status": {
             "allocatable": allocatable,
             "conditions": conditions,
+            "addresses": [{"type": "Hostname", "address": name}, {"type": "InternalIP", "address": address}],
             "nodeInfo": {"bootID": boot_id, "kubeletVersion": "v1.35.7+rke2r1"},
         },
     }

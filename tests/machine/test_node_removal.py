@@ -1,4 +1,4 @@
-"""A machine that is to be deleted leaves the cluster first: `remove-node`, run on a server that stays."""
+"""A machine that is to be deleted leaves the cluster first: `remove-node`, run on a server."""
 
 from typing import Any
 
@@ -217,6 +217,24 @@ def test_a_server_whose_others_all_answer_may_go_alive_or_dead(server: AMachine,
     nodes(server, node(NAME, "b0", {}, ETCD, ready=ready), *(node(name, "b", {}, ETCD) for name in others))
     assert remove(server, name=NAME).status == 0
     assert left(server) == others
+
+
+def test_a_server_that_is_removed_from_itself_asks_another_one_that_answers(server: AMachine) -> None:
+    """Who is reached by the one address of three servers may be the one that leaves. Its API server ends with it."""
+    nodes(
+        server,
+        node(NAME, "b0", {}, ETCD, address="10.60.0.4"),
+        node("gpu", "b", {}, {}, address="10.60.0.5"),
+        node("s2", "b", {}, ETCD, address="10.60.0.6", ready="Unknown"),
+        node("s3", "b", {}, ETCD, address="10.60.0.7"),
+        node("s4", "b", {}, ETCD, address="10.60.0.8"),
+    )
+    server.api.change(pods=[pod("train-0", NAME, "u1")])
+    ended = remove(server, "drain", name=NAME)
+    assert (ended.status, left(server)) == (0, ["gpu", "s2", "s3", "s4"])
+    asked = [line for line in server.api.calls() if " @" not in line]
+    assert asked == ["kubectl get nodes -o json"], "only who the others are is asked of its own API server"
+    assert "kubectl @10.60.0.7 delete node mlops-k8s-master --ignore-not-found --timeout=180s" in server.api.calls()
 
 
 def test_a_machine_that_is_rebuilt_leaves_like_one_that_is_removed_in_words_of_its_own(server: AMachine) -> None:

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from cluster import eventually
 from command_line import CHECKOUT, NODE, CommandLine, own_sandbox, wait_for_line
+from lives import up_as_said
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(500)]
 
@@ -84,6 +85,36 @@ def test_an_up_that_verifies_passes_too_and_leaves_the_users_pod_running(person:
     }
     (pod,) = person.get("pods")["items"]
     assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
+
+
+def versions(person: CommandLine) -> list[str]:
+    """Of the toolkit, the operator's chart and its device plugin, as they run."""
+    toolkit = person.ssh("dpkg-query -W -f '${Version}' nvidia-container-toolkit")
+    (release,) = person.get("deployments", "-n", "gpu-operator", "-l", "app=gpu-operator")["items"]
+    (plugin,) = person.get("pods", "-n", "gpu-operator", "-l", "app=nvidia-device-plugin-daemonset")["items"]
+    images = [each["spec"]["containers"][0]["image"] for each in (release["spec"]["template"], plugin)]
+    return [toolkit, *(image.rpartition(":")[2] for image in images)]
+
+
+def test_an_older_toolkit_and_chart_and_back_again_cost_no_pod_and_no_restart(
+    person: CommandLine, tmp_path: Path
+) -> None:
+    """The way back from a newer release that disappoints is to write the older one."""
+
+    def kept() -> list[str]:
+        pod = person.get("pod", "holder")["status"]["containerStatuses"][0]
+        return [pod["containerID"], str(pod["restartCount"]), person.ssh("systemctl show -P MainPID rke2-server")]
+
+    before = kept()
+    older = changed(tmp_path, toolkit={"version": "1.19.1-1"}, gpuOperator={"version": "v26.3.2"})
+    up_as_said(person, older, seconds=400)
+    assert versions(person) == ["1.19.1-1", "v26.3.2", "v0.19.2"]
+    assert person.output("verification")["passed"] is True
+    assert kept() == before
+    up_as_said(person, changed(tmp_path), seconds=400)
+    assert versions(person) == ["1.20.2-1", "v26.7.0", "v0.20.0"]
+    assert person.output("verification")["passed"] is True
+    assert kept() == before
 
 
 def test_a_pod_that_needs_a_device_of_the_verification_runs_within_seconds(person: CommandLine) -> None:

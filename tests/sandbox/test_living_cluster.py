@@ -153,8 +153,17 @@ def test_another_pool_that_comes_to_stand_first_founds_no_cluster(cluster: Clust
     assert cluster.kept() == kept
 
 
-def test_the_founder_is_rebuilt_and_joins_the_others_while_a_pod_elsewhere_goes_on(cluster: Cluster) -> None:
+def test_back_to_one_machine_two_servers_leave_one_after_the_other(cluster: Cluster, kept: dict[str, Any]) -> None:
+    cluster.up(FIRST)
+    assert cluster.nodes() == [NODE]
+    assert cluster.kept() == kept, "it is not the pod of the first step, on its device"
+
+
+def test_grown_again_the_founder_is_rebuilt_and_joins_the_others_while_a_pod_elsewhere_goes_on(
+    cluster: Cluster,
+) -> None:
     before, person = cluster.identity(), cluster.person
+    cluster.up(FIRST, SERVERS)
     person.kubectl("apply", "-f", "-", stdin=ELSEWHERE)
     person.kubectl("wait", "--for=condition=Ready", "pod/elsewhere", "--timeout=50s")
     uid = person.get("pod", "elsewhere")["metadata"]["uid"]
@@ -168,12 +177,3 @@ def test_the_founder_is_rebuilt_and_joins_the_others_while_a_pod_elsewhere_goes_
     pod = person.get("pod", "elsewhere")
     assert (pod["metadata"]["uid"], "running" in pod["status"]["containerStatuses"][0]["state"]) == (uid, True)
     assert "server: https://10.60.0." in person.ssh("sudo cat /etc/rancher/rke2/config.yaml", machine=NODE)
-
-
-def test_back_to_one_machine_two_servers_leave_one_after_the_other(cluster: Cluster) -> None:
-    cluster.person.kubectl("apply", "-f", "-", stdin=AT_WORK)
-    cluster.person.kubectl("wait", "--for=condition=Ready", "pod/at-work", "--timeout=50s")
-    kept = cluster.kept()
-    cluster.up(FIRST, rebuild={NODE: "2"})
-    assert cluster.nodes() == [NODE]
-    assert cluster.kept() == kept
