@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 
 from recording import Graph
-from stacks import Program, main_program
+from stacks import Program, configuration, main_program
 
 # The same examples everywhere and every time: a change is judged by what it changes. To look for new ones:
 # pytest --hypothesis-profile=default
@@ -16,17 +16,21 @@ settings.load_profile("repeatable")
 
 
 def pytest_collection_finish() -> None:
-    """Leave what is imported by now out of garbage collection: it stays, and looking at it takes time."""
+    """Leave what is imported by now out of garbage collection, and look at the rest rarely: it takes time.
+
+    A run of the program makes a hundred thousand objects. Python would look through them all a hundred times.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 @pytest.fixture(scope="session")
 def program() -> Program:
     """Runs `__main__.py`: `program("examples/single.yaml", preview=True, vm={"zone": "1"})`; see `main_program`.
 
-    A run takes a third of a second, nearly all of it inside the SDK, so the same run is made once per session; a test
-    that is about running twice calls `main_program` itself.
+    A run takes a quarter of a second, nearly all of it inside the SDK, so one configuration is run once per session; a
+    test that is about running twice calls `main_program` itself.
     """
     runs: dict[str, Graph] = {}
 
@@ -39,7 +43,8 @@ def program() -> Program:
         statuses: Mapping[str, Sequence[str]] | None = None,
         **replaced: object,
     ) -> Graph:
-        key = repr((path, preview, unmade, born_as, statuses, sorted(replaced.items())))
+        given = sorted(configuration(path, replaced).items())
+        key = repr((given, preview, unmade, born_as or {}, statuses or {}))
         if key not in runs:
             runs[key] = main_program(
                 path, preview=preview, unmade=unmade, born_as=born_as, statuses=statuses, replaced=replaced

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import grpc
 import pulumi
@@ -18,6 +19,7 @@ from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime import mocks, settings
 from pulumi.runtime.config import set_all_config
+from pulumi.runtime.proto import source_pb2
 from pulumi.runtime.rpc import UNKNOWN
 from pulumi.runtime.stack import run_pulumi_func
 
@@ -272,7 +274,7 @@ def run_program(
     `Cloud`.
     `lived`: an earlier run, whose resources the state has: what is ignored of theirs is as it was then.
 
-    The thread is for speed: the SDK sends the stack with every resource, and fifty frames of it would be pytest's.
+    What belongs to Azure's other API versions, and where in the program each resource stands, is left away for speed.
     """
     unmade = ([""] if preview else []) if unmade is None else unmade
     cloud = Cloud(unmade=unmade, born_as=born_as or {}, statuses=statuses or {})
@@ -301,7 +303,7 @@ def _run(
 
     loop = asyncio.new_event_loop()
     of_threads: list[asyncio.AbstractEventLoop] = []
-    executor = ThreadPoolExecutor(initializer=lambda: of_threads.append(_own_loop()))
+    executor = ThreadPoolExecutor(1, initializer=lambda: of_threads.append(_own_loop()))
     loop.set_default_executor(executor)
     # A program that failed leaves outputs nobody looked at. As in Pulumi's own host, asyncio says nothing of them: the
     # failure itself is raised below, and a report out of a garbage collection breaks whatever parses then.
@@ -313,7 +315,8 @@ def _run(
             {key: value.text if isinstance(value, Encrypted) else value for key, value in config.items()},
             [key for key, value in config.items() if isinstance(value, Encrypted)],
         )
-        loop.run_until_complete(whole())
+        with mock.patch.object(pulumi.runtime.resource, "_get_stack_trace", source_pb2.StackTrace):
+            loop.run_until_complete(whole())
     finally:
         loop.run_until_complete(_left_over())
         loop.run_until_complete(loop.shutdown_default_executor())

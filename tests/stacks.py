@@ -74,6 +74,13 @@ def engine_config(config: Mapping[str, Any]) -> dict[str, str | Encrypted]:
     return {key: value if isinstance(value, str | Encrypted) else json.dumps(value) for key, value in values.items()}
 
 
+def configuration(path: str, replaced: Mapping[str, object]) -> dict[str, str | Encrypted]:
+    """What the program gets of this stack file, all secrets set and some keys replaced (None takes a key away)."""
+    config = stack_file(path) | {f"mig-k8s:{key}": value for key, value in SECRETS.items()}
+    config |= {key if ":" in key else f"mig-k8s:{key}": value for key, value in replaced.items()}
+    return engine_config({key: value for key, value in config.items() if value is not None})
+
+
 class Program(Protocol):
     """The fixture `program`: see conftest.py."""
 
@@ -99,17 +106,14 @@ def main_program(
     lived: Graph | None = None,
     replaced: Mapping[str, object],
 ) -> Graph:
-    """Runs `__main__.py` with this stack file, all secrets set, and some keys replaced (None takes a key away).
+    """Runs `__main__.py` with this `configuration`.
 
     `preview`, `unmade`, `born_as`, `statuses`, `lived`: see `run_program`.
     """
-    config = stack_file(path) | {f"mig-k8s:{key}": value for key, value in SECRETS.items()}
-    config |= {key if ":" in key else f"mig-k8s:{key}": value for key, value in replaced.items()}
-    present = {key: value for key, value in config.items() if value is not None}
     main = str(REPOSITORY / "__main__.py")
     return run_program(
         lambda: runpy.run_path(main, run_name="__main__"),
-        engine_config(present),
+        configuration(path, replaced),
         preview=preview,
         unmade=unmade,
         born_as=born_as,

@@ -1,12 +1,13 @@
 // Command gpu stands in for the NVIDIA driver's programs on a machine without a GPU. It is one static program that
 // looks at the name it is called by: nvidia-smi, load-driver, nv-fabricmanager, nvidia-container-runtime or
-// vectorAdd. Called by any other name, its first argument is the name.
+// vectorAdd. Called by any other name, its first argument is the name, or "calls": see answerCalls.
 package main
 
 import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -21,6 +22,9 @@ var programs = map[string]func(arguments []string) int{
 
 func main() {
 	name, arguments := filepath.Base(os.Args[0]), os.Args[1:]
+	if slices.Equal(arguments, []string{"calls"}) {
+		os.Exit(answerCalls())
+	}
 	program, known := programs[name]
 	if !known && len(arguments) > 0 {
 		program, known = programs[arguments[0]]

@@ -199,6 +199,19 @@ class AMachine(ThisMachine):
         path.write_text(script, encoding="utf-8")
         path.chmod(0o755)
 
+    def says(self, name: str, text: str) -> None:
+        """A program that says this, whatever it is asked; where it is called from this process, without another."""
+        self.program(name, f"printf '%s' '{text}'")
+
+        def answer(command: tuple[str, ...], _stdin: str) -> Ended:
+            if not (self.programs / name).exists():
+                return ThisMachine.run(self, *command)
+            with (self.state / "calls").open("a", encoding="utf-8") as calls:
+                calls.write(f"{' '.join((name, *command[1:]))}\n")
+            return Ended(command, 0, text, "")
+
+        self.answers[name] = answer
+
     def calls(self, beginning: str = "") -> list[str]:
         """Calls of its own programs, see `program`; kubectl's and systemctl's are with `api` and `systemd`."""
         path = self.state / "calls"

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from a_machine import AMachine
+from gpu_calls import resident
 
 from machine.documents.layout import GpuLayout, Layout, OnChange, Place
 
+PROGRAMS = ("nvidia-smi", "load-driver")
 PROFILE_NAMES = {
     0: "7g.80gb",
     5: "4g.40gb",
@@ -29,13 +31,14 @@ class Gpus:
         self.hardware = machine.state / "hardware"
         self.volatile = machine.state / "volatile"
         self.hardware.mkdir()
-        for name in ("nvidia-smi", "load-driver"):
+        for name in PROGRAMS:
             (machine.programs / name).symlink_to(program)
+            machine.answers[name] = lambda command, _: resident(program).answer(command, machine.environment)
         machine.environment.update(
             GPU_HARDWARE=str(self.hardware),
             GPU_VOLATILE=str(self.volatile),
             GPU_PRIVILEGED="1",
-            GOMAXPROCS="1",  # it is started thousands of times, for milliseconds
+            GOMAXPROCS="1",  # by stages it is started hundreds of times, for milliseconds
             GOGC="off",
         )
         self.uuids = [f"GPU-{index}0000000-0000-0000-0000-000000000000" for index, _ in enumerate(models)]
@@ -53,6 +56,8 @@ class Gpus:
         assert loaded.succeeded, loaded.stderr
 
     def faults(self, **faults: object) -> None:
+        if "hang" in faults:  # in a process of its own, that can be ended
+            self.machine.answers.pop("nvidia-smi", None)
         (self.hardware / "faults.json").write_text(json.dumps(faults), encoding="utf-8")
 
     def smi(self, *arguments: str) -> str:

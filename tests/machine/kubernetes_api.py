@@ -56,8 +56,11 @@ class KubernetesApi:
     def __init__(self, folder: Path, node_name: str, record: Path) -> None:
         self.folder, self.node_name, self.record = folder, node_name, record
         self.hooks: list[tuple[re.Pattern[str], Hook]] = []
+        self._file, self._draft, self._lock, self._calls = (
+            folder / name for name in ("objects.json", "objects.new", "lock", "calls")
+        )
         folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / "objects.json").exists():
+        if not self._file.exists():
             self.save(copy.deepcopy(NEW))
 
     # ---- what tests say and ask
@@ -65,10 +68,13 @@ class KubernetesApi:
     def objects(self) -> Objects:
         return dict(json.loads(self._stored()))
 
-    def save(self, objects: Objects) -> None:
-        draft = self.folder / "objects.new"
-        draft.write_text(json.dumps(objects), encoding="utf-8")
-        draft.replace(self.folder / "objects.json")
+    def save(self, objects: Objects, *, over: str = "") -> None:
+        """Keep the objects, unless they are what is kept already: `over`."""
+        text = json.dumps(objects)
+        if text == over:
+            return
+        self._draft.write_text(text, encoding="utf-8")
+        self._draft.replace(self._file)
         if objects["devices"]:  # this machine's kubelet
             self.record.parent.mkdir(parents=True, exist_ok=True)
             self.record.write_text(json.dumps(checkpoint(objects, self.node_name)), encoding="utf-8")
@@ -120,12 +126,11 @@ class KubernetesApi:
         self.hooks.append((re.compile(pattern), hook))
 
     def calls(self, beginning: str = "") -> list[str]:
-        path = self.folder / "calls"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        lines = self._calls.read_text(encoding="utf-8").splitlines() if self._calls.exists() else []
         return [line for line in lines if line.startswith(beginning)]
 
     def forget_calls(self) -> None:
-        (self.folder / "calls").unlink(missing_ok=True)
+        self._calls.unlink(missing_ok=True)
 
     # ---- kubectl
 
@@ -139,14 +144,14 @@ class KubernetesApi:
             address = words[0].removeprefix("--server=https://").removesuffix(":6443")
             assert words[1] == "--tls-server-name=kubernetes", command
             words = words[2:]
-        with (self.folder / "calls").open("a", encoding="utf-8") as calls:
+        with self._calls.open("a", encoding="utf-8") as calls:
             calls.write(f"kubectl {' '.join((*([f'@{address}'] if address else []), *words))}\n")
         if not Path(command[2]).exists():
             return Ended(command, 1, "", f'error: error loading config file "{command[2]}": no such file or directory')
         for pattern, hook in self.hooks:
             if pattern.search(" ".join(words)) and (ended := hook(words)) is not None:
                 return ended
-        with (self.folder / "lock").open("w") as lock:
+        with self._lock.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             before = self._stored()
             objects = dict(json.loads(before))
@@ -163,20 +168,16 @@ class KubernetesApi:
             try:
                 said = request.answer()
             except ApiError as error:
-                self._save_if_changed(objects, before)  # of a list, those before the refused one are made
+                self.save(objects, over=before)  # of a list, those before the refused one are made
                 details = error.details if "-v=8" in words else ""
                 return Ended(command, 1, "", f"{details}{error}\n")
             if words[:3] == ("delete", "node", self.node_name):  # its etcd member has gone
                 objects["away"] = True
-            self._save_if_changed(objects, before)
+            self.save(objects, over=before)
             return Ended(command, 0, said, "")
 
     def _stored(self) -> str:
-        return (self.folder / "objects.json").read_text(encoding="utf-8")
-
-    def _save_if_changed(self, objects: Objects, before: str) -> None:
-        if json.dumps(objects) != before:
-            self.save(objects)
+        return self._file.read_text(encoding="utf-8")
 
 
 def _answering(objects: Objects) -> set[str]:

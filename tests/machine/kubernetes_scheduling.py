@@ -103,9 +103,11 @@ def _on(facts: Objects, node: Objects) -> list[Objects]:
 
 
 def _lacking(facts: Objects, pod: Objects, node: Objects) -> list[str]:
-    held: Counter[str] = sum((devices_of(each) for each in _on(facts, node)), Counter())
+    wanted, held = devices_of(pod), Counter[str]()
+    for each in _on(facts, node) if wanted else ():
+        held.update(devices_of(each))
     there = node["status"].get("allocatable", {})
-    return [key for key, count in devices_of(pod).items() if int(there.get(key, 0)) - held[key] < count]
+    return [key for key, count in wanted.items() if int(there.get(key, 0)) - held[key] < count]
 
 
 def _preempt(facts: Objects, pod: Objects, node: Objects) -> None:

@@ -7,53 +7,69 @@ from pathlib import Path
 
 from a_machine import AMachine
 
-APT_GET = """
+# Bash alone: these are called hundreds of times, and to start sed or cp takes longer than all they do.
+_FIELDS = """
+    fields() { mapfile -t field <"$1"; version=${field[0]}; depends=${field[1]}; conflicts=${field[2]}; }
+"""
+APT_GET = (
+    _FIELDS
+    + """
     while [ "${1#-}" != "$1" ]; do shift; done
     install() {
+      local version depends conflicts needed other field
       [ -f "$STATE/archive/$1" ] || return 0
-      cp "$STATE/archive/$1" "$STATE/installed/$1"
-      for other in $(sed -n '3{s/,/ /g;p}' "$STATE/archive/$1"); do rm -f "$STATE/installed/$other"; done
-      for needed in $(sed -n '2{s/([^)]*)//g;s/,/ /g;p}' "$STATE/archive/$1"); do install "$needed"; done
+      fields "$STATE/archive/$1"
+      printf '%s\\n' "${field[@]}" >"$STATE/installed/$1"
+      for other in ${conflicts//,/ }; do [ ! -f "$STATE/installed/$other" ] || rm "$STATE/installed/$other"; done
+      while [[ $depends =~ \\([^\\)]*\\) ]]; do depends=${depends/"${BASH_REMATCH[0]}"/}; done
+      for needed in ${depends//,/ }; do install "$needed"; done
     }
     case "$1" in
       update) [ ! -f "$STATE/apt-update-fails" ] || { echo "E: Could not get lock" >&2; exit 100; } ;;
       install)
         for word; do
           case "$word" in
-            *=*) name=${word%%=*}; version=${word#*=}
-              there=$(sed -n 1p "$STATE/archive/$name" 2>/dev/null)
-              [ "$there" = "$version" ] || { echo "E: Version not found" >&2; exit 100; }
+            *=*) version='' name=${word%%=*} asked=${word#*=}
+              [ ! -f "$STATE/archive/$name" ] || fields "$STATE/archive/$name"
+              [ "$version" = "$asked" ] || { echo "E: Version not found" >&2; exit 100; }
               install "$name" ;;
           esac
         done ;;
     esac
 """
-APT_CACHE = """
+)
+APT_CACHE = (
+    _FIELDS
+    + """
     [ "$2" != --no-all-versions ] || set -- "$1" "$3"
+    version=''
+    [ ! -f "$STATE/archive/$2" ] || fields "$STATE/archive/$2"
     case "$1" in
-      policy)
-        there=$(sed -n 1p "$STATE/archive/$2" 2>/dev/null)
-        printf '%s:\\n  Installed: (none)\\n' "$2"
-        echo "  Candidate: ${there:-(none)}" ;;
+      policy) printf '%s:\\n  Installed: (none)\\n  Candidate: %s\\n' "$2" "${version:-(none)}" ;;
       show)
         [ -f "$STATE/archive/$2" ] || { echo "N: Unable to locate package $2" >&2; exit 100; }
-        sed -e "1s/^/Package: $2\\nVersion: /" -e '2s/^/Depends: /' -e '3s/^/Conflicts: /' "$STATE/archive/$2" ;;
-      madison) for f in "$STATE/archive/$2"; do echo " $2 | $(sed -n 1p "$f") | https://mirror.example"; done ;;
+        printf 'Package: %s\\nVersion: %s\\nDepends: %s\\nConflicts: %s\\n' "$2" "$version" "$depends" "$conflicts" ;;
+      madison) echo " $2 | $version | https://mirror.example" ;;
     esac
 """
-DPKG_QUERY = """
+)
+DPKG_QUERY = (
+    _FIELDS
+    + """
     shift 2; format=$1; shift
     for pattern; do
       for f in "$STATE"/installed/$pattern; do
         [ -f "$f" ] || continue
+        fields "$f"
         case "$format" in
-          *Depends*) sed -n 2p "$f" ;;
-          *Version*) printf 'installed %s' "$(sed -n 1p "$f")" ;;
-          *) echo "installed $(basename "$f")" ;;
+          *Depends*) echo "$depends" ;;
+          *Version*) printf 'installed %s' "$version" ;;
+          *) echo "installed ${f##*/}" ;;
         esac
       done
     done
 """
+)
 
 
 def packages(machine: AMachine, **archive: str) -> None:

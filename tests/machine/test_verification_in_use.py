@@ -106,7 +106,7 @@ def test_a_pod_that_was_given_several_devices_accounts_for_each(machine: AMachin
     wanted = {"name": NAME, "allocatable": {"nvidia.com/gpu": 3}, "labels": {}, "devices": devices}
     sevenths = [f"MIG-{number}0000000-0000-5000-8000-000000000000" for number in range(3)]
     lines = "".join(f"  MIG 1g.10gb     Device  {i}: (UUID: {uuid})\n" for i, uuid in enumerate(sevenths))
-    machine.program("nvidia-smi", f"printf '%s' '{EVERYTHING.splitlines()[0]}\n{lines}'")
+    machine.says("nvidia-smi", f"{EVERYTHING.splitlines()[0]}\n{lines}")
     machine.api.change(
         devices={NAME: {"nvidia.com/gpu": sevenths}}, device_logs={uuid: log("1g.10gb", uuid) for uuid in sevenths}
     )

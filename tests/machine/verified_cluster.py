@@ -53,7 +53,7 @@ def expectations(**changes: object) -> str:
 def as_it_should_be(machine: AMachine) -> None:
     """The tutorial's mixed node."""
     machine.join()
-    machine.program("nvidia-smi", f"printf '%s' '{EVERYTHING}'")
+    machine.says("nvidia-smi", EVERYTHING)
     shows(machine)
     policy_is(machine, "ready")
     machine.api.change(
