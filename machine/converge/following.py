@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
-from machine.converge import progress, records
+from machine.converge import progress, records, turn
 from machine.converge.stages import stages
 from machine.documents.result import Result
 from machine.host import lock
@@ -31,7 +31,10 @@ def follow(machine: ThisMachine, show: Callable[[str], None]) -> Result:
             known = not records.is_outdated(result, stages(machine))
             if not underway or records.is_rebooting(result, boot_id) or known:
                 break
-        return records.read(machine)
+        result = records.read(machine)
+        if result.state in ("starting", "running") and not is_running(machine):
+            turn.tell_killed(machine)
+        return result
 
 
 def is_running(machine: ThisMachine) -> bool:

@@ -5,9 +5,20 @@ from dataclasses import dataclass
 
 from machine.converge.stages import Stage, stages
 from machine.host import lock
+from machine.host.console import say
 from machine.host.errors import MachineError, NodeError
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes.turns import AgentTurn
+
+
+def tell_killed(machine: ThisMachine) -> None:
+    """A run that was killed in its turn cannot tell it; whoever followed it does, or others would wait for long."""
+    try:
+        turn = AgentTurn.begun(machine)
+        if turn and not turn.is_out():
+            turn.fail("the run of its stages was killed", is_out=True)
+    except NodeError as error:
+        say(f"others wait for this machine, and cannot be told that its run was killed: {error}")
 
 
 @dataclass

@@ -191,3 +191,19 @@ def test_an_api_server_that_is_away_is_no_leave_to_go_on(agent: StagedMachine) -
     assert agent.converge() == 1
     assert agent.outcomes()["rke2"] == "refused"
     assert not is_cordoned(agent)
+
+
+def test_a_run_that_is_killed_in_its_turn_is_told_by_who_followed_it_and_taken_up_again(agent: StagedMachine) -> None:
+    agent.stage("rke2", RESTARTS)
+    killed: list[str] = []
+
+    def kill(_words: tuple[str, ...]) -> None:
+        if not killed:
+            killed.append("once")
+            raise WentDownError
+
+    agent.api.before("^cordon", kill)
+    assert agent.command("ready") == 1
+    assert record(agent).turns[NAME].failed == "the run of its stages was killed"
+    assert agent.command("ready") == 0
+    assert (record(agent).turns, is_cordoned(agent)) == ({}, False)
