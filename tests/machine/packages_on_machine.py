@@ -9,7 +9,11 @@ from a_machine import AMachine
 
 # Bash alone: these are called hundreds of times, and to start sed or cp takes longer than all they do.
 _FIELDS = """
-    fields() { mapfile -t field <"$1"; version=${field[0]}; depends=${field[1]}; conflicts=${field[2]}; }
+    fields() {
+      mapfile -t field <"$1"; version=${field[0]}; depends=${field[1]}; conflicts=${field[2]}
+      needs=$depends  # the names alone
+      while [[ $needs =~ \\([^\\)]*\\) ]]; do needs=${needs/"${BASH_REMATCH[0]}"/}; done
+    }
 """
 APT_GET = (
     _FIELDS
@@ -17,7 +21,7 @@ APT_GET = (
     while [ "${1#-}" != "$1" ]; do shift; done
     # What is held is never removed for another package, whatever else is allowed: apt's problem resolver gives up.
     require_free() {
-      local version depends conflicts needed other field
+      local version depends conflicts needs needed other field
       [ -f "$STATE/archive/$1" ] || return 0
       fields "$STATE/archive/$1"
       for other in ${conflicts//,/ }; do
@@ -26,17 +30,15 @@ APT_GET = (
           exit 100
         }
       done
-      while [[ $depends =~ \\([^\\)]*\\) ]]; do depends=${depends/"${BASH_REMATCH[0]}"/}; done
-      for needed in ${depends//,/ }; do require_free "$needed"; done
+      for needed in ${needs//,/ }; do require_free "$needed"; done
     }
     install() {
-      local version depends conflicts needed other field
+      local version depends conflicts needs needed other field
       [ -f "$STATE/archive/$1" ] || return 0
       fields "$STATE/archive/$1"
       printf '%s\\n' "${field[@]}" >"$STATE/installed/$1"
       for other in ${conflicts//,/ }; do [ ! -f "$STATE/installed/$other" ] || rm "$STATE/installed/$other"; done
-      while [[ $depends =~ \\([^\\)]*\\) ]]; do depends=${depends/"${BASH_REMATCH[0]}"/}; done
-      for needed in ${depends//,/ }; do install "$needed"; done
+      for needed in ${needs//,/ }; do install "$needed"; done
     }
     case "$1" in
       update) [ ! -f "$STATE/apt-update-fails" ] || { echo "E: Could not get lock" >&2; exit 100; } ;;

@@ -167,11 +167,8 @@ def test_the_other_kind_of_kernel_modules_costs_one_reboot_for_which_pods_are_as
     def modules() -> str:
         return person.ssh("cat /proc/driver/nvidia/version")
 
-    devices, boot_id, file = (
-        person.mig_devices(),
-        person.boot_id(),
-        changed(tmp_path, driver={"openKernelModules": True}),
-    )
+    devices, boot_id = person.mig_devices(), person.boot_id()
+    file = changed(tmp_path, driver={"openKernelModules": True})
     said = person.run("up", str(file), status=1, seconds=200)
     assert f"{NODE} must reboot for its driver, and pods run on it: default/one-of-three" in said
     assert "Open" not in modules()
