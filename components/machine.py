@@ -197,7 +197,7 @@ def _zones(plan: NodePlan) -> list[str] | None:
     return [plan.vm.zone] if plan.vm.zone else None
 
 
-def _private_address(settings: list[azure.network.outputs.NetworkInterfaceIPConfigurationResponse]) -> Any:  # noqa: ANN401
+def _private_address(settings: list[azure.network.outputs.NetworkInterfaceIPConfigurationResponse]) -> Any:  # noqa: ANN401 - text, or what stands for the unknown
     """The address as text; unknown in a preview whose provider repeats the inputs."""
     address = settings[0].private_ip_address
     if address is None and not pulumi.runtime.is_dry_run():

@@ -55,6 +55,7 @@ class Nodes:
     """Which of the servers does not run, and why; complete when all machines are declared."""
     servers_ready: list[pulumi.Resource] = field(default_factory=list)
     server_removals: list[pulumi.Resource] = field(default_factory=list)
+    """Of those declared so far: they leave later than whatever is declared next."""
 
     @property
     def cluster(self) -> pulumi.Output[str]:
@@ -63,7 +64,7 @@ class Nodes:
 
     @property
     def way_in(self) -> Access:
-        """The same, once they run."""
+        """The way to a server, for what is run there: complete when all machines are declared."""
         stack = self.args.stack
         first = self.access[stack.servers[0]]
         # Nothing can be run only where none of those behind the address lives.
@@ -76,8 +77,7 @@ class Nodes:
         stack, name, machine = self.args.stack, node.name, self.machines[node.name]
         # Of all of them, not of the one before: should that stay, nothing would hold the others in their order.
         stay_longer = [*self.server_removals]
-        gone_before = stay_longer if node.role == "server" else []
-        machine.boot(after(*self._rebuilt_before(name), *gone_before))
+        machine.boot(after(*self._rebuilt_before(name), *(stay_longer if node.role == "server" else ())))
         if node.role == "server":
             self.servers.append(machine.access.away)
         access = self.access[name] = replace(machine.access, servers=self.servers)

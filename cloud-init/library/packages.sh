@@ -22,11 +22,13 @@ apt_install() {
   retry 3 15 "apt-get install" apt_try "$@"
 }
 
+# Ignore-Hold: a package of ours that is held is removed where the wanted one excludes it, as one kind of kernel modules
+# does the other; --allow-change-held-packages alone does not let apt's resolver do so.
 apt_try() { # PACKAGE[=VERSION]…
   local status=0 log
   log=$(mktemp)
   DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a timeout -k 10 1500 apt-get install -q -y --no-install-recommends \
-    --allow-downgrades --allow-change-held-packages "$@" 2>&1 | tee "$log" || status=$?
+    --allow-downgrades --allow-change-held-packages -o APT::Ignore-Hold=true "$@" 2>&1 | tee "$log" || status=$?
   trouble=$(grep '^E: ' "$log" | tail -1) || trouble="apt-get ended with $status"
   rm -f "$log"
   [[ $trouble != *"enough free space"* ]] || hopeless=yes

@@ -102,7 +102,8 @@ class Kubectl:
 
     def _run(self, *arguments: str, stdin: str, seconds: float) -> Ended:
         timeout = f"--request-timeout={_REQUEST_SECONDS}s"
-        other = (f"--server=https://{self.address}:{_PORT}", f"--tls-server-name={_SERVER_NAME}")
-        asked = other if self.address else ()
+        asked: tuple[str, ...] = ()
+        if self.address:
+            asked = (f"--server=https://{self.address}:{_PORT}", f"--tls-server-name={_SERVER_NAME}")
         command = (str(self.machine.path(PROGRAM)), "--kubeconfig", str(self.kubeconfig), timeout, *asked, *arguments)
         return self.machine.run(*command, stdin=stdin, seconds=seconds)

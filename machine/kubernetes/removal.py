@@ -38,13 +38,14 @@ def remove(machine: ThisMachine, removal: NodeRemoval) -> None:
             raise NodeError(f"another machine is being removed for more than {_TURN_SECONDS} s: see {_LOCK}")
         nodes = {found["metadata"]["name"]: found for found in kubectl.get("nodes")}
         leaving = nodes.pop(removal.node, None)
+        others = list(nodes.values())
         if leaving is None:
             say(f"{removal.node} is no node of this cluster: nothing to remove")
             return
-        _check_quorum(leaving, list(nodes.values()), removal)
+        _check_quorum(leaving, others, removal)
         if removal.node == machine.node_name():
-            kubectl = replace(kubectl, address=_address_of_another(list(nodes.values())))
-        with _emptied(Node(kubectl, removal.node), removal, answers=is_ready(leaving)):
+            kubectl = replace(kubectl, address=_address_of_another(others))
+        with _emptied(Node(kubectl, removal.node), leaving, removal):
             say(f"deletes node {removal.node}")
             command = ("delete", "node", removal.node, "--ignore-not-found", f"--timeout={_DELETE_SECONDS}s")
             # With a server goes its etcd member: the API server is away while those that stay elect anew.
@@ -83,38 +84,38 @@ def _is_server(node: dict[str, Any]) -> bool:
     return _ETCD in node["metadata"].get("labels", {})
 
 
-def _check_turn(node: Node) -> None:
+def _check_turn(server: Node) -> None:
     """Two servers never leave at once. Raises NodeError.
 
     The engine removes them one after the other, but people delete nodes too, and older versions wrote other commands
     into the state. Each is cordoned first and then looks for others that are, so of two at least one stays.
     """
-    servers = {found["metadata"]["name"]: found for found in node.kubectl.get("nodes") if _is_server(found)}
-    others = [
-        name
-        for name, found in servers.items()
-        if name != node.name
+    leaving = [
+        found["metadata"]["name"]
+        for found in server.kubectl.get("nodes")
+        if _is_server(found)
         and (found.get("spec", {}).get("unschedulable") or "deletionTimestamp" in found["metadata"])
     ]
-    if node.name in servers and others:
+    if others := ", ".join(name for name in leaving if name != server.name):
         raise NodeError(
-            f"{node.name} stays: {', '.join(others)} is cordoned and may be leaving too, and two servers that leave at"
-            f" once cost the cluster its majority. Put {node.name} back into the stack file, `pulumi up`, then remove"
-            f" it alone. Where nobody removes {', '.join(others)}: `kubectl uncordon` it first"
+            f"{server.name} stays: {others} is cordoned and may be leaving too, and two servers that leave at once "
+            f"cost the cluster its majority. Put {server.name} back into the stack file, `pulumi up`, then remove it "
+            f"alone. Where nobody removes {others}: `kubectl uncordon` it first"
         )
 
 
 @contextlib.contextmanager
-def _emptied(node: Node, removal: NodeRemoval, *, answers: bool) -> Iterator[None]:
+def _emptied(node: Node, leaving: dict[str, Any], removal: NodeRemoval) -> Iterator[None]:
     """The pods of users have ended, and no more come. Should the node stay after all, they may come again."""
-    if not answers:
+    if not is_ready(leaving):
         say(f"{node.name} does not answer, so its pods cannot be told to end; their owners make them again elsewhere")
         yield
         return
     _check_pods(node, removal)
     node.kubectl.change("cordon", node.name)
     try:
-        _check_turn(node)
+        if _is_server(leaving):
+            _check_turn(node)
         why = f"because {node.name} is {'rebuilt' if removal.comes_back else 'removed'}"
         eviction.evict(node, _check_pods(node, removal), why=why)
         yield

@@ -28,7 +28,7 @@ def variable_bytes(config: Mapping[str, object], *, project: str) -> int:
 
 
 def size_problems(config: Mapping[str, object], *, project: str) -> list[Problem]:
-    """One problem if the configuration (below `config:` of a stack file) is more than the host can hand over."""
+    """One problem if the configuration (below `config:` of a stack file) is more than the host can pass on."""
     size = variable_bytes(config, project=project)
     if size <= LIMIT:
         return []

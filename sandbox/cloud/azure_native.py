@@ -147,8 +147,9 @@ class AzureNative(ResourceProvider):
             _tell_logins(sandbox)
         with Cloud.of(sandbox).open() as records:
             arm.take_away(records, resource_id)
-        for each in [each for each, kind, _ in going if kind == LOAD_BALANCER]:
-            self._balancers.stop(sandbox, each)
+        for each, kind, _ in going:
+            if kind == LOAD_BALANCER:
+                self._balancers.stop(sandbox, each)
 
     def invoke(self, function: str, arguments: Properties) -> Properties:
         if function == "azure-native:authorization:getClientConfig":

@@ -12,13 +12,16 @@ VERSION, OLDER_VERSION = "v26.7.0", "v26.3.2"
 _DEVICE_PLUGIN, _OLDER_DEVICE_PLUGIN = "v0.20.0", "v0.19.2"
 IMAGES = (
     f"nvcr.io/nvidia/gpu-operator:{VERSION}",
-    f"nvcr.io/nvidia/gpu-operator:{OLDER_VERSION}",
     f"nvcr.io/nvidia/k8s-device-plugin:{_DEVICE_PLUGIN}",
-    f"nvcr.io/nvidia/k8s-device-plugin:{_OLDER_DEVICE_PLUGIN}",
     "nvcr.io/nvidia/cloud-native/k8s-mig-manager:v0.15.0",
     "registry.k8s.io/nfd/node-feature-discovery:v0.18.3",
 )
 """The defaults of the chart's values. One program in all of them: the chart's arguments say which part it plays."""
+_OLDER_IMAGES = (
+    f"nvcr.io/nvidia/gpu-operator:{OLDER_VERSION}",
+    f"nvcr.io/nvidia/k8s-device-plugin:{_OLDER_DEVICE_PLUGIN}",
+)
+"""Those of the older chart that are others."""
 
 CHART = Path(__file__).parent / "chart"
 _PROGRAM = "/usr/bin/gpu-operator"
@@ -55,11 +58,12 @@ def chart_repository(helm: Path) -> Path:
 
 
 def _images(operator: Path) -> Path:
-    """A registry's tree with nothing but these images."""
+    """A registry's tree with nothing but the images of both charts."""
+    references = (*IMAGES, *_OLDER_IMAGES)
 
     def build(draft: Path) -> None:
-        for reference in IMAGES:
+        for reference in references:
             registry.publish(draft, reference, {_PROGRAM: (operator, 0o755)}, entrypoint=[_PROGRAM])
 
-    key = digest(*IMAGES, Path(registry.__file__).read_bytes(), operator.read_bytes())
+    key = digest(*references, Path(registry.__file__).read_bytes(), operator.read_bytes())
     return cached("gpu-operator-images", key, build, expected="about 5 s")

@@ -1,4 +1,4 @@
-"""Machines: systemd-nspawn booting the image from the very custom data Azure would hand over.
+"""Machines: systemd-nspawn booting the image from the very custom data Azure would give it.
 
 A machine lives in ``root/machines/<vm_id>``: ``upper`` (its disk over the image), ``hardware`` (what is plugged in),
 ``volumes`` (folders that must not be on an overlay), ``console.log``, pid files of supervisor, nspawn and init.

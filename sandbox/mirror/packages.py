@@ -4,7 +4,6 @@ Two repositories with a key each, as in the world: /ubuntu (driver) is the only 
 flat repository of the container toolkit with its ``gpgkey``.
 """
 
-import itertools
 import os
 import shutil
 import tempfile
@@ -125,8 +124,9 @@ def _build(draft: Path, gpu: Path, kernel: str) -> None:
         folder.mkdir(parents=True)
     for package in driver_packages(kernel):
         build_package(package, gpu, pool)
-    for package in itertools.chain.from_iterable(map(toolkit_packages, TOOLKIT_VERSIONS)):
-        build_package(package, gpu, flat)
+    for version in TOOLKIT_VERSIONS:
+        for package in toolkit_packages(version):
+            build_package(package, gpu, flat)
     _index(ubuntu, {})
     (flat / "Packages").write_text(_ftparchive(flat, "packages", "."))
     (flat / "Release").write_text(_release(flat, {"Origin": "https://nvidia.github.io/libnvidia-container"}))

@@ -144,10 +144,13 @@ class Person:
         self.pulumi("stack", "import", "--file", str(file))
         file.unlink()
 
+    def azure(self) -> dict[str, Any]:
+        """What the cloud has, by ARM id."""
+        return dict(json.loads((self.environment.root / "azure.json").read_text()))
+
     def group(self) -> str:
         """The resource group as Azure knows it."""
-        known = json.loads((self.environment.root / "azure.json").read_text())
-        (group,) = (each for each in known if "/providers/" not in each)
+        (group,) = (each for each in self.azure() if "/providers/" not in each)
         return str(group.rsplit("/", 1)[1])
 
     def output(self, name: str) -> Any:  # noqa: ANN401 - what JSON holds

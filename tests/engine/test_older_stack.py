@@ -43,7 +43,7 @@ def give_static_addresses(person: Person) -> dict[str, str]:
 
 def interfaces(person: Person) -> dict[str, str]:
     """Interface → its private address, in Azure."""
-    records = json.loads((person.environment.root / "azure.json").read_text())
+    records = person.azure()
     return {
         identifier: record["outputs"]["ipConfigurations"][0]["privateIPAddress"]
         for identifier, record in records.items()

@@ -74,6 +74,6 @@ def test_a_stack_lives_from_new_stack_to_destroy(person: Person) -> None:
     assert f"token: {again[FIRST]}" not in state, "a kubeconfig lies in clear"
 
     person.pulumi("destroy", "--yes", "--skip-preview")
-    assert json.loads((person.environment.root / "azure.json").read_text()) == {}
+    assert person.azure() == {}
     assert person.machines() == {}
     assert json.loads(person.pulumi("stack", "export"))["deployment"].get("resources", []) == []

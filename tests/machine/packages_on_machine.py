@@ -9,29 +9,48 @@ from a_machine import AMachine
 
 # Bash alone: these are called hundreds of times, and to start sed or cp takes longer than all they do.
 _FIELDS = """
-    fields() { mapfile -t field <"$1"; version=${field[0]}; depends=${field[1]}; conflicts=${field[2]}; }
+    fields() {
+      mapfile -t field <"$1"; version=${field[0]}; depends=${field[1]}; conflicts=${field[2]}
+      needs=$depends  # the names alone
+      while [[ $needs =~ \\([^\\)]*\\) ]]; do needs=${needs/"${BASH_REMATCH[0]}"/}; done
+    }
 """
 APT_GET = (
     _FIELDS
     + """
     while [ "${1#-}" != "$1" ]; do shift; done
+    # What is held is never removed for another package, whatever else is allowed: apt's problem resolver gives up.
+    require_free() {
+      local version depends conflicts needs needed other field
+      [ -f "$STATE/archive/$1" ] || return 0
+      fields "$STATE/archive/$1"
+      for other in ${conflicts//,/ }; do
+        [ ! -f "$STATE/installed/$other" ] || [ ! -f "$STATE/held/$other" ] || {
+          echo "E: Error, pkgProblemResolver::Resolve generated breaks, this may be caused by held packages." >&2
+          exit 100
+        }
+      done
+      for needed in ${needs//,/ }; do require_free "$needed"; done
+    }
     install() {
-      local version depends conflicts needed other field
+      local version depends conflicts needs needed other field
       [ -f "$STATE/archive/$1" ] || return 0
       fields "$STATE/archive/$1"
       printf '%s\\n' "${field[@]}" >"$STATE/installed/$1"
       for other in ${conflicts//,/ }; do [ ! -f "$STATE/installed/$other" ] || rm "$STATE/installed/$other"; done
-      while [[ $depends =~ \\([^\\)]*\\) ]]; do depends=${depends/"${BASH_REMATCH[0]}"/}; done
-      for needed in ${depends//,/ }; do install "$needed"; done
+      for needed in ${needs//,/ }; do install "$needed"; done
     }
     case "$1" in
       update) [ ! -f "$STATE/apt-update-fails" ] || { echo "E: Could not get lock" >&2; exit 100; } ;;
       install)
+        ignored=no
         for word; do
           case "$word" in
+            APT::Ignore-Hold=true) ignored=yes ;;
             *=*) version='' name=${word%%=*} asked=${word#*=}
               [ ! -f "$STATE/archive/$name" ] || fields "$STATE/archive/$name"
               [ "$version" = "$asked" ] || { echo "E: Version not found" >&2; exit 100; }
+              [ "$ignored" = yes ] || require_free "$name"
               install "$name" ;;
           esac
         done ;;
@@ -74,7 +93,7 @@ DPKG_QUERY = (
 
 def packages(machine: AMachine, **archive: str) -> None:
     """An archive with these packages (`_` for `-`), nothing installed, everything on PATH that the stages call."""
-    for folder in ("archive", "installed"):
+    for folder in ("archive", "installed", "held"):
         (machine.state / folder).mkdir(exist_ok=True)
     for name, version in archive.items():
         offer(machine, name.replace("_", "-"), version)
@@ -82,7 +101,7 @@ def packages(machine: AMachine, **archive: str) -> None:
     machine.program("apt-cache", APT_CACHE)
     machine.program("dpkg-query", DPKG_QUERY)
     machine.program("dpkg", '[ "$1" != --print-architecture ] || echo amd64')
-    machine.program("apt-mark", "")
+    machine.program("apt-mark", 'shift; for name; do : >"$STATE/held/$name"; done')
     machine.program("sleep", "")
     machine.program("cloud-init", "exit ${CLOUD_INIT_STATUS:-0}")
     machine.program("systemctl", "")

@@ -157,3 +157,24 @@ def test_devices_that_are_shared_by_time_slicing_are_proven_replica_by_replica(
     is_ready(person, "one-of-three", 60)
     said = person.run("verify")
     assert f"  {NODE}: 1 × 1g.10gb: in use by default/one-of-three\n" in said
+
+
+def test_the_other_kind_of_kernel_modules_costs_one_reboot_for_which_pods_are_asked(
+    person: CommandLine, tmp_path: Path
+) -> None:
+    """apt removes what is held of the one kind for the other."""
+
+    def modules() -> str:
+        return person.ssh("cat /proc/driver/nvidia/version")
+
+    devices, boot_id = person.mig_devices(), person.boot_id()
+    file = changed(tmp_path, driver={"openKernelModules": True})
+    said = person.run("up", str(file), status=1, seconds=200)
+    assert f"{NODE} must reboot for its driver, and pods run on it: default/one-of-three" in said
+    assert "Open" not in modules()
+    person.kubectl("delete", "pod", "one-of-three", "--now")
+    person.up(file, seconds=400)
+    assert person.boot_id() != boot_id
+    assert modules().startswith("NVRM version: NVIDIA UNIX Open Kernel Module")
+    assert person.output("verification")["passed"] is True
+    assert sorted(person.mig_devices().values()) == sorted(devices.values())

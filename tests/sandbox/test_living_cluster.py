@@ -159,11 +159,14 @@ def test_back_to_one_machine_two_servers_leave_one_after_the_other(cluster: Clus
     assert cluster.kept() == kept, "it is not the pod of the first step, on its device"
 
 
-def test_grown_again_the_founder_is_rebuilt_and_joins_the_others_while_a_pod_elsewhere_goes_on(
-    cluster: Cluster,
-) -> None:
-    before, person = cluster.identity(), cluster.person
+def test_what_has_shrunk_grows_again(cluster: Cluster, kept: dict[str, Any]) -> None:
     cluster.up(FIRST, SERVERS)
+    assert cluster.nodes() == [NODE, "server", "server-1"]
+    assert cluster.kept() == kept
+
+
+def test_the_founder_is_rebuilt_and_joins_the_others_while_a_pod_elsewhere_goes_on(cluster: Cluster) -> None:
+    before, person = cluster.identity(), cluster.person
     person.kubectl("apply", "-f", "-", stdin=ELSEWHERE)
     person.kubectl("wait", "--for=condition=Ready", "pod/elsewhere", "--timeout=50s")
     uid = person.get("pod", "elsewhere")["metadata"]["uid"]

@@ -12,9 +12,6 @@ from cluster import eventually
 from command_line import CHECKOUT, CommandLine, own_sandbox
 from lives import lives, up_as_said
 
-from sandbox.host import access
-from sandbox.process import ProcessId
-
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
 
 SERVER, AGENT, SPARE = "server", "train", "spare"
@@ -68,11 +65,6 @@ def person(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> It
     with own_sandbox(obstacle, "several") as person:
         person.up(stack(tmp_path_factory.mktemp("stacks"), version=FOUNDED, devices=BORN), seconds=500)
         yield person
-
-
-def name_of(person: CommandLine, vm_id: str) -> str | None:
-    login = access.login(person.sandbox, vm_id)
-    return login.name if login else None
 
 
 def pulumi_up(person: CommandLine, *flags: str) -> str:
@@ -176,30 +168,6 @@ def test_started_again_the_agent_makes_its_instances_before_anybody_asks_for_the
 
 
 def test_the_next_up_does_what_waited_and_verifies_all_of_it(person: CommandLine, tmp_path: Path) -> None:
-    person.up(stack(tmp_path, version=FOUNDED), seconds=400)
-    assert seen_in_pods(person) == SEEN_LATER
-
-
-def test_a_dead_agent_keeps_no_other_machine_from_its_changes(person: CommandLine, tmp_path: Path) -> None:
-    """Azure takes it for running, and there is something to do on it."""
-    (dead,) = [vm_id for vm_id in person.sandbox.machine_ids if name_of(person, vm_id) == SPARE]
-    for keeper in ("supervisor.pid", "leader.pid"):
-        process = ProcessId.read(person.sandbox.machine_directory(dead) / keeper)
-        assert process is not None
-        process.kill()
-    file = stack(tmp_path, version=FOUNDED, devices=({"2g.20gb": 1}, {"1g.10gb": 2}))
-    config = yaml.safe_load(file.read_text())
-    config["config"]["mig-k8s:nodePools"][2]["nodeLabels"] = {"team": "ml"}
-    file.write_text(yaml.safe_dump(config))
-    said = person.run("up", str(file), status=1, seconds=400)
-    assert re.search(r"spare-converge.*\n(.*\n)*?.*dial tcp .*: connect: no route to host", said), said
-    assert (profiles(person, SERVER), profiles(person, AGENT)) == (["2g.20gb"], ["1g.10gb", "1g.10gb"])
-
-    person.run("deallocate", SPARE)
-    person.run("start", SPARE)
-    person.up(file, seconds=400)
-    assert seen_in_pods(person) == [(SERVER, "2g.20gb"), (AGENT, "1g.10gb"), (AGENT, "1g.10gb")]
-    assert "team=ml" in person.kubectl("get", "node", SPARE, "--show-labels")
     person.up(stack(tmp_path, version=FOUNDED), seconds=400)
     assert seen_in_pods(person) == SEEN_LATER
 

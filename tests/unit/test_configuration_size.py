@@ -1,4 +1,4 @@
-"""A configuration that the language host cannot hand over is refused; one that it can never is."""
+"""A configuration that the language host cannot pass on is refused; one that it can never is."""
 
 import base64
 import json
