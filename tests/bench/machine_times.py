@@ -96,24 +96,32 @@ def table(machine: str, reboots: int, way: Sequence[Step]) -> str:
     return "\n".join([head, *lines])
 
 
+def way_of(sandbox: Sandbox, machine: str) -> list[Step]:
+    """The way of a machine of a sandbox that is up."""
+    resources = Environment(sandbox.root, machines=True).state(secrets=False)["resources"]
+    ssh = ["ssh", "-F", str(access.ssh_config(sandbox.root)), machine, "sudo cat"]
+    log = run([*ssh, "/var/log/cloud-init-output.log"])
+    result = json.loads(run([*ssh, "/var/lib/mig-k8s/result.json"]))
+    (described,) = (path for path in _described(sandbox) if json.loads(path.read_text())["name"] == machine)
+    return steps(machine, datetime.fromtimestamp(described.stat().st_mtime, UTC), log, result, resources)
+
+
 def show(name: str) -> int:
     """Print the tables of a sandbox that is up; the exit code."""
     sandbox = Sandbox.load(default_root(name))
-    resources = Environment(sandbox.root, machines=True).state(secrets=False)["resources"]
     most = 0
-    for vm_id in sandbox.machine_ids:
-        directory = sandbox.machine_directory(vm_id)
-        described = directory / "machine.json"
+    for described in _described(sandbox):
         machine = json.loads(described.read_text())["name"]
         # The supervisor, which is the hypervisor's side, notes every reboot; the machine is not asked.
-        reboots = (directory / "console.log").read_text(errors="replace").splitlines().count("reboot")
+        reboots = (described.parent / "console.log").read_text(errors="replace").splitlines().count("reboot")
         most = max(most, reboots)
-        ssh = ["ssh", "-F", str(access.ssh_config(sandbox.root)), machine, "sudo cat"]
-        log = run([*ssh, "/var/log/cloud-init-output.log"])
-        result = json.loads(run([*ssh, "/var/lib/mig-k8s/result.json"]))
-        birth = datetime.fromtimestamp(described.stat().st_mtime, UTC)
-        print(table(machine, reboots, steps(machine, birth, log, result, resources)))
+        print(table(machine, reboots, way_of(sandbox, machine)))
     return int(most > 1)
+
+
+def _described(sandbox: Sandbox) -> list[Path]:
+    """Of each machine, the file that describes it, as old as the machine."""
+    return [sandbox.machine_directory(vm_id) / "machine.json" for vm_id in sandbox.machine_ids]
 
 
 def main(arguments: list[str]) -> int:

@@ -23,8 +23,8 @@ from sandbox.engine.environment import Environment  # noqa: E402 - the checkout 
 ROUNDS = 5
 GOAL, SHARE = 1.3, 1.5
 """Our preview against the program that loads the same providers: at most so many times, and so many seconds more."""
-_EMPTY = "import pulumi\n"
-_PROVIDERS = """
+EMPTY = "import pulumi\n"
+PROVIDERS = """
 import pulumi_azure_native as azure, pulumi_command, pulumi_kubernetes
 azure.compute.VirtualMachine, azure.network.Subnet
 pulumi_kubernetes.core.v1.Namespace, pulumi_kubernetes.helm.v3.Release
@@ -58,8 +58,8 @@ def main() -> int:
         environment = Environment(home / "sandbox", machines=False)
         environment.prepare(_ROOT / "Pulumi.dev.yaml", None)
         programs = {
-            "an empty program": project(home / "empty", _EMPTY),
-            "the same providers and modules loaded": project(home / "providers", _EMPTY + _PROVIDERS),
+            "an empty program": project(home / "empty", EMPTY),
+            "the same providers and modules loaded": project(home / "providers", EMPTY + PROVIDERS),
             "Pulumi.dev.yaml": environment.project(),
         }
         taken: dict[str, list[float]] = {title: [] for title in programs}
