@@ -50,8 +50,8 @@ class RunTurn:
             return  # it is asked again when a turn is needed
 
     def is_asked(self) -> bool:
-        """Whether a stage has to ask before something disruptive."""
-        return not self.is_held and AgentTurn.of(self.machine) is not None
+        """Whether a stage has to ask before something disruptive, also where another one has the turn: to be known."""
+        return AgentTurn.of(self.machine) is not None
 
     def take(self, stage: Stage, why: str, told: Callable[[str], object]) -> None:
         """Wait for it as long as somebody follows this run and the stage is still wanted. Raises NodeError."""

@@ -155,6 +155,14 @@ def test_what_fails_before_it_has_changed_anything_leaves_and_is_counted_for_tho
     assert (record(agent).turns, is_cordoned(agent)) == ({}, False)
 
 
+def test_what_fails_half_changed_in_the_turn_of_another_stage_stays_out(agent: StagedMachine) -> None:
+    agent.stage("driver", RESTARTS)
+    agent.stage("rke2", BREAKS)
+    assert agent.converge() == 1
+    assert agent.reason("rke2") == f"does not start. {STAYS_OUT}"
+    assert (list(record(agent).turns), is_cordoned(agent)) == ([NAME], True)
+
+
 def test_what_is_refused_in_its_turn_is_told_to_those_who_wait(agent: StagedMachine) -> None:
     agent.stage("driver", REFUSES)
     assert agent.converge() == 1
@@ -203,6 +211,18 @@ def test_a_reboot_that_did_not_help_keeps_the_machine_out(agent: StagedMachine) 
     agent.stage("apt", RESTARTS)  # which takes the turn up again
     assert agent.converge() == 1
     assert agent.reason("driver").endswith(STAYS_OUT)
+    assert (list(record(agent).turns), is_cordoned(agent)) == ([NAME], True)
+
+
+def test_a_driver_that_does_not_load_after_the_reboot_keeps_the_machine_out(agent: StagedMachine) -> None:
+    agent.stage("driver", "echo reboot the kernel runs the old driver")
+    with pytest.raises(WentDownError):
+        agent.converge()
+    agent.next_boot()
+    agent.api.change(nodes=[node(NAME, SECOND_BOOT, {}, {}) | {"spec": {"unschedulable": True}}])
+    agent.stage("driver", "echo failed the nvidia module does not load; exit 1")
+    assert agent.converge() == 1
+    assert agent.reason("driver") == f"the nvidia module does not load. {STAYS_OUT}"
     assert (list(record(agent).turns), is_cordoned(agent)) == ([NAME], True)
 
 
