@@ -149,7 +149,6 @@ class _Run:
         """A reboot for the same wanted state that has been tried is not tried again."""
         attempt = self.result.reboots.get(stage.name)
         if attempt is not None and attempt.wanted == stage.wanted() and attempt.boot_id != self.boot_id:
-            self.turn.is_half_changed = True
             return "failed", (
                 f"{reason}; the machine was rebooted for this once, it did not help and is not repeated. When the cause"
                 " is gone: `sudo reboot`, then `pulumi up`"

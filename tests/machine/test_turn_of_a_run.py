@@ -17,6 +17,7 @@ from machine.kubernetes.turns import AgentTurn
 
 RESTARTS = """
     [ -z "$ASKS_TURN" ] || { echo turn RKE2 restarts; exit; }
+    echo half-changed
     echo done restarted
 """
 BREAKS = """
@@ -153,6 +154,12 @@ def test_what_fails_before_it_has_changed_anything_leaves_and_is_counted_for_tho
     assert (record(agent).turns, is_cordoned(agent)) == ({}, False)
     assert agent.converge() == 1
     assert (record(agent).turns, is_cordoned(agent)) == ({}, False)
+
+
+def test_what_ends_without_a_word_in_its_turn_stays_out(agent: StagedMachine) -> None:
+    agent.stage("driver", '[ -z "$ASKS_TURN" ] || { echo turn another driver; exit; }\nexit 3')
+    assert agent.converge() == 1
+    assert (list(record(agent).turns), is_cordoned(agent)) == ([NAME], True)
 
 
 def test_what_fails_half_changed_in_the_turn_of_another_stage_stays_out(agent: StagedMachine) -> None:

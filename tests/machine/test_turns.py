@@ -1,6 +1,7 @@
 """Turns of agents: no more out at once than the limit says, whatever is killed, fails, or goes in between."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from kubernetes_api import node
 
 from machine.documents.turns import Turns
 from machine.host.errors import NodeError
-from machine.kubernetes import turn_heartbeat, turns
+from machine.kubernetes import command_turn, turn_heartbeat, turns
 
 
 @pytest.fixture
@@ -145,6 +146,23 @@ def test_one_that_was_refused_leaves_and_stops_the_others_all_the_same(three: Ag
     with pytest.raises(NodeError, match="gpu failed in its turn: pods run on it"):
         take(three, "gpu-1")
     assert (three.out(), three.cordoned()) == ([], [])
+
+
+def test_one_that_was_refused_while_its_node_is_not_ready_stays_out(three: Agents) -> None:
+    take(three, "gpu")
+    three.change_node("gpu", conditions=[{"type": "Ready", "status": "Unknown"}])
+    assert three.turn("gpu").fail("pods run on it", is_out=False) is True
+    assert three.record().turns["gpu"].failed == "pods run on it; the node gpu is not Ready after 300 s"
+    assert three.cordoned() == ["gpu"]
+
+
+def test_a_command_in_its_turn_shows_that_it_is_at_work(
+    three: Agents, monkeypatch: pytest.MonkeyPatch, wait_until: Callable[[Callable[[], bool], str], None]
+) -> None:
+    monkeypatch.setattr(turn_heartbeat, "BEAT_SECONDS", 0.05)
+    with command_turn.during(three.machines["gpu"], "MIG instances change"):
+        wait_until(lambda: three.record().turns["gpu"].beats >= 2, "two signs of life")
+    assert three.out() == []
 
 
 def test_one_that_died_is_waited_for_and_then_named(three: Agents) -> None:
