@@ -42,6 +42,9 @@ installed_version() {
   return 0
 }
 
+# installed_packages PATTERN…: each with its state and version.
+installed_packages() { dpkg-query -W -f '${Package} ${db:Status-Status} ${Version}\n' "$@" 2>/dev/null || true; }
+
 candidate_version() {
   local line
   while read -r line; do

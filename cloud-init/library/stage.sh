@@ -9,11 +9,13 @@ open_reports() { exec 3>&1 1>&2; }
 progress() { printf 'progress %s\n' "$*" >&3; }
 finish() { printf '%s\n' "$*" >&3; exit 0; }
 fail() { printf 'failed %s\n' "$*" >&3; exit 1; }
-refuse() { printf 'refused %s\n' "$*" >&3; exit 1; } # nothing was changed
 
 # take_turn WHY: before something disruptive. Where the machine does not have its turn yet, the stage ends here, and is
 # run again when it has.
 take_turn() { [[ -z ${ASKS_TURN:-} ]] || finish "turn $*"; }
+
+# half_changed: whoever fails from here on leaves the machine half changed, and no pods are sent to it until a run succeeds.
+half_changed() { printf 'half-changed\n' >&3; }
 
 # write_file PATH MODE: standard input becomes the file, in one step. `written` tells whether it was not so before.
 # Never call it in a condition: bash would no longer stop at the first error in it.

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from machine.converge import progress, records, script
 from machine.converge.reboot import Patience, close_logins, open_logins, reboot
 from machine.converge.stages import Stage, stages
-from machine.converge.turn import RunTurn
+from machine.converge.turn import STAYS_OUT, RunTurn
 from machine.documents.result import SETTLED, Outcome, Reboot, Result, StageResult, Work
 from machine.host import lock
 from machine.host.errors import DiskError, MachineError, NodeError
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes import before_reboot
+from machine.kubernetes.turn_heartbeat import beating
 from machine.release import storage
 
 LOCK = "/run/mig-k8s/converge"
@@ -30,7 +31,8 @@ def converge(machine: ThisMachine, patience: Patience = Patience()) -> int:  # n
         trouble = machine.path(TROUBLE)
         trouble.unlink(missing_ok=True)
         try:
-            return _Run(machine, patience).run()
+            with beating(machine):
+                return _Run(machine, patience).run()
         except DiskError as error:
             with contextlib.suppress(OSError):
                 trouble.write_text(str(error), encoding="utf-8")
@@ -72,16 +74,17 @@ class _Run:
         return int(failed)
 
     def _end_turn(self) -> None:
-        failed = [f"{each.name}: {each.reason}" for each in self.result.stages if each.outcome not in SETTLED]
+        failed = [each for each in self.result.stages if each.outcome not in SETTLED]
+        # Where all went well, that of RKE2 has failed if the node is not: the next run begins with it.
+        record = (failed or self.result.stages)[-1]
         try:
-            self.turn.end("; ".join(failed))
-        except NodeError as error:
-            if failed:
-                progress.tell(self.machine, "turn", str(error), 0)
+            if not self.turn.end("; ".join(f"{each.name}: {each.reason}" for each in failed)):
                 return
-            record = self.result.stages[-1]  # that of RKE2: the next run begins with it
-            self.result = records.with_stage(self.result, replace(record, outcome="failed", reason=str(error)))
-            progress.tell(self.machine, record.name, f"failed: {error}", 0)
+            reason = f"{record.reason.removesuffix('.')}. {STAYS_OUT}"
+        except NodeError as error:
+            reason = f"{record.reason}; its turn: {error}" if failed else f"{error}. {STAYS_OUT}"
+        self.result = records.with_stage(self.result, replace(record, outcome="failed", reason=reason))
+        progress.tell(self.machine, record.name, f"failed: {reason}", 0)
 
     def _keep(self, result: Result) -> None:
         self.result = result
@@ -110,9 +113,7 @@ class _Run:
                 record = replace(record, inputs="")  # and so it is left to do
             if outcome == "reboot":
                 outcome, reason = self._once(stage, reason)
-            if outcome == "failed" and self.turn.is_held:
-                self.turn.is_out = True
-            elif outcome in SETTLED:
+            if outcome in SETTLED:
                 rest = {name: each for name, each in self.result.reboots.items() if name != stage.name}
                 self.result = replace(self.result, reboots=rest)
             record = _ended(record, outcome, reason, clock.utc(), clock.monotonic() - begun)
@@ -134,14 +135,15 @@ class _Run:
         def told(text: str) -> None:
             progress.tell(self.machine, stage.name, text, self.machine.clock.monotonic() - begun)
 
-        outcome, reason = script.run(self.machine, stage, told, asks_turn=self.turn.is_asked())
-        if outcome != "turn":
-            return outcome, reason
-        try:
-            self.turn.take(stage, reason, told)
-        except NodeError as error:
-            return "refused", str(error)
-        return script.run(self.machine, stage, told)
+        end = script.run(self.machine, stage, told, asks_turn=self.turn.is_asked())
+        if end.outcome == "turn":
+            try:
+                self.turn.take(stage, end.reason, told)
+            except NodeError as error:
+                return "failed", str(error)
+            end = script.run(self.machine, stage, told)
+            self.turn.is_half_changed |= end.half_changed and end.outcome not in SETTLED
+        return end.outcome, end.reason
 
     def _once(self, stage: Stage, reason: str) -> tuple[Outcome, str]:
         """A reboot for the same wanted state that has been tried is not tried again."""
@@ -156,7 +158,7 @@ class _Run:
             if stage.asks_pods:  # not before the reboot is certain: pods must not be evicted for one that does not come
                 before_reboot.ask(self.machine, end=True)
         except MachineError as error:
-            return "refused", f"{reason}, and the machine does not reboot: {error}"
+            return "failed", f"{reason}, and the machine does not reboot: {error}"
         attempts = {**self.result.reboots, stage.name: Reboot(stage.wanted(), self.boot_id)}
         self.result = replace(self.result, reboots=attempts)
         return "reboot", reason
@@ -172,6 +174,7 @@ class _Run:
             raise
         why = reboot(self.machine, self.patience)
         open_logins(self.machine)
+        self.turn.is_half_changed = True
         record = self.result.of(stage.name)
         assert record is not None  # noqa: S101 - it asked for the reboot
         reason = f"{record.reason}, but the machine did not reboot: {why}"

@@ -1,8 +1,8 @@
 """A stage's script, run to its end within a bound; its lines are heard as they come.
 
 A script reports on standard output, a line at a time: `progress TEXT` any number of times, then one of `done`,
-`unchanged`, `reboot`, `turn`, `refused` or `failed` with the reason in words. What its tools say goes to standard
-error, into a log file.
+`unchanged`, `reboot`, `turn` or `failed` with the reason in words. `half-changed` comes before what leaves the machine
+in between when it fails. What its tools say goes to standard error, into a log file.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from machine.converge.stages import Stage
@@ -26,16 +27,23 @@ _ENDS: dict[str, Outcome] = {
     "unchanged": "unchanged",
     "reboot": "reboot",
     "turn": "turn",
-    "refused": "refused",
     "failed": "failed",
 }
 _NO_ROOM = "No space left on device"
 
 
-def run(
-    machine: ThisMachine, stage: Stage, told: Callable[[str], None], *, asks_turn: bool = False
-) -> tuple[Outcome, str]:
-    """Run the script; its outcome and the reason. `told` gets each line of progress.
+@dataclass(frozen=True)
+class End:
+    """How a script has ended."""
+
+    outcome: Outcome
+    reason: str
+    half_changed: bool = False
+    """Whether it has failed where that leaves the machine in between; also where it did not tell."""
+
+
+def run(machine: ThisMachine, stage: Stage, told: Callable[[str], None], *, asks_turn: bool = False) -> End:
+    """Run the script; how it has ended. `told` gets each line of progress.
 
     `asks_turn`: it ends with `turn` where it would go on with something disruptive.
     """
@@ -45,29 +53,33 @@ def run(
     try:
         process = _start(machine, stage, log, {"ASKS_TURN": "1"} if asks_turn else {})
     except OSError as error:
-        return "failed", f"{error}: run `pulumi up` to write it again"
+        return End("failed", f"{error}: run `pulumi up` to write it again")
     outcome: Outcome | None = None
-    reason = ""
+    reason, half_changed = "", False
     try:
         for line in _lines(process, machine.clock, deadline):
             kind, _, text = line.partition(" ")
             if kind == "progress":
                 told(text)
+            elif kind == "half-changed":
+                half_changed = True
             else:
                 outcome, reason = _ENDS.get(kind), text
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        return "failed", f"not finished after {stage.seconds:g} s; its last words: {last_line(log)}"
+        words = f"not finished after {stage.seconds:g} s; its last words: {last_line(log)}"
+        return End("failed", words, half_changed=True)
     finally:
         assert process.stdout is not None  # noqa: S101 - opened with a pipe
         process.stdout.close()
-    if outcome not in ("failed", "refused") and (outcome is None or process.returncode != 0):
+    if outcome != "failed" and (outcome is None or process.returncode != 0):
         outcome, reason = "failed", f"its script ended with {process.returncode}: {last_line(log)}"
+        half_changed = True
     if outcome == "failed" and _NO_ROOM in reason:
         reason = f"{reason}. {MAKE_ROOM}"
-    return outcome, reason
+    return End(outcome, reason, half_changed)
 
 
 def last_line(log: Path) -> str:

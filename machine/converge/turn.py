@@ -8,7 +8,13 @@ from machine.host import lock
 from machine.host.console import say
 from machine.host.errors import MachineError, NodeError
 from machine.host.this_machine import ThisMachine
+from machine.kubernetes import turn_heartbeat
 from machine.kubernetes.turns import AgentTurn
+
+STAYS_OUT = (
+    "This machine stays cordoned, and others wait for it, until a run succeeds: `pulumi up`, or `sudo mig-k8s ready` on"
+    " it. Where it is well all the same: `sudo mig-k8s end-turn` on it"
+)
 
 
 def tell_killed(machine: ThisMachine) -> None:
@@ -29,13 +35,14 @@ class RunTurn:
     failures: int | None = None
     """How many turns had failed when the run began; None where that could not be told."""
     is_held: bool = False
-    is_out: bool = False
-    """Whether the machine was left half changed in its turn."""
+    is_half_changed: bool = False
+    """Whether a stage of this run, or an earlier run that was ended in its turn, has left the machine in between."""
     refusal: str = ""
     """Why it does not get its turn: no other stage of the run waits for it again."""
 
     def begin(self) -> None:
-        """A failure from now on stops this run before its turn. Waits for nothing."""
+        """A failure from now on stops this run before its turn. A turn of before goes on. Waits for nothing."""
+        turn_heartbeat.beat(self.machine)
         try:
             if turn := AgentTurn.of(self.machine, away_seconds=0):
                 self.failures = turn.record.read().failures
@@ -43,8 +50,8 @@ class RunTurn:
             return  # it is asked again when a turn is needed
 
     def is_asked(self) -> bool:
-        """Whether a stage has to ask before something disruptive."""
-        return not self.is_held and AgentTurn.of(self.machine) is not None
+        """Whether a stage has to ask before something disruptive, also where another one has the turn: to be known."""
+        return AgentTurn.of(self.machine) is not None
 
     def take(self, stage: Stage, why: str, told: Callable[[str], object]) -> None:
         """Wait for it as long as somebody follows this run and the stage is still wanted. Raises NodeError."""
@@ -63,22 +70,23 @@ class RunTurn:
         if self.refusal:
             raise NodeError(self.refusal)
         try:
-            turn.take(why, told=told, go_on=go_on, failures=self.failures)
+            was_entered = turn.take(why, told=told, go_on=go_on, failures=self.failures)
         except NodeError as error:
             self.refusal = str(error)
             raise
         self.is_held = True
+        self.is_half_changed |= was_entered
 
-    def end(self, failed: str) -> None:
-        """At the end of the run: give it back, or, where something `failed`, keep it if the machine is out.
+    def end(self, failed: str) -> bool:
+        """At the end of the run: give it back, or, where something `failed`, keep it if the machine is out; whether.
 
         A turn of a run before ends too: that was killed, or the machine has rebooted. Raises NodeError when the node is
         not well.
         """
         turn = AgentTurn.begun(self.machine)
         if turn is None:
-            return
+            return False
         if failed:
-            turn.fail(failed, is_out=self.is_out or not self.is_held)
-        else:
-            turn.end()
+            return turn.fail(failed, is_out=self.is_half_changed or not self.is_held)
+        turn.end()
+        return False

@@ -7,8 +7,8 @@ from machine.documents.form import Document, Form
 
 PATH = "/var/lib/mig-k8s/result.json"
 
-Outcome = Literal["running", "done", "unchanged", "skipped", "failed", "refused", "reboot", "turn"]
-"""`refused`: failed before anything was changed. `turn`: it would be disruptive and waits for the machine's turn."""
+Outcome = Literal["running", "done", "unchanged", "skipped", "failed", "reboot", "turn"]
+"""`turn`: it would be disruptive and waits for the machine's turn."""
 SETTLED: tuple[Outcome, ...] = ("done", "unchanged", "skipped")
 
 

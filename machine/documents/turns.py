@@ -18,6 +18,8 @@ class Turn(Form):
     """Whether it is cordoned for this: somebody may have done so before, and then it stays so."""
     failed: str = ""
     """What went wrong, where the agent could not be brought back: it counts as out until it is."""
+    beats: int = 0
+    """Grows every minute while somebody is at work there."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from machine.gpu.nvidia_smi import NvidiaSmi
 from machine.host import console
 from machine.host.console import say
 from machine.host.errors import DiskError
-from machine.kubernetes import turns
+from machine.kubernetes import command_turn
 from machine.kubernetes.turns import AgentTurn
 
 
@@ -40,7 +40,7 @@ def _in_turn(gpus: AllGpus, layout: Layout) -> tuple[GpuReport, bool]:
     if is_harmless:
         made, is_good = make(gpus, layout)
     else:
-        with turns.during(machine, "MIG instances change") as attempt:
+        with command_turn.during(machine, "MIG instances change") as attempt:
             made, is_good = make(gpus, layout)
             if not is_good:
                 wrong = [gpu for gpu in made.gpus if gpu.outcome in report.WRONG]

@@ -8,6 +8,8 @@ from machine.gpu.all_gpus import AllGpus, exclusive
 from machine.gpu.nvidia_smi import NvidiaSmi
 from machine.host import console
 
+HALF_CHANGED = "half-changed\n"
+
 
 def modes(smi: NvidiaSmi, mig: Mig, *, asks_turn: bool = False) -> int:
     """Set the modes, keep instances as far as they let them be, and print the stage's outcome. Returns the exit code.
@@ -30,10 +32,10 @@ def modes(smi: NvidiaSmi, mig: Mig, *, asks_turn: bool = False) -> int:
 
 
 def _outcome(made: GpuReport) -> str:
-    """The line with which the stage ends."""
+    """The line with which the stage ends, after another one where it leaves a GPU half changed."""
     if wrong := [f"GPU {gpu.index}: {_reason(gpu)}" for gpu in made.gpus if gpu.outcome in report.WRONG]:
-        word = "refused" if all(gpu.outcome != "failed" for gpu in made.gpus) else "failed"
-        return f"{word} {'; '.join(wrong)}"
+        was_touched = any(gpu.outcome == "failed" and gpu.commands and not gpu.restored for gpu in made.gpus)
+        return f"{HALF_CHANGED if was_touched else ''}failed {'; '.join(wrong)}"
     if waiting := [f"GPU {gpu.index}" for gpu in made.gpus if gpu.outcome == "pending"]:
         return f"reboot MIG mode of {', '.join(waiting)} changes only with a reboot"
     now = [f"GPU {gpu.index} {'Enabled' if gpu.mode else 'Disabled'}" for gpu in made.gpus]

@@ -17,7 +17,7 @@ from machine.host import lock
 from machine.host.console import say
 from machine.host.errors import GpuError, NodeError, UsageError
 from machine.host.this_machine import ThisMachine
-from machine.kubernetes import before_reboot, joining, mig_manager, removal, server_token, turns, turns_of_others
+from machine.kubernetes import before_reboot, command_turn, joining, mig_manager, removal, server_token, turns_of_others
 from machine.kubernetes.kubectl import Kubectl
 from machine.kubernetes.node import Node
 
@@ -65,7 +65,7 @@ def free(smi: NvidiaSmi, layout: Layout) -> int:
         emptied = Layout(tuple(GpuLayout(index, mode=True) for index in seen.to_be_emptied))
         if emptied.gpus:
             say(f"freeing GPU {', '.join(str(gpu.index) for gpu in emptied.gpus)} for its new layout")
-            with turns.during(smi.machine, "its GPUs are freed"):
+            with command_turn.during(smi.machine, "its GPUs are freed"):
                 _, is_empty = apply.make(AllGpus(smi, drain=layout.on_change == "drain"), emptied)
                 if not is_empty:
                     name = smi.machine.node_name() or "this machine"

@@ -14,7 +14,7 @@ from machine.gpu.nvidia_smi import NvidiaSmi
 from machine.host.clock import Clock
 from machine.host.console import say
 from machine.host.errors import NodeError
-from machine.kubernetes import turns
+from machine.kubernetes import command_turn
 from machine.kubernetes.node import Node
 
 CONFIG = "nvidia.com/mig.config"
@@ -47,7 +47,7 @@ def label(smi: NvidiaSmi, node: Node, wanted: MigManagerLayout) -> None:
     if birth.is_new(smi.machine) and CONFIG not in labels:
         _let_make(node, wanted, is_made)
     else:
-        with turns.during(smi.machine, "MIG Manager changes its instances"):
+        with command_turn.during(smi.machine, "MIG Manager changes its instances"):
             _let_make(node, wanted, is_made)
     services.refresh_cdi(smi.machine)
     birth.end(smi.machine)

@@ -1,7 +1,7 @@
 """Waiting for a turn: whether there is room, for whom one waits, and when that is no use."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from machine.documents.turns import Turn, Turns
 from machine.host.errors import NodeError
@@ -9,8 +9,12 @@ from machine.kubernetes.node import Node
 
 STALE_SECONDS = 7200
 """How long the same agents may be out while others wait: more than all stages and two reboots take."""
+SILENT_SECONDS = 900
+"""How long one of which nothing is heard is waited for: longer than it is away for a reboot."""
 RETRY_SECONDS = 300
 """How long one that failed before is given to begin again: the same `pulumi up` may come to it."""
+_QUIET_SECONDS = 150
+"""From when on it is told that nothing is heard of one: two signs of life were missed."""
 _TOLD_SECONDS = 30
 
 
@@ -23,29 +27,36 @@ class Waiting:
     failures: int | None
     since: float = 0.0
     """Since when the same ones are out."""
-    out: tuple[tuple[str, Turn], ...] = ()
+    heard: dict[str, tuple[Turn, float]] = field(default_factory=dict)
+    """Those who are out, and since when each one's entry is as it is. No clock of another machine is looked at."""
     last_told: float | None = None
 
     def is_next(self, found: Turns) -> bool:
         """Whether there is room. Raises NodeError where it is no use to wait."""
-        now, out = self.node.kubectl.machine.clock.monotonic(), tuple(sorted(found.turns.items()))
+        now, out = self.node.kubectl.machine.clock.monotonic(), found.turns
         if self.failures is None:
             self.failures = found.failures
         if found.failures > self.failures:
             raise NodeError(f"{self.node.name} was stopped before its turn, nothing was changed: {found.last_failure}")
         if len(out) < found.agents_at_once:
             return True
-        if [name for name, _ in out] != [name for name, _ in self.out]:
+        if sorted(out) != sorted(self.heard):
             self.since, self.last_told = now, None
-        self.out = out
-        words = "; ".join(_words(name, turn) for name, turn in out)
-        failed = [name for name, turn in out if turn.failed]
+        before = self.heard
+        self.heard = {
+            name: before[name] if name in before and before[name][0] == turn else (turn, now)
+            for name, turn in sorted(out.items())
+        }
+        silent = {name: now - since for name, (_, since) in self.heard.items()}
+        lost = [name for name in silent if silent[name] > (RETRY_SECONDS if out[name].failed else SILENT_SECONDS)]
+        words = "; ".join(_words(name, out[name], seconds) for name, seconds in silent.items())
         limit = f"no more than {found.agents_at_once} at once (rollout.agentsAtOnce)"
-        if now - self.since > (RETRY_SECONDS if len(failed) == len(out) else STALE_SECONDS):
+        if len(lost) == len(out) or now - self.since > STALE_SECONDS:
+            name = (lost or list(silent))[0]
             raise NodeError(
-                f"{self.node.name} did not get its turn within {now - self.since:.0f} s, {limit}: {words}. Bring it"
-                " back with its own stack file, or remove the machine; where it is well, on a server:"
-                f" `sudo mig-k8s end-turn {(failed or [out[0][0]])[0]}`"
+                f"{self.node.name} did not get its turn within {now - self.since:.0f} s, and nothing was changed;"
+                f" {limit}: {words}. Start {name} or mend it, then `pulumi up`; or take it out of the stack file. Where"
+                f" it is well, on a server: `sudo mig-k8s end-turn {name}`"
             )
         if self.last_told is None or now - self.last_told > _TOLD_SECONDS:
             self.last_told = now
@@ -53,5 +64,10 @@ class Waiting:
         return False
 
 
-def _words(name: str, turn: Turn) -> str:
-    return f"{name} ({turn.why}, since {turn.since}{f'; failed: {turn.failed}' if turn.failed else ''})"
+def _words(name: str, turn: Turn, silent: float) -> str:
+    words = [f"{turn.why}, since {turn.since}"]
+    if turn.failed:
+        words.append(f"failed: {turn.failed}")
+    elif silent > _QUIET_SECONDS:
+        words.append(f"nothing was heard of it for {silent:.0f} s")
+    return f"{name} ({'; '.join(words)})"

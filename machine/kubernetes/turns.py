@@ -7,13 +7,13 @@ it joins: nothing is taken from anybody there.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from machine.documents.turns import Turn, Turns
 from machine.host import files
 from machine.host.console import say
-from machine.host.errors import MachineError, NodeError
+from machine.host.errors import NodeError
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes import joining
 from machine.kubernetes.kubectl import AWAY_SECONDS, Kubectl
@@ -25,13 +25,6 @@ MARK = "/var/lib/mig-k8s/turn"
 """Whether this machine may have a turn, so that it asks the API server for that only then."""
 READY_SECONDS = 300
 _LOOK_SECONDS = 2
-
-
-@dataclass
-class Attempt:
-    """What becomes of a turn; an empty `failed` is a success."""
-
-    failed: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,13 +43,13 @@ class AgentTurn:
         return None if node is None else cls(node, TurnRecord(node.kubectl))
 
     @classmethod
-    def begun(cls, machine: ThisMachine) -> "AgentTurn | None":
+    def begun(cls, machine: ThisMachine, *, away_seconds: float = AWAY_SECONDS) -> "AgentTurn | None":
         """The one that this machine may have, also if its RKE2 does not run any more; None: it has none."""
         if not machine.path(MARK).exists():
             return None
-        turn = cls.of(machine)
+        turn = cls.of(machine, away_seconds=away_seconds)
         address = joining.server(machine)
-        if turn is None and address and (kubectl := Kubectl.here(machine)):
+        if turn is None and address and (kubectl := Kubectl.here(machine, away_seconds=away_seconds)):
             # The kubeconfig of an agent names RKE2 itself, which knows the servers.
             node = Node(replace(kubectl, address=address), machine.desired_state().node.name)
             return cls(node, TurnRecord(node.kubectl))
@@ -69,12 +62,13 @@ class AgentTurn:
         told: Callable[[str], object] = say,
         go_on: Callable[[], None] = lambda: None,
         failures: int | None = None,
-    ) -> None:
-        """Wait until few enough are out, then enter and be cordoned; an entry of before is taken up again.
+    ) -> bool:
+        """Wait until few enough are out, then enter and be cordoned. An entry of before is taken up again; whether.
 
         `go_on` is called while it waits, and may raise. `failures`: how many turns had failed when this began. Raises
         NodeError when another one fails meanwhile, or does not end: nothing was changed then.
         """
+        was_entered = self.node.name in self.record.read().turns
         waiting = Waiting(self.node, told, failures)
         while not self._enter(why, waiting):
             go_on()
@@ -85,6 +79,7 @@ class AgentTurn:
             with contextlib.suppress(NodeError):  # which must not take the place of the reason
                 self._leave()
             raise
+        return was_entered
 
     def is_out(self) -> bool:
         """Whether it failed in a turn and was not brought back since. Raises NodeError."""
@@ -96,14 +91,21 @@ class AgentTurn:
 
         Raises NodeError when that does not come about; it is out then, and stays entered.
         """
-        if self.node.name in self.record.read().turns and not self.node.kubectl.machine.clock.wait(
-            self.node.is_well, READY_SECONDS
-        ):
-            raise NodeError(f"the node {self.node.name} is not Ready after {READY_SECONDS} s, so its turn goes on")
+        if self.node.name in self.record.read().turns and not self._comes_back():
+            self.fail(self._away, is_out=True)
+            raise NodeError(self._away)
         self._leave()
 
-    def fail(self, why: str, *, is_out: bool) -> None:
-        """It failed: whoever waits is stopped. `is_out`: it stays entered and cordoned until it is well."""
+    def fail(self, why: str, *, is_out: bool) -> bool:
+        """It failed: whoever waits is stopped. Returns whether it is out: it stays entered and cordoned then.
+
+        `is_out`: it is, however well its node looks.
+        """
+        if self.node.name not in self.record.read().turns:
+            self.node.kubectl.machine.path(MARK).unlink(missing_ok=True)
+            return False
+        if not is_out and not self._comes_back():
+            is_out, why = True, f"{why}; {self._away}"
 
         def edit(found: Turns) -> Turns:
             turns = dict(found.turns)
@@ -120,6 +122,14 @@ class AgentTurn:
         self.record.change(edit)
         if not is_out:
             self.node.kubectl.machine.path(MARK).unlink(missing_ok=True)
+        return is_out
+
+    def _comes_back(self) -> bool:
+        return self.node.kubectl.machine.clock.wait(self.node.is_well, READY_SECONDS)
+
+    @property
+    def _away(self) -> str:
+        return f"the node {self.node.name} is not Ready after {READY_SECONDS} s"
 
     def _enter(self, why: str, waiting: Waiting) -> bool:
         name = self.node.name
@@ -145,31 +155,3 @@ class AgentTurn:
         mine = self.record.read().turns.get(self.node.name)
         if mine is not None and mine.cordoned:
             self.node.kubectl.change("uncordon", self.node.name)
-
-
-@contextlib.contextmanager
-def during(machine: ThisMachine, why: str) -> Iterator[Attempt]:
-    """What is done in here is done in this machine's turn, where it needs one; others are told where it fails.
-
-    It fails without leaving the machine out: a GPU that cannot be changed is given back what it had.
-    """
-    attempt, turn = Attempt(), AgentTurn.of(machine)
-    if turn is None or turn.is_out():  # of the latter, the run that brings the machine back ends the turn
-        yield attempt
-        return
-    turn.take(why)
-    try:
-        yield attempt
-    except BaseException as error:
-        attempt.failed = str(error) or type(error).__name__
-        raise
-    finally:
-        try:
-            if attempt.failed:
-                turn.fail(attempt.failed, is_out=False)
-            else:
-                turn.end()
-        except MachineError as error:
-            if not attempt.failed:
-                raise
-            say(f"{turn.node.name} keeps its turn: {error}")

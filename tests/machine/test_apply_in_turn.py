@@ -52,7 +52,7 @@ def test_while_another_is_out_nothing_is_touched(agent: LiveNode) -> None:
     agent.api.change(configmaps=found)
     said = agent.apply(HALVES)
     assert said.status == 1
-    assert f"{NAME} did not get its turn within 720" in said.stderr
+    assert f"{NAME} did not get its turn within 90" in said.stderr
     assert verbs(agent) == []
 
 

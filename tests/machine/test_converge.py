@@ -255,7 +255,9 @@ def test_a_script_that_hangs_is_ended_with_all_it_started_and_its_last_words_tol
     (driver,) = [stage for stage in stages(machine) if stage.name == "driver"]
     real_time = dataclasses.replace(machine, clock=Clock())  # type: ignore[arg-type]
     ended = script.run(real_time, dataclasses.replace(driver, seconds=0.5), lambda _: None)
-    assert ended == ("failed", "not finished after 0.5 s; its last words: asking the mirror")
+    assert ended == script.End(
+        "failed", "not finished after 0.5 s; its last words: asking the mirror", half_changed=True
+    )
     group = int((machine.state / "group").read_text(encoding="ascii"))
     wait_until(lambda: not _lives(group), "the stage's processes to end")
 

@@ -117,7 +117,7 @@ def test_pods_are_asked_before_a_loaded_driver_is_touched(gpu_machine: AMachine,
     pods_may_end(gpu_machine, f"mig-k8s: {PODS}")
     gpu_machine.forget_calls()
     code, last, _ = run(gpu_machine, "driver", **then)
-    assert (code, last) == (1, f"refused {PODS}")
+    assert (code, last) == (1, f"failed {PODS}")
     assert gpu_machine.calls("apt-get install") == []
     assert set(before) - set(installed(gpu_machine)) == {UTILS}
 
@@ -151,7 +151,7 @@ def test_a_new_text_takes_the_newest_driver_of_the_branch_with_its_kernel_and_an
     assert run(gpu_machine, "driver", **DRIVER)[1] == "unchanged nvidia 580.178.04"
     november = {**DRIVER, "DRIVER_UPDATE": "November"}
     pods_may_end(gpu_machine, f"mig-k8s: {PODS}")
-    assert run(gpu_machine, "driver", **november)[1] == f"refused {PODS}"
+    assert run(gpu_machine, "driver", **november)[1] == f"failed {PODS}"
     assert gpu_machine.calls("apt-get install") == []
     pods_may_end(gpu_machine)
     assert run(gpu_machine, "driver", **november)[1].startswith("reboot ")
@@ -404,6 +404,23 @@ def test_apt_that_finds_no_room_is_not_asked_again(gpu_machine: AMachine) -> Non
     assert code == 1
     assert last.endswith(": E: You don't have enough free space in /var/cache/apt/archives/. The next run tries again.")
     assert len(gpu_machine.calls("apt-get install")) == 1
+
+
+@pytest.mark.parametrize(
+    ("apt", "reported"),
+    [
+        ("echo 'E: Failed to fetch it'; exit 100", []),
+        ('rm "$STATE/installed/' + UTILS + '"; echo "E: dpkg returned an error code"; exit 100', ["half-changed"]),
+    ],
+)
+def test_an_installation_that_fails_tells_whether_it_has_changed_the_driver(
+    gpu_machine: AMachine, apt: str, reported: list[str]
+) -> None:
+    run(gpu_machine, "driver", **DRIVER)
+    gpu_machine.program("apt-get", f'case "$*" in *install*) {apt}; esac')
+    code, last, ended = run(gpu_machine, "driver", **OPEN)
+    assert (code, last.split(" ")[0]) == (1, "failed")
+    assert [line for line in ended.stdout.splitlines() if line == "half-changed"] == reported
 
 
 def test_who_holds_dpkgs_lock_is_told(gpu_machine: AMachine) -> None:

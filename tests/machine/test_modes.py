@@ -103,6 +103,14 @@ def test_a_busy_instance_keeps_mig_mode_on_and_is_told(gpus: Make) -> None:
     assert "In use by another client" in ended.stdout
 
 
+def test_a_gpu_that_could_not_be_given_back_its_instances_is_told_to_be_half_changed(gpus: Make) -> None:
+    h100 = gpus("H100-80GB")
+    modes(h100, True)
+    report = call(h100.machine, "apply", stdin=layout(TUTORIAL)).report
+    h100.faults(busy=report.gpus[0].instances[0].uuids, cgi_claims_success=True)
+    assert modes(h100, False).stdout.startswith("half-changed\nfailed GPU 0: 2g.20gb at 0 cannot be removed; ")
+
+
 def test_a_mode_that_the_driver_refuses_asks_for_no_reboot(gpus: Make) -> None:
     a100 = gpus("A100-80GB")
     a100.machine.environment.update(GPU_PRIVILEGED="0")
@@ -180,7 +188,7 @@ def test_mig_mode_is_not_turned_on_under_a_pod_that_uses_the_whole_gpu(undivided
     ended = live.modes(True)
     assert ended.status == 1
     assert ended.stdout == (
-        "refused GPU 0: pods hold devices that must go: work/training (GPU 0). "
+        "failed GPU 0: pods hold devices that must go: work/training (GPU 0). "
         "Delete them, or set mig.onChange to drain\n"
     )
     assert live.gpus.mode() == ["Disabled, Disabled"]
@@ -202,7 +210,7 @@ def test_a_mode_that_needs_a_reboot_is_taken_back_when_a_pod_on_another_gpu_woul
     live.api.change(pods=[item for item in live.api.listed("pods") if item["metadata"]["name"] != "ended"])
     ended = live.modes(True, False)
     assert ended.status == 1
-    assert "refused GPU 0: pods hold devices that must go: work/training (the machine must reboot)." in ended.stdout
+    assert "failed GPU 0: pods hold devices that must go: work/training (the machine must reboot)." in ended.stdout
     assert live.gpus.mode() == ["Disabled, Disabled"] * 2
     assert live.work() == ["training"]
 
@@ -226,7 +234,7 @@ def test_a_reboot_that_may_not_be_does_not_spoil_what_another_gpu_did_without_on
     live.hold(("training", 2))
     ended = live.modes(True, True, False)
     assert ended.stdout == (
-        "refused GPU 0: pods hold devices that must go: work/training (the machine must reboot). "
+        "failed GPU 0: pods hold devices that must go: work/training (the machine must reboot). "
         "Delete them, or set mig.onChange to drain\n"
     )
     assert live.gpus.mode() == ["Disabled, Disabled", "Enabled, Enabled", "Disabled, Disabled"]

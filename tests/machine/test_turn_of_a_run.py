@@ -11,21 +11,28 @@ from staged import StagedMachine, WentDownError
 
 from machine.documents.turns import Turn, Turns
 from machine.host import lock
+from machine.kubernetes import turn_heartbeat
 from machine.kubernetes.turn_record import TurnRecord
 from machine.kubernetes.turns import AgentTurn
 
 RESTARTS = """
     [ -z "$ASKS_TURN" ] || { echo turn RKE2 restarts; exit; }
+    echo half-changed
     echo done restarted
 """
 BREAKS = """
     [ -z "$ASKS_TURN" ] || { echo turn RKE2 restarts; exit; }
+    echo half-changed
     echo failed does not start; exit 1
 """
 REFUSES = """
     [ -z "$ASKS_TURN" ] || { echo turn another driver; exit; }
-    echo refused pods run on it; exit 1
+    echo failed pods run on it; exit 1
 """
+STAYS_OUT = (
+    "This machine stays cordoned, and others wait for it, until a run succeeds: `pulumi up`, or `sudo mig-k8s ready` on"
+    " it. Where it is well all the same: `sudo mig-k8s end-turn` on it"
+)
 AGENT = {**DESIRED["rke2"], "role": "agent"}
 
 
@@ -123,9 +130,12 @@ def test_another_stack_file_ends_the_waiting(agent: StagedMachine) -> None:
     assert agent.reason("rke2") == "the stack file says something else meanwhile, nothing was changed"
 
 
-def test_what_fails_in_its_turn_stays_out_until_a_run_brings_it_back(agent: StagedMachine) -> None:
+def test_what_fails_half_changed_stays_out_says_so_and_ends_with_the_run_that_brings_it_back(
+    agent: StagedMachine, capsys: pytest.CaptureFixture[str]
+) -> None:
     agent.stage("rke2", BREAKS)
-    assert agent.converge() == 1
+    assert agent.command("ready") == 1
+    assert f"\nrke2 failed: does not start. {STAYS_OUT}\n" in capsys.readouterr().err
     assert record(agent).turns[NAME].failed == "rke2: does not start"
     assert (record(agent).failures, is_cordoned(agent)) == (1, True)
     agent.stage("rke2", RESTARTS)
@@ -133,11 +143,36 @@ def test_what_fails_in_its_turn_stays_out_until_a_run_brings_it_back(agent: Stag
     assert (record(agent).turns, is_cordoned(agent)) == ({}, False)
 
 
-def test_what_is_refused_in_its_turn_leaves_and_is_counted_for_those_who_wait(agent: StagedMachine) -> None:
+@pytest.mark.parametrize("after", ["echo done is well", "echo failed no way out; exit 1", RESTARTS])
+def test_what_fails_before_it_has_changed_anything_leaves_and_is_counted_for_those_who_wait(
+    agent: StagedMachine, after: str
+) -> None:
+    agent.stage("driver", REFUSES)
+    agent.stage("rke2", after)
+    assert agent.converge() == 1
+    assert agent.reason("driver") == "pods run on it"
+    assert (record(agent).turns, is_cordoned(agent)) == ({}, False)
+    assert agent.converge() == 1
+    assert (record(agent).turns, is_cordoned(agent)) == ({}, False)
+
+
+def test_what_ends_without_a_word_in_its_turn_stays_out(agent: StagedMachine) -> None:
+    agent.stage("driver", '[ -z "$ASKS_TURN" ] || { echo turn another driver; exit; }\nexit 3')
+    assert agent.converge() == 1
+    assert (list(record(agent).turns), is_cordoned(agent)) == ([NAME], True)
+
+
+def test_what_fails_half_changed_in_the_turn_of_another_stage_stays_out(agent: StagedMachine) -> None:
+    agent.stage("driver", RESTARTS)
+    agent.stage("rke2", BREAKS)
+    assert agent.converge() == 1
+    assert agent.reason("rke2") == f"does not start. {STAYS_OUT}"
+    assert (list(record(agent).turns), is_cordoned(agent)) == ([NAME], True)
+
+
+def test_what_is_refused_in_its_turn_is_told_to_those_who_wait(agent: StagedMachine) -> None:
     agent.stage("driver", REFUSES)
     assert agent.converge() == 1
-    assert agent.outcomes()["driver"] == "refused"
-    assert (record(agent).turns, is_cordoned(agent)) == ({}, False)
     assert record(agent).last_failure == f"{NAME} failed in its turn: driver: pods run on it"
 
 
@@ -174,12 +209,69 @@ def test_a_reboot_keeps_the_turn_and_the_next_boot_ends_it(agent: StagedMachine)
     assert (record(agent).turns, is_cordoned(agent)) == ({}, False)
 
 
+def test_a_reboot_that_did_not_help_keeps_the_machine_out(agent: StagedMachine) -> None:
+    agent.stage("driver", "echo reboot the kernel runs the old driver")
+    with pytest.raises(WentDownError):
+        agent.converge()
+    agent.next_boot()
+    agent.api.change(nodes=[node(NAME, SECOND_BOOT, {}, {}) | {"spec": {"unschedulable": True}}])
+    agent.stage("apt", RESTARTS)  # which takes the turn up again
+    assert agent.converge() == 1
+    assert agent.reason("driver").endswith(STAYS_OUT)
+    assert (list(record(agent).turns), is_cordoned(agent)) == ([NAME], True)
+
+
+def test_a_driver_that_does_not_load_after_the_reboot_keeps_the_machine_out(agent: StagedMachine) -> None:
+    agent.stage("driver", "echo reboot the kernel runs the old driver")
+    with pytest.raises(WentDownError):
+        agent.converge()
+    agent.next_boot()
+    agent.api.change(nodes=[node(NAME, SECOND_BOOT, {}, {}) | {"spec": {"unschedulable": True}}])
+    agent.stage("driver", "echo failed the nvidia module does not load; exit 1")
+    assert agent.converge() == 1
+    assert agent.reason("driver") == f"the nvidia module does not load. {STAYS_OUT}"
+    assert (list(record(agent).turns), is_cordoned(agent)) == ([NAME], True)
+
+
+def test_a_machine_that_does_not_go_down_for_its_reboot_stays_out(agent: StagedMachine) -> None:
+    agent.systemd.goes_down = False
+    agent.stage("driver", "echo reboot the kernel runs the old driver")
+    assert agent.converge() == 1
+    assert agent.reason("driver").endswith(STAYS_OUT)
+    assert (list(record(agent).turns), is_cordoned(agent)) == ([NAME], True)
+
+
+def test_a_turn_that_was_cut_off_is_not_given_back_by_a_run_that_fails_before_it_has_changed_anything(
+    agent: StagedMachine,
+) -> None:
+    turn = AgentTurn.of(agent)
+    assert turn is not None
+    turn.take("another driver")  # and it was killed
+    agent.stage("driver", REFUSES)
+    assert agent.converge() == 1
+    assert (list(record(agent).turns), is_cordoned(agent)) == ([NAME], True)
+
+
+@pytest.mark.parametrize(("every", "beats"), [(60, "1"), (0.05, "[3-9]")])
+def test_a_run_shows_that_it_is_at_work_from_its_beginning_on(
+    agent: StagedMachine, monkeypatch: pytest.MonkeyPatch, every: float, beats: str
+) -> None:
+    monkeypatch.setattr(turn_heartbeat, "BEAT_SECONDS", every)
+    turn = AgentTurn.of(agent)
+    assert turn is not None
+    turn.take("it reboots")
+    is_shown = f"grep -q 'beats..: {beats}' {agent.api.folder / 'objects.json'}"
+    shows = f'timeout 20 bash -c "until {is_shown}; do sleep 0.02; done"'
+    agent.stage("apt", f"{shows} || {{ echo failed nothing is shown; exit 1; }}\necho done is well")
+    assert agent.converge() == 0
+
+
 def test_a_node_that_is_not_ready_in_the_end_fails_the_run_which_is_tried_again(agent: StagedMachine) -> None:
     agent.stage("rke2", RESTARTS)
     agent.api.change(nodes=[node(NAME, "11111111-1111-1111-1111-111111111111", {}, {}, ready="False")])
     assert agent.converge() == 1
-    assert agent.reason("rke2") == f"the node {NAME} is not Ready after 300 s, so its turn goes on"
-    assert list(record(agent).turns) == [NAME]
+    assert agent.reason("rke2") == f"the node {NAME} is not Ready after 300 s. {STAYS_OUT}"
+    assert record(agent).turns[NAME].failed == f"the node {NAME} is not Ready after 300 s"
     agent.api.change(nodes=[node(NAME, "11111111-1111-1111-1111-111111111111", {}, {})])
     assert agent.converge() == 0
     assert record(agent).turns == {}
@@ -189,7 +281,8 @@ def test_an_api_server_that_is_away_is_no_leave_to_go_on(agent: StagedMachine) -
     agent.stage("rke2", RESTARTS)
     agent.api.change(away=True)
     assert agent.converge() == 1
-    assert agent.outcomes()["rke2"] == "refused"
+    assert agent.outcomes()["rke2"] == "failed"
+    assert agent.runs() == ["rke2"], "asked, and not let go on"
     assert not is_cordoned(agent)
 
 

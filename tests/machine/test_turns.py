@@ -1,6 +1,7 @@
 """Turns of agents: no more out at once than the limit says, whatever is killed, fails, or goes in between."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from kubernetes_api import node
 
 from machine.documents.turns import Turns
 from machine.host.errors import NodeError
-from machine.kubernetes import turns
+from machine.kubernetes import command_turn, turn_heartbeat, turns
 
 
 @pytest.fixture
@@ -105,9 +106,10 @@ def test_a_turn_ends_when_the_node_of_this_boot_is_ready(three: Agents) -> None:
 def test_a_node_that_does_not_come_back_stays_out(three: Agents) -> None:
     take(three, "gpu")
     three.change_node("gpu", conditions=[{"type": "Ready", "status": "Unknown"}])
-    with pytest.raises(NodeError, match="the node gpu is not Ready after 300 s, so its turn goes on"):
+    with pytest.raises(NodeError, match="the node gpu is not Ready after 300 s"):
         three.turn("gpu").end()
     assert (three.out(), three.cordoned()) == (["gpu"], ["gpu"])
+    assert three.record().last_failure == "gpu failed in its turn: the node gpu is not Ready after 300 s"
 
 
 def test_one_that_fails_stops_whoever_waits_and_not_the_one_beside_it(tmp_path: Path) -> None:
@@ -146,11 +148,69 @@ def test_one_that_was_refused_leaves_and_stops_the_others_all_the_same(three: Ag
     assert (three.out(), three.cordoned()) == ([], [])
 
 
+def test_one_that_was_refused_while_its_node_is_not_ready_stays_out(three: Agents) -> None:
+    take(three, "gpu")
+    three.change_node("gpu", conditions=[{"type": "Ready", "status": "Unknown"}])
+    assert three.turn("gpu").fail("pods run on it", is_out=False) is True
+    assert three.record().turns["gpu"].failed == "pods run on it; the node gpu is not Ready after 300 s"
+    assert three.cordoned() == ["gpu"]
+
+
+def test_a_command_in_its_turn_shows_that_it_is_at_work(
+    three: Agents, monkeypatch: pytest.MonkeyPatch, wait_until: Callable[[Callable[[], bool], str], None]
+) -> None:
+    monkeypatch.setattr(turn_heartbeat, "BEAT_SECONDS", 0.05)
+    with command_turn.during(three.machines["gpu"], "MIG instances change"):
+        wait_until(lambda: three.record().turns["gpu"].beats >= 2, "two signs of life")
+    assert three.out() == []
+
+
 def test_one_that_died_is_waited_for_and_then_named(three: Agents) -> None:
     take(three, "gpu")
-    with pytest.raises(NodeError, match=r"within 720\d s.*gpu \(RKE2 restarts, since .*remove the machine"):
-        take(three, "gpu-1")
+    said: list[str] = []
+    words = r"within 90\d s.*gpu \(RKE2 restarts, since .*; nothing was heard of it for 90\d s\). Start gpu or mend it"
+    with pytest.raises(NodeError, match=words):
+        take(three, "gpu-1", said)
+    assert "nothing was heard of it" not in said[4]
+    assert said[-1].endswith("gpu (RKE2 restarts, since 2026-11-26T10:00:00Z; nothing was heard of it for 896 s)")
     assert (three.out(), three.cordoned()) == (["gpu"], ["gpu"])
+
+
+def test_one_at_work_is_waited_for_as_long_as_it_shows_that(three: Agents) -> None:
+    take(three, "gpu")
+    clock = three.machines["gpu-1"].clock
+    for minute in range(1, 61):
+        clock.at(60 * minute, lambda: turn_heartbeat.beat(three.machines["gpu"]))
+    with pytest.raises(NodeError, match=r"within 450\d s.*nothing was heard of it for 90\d s"):
+        take(three, "gpu-1")
+
+
+def test_one_that_is_at_work_for_ever_is_named_too(three: Agents) -> None:
+    take(three, "gpu")
+    clock = three.machines["gpu-1"].clock
+    for minute in range(1, 130):
+        clock.at(60 * minute, lambda: turn_heartbeat.beat(three.machines["gpu"]))
+    with pytest.raises(NodeError, match=r"within 720\d s.*gpu \(RKE2 restarts, since 2026-11-26T10:00:00Z\)\. Start"):
+        take(three, "gpu-1")
+
+
+def test_beside_one_that_died_another_one_that_is_at_work_is_waited_for(tmp_path: Path) -> None:
+    agents = Agents(tmp_path, "a", "b", "c", at_once=2)
+    take(agents, "a")
+    take(agents, "b")
+    clock = agents.machines["c"].clock
+    for minute in range(1, 21):
+        clock.at(60 * minute, lambda: turn_heartbeat.beat(agents.machines["b"]))
+    clock.at(1250, agents.turn("b").end)
+    take(agents, "c")
+    assert agents.out() == ["a", "c"]
+
+
+def test_a_sign_of_life_makes_no_turn_of_one_that_was_ended(three: Agents) -> None:
+    take(three, "gpu")
+    assert call(three.server, "end-turn", "gpu").status == 0
+    turn_heartbeat.beat(three.machines["gpu"])
+    assert three.record() == Turns(agents_at_once=1)
 
 
 def test_a_machine_that_is_removed_has_no_turn_any_more(three: Agents) -> None:

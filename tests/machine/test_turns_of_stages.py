@@ -44,6 +44,20 @@ def test_another_configuration_asks_before_the_restart(agent: AMachine) -> None:
     assert agent.calls("systemctl restart") == ["systemctl restart rke2-agent.service"]
 
 
+def test_a_release_that_cannot_be_downloaded_leaves_the_running_one_as_it_was(agent: AMachine) -> None:
+    code, last, ended = run(agent, "rke2", **NEWER)
+    assert (code, last.split(":")[0]) == (1, "failed cannot download https")
+    assert "half-changed" not in ended.stdout
+
+
+def test_a_restart_that_fails_leaves_the_agent_half_changed(agent: AMachine) -> None:
+    release(agent, "mirror.example/rke2/v1.35.8+rke2r1")
+    (agent.state / "broken").touch()
+    code, last, ended = run(agent, "rke2", **NEWER)
+    assert (code, last.split(" ")[0]) == (1, "failed")
+    assert "half-changed" in ended.stdout.splitlines()
+
+
 def test_an_agent_whose_rke2_is_down_is_brought_up_without_a_question(agent: AMachine) -> None:
     (agent.state / "up").unlink()
     agent.write("etc/rancher/rke2/config.yaml", "cni: calico\nnode-label: [a=b]\n", 0o600)

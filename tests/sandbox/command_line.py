@@ -53,11 +53,12 @@ class CommandLine:
                 said, _ = process.communicate(timeout=seconds)
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGINT)
-                with suppress(subprocess.TimeoutExpired):
+                try:
                     said, _ = process.communicate(timeout=30)
-                    raise AssertionError(f"{arguments}: no end after {seconds:.0f} s:\n{said}") from None
-                process.kill()
-                raise
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    said, _ = process.communicate()
+                raise AssertionError(f"{arguments}: no end after {seconds:.0f} s:\n{said}") from None
         self.said.append(said)
         assert process.returncode == status, f"{arguments}: exit status {process.returncode}\n{said}"
         return said

@@ -1,5 +1,5 @@
 """A cluster that is in use and grows: its first agent, another token, two more agents, while a user's pod counts on.
-Then changes go through the three agents, one after the other.
+Then changes go through the three agents, one after the other: of layouts, at last another driver with a reboot.
 """
 
 import json
@@ -14,7 +14,7 @@ import yaml
 from cluster import eventually
 from command_line import CHECKOUT, NODE, CommandLine, own_sandbox
 from lives import up_as_said
-from nodes_out import watched
+from nodes_out import changes, watched
 
 from sandbox.engine.environment import STACK, Environment
 
@@ -24,8 +24,23 @@ AGENT = "work"
 WORK = {"name": AGENT, "role": "agent", "vmSize": "Standard_D4s_v5"}
 GPUS = {"name": "gpu", "role": "agent", "count": 2, "vmSize": "Standard_NC24ads_A100_v4", "migDevices": {"1g.10gb": 7}}
 THREE = {AGENT, "gpu", "gpu-1"}
+HALVES = {**GPUS, "migDevices": {"3g.40gb": 2}}
 RESTARTED = {"config": {"kubelet-arg": ["max-pods=120"]}}
 """A section `rke2` for which RKE2 restarts on every machine."""
+SERVICE = """
+{apiVersion: apps/v1, kind: Deployment, metadata: {name: service}, spec: {replicas: 2,
+ selector: {matchLabels: {app: service}}, template: {metadata: {labels: {app: service}}, spec: {
+  terminationGracePeriodSeconds: 2, affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {
+   nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [gpu, gpu-1]}]}]}},
+   podAntiAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, podAffinityTerm: {
+    topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app: service}}}}]}},
+  containers: [{name: c, image: "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04",
+   command: [sleep, "3600"], resources: {limits: {nvidia.com/mig-3g.40gb: 1}}}]}}}}
+---
+{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: service}, spec: {minAvailable: 1,
+ selector: {matchLabels: {app: service}}}}
+"""
+"""Two pods of users, each with half a GPU of an agent; one has to be there at all times."""
 HOLDER = """
 {apiVersion: v1, kind: Pod, metadata: {name: holder}, spec: {nodeSelector: {kubernetes.io/hostname: gpu-1}, containers:
  [{name: c, image: "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04", command: [sleep, "600"],
@@ -150,7 +165,7 @@ def devices(person: CommandLine) -> dict[str, int]:
 
 def test_two_more_agents_are_born_side_by_side_and_wait_for_nobody(person: CommandLine, tmp_path: Path) -> None:
     before, process = life(person), runs_since(person)
-    with watched(person) as nodes:
+    with watched(person, THREE) as nodes:
         said = up_as_said(person, stack(tmp_path, WORK, GPUS), seconds=400)
     assert "waits for its turn" not in " ".join(said.split())
     assert devices(person) == {"gpu": 7, "gpu-1": 7}
@@ -183,24 +198,15 @@ def test_a_kubelet_is_let_into_the_record_of_turns_and_may_cordon_its_own_node(p
     person.ssh(f"{KUBECTL} default cordon gpu && {KUBECTL} default uncordon gpu", machine="gpu")
 
 
-def test_a_restart_of_rke2_takes_one_agent_after_the_other(person: CommandLine, tmp_path: Path) -> None:
-    with watched(person) as nodes:
-        up_as_said(person, stack(tmp_path, WORK, GPUS, rke2=RESTARTED), seconds=400)
-    assert nodes.ever & THREE == THREE, "an agent was never cordoned"
-    assert len(nodes.most & THREE) == 1, f"out at once: {nodes.most}"
-    assert (turns(person)["turns"], turns(person)["failures"]) == ({}, 0)
-    assert counts_on(person)
-
-
 def test_a_pod_that_may_not_end_stops_its_machine_and_those_after_it_until_it_has_gone(
     person: CommandLine, tmp_path: Path
 ) -> None:
     person.kubectl("apply", "-f", "-", stdin=HOLDER)
     person.kubectl("wait", "--for=condition=Ready", "pod/holder", "--timeout=50s")
-    another = stack(tmp_path, WORK, {**GPUS, "migDevices": {"3g.40gb": 2}}, rke2=RESTARTED)
-    with watched(person) as nodes:
+    another = stack(tmp_path, WORK, HALVES)
+    with watched(person, THREE) as nodes:
         said = " ".join(person.run("up", str(another), status=1, seconds=300).split())  # the engine breaks lines
-    assert len(nodes.most & THREE) == 1
+    assert len(nodes.most) == 1
     assert "GPU 0 refused: pods hold devices that must go: default/holder (1g.10gb at " in said
     stopped = "gpu was stopped before its turn, nothing was changed: gpu-1 failed in its turn: GPU 0: pods hold" in said
     assert devices(person)["gpu-1"] == 7
@@ -213,3 +219,24 @@ def test_a_pod_that_may_not_end_stops_its_machine_and_those_after_it_until_it_ha
     person.up(another, seconds=300)
     assert devices(person) == {"gpu": 2, "gpu-1": 2}
     assert counts_on(person)
+
+
+@pytest.mark.timeout(1000)
+def test_another_driver_and_a_restart_of_rke2_take_one_agent_after_the_other_and_a_budget_is_kept(
+    person: CommandLine, tmp_path: Path
+) -> None:
+    person.kubectl("apply", "-f", "-", stdin=SERVICE)
+    person.kubectl("wait", "--for=condition=Available", "deployment/service", "--timeout=50s")
+    sections: dict[str, dict[str, Any]] = {"rke2": RESTARTED, "driver": {"openKernelModules": True}}
+    another = stack(tmp_path, WORK, HALVES, mig={"strategy": "mixed", "onChange": "drain"}, **sections)
+    available = 'jsonpath={.metadata.name} {.status.availableReplicas}{"\\n"}'
+    with watched(person, THREE) as nodes, changes(person, "deployments", available) as service:
+        up_as_said(person, another, seconds=900)
+    assert nodes.ever == THREE, "an agent was never cordoned"
+    assert len(nodes.most) == 1, f"out at once: {nodes.most}"
+    assert set(service) & {"service", "service 1", "service 2"} == {"service 1", "service 2"}, "a budget was broken"
+    assert (turns(person)["turns"], turns(person)["failures"]) == ({}, 1)
+    for agent in ("gpu", "gpu-1"):
+        assert "Open Kernel Module" in person.ssh("cat /proc/driver/nvidia/version", machine=agent)
+    assert devices(person) == {"gpu": 2, "gpu-1": 2}
+    person.kubectl("wait", "--for=condition=Available", "deployment/service", "--timeout=50s")
