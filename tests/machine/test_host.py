@@ -106,7 +106,7 @@ def test_locks_and_state_lie_in_folders_that_only_their_owner_can_write_to(tmp_p
 
 @pytest.mark.usefixtures("any_umask")
 @pytest.mark.parametrize("older", [True, False])
-def test_a_lock_can_be_opened_by_its_owner_alone(tmp_path: Path, older: bool) -> None:  # noqa: FBT001
+def test_a_lock_can_be_opened_by_its_owner_alone(tmp_path: Path, older: bool) -> None:
     alone, together = tmp_path / "alone", tmp_path / "together"
     if older:
         for path in (alone, together):

@@ -219,7 +219,7 @@ def test_a_key_file_with_a_further_key_is_refused(
 
 
 def test_a_strangers_key_that_has_the_named_key_as_its_subkey_is_refused(
-    toolkit_machine: AMachine, signing_key: tuple[str, bytes], stranger: Stranger
+    toolkit_machine: AMachine, stranger: Stranger
 ) -> None:
     stranger.add_subkey()
     # Fingerprints are public: anybody may name a key of his own that has ours below it.
