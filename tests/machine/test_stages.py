@@ -1,6 +1,7 @@
 """The install stages, each run as mig-k8s runs it, with stubs of the programs they call."""
 
 import dataclasses
+import hashlib
 import re
 import subprocess
 import typing
@@ -446,6 +447,35 @@ def test_the_checksum_of_the_stack_file_wins_over_the_releases_own(rke2_machine:
     assert "0" * 64 in last
     web(rke2_machine, "mirror.example/rke2/v1.35.7+rke2r1/sha256sum-amd64.txt", b"0000  rke2.linux-amd64.tar.gz\n")
     assert run(rke2_machine, "rke2", **{**RKE2, "RKE2_SHA256": TARBALL_SHA256})[0] == 0
+
+
+def test_an_install_script_with_another_checksum_than_the_named_one_is_not_run(rke2_machine: AMachine) -> None:
+    address = "https://mirror.example/rke2/install.sh"
+    script = (rke2_machine.state / "web/mirror.example/rke2/install.sh").read_bytes()
+    wrong, right = "0" * 64, hashlib.sha256(script).hexdigest()
+    code, last, _ = run(rke2_machine, "rke2", **{**RKE2, "RKE2_INSTALL": f"{address}#{wrong}"})
+    assert (code, last) == (
+        1,
+        f"failed {address} does not have the checksum that sources.rke2Install names; it was not run",
+    )
+    assert rke2_machine.calls("install") == []
+    assert run(rke2_machine, "rke2", **{**RKE2, "RKE2_INSTALL": f"{address}#{right}"})[0] == 0
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        {"RKE2_INSTALL": "http://mirror.example/rke2/install.sh"},
+        {"RKE2_ARTIFACTS": "http://mirror.example/rke2/v1.35.7+rke2r1"},
+    ],
+)
+def test_nothing_of_rke2_comes_over_http_without_a_checksum(rke2_machine: AMachine, plain: dict[str, str]) -> None:
+    code, last, _ = run(rke2_machine, "rke2", **{**RKE2, **plain})
+    assert code == 1
+    assert last.startswith(f"failed {next(iter(plain.values()))}")
+    assert " is plain http without a checksum: anybody" in last
+    assert [call for call in rke2_machine.calls("curl") if "http://" in call] == []
+    assert rke2_machine.calls("install") == []
 
 
 def test_a_version_that_does_not_exist_is_named(rke2_machine: AMachine) -> None:
