@@ -34,7 +34,7 @@ class MigInstances(pulumi.ComponentResource):
         super().__init__("mig-k8s:index:MigInstances", name, None, opts)
         self.made = machine_command(
             f"{name}-mig",
-            "/usr/local/sbin/mig-k8s apply",
+            f"/usr/local/sbin/mig-k8s apply --node {name}",
             access=args.access,
             needs=args.access.servers,
             timeout_seconds=CHANGE_SECONDS,

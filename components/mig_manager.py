@@ -27,7 +27,7 @@ class FreeGpus(pulumi.ComponentResource):
         super().__init__("mig-k8s:index:FreeGpus", name, None, opts)
         self.done = machine_command(
             f"{name}-free",
-            "/usr/local/sbin/mig-k8s free",
+            f"/usr/local/sbin/mig-k8s free --node {name}",
             access=args.access,
             needs=args.access.servers[:1],  # by it, MIG Manager is told its layouts
             timeout_seconds=CHANGE_SECONDS,

@@ -27,7 +27,7 @@ def preview(name: str, stack_file: Path) -> int:
     environment = Environment(default_root(name), machines=False)
     with recovery.alone(environment.root):
         with step("setting up"):
-            environment.prepare(stack_file, supplies.sources(environment.root))
+            environment.prepare(stack_file, supplies.published(environment.root))
             recovery.recover(environment)
         _engine(environment, "preview")
     return 0
@@ -65,7 +65,8 @@ def up(name: str, stack_file: Path, program: Path = CHECKOUT, *, skip_preview: b
             Mirror(sandbox).start()
             load_balancer.start_all(sandbox)
             environment.link_cluster_programs()
-            environment.prepare(stack_file, supplies.publish(sandbox, stack_file))
+            told = supplies.publish(sandbox, stack_file, with_script_checksum=program == CHECKOUT)
+            environment.prepare(stack_file, told)
             recovery.recover(environment)
         try:
             if not skip_preview:

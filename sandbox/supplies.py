@@ -1,5 +1,6 @@
 """What the machines of a sandbox get from its mirror, and where a stack file says so."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ from sandbox.rke2 import artifact as rke2
 from sandbox.tools import toolchain
 
 
-def publish(sandbox: Sandbox, stack_file: Path) -> dict[str, str]:
-    """Fill the mirror for the stack and return its `sources`: key → location."""
+def publish(sandbox: Sandbox, stack_file: Path, *, with_script_checksum: bool) -> dict[str, dict[str, str]]:
+    """Fill the mirror for the stack and return what its stack file says of it: section → key → value.
+
+    `with_script_checksum`: older programs read none behind the address of the install script, and take any.
+    """
     tree, address = Mirror(sandbox).root, sandbox.mirror_url
     tree.mkdir(parents=True, exist_ok=True)
     version = _rke2_version(stack_file)
@@ -25,24 +29,28 @@ def publish(sandbox: Sandbox, stack_file: Path) -> dict[str, str]:
     registry.publish_cuda_sample(tree, gpu)
     rke2.publish(tree, toolchain.kubernetes(), address, version)
     gpu_operator.publish(tree, toolchain.operator(), toolchain.helm())
+    script = (tree / "rke2/install.sh").read_bytes()
+    checksum = f"#{hashlib.sha256(script).hexdigest()}" if with_script_checksum else ""
     sources = {
         "toolkitApt": f"{address}/toolkit#{packages.toolkit_fingerprint()}",
-        "rke2Install": f"{address}/rke2/install.sh",
+        "rke2Install": f"{address}/rke2/install.sh{checksum}",
         "rke2Artifacts": f"{address}/rke2/{version}",
         "gpuOperatorChart": f"{address}/charts",
     }
-    _file(sandbox.root).write_text(json.dumps(sources, indent=2) + "\n")
-    return sources
+    # The mirror's http proves nothing: the tarball is held to what the stack file says.
+    told = {"sources": sources, "rke2": {"sha256": rke2.tarball_checksum(tree / "rke2" / version)}}
+    _file(sandbox.root).write_text(json.dumps(told, indent=2) + "\n")
+    return told
 
 
-def sources(root: Path) -> dict[str, str] | None:
-    """The `sources` of the sandbox in `root`; None before it was ever set up."""
+def published(root: Path) -> dict[str, dict[str, str]] | None:
+    """The same of the sandbox in `root` as it is; None before it was ever set up."""
     file = _file(root)
     return json.loads(file.read_text()) if file.exists() else None
 
 
 def _file(root: Path) -> Path:
-    return root / "sources.json"
+    return root / "supplies.json"
 
 
 def _rke2_version(stack_file: Path) -> str:

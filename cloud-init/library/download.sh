@@ -16,12 +16,17 @@ retry() {
   return "$status"
 }
 
-# download URL FILE
-download() { retry 4 5 "downloading ${2##*/}" fetch "$1" "$2"; }
+# download URL FILE [CHECK]: over plain http only where the caller holds what comes to CHECK, a checksum or fingerprint.
+download() {
+  [[ $1 == https:* || -n ${3:-} ]] || fail "$1 is plain http without a checksum: anybody on the way could change what" \
+    "comes. Nothing was downloaded; use https, or name its SHA-256 in the stack file"
+  retry 4 5 "downloading ${2##*/}" fetch "$1" "$2"
+}
 
 fetch() { # URL FILE
-  local status=0
-  trouble=$(timeout -k 10 1500 curl --fail --silent --show-error --location --connect-timeout 20 \
+  local status=0 only="=https" # also where it is redirected
+  [[ $1 == https:* ]] || only+=,http
+  trouble=$(timeout -k 10 1500 curl --proto "$only" --proto-redir "$only" --fail --silent --show-error --location --connect-timeout 20 \
     --speed-limit 1024 --speed-time 60 --output "$2" "$1" 2>&1) || status=$?
   ((status == 0)) && return 0
   trouble=${trouble:-curl ended with $status}

@@ -27,8 +27,9 @@ def update(machine: ThisMachine, configuration: Configuration, servers: Sequence
     """Write what the stack decides, then go on as `resume`. Raises DiskError; a file is then as it was.
 
     `servers`: the addresses that it can join the cluster by. Raises NodeError, and nothing is written, where the
-    cluster here cannot take it, or there is none and the machine may not found one.
+    cluster here cannot take it, or there is none and the machine may not found one; UsageError on another machine.
     """
+    machine.must_be(configuration.desired_state.node.name)
     founding.check(machine, configuration.rke2_config)
     rke2_upgrade.check(machine, configuration.desired_state.rke2)
     rke2_config = joining.rke2_config(machine, configuration, servers)

@@ -30,6 +30,7 @@ def add_parser(subparsers: "Subparsers") -> None:
     parser.add_argument("--dry-run", action="store_true", help="only tell what would be done")
     parser.add_argument("--drain", action="store_true", help="evict pods that hold a device that must go")
     parser.add_argument("--json", action="store_true", help="print the report also when it fails")
+    parser.add_argument("--node", metavar="NAME", help="refuse on a machine of another name")
     parser.set_defaults(run=_apply)
     parser = subparsers.add_parser("modes", help="set the MIG modes of the desired state: the mig-mode stage")
     words = "end without a change where one would disturb somebody: before that the machine takes its turn"
@@ -42,6 +43,8 @@ def add_parser(subparsers: "Subparsers") -> None:
 
 
 def _apply(machine: ThisMachine, arguments: argparse.Namespace) -> int:
+    if arguments.node is not None:
+        machine.must_be(arguments.node)
     options = {"drain": arguments.drain, "dry_run": arguments.dry_run, "json": arguments.json}
     return apply.apply(NvidiaSmi(machine), _layout(arguments.layout), **options)
 

@@ -12,7 +12,7 @@ def write(path: Path, content: str, mode: int) -> None:
     """Replace a file, or make it with the folders above it. Raises DiskError; the file is then as it was."""
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)  # whatever the umask is, nobody else writes there
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             os.fchmod(stream.fileno(), mode)

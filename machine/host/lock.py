@@ -2,8 +2,10 @@
 
 import contextlib
 import fcntl
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from machine.host.clock import Clock
 
@@ -15,8 +17,7 @@ FOLLOWERS = "/run/mig-k8s/followers"
 @contextlib.contextmanager
 def held(path: Path, clock: Clock, *, seconds: float, told: Callable[[], None] = lambda: None) -> Iterator[bool]:
     """Hold a lock alone; yields False when it was not free within `seconds`. `told` is called once if it must wait."""
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with path.open("a", encoding="ascii") as file:
+    with _opened(path) as file:
 
         def take() -> bool:
             try:
@@ -35,7 +36,15 @@ def held(path: Path, clock: Clock, *, seconds: float, told: Callable[[], None] =
 @contextlib.contextmanager
 def shared(path: Path) -> Iterator[None]:
     """Hold a lock together with others; waits for one who holds it alone, and is not waited for by the others."""
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with path.open("a", encoding="ascii") as file:
+    with _opened(path) as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         yield
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """The file of a lock. For its owner alone, also one of an older release: who can read a file can hold its lock."""
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with open(path, "a", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        os.fchmod(file.fileno(), 0o600)
+        yield file

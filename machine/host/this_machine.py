@@ -63,6 +63,15 @@ class ThisMachine:
         except DocumentError as error:
             raise UsageError(f"{path}: {error}") from None
 
+    def must_be(self, *names: str) -> None:
+        """Raises UsageError where this machine is none of these, for one of which something came over SSH."""
+        own = self.node_name()
+        if own is not None and own not in names:
+            raise UsageError(
+                f"this machine is {own}, and what came is for {', '.join(names)}: nothing was changed. The address that"
+                " was dialled may have been given to another machine: `pulumi refresh`, then `pulumi up`"
+            )
+
     def node_name(self) -> str | None:
         """The name of its Kubernetes node; None while that is not known."""
         try:

@@ -32,7 +32,8 @@ def add_parser(subparsers: "Subparsers") -> None:
     """Add the subcommands. Each sets `run`: (machine, arguments) -> exit code; it may raise MachineError."""
     words = "free GPUs for another layout of MIG Manager's, which then changes nothing until it is told of it"
     parser = subparsers.add_parser("free", help=words)
-    parser.set_defaults(run=lambda machine, _: free(NvidiaSmi(machine), _read(Layout)))
+    parser.add_argument("--node", metavar="NAME", help="refuse on a machine of another name")
+    parser.set_defaults(run=_free)
     parser = subparsers.add_parser("label", help="let MIG Manager make a layout, and wait until the GPUs have it")
     parser.set_defaults(run=lambda machine, _: label(NvidiaSmi(machine), _read(MigManagerLayout)))
     parser = subparsers.add_parser("keep-tokens", help="have RKE2 keep this server's tokens over its next start")
@@ -51,6 +52,12 @@ def add_parser(subparsers: "Subparsers") -> None:
     words = "let this machine found a cluster if none is on its disk and no server answers"
     parser = subparsers.add_parser("permit-founding", help=words)
     parser.set_defaults(run=lambda machine, _: joining.permit_founding(machine))
+
+
+def _free(machine: ThisMachine, arguments: argparse.Namespace) -> int:
+    if arguments.node is not None:
+        machine.must_be(arguments.node)
+    return free(NvidiaSmi(machine), _read(Layout))
 
 
 def free(smi: NvidiaSmi, layout: Layout) -> int:
@@ -80,6 +87,7 @@ def free(smi: NvidiaSmi, layout: Layout) -> int:
 def label(smi: NvidiaSmi, wanted: MigManagerLayout) -> int:
     """Let MIG Manager make the layout, once the GPU Operator's release holds it. Returns 0. Raises MachineError."""
     with lock.shared(smi.machine.path(lock.FOLLOWERS)):
+        smi.machine.must_be(wanted.node)
         kubectl = Kubectl.here(smi.machine)
         if kubectl is None:
             raise NodeError(f"there is no Kubernetes on {wanted.node}: `sudo mig-k8s status` there tells why")

@@ -57,6 +57,7 @@ def _run(machine: ThisMachine, options: argparse.Namespace) -> int:
     except UnicodeDecodeError as error:
         raise UsageError(f"standard input is no text: {error}") from error
     expected = understood(text)
+    machine.must_be(*(node.name for node in expected.nodes))
     remember(machine, expected)
     return verify(machine, expected, as_json=options.json)
 

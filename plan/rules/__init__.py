@@ -31,6 +31,7 @@ RULES: tuple[tuple[Rule, frozenset[str]], ...] = (
     (networks.networks_too_small, frozenset({"network", "nodePools"})),
     (rke2.managed_rke2_keys, frozenset({"rke2"})),
     (rke2.rke2_config_that_ends_the_cluster, frozenset({"rke2"})),
+    (rke2.artifacts_that_nothing_checks, frozenset({"rke2", "sources"})),
     (operator.managed_helm_values, frozenset({"gpuOperator"})),
     (operator.helm_values_decided_by_layouts, frozenset({"gpuOperator", "mig", "nodePools"})),
     (operator.unknown_helm_values, frozenset({"gpuOperator"})),

@@ -37,6 +37,17 @@ def managed_rke2_keys(settings: Settings) -> Iterator[Problem]:
             ).at(path, shown(value))
 
 
+def artifacts_that_nothing_checks(settings: Settings) -> Iterator[Problem]:
+    """RKE2 over plain http without a checksum from elsewhere: the list of checksums comes the same way."""
+    artifacts = settings.sources.rke2_artifacts
+    if artifacts is not None and artifacts.startswith("http://") and settings.rke2.sha256 is None:
+        yield Refusal(
+            "plain http without rke2.sha256: anybody on the way could send the machines another RKE2",
+            allowed="https://…, or http://… with rke2.sha256",
+            remedy="sha256sum rke2.linux-amd64.tar.gz",
+        ).at("mig-k8s:sources.rke2Artifacts", artifacts)
+
+
 def unknown_rke2_keys(settings: Settings) -> Iterator[Problem]:
     """A warning for every key that RKE2 does not know: it logs them and goes on."""
     for key, value in settings.rke2.config.items():

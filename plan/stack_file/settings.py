@@ -165,7 +165,7 @@ class Sources(Section):
     toolkit_apt: Annotated[str, AfterValidator(locators.signed_repository)] = (
         "https://nvidia.github.io/libnvidia-container"
     )
-    rke2_install: Url = "https://get.rke2.io"
+    rke2_install: Annotated[str, AfterValidator(locators.install_script)] = "https://get.rke2.io"
     rke2_artifacts: Url | None = None
     gpu_operator_chart: Annotated[str, AfterValidator(locators.chart)] = "https://helm.ngc.nvidia.com/nvidia"
 

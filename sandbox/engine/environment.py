@@ -74,10 +74,10 @@ class Environment:
         """kubectl, helm and pulumi for the providers and for people."""
         return self.root / "bin"
 
-    def prepare(self, stack_file: Path, sources: Mapping[str, str] | None) -> None:
+    def prepare(self, stack_file: Path, supplies: Mapping[str, Mapping[str, str]] | None) -> None:
         """Lay out everything for `stack_file`.
 
-        `sources`: where its machines get things from; None leaves the file's own.
+        `supplies`: what its machines get, and from where; None leaves the file's own.
         """
         chosen = stack_files.configuration(stack_file)
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -89,7 +89,7 @@ class Environment:
         public_key = self.admin_key.with_suffix(".pub").read_text().strip()
         merged = {
             "encryptionsalt": own["encryptionsalt"],
-            "config": stack_files.merged(chosen, public_key, own["config"], sources),
+            "config": stack_files.merged(chosen, public_key, own["config"], supplies),
         }
         private_file.write(self.stack_file, yaml.safe_dump(merged, sort_keys=False, width=120))
 

@@ -28,13 +28,10 @@ def configuration(stack_file: Path) -> dict[str, Any]:
 
 
 def merged(
-    chosen: Mapping[str, Any], public_key: str, own: Mapping[str, Any], sources: Mapping[str, str] | None
+    chosen: Mapping[str, Any], public_key: str, own: Mapping[str, Any], supplies: Mapping[str, Mapping[str, str]] | None
 ) -> dict[str, Any]:
-    """The chosen configuration with the sandbox's secrets and sources instead of its own."""
+    """The chosen configuration with the sandbox's secrets and `supplies`, keys of its sections, instead of its own."""
     merged = {**chosen, f"{_NAMESPACE}:ssh": {"publicKey": public_key}, **own}
-    if sources is not None:
-        merged[f"{_NAMESPACE}:sources"] = {**(chosen.get(f"{_NAMESPACE}:sources") or {}), **sources}
-        rke2 = chosen.get(f"{_NAMESPACE}:rke2")
-        if isinstance(rke2, dict):  # the checksum of a real artifact says nothing of ours
-            merged[f"{_NAMESPACE}:rke2"] = {key: value for key, value in rke2.items() if key != "sha256"}
+    for section, keys in (supplies or {}).items():
+        merged[f"{_NAMESPACE}:{section}"] = {**(chosen.get(f"{_NAMESPACE}:{section}") or {}), **keys}
     return merged

@@ -55,6 +55,11 @@ def artifact(kubernetes: Path, version: str = VERSION) -> Path:
     return cached("rke2", key, lambda draft: _build(draft, kubernetes / "kube", version), expected="about 10 s")
 
 
+def tarball_checksum(release: Path) -> str:
+    """The SHA-256 of a release's tarball, as its own list has it."""
+    return (release / CHECKSUMS).read_text().split()[0]
+
+
 def _build(draft: Path, kube: Path, version: str) -> None:
     with tempfile.TemporaryDirectory(dir=draft) as folder:
         debian = _unpacked_packages(Path(folder))

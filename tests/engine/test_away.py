@@ -49,7 +49,7 @@ def fails(person: Person) -> str:
 def run_on(person: Person, machine: str) -> list[str]:
     """What of ours has been run on a machine, but for the releases."""
     commands = person.commands(person.machines()[machine])
-    return [words[-1] for words in commands if words[0] == "/usr/local/sbin/mig-k8s"]
+    return [words[1] for words in commands if words[0] == "/usr/local/sbin/mig-k8s"]
 
 
 def test_while_an_agent_is_deallocated_the_others_are_changed_and_the_up_fails_for_it_alone(stack: Person) -> None:

@@ -19,7 +19,7 @@ def test_a_machine_gets_these_commands_each_with_a_bound_of_its_own(program: Pro
         f"{NAME}-converge": "sudo timeout -k 10 90000 /usr/local/sbin/mig-k8s update",
         f"{NAME}-resume": "sudo timeout -k 10 90000 /usr/local/sbin/mig-k8s resume",
         f"{NAME}-ready": "sudo timeout -k 10 90000 /usr/local/sbin/mig-k8s ready",
-        f"{NAME}-mig": "sudo timeout -k 10 87600 /usr/local/sbin/mig-k8s apply",
+        f"{NAME}-mig": f"sudo timeout -k 10 87600 /usr/local/sbin/mig-k8s apply --node {NAME}",
         "cluster-permission": "sudo timeout -k 10 60 /usr/local/sbin/mig-k8s permit-founding",
         "cluster-kubeconfig": "sudo timeout -k 10 60 cat /etc/rancher/rke2/rke2.yaml",
         "verification-run": "sudo timeout -k 10 1500 /usr/local/sbin/mig-k8s verify",
@@ -124,7 +124,7 @@ def test_where_the_operator_owns_mig_a_machine_is_freed_and_labelled_instead(pro
     assert set(commands) - {each.name for each in program().commands()} == {f"{NAME}-free", f"{NAME}-label"}
     assert f"{NAME}-mig" not in commands
     free, label = commands[f"{NAME}-free"], commands[f"{NAME}-label"]
-    assert free.plain("create") == "sudo timeout -k 10 87600 /usr/local/sbin/mig-k8s free"
+    assert free.plain("create") == f"sudo timeout -k 10 87600 /usr/local/sbin/mig-k8s free --node {NAME}"
     assert label.plain("create") == "sudo timeout -k 10 89400 /usr/local/sbin/mig-k8s label"
     for command in (free, label):
         assert command.plain("logging") == "stderr"

@@ -140,6 +140,15 @@ def test_a_success_prints_the_report_and_a_failure_words_only_unless_it_is_asked
     assert (asked.status, asked.report.applied, asked.report.gpus[0].outcome) == (1, False, "failed")
 
 
+def test_a_layout_for_another_machine_is_refused_and_the_gpus_stay_as_they_are(a100: Gpus) -> None:
+    machine, before = a100.machine, a100.state()
+    ended = call(machine, "apply", "--node", "gpu-1", stdin=layout(TUTORIAL))
+    assert (ended.status, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("mig-k8s: this machine is mlops-k8s-master, and what came is for gpu-1: nothing was")
+    assert a100.state() == before
+    assert call(machine, "apply", "--node", "mlops-k8s-master", stdin=layout(TUTORIAL)).status == 0
+
+
 def test_a_layout_may_come_from_a_file(a100: Gpus) -> None:
     path = a100.machine.write("etc/wanted.json", layout(TUTORIAL))
     assert call(a100.machine, "apply", "--layout", str(path)).status == 0

@@ -113,6 +113,35 @@ def test_a_wrong_configuration_is_refused_before_anything_is_written(
     assert machine.runs() == []
 
 
+def test_a_configuration_for_another_machine_is_refused_before_anything_is_written(
+    machine: StagedMachine, stdin: io.StringIO, capsys: Said
+) -> None:
+    before = machine.read("etc/mig-k8s/desired.json")
+    give(stdin, configuration(token="tell-nobody", node_password="tell-nobody", node={"name": "gpu-1"}))
+    assert machine.command("update") == 2
+    assert capsys.readouterr().err == (
+        "mig-k8s: this machine is mlops-k8s-master, and what came is for gpu-1: nothing was changed. The address that "
+        "was dialled may have been given to another machine: `pulumi refresh`, then `pulumi up`\n"
+    )
+    assert machine.read("etc/mig-k8s/desired.json") == before
+    assert not machine.path("etc/rancher/rke2/token").exists()
+    assert not machine.path("etc/rancher/node/password").exists()
+    assert machine.systemd.calls() == []
+    assert machine.runs() == []
+
+
+@pytest.mark.parametrize("before", [None, "torn"])
+def test_a_machine_that_does_not_know_its_name_takes_the_configuration(
+    machine: StagedMachine, stdin: io.StringIO, before: str | None
+) -> None:
+    machine.path("etc/mig-k8s/desired.json").unlink()
+    if before is not None:
+        machine.write("etc/mig-k8s/desired.json", before)
+    give(stdin, configuration(node={"name": "gpu-1"}))
+    assert machine.command("update") == 0
+    assert machine.node_name() == "gpu-1"
+
+
 def test_a_disk_without_room_for_the_configuration_keeps_the_old_files(
     machine: StagedMachine, stdin: io.StringIO, fill_disk: FillDisk, capsys: Said
 ) -> None:

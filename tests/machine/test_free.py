@@ -56,6 +56,14 @@ def test_pods_are_evicted_where_the_layout_says_so(live: LiveNode) -> None:
     assert live.gpus.places() == []
 
 
+def test_on_another_machine_nothing_is_freed(live: LiveNode) -> None:
+    before = live.gpus.state()
+    ended = call(live.machine, "free", "--node", "gpu-1", stdin=Layout((TUTORIAL,), "refuse").to_json())
+    assert (ended.status, live.gpus.state()) == (2, before)
+    assert "this machine is mlops-k8s-master, and what came is for gpu-1: nothing was changed" in ended.stderr
+    assert mig_labels(live) == {CONFIG: "old", STATE: "success"}
+
+
 def test_gpus_that_keep_their_profiles_are_not_touched_wherever_they_lie(live: LiveNode) -> None:
     before = live.gpus.state()
     shuffled = gpu_layout(*(f"1g.10gb:{start}" for start in reversed(range(7))))

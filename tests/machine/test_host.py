@@ -4,8 +4,11 @@ import io
 import os
 import signal
 import stat
+import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -84,6 +87,46 @@ def test_a_lock_that_is_shared_lets_others_share_and_nobody_have_it_alone(tmp_pa
         assert mine is False
     with lock.held(tmp_path / "lock", Hours(), seconds=0) as mine:
         assert mine is True
+
+
+@pytest.fixture
+def any_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("any_umask")
+def test_locks_and_state_lie_in_folders_that_only_their_owner_can_write_to(tmp_path: Path) -> None:
+    with lock.held(tmp_path / "a" / "lock", Hours(), seconds=0), lock.shared(tmp_path / "b" / "lock"):
+        files.write(tmp_path / "c" / "state", "", 0o600)
+    folders = {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in tmp_path.iterdir()}
+    assert folders == {"a": "0o755", "b": "0o755", "c": "0o755"}
+
+
+@pytest.mark.usefixtures("any_umask")
+@pytest.mark.parametrize("older", [True, False])
+def test_a_lock_can_be_opened_by_its_owner_alone(tmp_path: Path, older: bool) -> None:
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    if older:
+        for path in (alone, together):
+            path.touch(mode=0o644)
+    with lock.held(alone, Hours(), seconds=0), lock.shared(together):
+        modes = [oct(stat.S_IMODE(path.stat().st_mode)) for path in (alone, together)]
+    assert modes == ["0o600", "0o600"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_an_unprivileged_user_cannot_hold_a_lock() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # as /run is
+        path = Path(folder, "mig-k8s", "converge")
+        with lock.held(path, Hours(), seconds=0):
+            pass
+        somebody = ["flock", "--shared", "--nonblock", str(path), "true"]
+        ended = subprocess.run(somebody, user=65534, group=65534, capture_output=True, text=True, check=False)
+    assert ended.returncode != 0
+    assert "Permission denied" in ended.stderr
 
 
 @pytest.fixture

@@ -162,6 +162,15 @@ def test_a_gpu_that_does_not_answer_is_neither_right_nor_to_be_emptied(live: Liv
     assert (seen.is_right, seen.to_be_emptied, seen.with_another_mode) == (False, [], [])
 
 
+def test_a_layout_of_another_machine_labels_no_node(live: LiveNode) -> None:
+    before = mig_labels(live)
+    live.machine.desire(node={"name": "gpu-1"})
+    ended = label(live, TUTORIAL)
+    assert ended.status == 2
+    assert "this machine is gpu-1, and what came is for mlops-k8s-master: nothing was changed" in ended.stderr
+    assert mig_labels(live) == before
+
+
 def test_without_kubernetes_there_is_nobody_to_tell(a_machine: AMachine) -> None:
     ended = call(a_machine, "label", stdin=document(TUTORIAL))
     assert (ended.status, ended.stderr) == (

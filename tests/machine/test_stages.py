@@ -1,9 +1,12 @@
 """The install stages, each run as mig-k8s runs it, with stubs of the programs they call."""
 
 import dataclasses
+import hashlib
 import re
 import subprocess
 import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -90,6 +93,7 @@ def test_a_full_disk_fails_the_stage_and_leaves_the_old_file(real_stages: AMachi
 
 # ---- toolkit
 
+KEYRING = "usr/share/keyrings/nvidia-container-toolkit-keyring.gpg"
 TOOLKIT_PACKAGES = (
     "nvidia-container-toolkit", "nvidia-container-toolkit-base", "libnvidia-container-tools", "libnvidia-container1",
 )  # fmt: skip
@@ -107,6 +111,45 @@ def signing_key(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes]:
     armored = subprocess.run([*gpg, "--armor", "--export"], check=True, capture_output=True).stdout
     subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
     return fingerprint, armored
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """Another key than the repository's, in a GnuPG home of its own."""
+
+    home: Path
+
+    def gpg(self, *words: str) -> bytes:
+        command = ["gpg", "--homedir", str(self.home), "--batch", "--quiet", "--passphrase", "", *words]
+        return subprocess.run(command, check=True, capture_output=True).stdout
+
+    def armored(self) -> bytes:
+        return self.gpg("--armor", "--export")
+
+    def fingerprints(self) -> list[str]:
+        """The key's own, then those of its subkeys."""
+        listed = self.gpg("--list-keys", "--with-colons").decode()
+        return [line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr")]
+
+    @property
+    def fingerprint(self) -> str:
+        return self.fingerprints()[0]
+
+    def subkeys(self) -> list[str]:
+        return self.fingerprints()[1:]
+
+    def add_subkey(self) -> None:
+        self.gpg("--quick-add-key", self.fingerprint, "ed25519", "sign")
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Iterator[Stranger]:
+    home = tmp_path / "stranger"
+    home.mkdir(mode=0o700)
+    made = Stranger(home)
+    made.gpg("--quick-generate-key", "stranger", "ed25519", "sign")
+    yield made
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
 
 
 @pytest.fixture
@@ -163,21 +206,41 @@ def test_a_key_with_another_fingerprint_is_refused_and_nothing_installed(
     assert not (toolkit_machine.root / "usr/share/keyrings/nvidia-container-toolkit-keyring.gpg").exists()
 
 
-def test_a_further_key_in_the_same_file_is_not_trusted(
-    toolkit_machine: AMachine, signing_key: tuple[str, bytes], tmp_path: Path
+def test_a_key_file_with_a_further_key_is_refused(
+    toolkit_machine: AMachine, signing_key: tuple[str, bytes], stranger: Stranger
 ) -> None:
-    home = tmp_path / "stranger"
-    home.mkdir(mode=0o700)
-    gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet"]
-    subprocess.run([*gpg, "--passphrase", "", "--quick-generate-key", "stranger", "ed25519", "sign"], check=True)
-    stranger = subprocess.run([*gpg, "--armor", "--export"], check=True, capture_output=True).stdout
-    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
-    web(toolkit_machine, "mirror.example/toolkit/gpgkey", signing_key[1] + stranger)
-    assert run(toolkit_machine, "toolkit", **toolkit(f"#{signing_key[0]}"))[0] == 0
-    keyring = toolkit_machine.root / "usr/share/keyrings/nvidia-container-toolkit-keyring.gpg"
-    command = ["gpg", "--homedir", str(home), "--show-keys", "--with-colons", str(keyring)]
-    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert [line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr")] == [signing_key[0]]
+    web(toolkit_machine, "mirror.example/toolkit/gpgkey", signing_key[1] + stranger.armored())
+    code, last, _ = run(toolkit_machine, "toolkit", **toolkit(f"#{signing_key[0]}"))
+    assert code == 1
+    assert last.startswith(
+        f"failed the key at https://mirror.example/toolkit/gpgkey is {signing_key[0]}, {stranger.fingerprint}, "
+        f"expected {signing_key[0]}."
+    )
+    assert not toolkit_machine.path(KEYRING).exists()
+
+
+def test_a_strangers_key_that_has_the_named_key_as_its_subkey_is_refused(
+    toolkit_machine: AMachine, stranger: Stranger
+) -> None:
+    stranger.add_subkey()
+    # Fingerprints are public: anybody may name a key of his own that has ours below it.
+    (subkey,) = stranger.subkeys()
+    web(toolkit_machine, "mirror.example/toolkit/gpgkey", stranger.armored())
+    code, last, _ = run(toolkit_machine, "toolkit", **toolkit(f"#{subkey}"))
+    assert code == 1
+    assert last.startswith(
+        f"failed the key at https://mirror.example/toolkit/gpgkey is {stranger.fingerprint}, expected {subkey}."
+    )
+    assert installed(toolkit_machine) == {}
+    assert not toolkit_machine.path(KEYRING).exists()
+
+
+def test_a_key_with_a_subkey_of_its_own_is_named_by_its_primary_key(
+    toolkit_machine: AMachine, stranger: Stranger
+) -> None:
+    stranger.add_subkey()
+    web(toolkit_machine, "mirror.example/toolkit/gpgkey", stranger.armored())
+    assert run(toolkit_machine, "toolkit", **toolkit(f"#{stranger.fingerprint}"))[0] == 0
 
 
 def test_a_version_that_the_repository_does_not_have_is_told_with_those_it_has(
@@ -384,6 +447,35 @@ def test_the_checksum_of_the_stack_file_wins_over_the_releases_own(rke2_machine:
     assert "0" * 64 in last
     web(rke2_machine, "mirror.example/rke2/v1.35.7+rke2r1/sha256sum-amd64.txt", b"0000  rke2.linux-amd64.tar.gz\n")
     assert run(rke2_machine, "rke2", **{**RKE2, "RKE2_SHA256": TARBALL_SHA256})[0] == 0
+
+
+def test_an_install_script_with_another_checksum_than_the_named_one_is_not_run(rke2_machine: AMachine) -> None:
+    address = "https://mirror.example/rke2/install.sh"
+    script = (rke2_machine.state / "web/mirror.example/rke2/install.sh").read_bytes()
+    wrong, right = "0" * 64, hashlib.sha256(script).hexdigest()
+    code, last, _ = run(rke2_machine, "rke2", **{**RKE2, "RKE2_INSTALL": f"{address}#{wrong}"})
+    assert (code, last) == (
+        1,
+        f"failed {address} does not have the checksum that sources.rke2Install names; it was not run",
+    )
+    assert rke2_machine.calls("install") == []
+    assert run(rke2_machine, "rke2", **{**RKE2, "RKE2_INSTALL": f"{address}#{right}"})[0] == 0
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        {"RKE2_INSTALL": "http://mirror.example/rke2/install.sh"},
+        {"RKE2_ARTIFACTS": "http://mirror.example/rke2/v1.35.7+rke2r1"},
+    ],
+)
+def test_nothing_of_rke2_comes_over_http_without_a_checksum(rke2_machine: AMachine, plain: dict[str, str]) -> None:
+    code, last, _ = run(rke2_machine, "rke2", **{**RKE2, **plain})
+    assert code == 1
+    assert last.startswith(f"failed {next(iter(plain.values()))}")
+    assert " is plain http without a checksum: anybody" in last
+    assert [call for call in rke2_machine.calls("curl") if "http://" in call] == []
+    assert rke2_machine.calls("install") == []
 
 
 def test_a_version_that_does_not_exist_is_named(rke2_machine: AMachine) -> None:

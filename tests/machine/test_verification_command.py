@@ -126,6 +126,15 @@ def test_expectations_that_are_none_are_told_without_a_traceback(machine: AMachi
     assert "Traceback" not in ended.stderr
 
 
+def test_expectations_of_another_cluster_are_refused_and_not_remembered(machine: AMachine) -> None:
+    machine.desire(node={"name": "elsewhere"})
+    ended = call(machine, "verify", stdin=expectations())
+    assert (ended.status, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("mig-k8s: this machine is elsewhere, and what came is for mlops-k8s-master: nothing")
+    assert not machine.path("etc/mig-k8s/expectations.json").exists()
+    assert machine.api.calls() == []
+
+
 def test_a_second_run_waits_for_the_first(machine: AMachine) -> None:
     with machine.write("run/mig-verify.lock", "").open() as first:
         fcntl.flock(first, fcntl.LOCK_EX)

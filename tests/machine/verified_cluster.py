@@ -67,7 +67,12 @@ def shows(machine: AMachine, **changes: object) -> None:
     """What the API server says of the node."""
     facts: dict[str, Any] = {"boot_id": FIRST_BOOT, "allocatable": ALLOCATABLE, "labels": LABELS, **changes}
     facts["labels"] = {**facts["labels"], "nvidia.com/gpu.deploy.device-plugin": "true"}
-    machine.api.change(nodes=[node(NAME, **facts)])
+    own = (
+        []
+        if machine.node_name() == NAME
+        else [node(str(machine.node_name()), boot_id=FIRST_BOOT, allocatable={}, labels={})]
+    )
+    machine.api.change(nodes=[node(NAME, **facts), *own])
 
 
 def policy_is(machine: AMachine, *states: str) -> None:
@@ -103,8 +108,11 @@ def waits(reason: str, message: str) -> dict[str, Any]:
 
 
 def called(machine: AMachine, *options: str, seconds: float = 60, **changes: object) -> Called:
-    """`mig-k8s verify` with expectations."""
-    return call(machine, "verify", *options, stdin=expectations(timeoutSeconds=seconds, **changes))
+    """`mig-k8s verify` with expectations, among them this machine, as a server without a GPU where it is another."""
+    wanted = json.loads(expectations(timeoutSeconds=seconds, **changes))
+    if machine.node_name() not in [each["name"] for each in wanted["nodes"]]:
+        wanted["nodes"].append({"name": machine.node_name(), "allocatable": {}, "labels": {}, "devices": []})
+    return call(machine, "verify", *options, stdin=json.dumps(wanted))
 
 
 def verified(machine: AMachine, seconds: float = 60, **changes: object) -> tuple[int, VerificationReport, str]:

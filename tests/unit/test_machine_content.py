@@ -221,6 +221,20 @@ def test_mirrors_reach_the_desired_state(planned: Planned) -> None:
     assert desired["rke2"]["sha256"] == "a" * 64
 
 
+def test_plain_http_is_taken_where_a_checksum_or_a_pinned_key_holds_what_comes(planned: Planned) -> None:
+    sources = {
+        "ubuntuApt": "http://m.example.org/ubuntu",
+        "toolkitApt": "http://m.example.org/nvidia",
+        "rke2Install": f"http://m.example.org/install.sh#{'b' * 64}",
+        "rke2Artifacts": "http://m.example.org/rke2",
+    }
+    desired = _desired(planned(sources=sources, rke2={"sha256": "a" * 64}).nodes[0])
+    assert desired["apt"] == {"ubuntu": "http://m.example.org/ubuntu"}
+    assert desired["toolkit"]["apt"] == "http://m.example.org/nvidia"
+    assert desired["rke2"]["install"] == f"http://m.example.org/install.sh#{'b' * 64}"
+    assert (desired["rke2"]["artifacts"], desired["rke2"]["sha256"]) == ("http://m.example.org/rke2", "a" * 64)
+
+
 def test_the_layout_names_profiles_and_places(planned: Planned) -> None:
     """The machine looks up ids on its own GPU."""
     stack = planned(mig={"strategy": "mixed"}, nodePools=[{"migDevices": {"1g.10gb": 1, "3g.40gb": 1, "2g.20gb": 1}}])

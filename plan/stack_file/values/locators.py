@@ -5,6 +5,7 @@ import re
 from plan.problems import Refusal
 
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[A-Za-z0-9._~%@+/-]*)?")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _IMAGE = re.compile(
     rf"{_PART}(?::\d+)?(?:/{_PART})*(?::(?P<tag>[A-Za-z0-9_][\w.-]{{0,127}}))?(?P<digest>@sha256:[0-9a-f]{{64}})?"
@@ -26,6 +27,21 @@ def signed_repository(text: str) -> str:
     if mark and not re.fullmatch(r"[0-9A-F]{40}", fingerprint):
         raise Refusal("the part after # is no key fingerprint", allowed="40 of 0-9 and A-F, as gpg --show-keys prints")
     return url(address) + mark + fingerprint
+
+
+def install_script(text: str) -> str:
+    """A URL, optionally followed by `#` and the SHA-256 of the script; plain http only with it."""
+    address, mark, checksum = text.partition("#")
+    plain = url(address)
+    if mark and not _SHA256.fullmatch(checksum):
+        raise Refusal("the part after # is no SHA-256", allowed="64 of 0-9 and a-f, as sha256sum prints")
+    if address.startswith("http://") and not mark:
+        raise Refusal(
+            "plain http without a checksum: anybody on the way could send the machines another script to run as root",
+            allowed="https://…, or http://…#SHA256 of the script",
+            remedy="sha256sum install.sh",
+        )
+    return plain + mark + checksum
 
 
 def chart(text: str) -> str:
@@ -59,7 +75,7 @@ def socket_path(text: str) -> str:
 
 def sha256(text: str) -> str:
     """A SHA-256 in hex."""
-    if not re.fullmatch(r"[0-9a-f]{64}", text):
+    if not _SHA256.fullmatch(text):
         raise Refusal("not a SHA-256", allowed="64 of 0-9 and a-f", remedy="sha256sum rke2.linux-amd64.tar.gz")
     return text
 
