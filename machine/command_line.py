@@ -23,6 +23,11 @@ from machine.host.this_machine import ThisMachine
 from machine.kubernetes import commands as kubernetes_commands
 from machine.release.install import install
 
+_LATER = {
+    "machine.cluster.commands": ("remove-node", "limit-turns", "end-turn"),
+    "machine.verification.command": ("verify",),
+}
+"""Modules that a machine is made without, with their subcommands: nobody can call them before `pulumi up`."""
 Run = Callable[[ThisMachine, argparse.Namespace], int]
 
 
@@ -67,10 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     add("ready", "follow until all is done, then print the result", lambda machine, _: ready(machine))
     gpu_commands.add_parser(subparsers)
     kubernetes_commands.add_parser(subparsers)
-    if find_spec("machine.verification") is None:  # a machine is made without it
-        add("verify", "not in this release: the next `pulumi up` brings it", _no_verification)
-    else:
-        import_module("machine.verification.command").add_parser(subparsers)
+    for module, names in _LATER.items():
+        if find_spec(module.rpartition(".")[0]) is not None:
+            import_module(module).add_parser(subparsers)
+            continue
+        for name in names:
+            add(name, "not in this release: the next `pulumi up` brings it", _not_yet)
     installing = add(
         "install",
         "make the release that this program belongs to the current one",
@@ -84,7 +91,7 @@ def _update(machine: ThisMachine, options: argparse.Namespace) -> int:
     return update(machine, Configuration.from_json(sys.stdin.read()), options.join)
 
 
-def _no_verification(_machine: ThisMachine, _options: argparse.Namespace) -> int:
+def _not_yet(_machine: ThisMachine, _options: argparse.Namespace) -> int:
     raise UsageError(
-        "this machine has the release that it was made with, which cannot verify. `pulumi up` brings the whole one"
+        "this machine has the release that it was made with, which lacks this command. `pulumi up` brings the whole one"
     )

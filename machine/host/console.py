@@ -1,8 +1,15 @@
-"""What people read while a command runs: whole lines on standard error. Standard output belongs to reports."""
+"""What people read while a command runs: whole lines on standard error. Standard output belongs to reports, standard
+input to a document."""
 
 import contextlib
 import re
 import sys
+from typing import TypeVar
+
+from machine.documents.form import Document, DocumentError
+from machine.host.errors import UsageError
+
+_Form = TypeVar("_Form", bound=Document)
 
 
 def say(text: str) -> bool:
@@ -19,6 +26,14 @@ def report(text: str) -> None:
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.write(text)
         sys.stdout.flush()
+
+
+def received(form: type[_Form]) -> _Form:
+    """The document on standard input. Raises UsageError."""
+    try:
+        return form.from_json(sys.stdin.read())
+    except (UnicodeDecodeError, DocumentError) as error:
+        raise UsageError(str(error)) from error
 
 
 def one_line(text: str) -> str:

@@ -13,7 +13,12 @@ _REPOSITORY = Path(__file__).resolve().parent.parent.parent
 _MAIN = "machine/__main__.py"
 _FOLDERS = {"stages": True, "library": False, "units": False, "entry-points": True}
 """Folders of cloud-init/ that are folders of a release, and whether their files can be run."""
-_ONLY_OVER_SSH = ("machine/verification/", "machine/documents/verification_report.py")
+_ONLY_OVER_SSH = (
+    "machine/cluster/",
+    "machine/verification/",
+    "machine/documents/node_removal.py",
+    "machine/documents/verification_report.py",
+)
 """What nobody can call before `pulumi up` has brought the whole release: it is left out of the user-data."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*(\.sh|\.service)?")
 

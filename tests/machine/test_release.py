@@ -398,17 +398,18 @@ def test_cloud_init_installs_what_it_wrote_on_a_machine_without_release(tmp_path
     assert machine.path("usr/local/sbin/mig-k8s").exists()
 
 
-def test_a_machine_with_its_first_release_tells_how_far_it_is_and_that_it_cannot_verify_yet(tmp_path: Path) -> None:
+def test_a_machine_with_its_first_release_tells_how_far_it_is_and_what_it_lacks(tmp_path: Path) -> None:
     machine = Receiver.below(tmp_path)
     machine.install(FIRST)
     status = machine.status()
     assert (status.returncode, status.stdout.splitlines()[0]) == (1, "apt        not run yet")
-    ended = machine.command("verify")
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == (
-        "mig-k8s: this machine has the release that it was made with, which cannot verify. `pulumi up` brings the"
-        " whole one\n"
-    )
+    for command in ("verify", "remove-node", "limit-turns", "end-turn"):
+        ended = machine.command(command)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert ended.stderr == (
+            "mig-k8s: this machine has the release that it was made with, which lacks this command. `pulumi up` brings"
+            " the whole one\n"
+        )
     machine.install(NEW)
     assert machine.command("verify", stdin="{}").stderr == "mig-k8s: the document of expectations has no version\n"
 

@@ -334,17 +334,18 @@ def test_the_release_holds_what_the_machine_runs(planned: Planned) -> None:
     assert "from machine.command_line import main" in release().contents["__main__.py"]
 
 
-def test_a_machine_is_made_with_all_of_the_release_but_the_verification() -> None:
+def test_a_machine_is_made_with_all_of_the_release_but_what_only_pulumi_up_calls() -> None:
     """That comes over SSH, before anybody can ask for it; what runs at a boot is there from the first one."""
     first, whole = first_release().contents, release().contents
     manifest = "manifest.json"
     assert {path: text for path, text in whole.items() if path not in first} == {
         path: text
         for path, text in whole.items()
-        if path.startswith("machine/verification/") or path == "machine/documents/verification_report.py"
+        if path.startswith(("machine/verification/", "machine/cluster/"))
+        or path in ("machine/documents/verification_report.py", "machine/documents/node_removal.py")
     }
     assert {path for path, text in first.items() if whole[path] != text} == {manifest}
-    assert {"machine/verification/run.py", "machine/verification/command.py"} <= whole.keys() - first.keys()
+    assert {"machine/verification/run.py", "machine/cluster/removal.py"} <= whole.keys() - first.keys()
     assert json.loads(first[manifest])["digest"][:16] == first_release().name != release().name
 
 
