@@ -20,6 +20,7 @@ from plan.report.membership import (
     touched_machines,
     untouched_machines,
 )
+from plan.secret_values import marked
 from plan.stack import StackPlan
 
 
@@ -71,7 +72,9 @@ def _cost(old: StackPlan, new: StackPlan) -> str:
 
 
 def _settings(stack: StackPlan) -> dict[str, Any]:
-    return stack.settings.model_dump(by_alias=True)
+    told = stack.settings.model_dump(by_alias=True)
+    told["gpuOperator"]["values"] = marked(told["gpuOperator"]["values"])
+    return told
 
 
 def _changed(old: Any, new: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - any value of a stack file
