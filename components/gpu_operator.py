@@ -10,6 +10,7 @@ from components.identity import digest
 from components.machine_command import Access, first_child
 from components.power import idle, left_while
 from plan import GpuOperatorPlan
+from plan.secret_values import unmarked
 
 _PRIVILEGED = {f"pod-security.kubernetes.io/{mode}": "privileged" for mode in ("enforce", "audit", "warn")}
 
@@ -47,7 +48,7 @@ class GpuOperator(pulumi.ComponentResource):
             chart=plan.chart,
             version=plan.version,
             repository_opts=kubernetes.helm.v3.RepositoryOptsArgs(repo=plan.repository) if plan.repository else None,
-            values=plan.values,
+            values=unmarked(plan.values, pulumi.Output.secret),
             timeout=plan.timeout_seconds,
             # A rollback in the middle of a slow start makes it worse; the next `up` upgrades what is there.
             atomic=False,
@@ -55,6 +56,6 @@ class GpuOperator(pulumi.ComponentResource):
             skip_await=False,
             opts=left_while(is_idle, pulumi.ResourceOptions.merge(child, first_child(self, opts))),
         )
-        released = [plan.chart, plan.repository, plan.version, plan.values]
+        released = [plan.chart, plan.repository, plan.version, unmarked(plan.values)]
         self.release_digest = digest(json.dumps(released, sort_keys=True))
         self.register_outputs({"release_digest": self.release_digest})

@@ -69,7 +69,9 @@ def _visible(line: str) -> str:
 def names_a_secret(key: str) -> bool:
     """Whether the value of a key with this name may be a secret, and must not be repeated in a report."""
     plain = re.sub(r"[^a-z0-9]", "", key.lower())
-    public = plain.startswith("secretsencryption") or plain.endswith(("file", "secretname", "configsecret", "secrets"))
+    public = plain.startswith("secretsencryption") or plain.endswith(
+        ("file", "secretname", "configsecret", "secrets", "ref")
+    )
     word = r"token|passw(or)?d|secret|credential|passphrase|(api|access|private|account|host|encryption)key"
     return bool(re.search(word, plain)) and not public
 

@@ -7,6 +7,7 @@ from typing import Any
 from plan.cluster.managed_values import managed_values, shown_reasons
 from plan.cluster.mig_manager import config_map_name, mig_parted_config
 from plan.machine.node import NodePlan
+from plan.secret_values import marked
 from plan.stack_file.settings import Settings
 from plan.stack_file.values.names import taint_key_and_effect
 
@@ -28,6 +29,7 @@ class GpuOperatorPlan:
     version: str
     namespace: str
     values: dict[str, Any]
+    """What may be secret in them is `Hidden`."""
     reasons: dict[str, str]
     """Path of a value -> why this stack has it."""
     timeout_seconds: int
@@ -45,7 +47,7 @@ def gpu_operator_plan(settings: Settings, nodes: Iterable[NodePlan]) -> GpuOpera
         repository=source if is_repository else None,
         version=settings.gpu_operator.version,
         namespace=settings.gpu_operator.namespace,
-        values=merged(settings.gpu_operator.values, managed_values(settings, config) | _tolerations(settings)),
+        values=merged(marked(settings.gpu_operator.values), managed_values(settings, config) | _tolerations(settings)),
         reasons=shown_reasons(settings),
         timeout_seconds=settings.gpu_operator.timeout_minutes * 60,
         mig_config_map=config and config_map_name(config),

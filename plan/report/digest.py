@@ -21,6 +21,7 @@ from plan.report.membership import (
     untouched_machines,
 )
 from plan.report.order import order
+from plan.secret_values import marked
 from plan.stack import StackPlan
 
 _DISTURBING = (Cost.REBOOTED, Cost.PODS, Cost.RESTARTED)
@@ -82,7 +83,9 @@ def _machines(old: StackPlan, new: StackPlan) -> dict[Cost, list[str]]:
 
 
 def _settings(stack: StackPlan) -> dict[str, Any]:
-    return stack.settings.model_dump(by_alias=True)
+    told = stack.settings.model_dump(by_alias=True)
+    told["gpuOperator"]["values"] = marked(told["gpuOperator"]["values"])
+    return told
 
 
 def _changed(old: Any, new: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - any value of a stack file

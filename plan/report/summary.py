@@ -13,6 +13,7 @@ from plan.gpu.layout import Layout
 from plan.machine.desired_state import runs_fabric_manager
 from plan.machine.node import NodePlan
 from plan.machine.user_data import LIMIT_BYTES, user_data_bytes
+from plan.secret_values import NOT_SHOWN, unmarked
 from plan.stack import StackPlan
 
 
@@ -36,7 +37,7 @@ def summary(stack: StackPlan) -> dict[str, Any]:
             "repository": operator.repository,
             "version": operator.version,
             "namespace": operator.namespace,
-            "values": operator.values,
+            "values": unmarked(operator.values, lambda _: NOT_SHOWN),
             "reasons": operator.reasons,
             "timeoutSeconds": operator.timeout_seconds,
         },

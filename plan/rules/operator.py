@@ -13,6 +13,7 @@ from plan.cluster import sharing
 from plan.cluster.gpu_operator import value_at
 from plan.cluster.managed_values import MANAGED_VALUES
 from plan.problems import Problem, Refusal, names_a_secret, nearest_word
+from plan.secret_values import marked
 from plan.stack_file.settings import Settings
 from plan.stack_file.shapes import shown
 from plan.stack_file.values.releases import AS_OF
@@ -49,7 +50,7 @@ def _decided(settings: Settings, text: str, table: Mapping[tuple[str, ...], tupl
         value = value_at(settings.gpu_operator.values, path)
         if value is not None and value != fine:
             yield Refusal(text + reason, remedy="Leave it out.").at(
-                f"mig-k8s:gpuOperator.values.{'.'.join(path)}", shown(value)
+                f"mig-k8s:gpuOperator.values.{'.'.join(path)}", shown(marked(value, path[-1]))
             )
 
 
@@ -90,16 +91,16 @@ def _unfit(values: Mapping[str, Any], known: Mapping[str, Any], above: tuple[str
                     allowed=", ".join(known),
                     remedy=f"Did you mean {near}?" if near else "Leave it out.",
                     hide=names_a_secret(key),
-                ).at(place, shown(value))
+                ).at(place, shown(marked(value, key)))
         elif value is None:
             continue  # so Helm is told to forget a default
         elif isinstance(below, Mapping):
             if isinstance(value, Mapping):
                 yield from _unfit(value, below, path)
             else:
-                yield Refusal("must be a mapping", allowed=", ".join(below)).at(place, shown(value))
+                yield Refusal("must be a mapping", allowed=", ".join(below)).at(place, shown(marked(value, key)))
         elif not _is_of(value, below):
-            yield Refusal(f"must be {_SPOKEN[below]}", allowed=_SPOKEN[below]).at(place, shown(value))
+            yield Refusal(f"must be {_SPOKEN[below]}", allowed=_SPOKEN[below]).at(place, shown(marked(value, key)))
 
 
 _SPOKEN = {

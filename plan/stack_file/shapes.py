@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from plan.problems import Problem, Refusal, names_a_secret, nearest_word
+from plan.secret_values import marked
 from plan.stack_file.settings import Settings
 
 NAMESPACE = "mig-k8s"
@@ -90,7 +91,7 @@ def shown(value: Any) -> str:  # noqa: ANN401 - whatever stood in the file
     if isinstance(value, str) and _PLAIN.fullmatch(value) and not _NOT_TEXT.fullmatch(value):
         text = value
     else:
-        text = json.dumps(value, ensure_ascii=False, default=str)
+        text = json.dumps(marked(value), ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:59] + "…"
 
 

@@ -55,6 +55,17 @@ def test_the_kubeconfig_is_the_only_secret_output(program: Program) -> None:
         assert body not in shown, what
 
 
+def test_the_operators_values_that_may_be_secret_are_for_the_engine_too(program: Program) -> None:
+    """A preview shows all others."""
+    variables = [{"name": "DCGM_PASS", "value": "tell-nobody"}]
+    values = {"dcgmExporter": {"env": variables}, "operator": {"labels": {"a": "b"}}}
+    graph = program(gpuOperator={"values": values})
+    release = graph.one("gpu-operator-release")
+    assert opened(release.inputs)["values"]["dcgmExporter"]["env"] == variables
+    assert "tell-nobody" not in json.dumps([in_clear(each.inputs) for each in graph.resources])
+    assert in_clear(release.inputs)["values"]["operator"] == {"labels": {"a": "b"}}
+
+
 def test_the_cluster_sees_the_kubeconfig_as_a_secret(program: Program) -> None:
     provider = program().one("cluster-kubernetes")
     assert in_clear(provider.inputs)["kubeconfig"] is None

@@ -113,6 +113,17 @@ def test_a_wrong_configuration_is_refused_before_anything_is_written(
     assert machine.runs() == []
 
 
+def test_a_configuration_that_is_no_text_is_told_without_a_traceback(
+    machine: StagedMachine, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    torn = configuration(token="tell-nobody").encode() + b"tell-nobody \xff tell-nobody"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(torn), encoding="utf-8"))
+    assert machine.command("update") == 1
+    assert capsys.readouterr().err == (
+        "mig-k8s: what was read, a file or standard input, is no UTF-8 text. `pulumi up` sends it again\n"
+    )
+
+
 def test_a_configuration_for_another_machine_is_refused_before_anything_is_written(
     machine: StagedMachine, stdin: io.StringIO, capsys: Said
 ) -> None:

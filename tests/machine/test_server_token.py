@@ -181,9 +181,7 @@ def test_the_token_that_a_first_start_waits_for_comes_after_what_else_it_needs(
     order: list[str] = []
     monkeypatch.setattr("machine.host.files.write", lambda path, _content, _mode: order.append(path.name))
     machine.path("var/lib/rancher/rke2/server/token").unlink()
-    document = configuration(
-        token="t\n", agent_token="a\n", node_password="p\n", rke2_config="cni: canal\n", node={"name": "other"}
-    )
+    document = configuration(token="t\n", agent_token="a\n", node_password="p\n", rke2_config="cni: canal\n", mig=None)
     call(machine, "update", stdin=document)
     assert order[:5] == ["password", "agent-token", "config.yaml", "token", "desired.json"]
 

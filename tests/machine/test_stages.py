@@ -568,9 +568,14 @@ def test_a_token_that_comes_over_ssh_is_waited_for(rke2_machine: AMachine, role:
     assert rke2_machine.calls("systemctl start") == [f"systemctl start rke2-{role}.service"]
 
 
-def test_no_secret_of_joining_is_in_a_report_or_in_the_log_of_the_stage(rke2_machine: AMachine) -> None:
-    _, _, ended = run(rke2_machine, "rke2", **RKE2)
-    assert not {word for word in ("secret", "of agents") if word in ended.stdout + ended.stderr}
+@pytest.mark.parametrize("tracing", [{}, {"SHELLOPTS": "xtrace"}])  # as with bash -x
+def test_no_secret_of_joining_is_in_a_report_or_in_the_log_of_the_stage(
+    rke2_machine: AMachine, tracing: dict[str, str]
+) -> None:
+    _, _, ended = run(rke2_machine, "rke2", **RKE2, **tracing)
+    assert ("+ wait_for_token" in ended.stderr) == bool(tracing)
+    said = (ended.stdout + ended.stderr).replace(str(rke2_machine.folder), "")  # it has the name of this test
+    assert not {word for word in ("secret", "of agents") if word in said}
     for name in ("rke2-config.sha256", "rke2-agent-token.sha256"):
         assert rke2_machine.mode_of(f"var/lib/mig-k8s/{name}") == "0o600"
 
