@@ -7,6 +7,8 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 
 from machine.converge.commands import ready, resume, update
 from machine.converge.run import converge
@@ -15,12 +17,11 @@ from machine.documents.configuration import Configuration
 from machine.documents.form import DocumentError
 from machine.gpu import commands as gpu_commands
 from machine.host.console import say
-from machine.host.errors import MachineError
+from machine.host.errors import MachineError, UsageError
 from machine.host.signals import Interrupted
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes import commands as kubernetes_commands
 from machine.release.install import install
-from machine.verification import command as verification_command
 
 Run = Callable[[ThisMachine, argparse.Namespace], int]
 
@@ -66,7 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     add("ready", "follow until all is done, then print the result", lambda machine, _: ready(machine))
     gpu_commands.add_parser(subparsers)
     kubernetes_commands.add_parser(subparsers)
-    verification_command.add_parser(subparsers)
+    if find_spec("machine.verification") is None:  # a machine is made without it
+        add("verify", "not in this release: the next `pulumi up` brings it", _no_verification)
+    else:
+        import_module("machine.verification.command").add_parser(subparsers)
     installing = add(
         "install",
         "make the release that this program belongs to the current one",
@@ -78,3 +82,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _update(machine: ThisMachine, options: argparse.Namespace) -> int:
     return update(machine, Configuration.from_json(sys.stdin.read()), options.join)
+
+
+def _no_verification(_machine: ThisMachine, _options: argparse.Namespace) -> int:
+    raise UsageError(
+        "this machine has the release that it was made with, which cannot verify. `pulumi up` brings the whole one"
+    )

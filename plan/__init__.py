@@ -8,7 +8,7 @@ from plan.machine.addresses import Addresses
 from plan.machine.configuration import configuration
 from plan.machine.delivery import delivery, delivery_command
 from plan.machine.node import NodePlan, VmPlan
-from plan.machine.release import Release, release
+from plan.machine.release import Release, first_release, release
 from plan.machine.user_data import user_data
 from plan.problems import Problem, Problems, warning_report
 from plan.reading import read_settings
@@ -33,6 +33,7 @@ __all__ = [
     "configuration",
     "delivery",
     "delivery_command",
+    "first_release",
     "kept_by_machine",
     "kept_by_stack",
     "plan_stack",

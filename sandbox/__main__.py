@@ -22,10 +22,12 @@ _PASSED_ON = {
     "pulumi": "the sandbox's own Pulumi, e.g. `pulumi stack output`",
 }
 
-_POWER = {
+_MACHINE = {
     "deallocate": "as `az vm deallocate`, or Azure at the hour of autoShutdown: disk and addresses stay",
     "start": "as `az vm start`: a machine that is off boots again, on another host if it was deallocated",
     "evict": "as Azure, which needs the capacity: deallocated or deleted, by the spot machine's policy",
+    "unplug": "as a broken network: the machine runs, for Azure too, and nobody reaches it",
+    "plug": "the end of that",
 }
 
 
@@ -62,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("status", help="what runs")
     commands.add_parser("down", help="destroy the stack and leave nothing")
     commands.add_parser("clean", help="`down` for every sandbox")
-    for command, text in _POWER.items():
+    for command, text in _MACHINE.items():
         commands.add_parser(command, help=text).add_argument("machine", metavar="MACHINE")
     broken = commands.add_parser("fault", help="let something go wrong in this sandbox's next `up`")
     broken.add_argument("fault", nargs="?", metavar="NAME", help="which one")
@@ -85,8 +87,8 @@ def _run(arguments: argparse.Namespace, passed_on: list[str]) -> int:
     name = arguments.name
     if arguments.command in _PASSED_ON:
         _become(name, arguments.command, passed_on)
-    if arguments.command in _POWER:
-        return lifecycle.change_power(name, arguments.command, arguments.machine)
+    if arguments.command in _MACHINE:
+        return lifecycle.change_machine(name, arguments.command, arguments.machine)
     actions: dict[str, Callable[[], int]] = {
         "build": lambda: lifecycle.build(arguments.tier),
         "preview": lambda: lifecycle.preview(name, arguments.stack),

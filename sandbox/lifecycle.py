@@ -100,10 +100,14 @@ def refresh(name: str) -> int:
     return 0
 
 
-def change_power(name: str, verb: str, machine_name: str) -> int:
-    """What a person with `az vm deallocate` or `az vm start`, or Azure with an eviction, does to a machine."""
-    change = {"deallocate": power.deallocate, "start": power.start, "evict": power.evict}[verb]
-    change(Sandbox.load(default_root(name)), machine_name, machine)
+def change_machine(name: str, verb: str, machine_name: str) -> int:
+    """What a person with `az vm deallocate` or `az vm start`, Azure with an eviction, or a cable does to a machine."""
+    sandbox = Sandbox.load(default_root(name))
+    if verb in ("unplug", "plug"):
+        network.plug(sandbox, power.vm_id(sandbox, machine_name), into=verb == "plug")
+    else:
+        change = {"deallocate": power.deallocate, "start": power.start, "evict": power.evict}[verb]
+        change(sandbox, machine_name, machine)
     say(f"{machine_name}: {verb} is done")
     return 0
 

@@ -85,6 +85,14 @@ def disconnect(sandbox: Sandbox, vm_id: str) -> None:
         _remove_namespace(sandbox.machine_namespace(vm_id))
 
 
+def plug(sandbox: Sandbox, vm_id: str, *, into: bool) -> None:
+    """Plug a machine's cable into the wire, or pull it out: the machine runs, and nobody reaches it."""
+    (inside,) = json.loads(run(["ip", "-n", sandbox.machine_namespace(vm_id), "-json", "link", "show", "eth0"]))
+    ports = json.loads(run(["ip", "-n", sandbox.wire, "-json", "link", "show", "type", "veth"]))
+    (port,) = (port["ifname"] for port in ports if port["ifindex"] == inside["link_index"])
+    run(["ip", "-n", sandbox.wire, "link", "set", port, "up" if into else "down"])
+
+
 def path(namespace: str) -> Path:
     """What `nsenter --net=` takes. Not `ip netns exec`: that hides the control groups."""
     return _NAMESPACES / namespace

@@ -13,6 +13,8 @@ _REPOSITORY = Path(__file__).resolve().parent.parent.parent
 _MAIN = "machine/__main__.py"
 _FOLDERS = {"stages": True, "library": False, "units": False, "entry-points": True}
 """Folders of cloud-init/ that are folders of a release, and whether their files can be run."""
+_ONLY_OVER_SSH = ("machine/verification/", "machine/documents/verification_report.py")
+"""What nobody can call before `pulumi up` has brought the whole release: it is left out of the user-data."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*(\.sh|\.service)?")
 
 
@@ -40,6 +42,13 @@ def is_runnable(path: str) -> bool:
 def release() -> Release:
     """The release of this checkout. Raises FileNotFoundError when it is incomplete."""
     return _release(_REPOSITORY)
+
+
+@cache
+def first_release() -> Release:
+    """What a machine is made with: all that brings it up by itself, at every boot, and takes the whole release."""
+    files = {path: text for path, text in release().contents.items() if path != FILE}
+    return Release.of({path: text for path, text in files.items() if not path.startswith(_ONLY_OVER_SSH)})
 
 
 @cache

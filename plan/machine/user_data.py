@@ -16,18 +16,18 @@ from plan.machine.addresses import Addresses
 from plan.machine.configuration import configuration
 from plan.machine.delivery import delivery, delivery_command
 from plan.machine.node import NodePlan
-from plan.machine.release import release
+from plan.machine.release import first_release
 from plan.problems import Problem, Problems
 from plan.yaml_text import yaml_text
 
 LIMIT_BYTES = 65_535
 """Azure's limit for custom data, before its base64 encoding."""
 _RELEASE = f"{HOME}/release.cloud-init"
-"""The release as it also comes over SSH."""
+"""The first release, in the form in which the whole one comes over SSH."""
 _FILES = "write_files"
 _GZIP = 31
 """zlib's word for the largest window and gzip's header."""
-_RELEASE_BYTES = 49_000
+_RELEASE_BYTES = 44_000
 """More than the release takes of it."""
 _KEYS_BYTES = 2_000
 """More than the machine's keys take, and what it runs."""
@@ -89,7 +89,7 @@ def _release_packed() -> tuple[bytes, "zlib._Compress"]:
     A thousand machines do not pack it a thousand times. No time stands in it: unchanged files, unchanged user-data.
     """
     packer = zlib.compressobj(level=9, wbits=_GZIP, memLevel=9)
-    files = [_file(_RELEASE, delivery(release()))]
+    files = [_file(_RELEASE, delivery(first_release()))]
     return packer.compress(f"#cloud-config\n{yaml_text({_FILES: files})}".encode()), packer
 
 

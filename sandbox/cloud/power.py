@@ -69,6 +69,13 @@ def evict(sandbox: Sandbox, name: str, machines: Machines) -> None:
         deallocate(sandbox, name, machines)
 
 
+def vm_id(sandbox: Sandbox, name: str) -> str:
+    """The id of a machine by its name. Raises SandboxError."""
+    with Cloud.of(sandbox).open() as records:
+        found: str = records[_named(records, name)]["outputs"]["vmId"]
+        return found
+
+
 def instance_view(sandbox: Sandbox, record: dict[str, Any], machines: Machines) -> Properties:
     """The parts of a machine's instance view that tell how it is."""
     if record.get("deallocated"):

@@ -117,8 +117,10 @@ class Receiver(ThisMachine):
         )
 
     def status(self) -> "subprocess.CompletedProcess[str]":
+        """`mig-k8s status`."""
+        return self.command("status")
+
+    def command(self, subcommand: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
         """What the entry point does: the current release's own code."""
-        folder = os.path.realpath(self.home / "current")
-        return subprocess.run(
-            [str(self.python()), "-I", "-B", folder, "status"], capture_output=True, text=True, timeout=60, check=False
-        )
+        program = [str(self.python()), "-I", "-B", os.path.realpath(self.home / "current"), subcommand]
+        return subprocess.run(program, input=stdin, capture_output=True, text=True, timeout=60, check=False)

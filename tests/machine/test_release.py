@@ -23,10 +23,11 @@ from machine.release import storage
 from machine.release.check import is_whole
 from machine.release.install import install
 from plan.machine.delivery import delivery, delivery_command
-from plan.machine.release import Release, release
+from plan.machine.release import Release, first_release, release
 
 OLD = changed("machine/release/__init__.py", '"""The release before."""\n')
 NEW = release()
+FIRST = first_release()
 BOTH = ["current", *sorted(f"releases/{each.name}" for each in (OLD, NEW))]
 SMALL = small()
 SMALL_OLD = changed("stages/apt", "true\n", SMALL)
@@ -390,32 +391,47 @@ def test_one_command_goes_back_to_the_release_before(machine: Receiver) -> None:
 
 def test_cloud_init_installs_what_it_wrote_on_a_machine_without_release(tmp_path: Path) -> None:
     machine = Receiver.below(tmp_path)
-    ended = machine.deliver(delivery(NEW), if_none=True)
+    ended = machine.deliver(delivery(FIRST), if_none=True)
     assert ended.returncode == 0, ended.stderr
-    assert machine.current() == NEW.name
-    assert machine.entries() == ["current", f"releases/{NEW.name}"]
+    assert machine.current() == FIRST.name
+    assert machine.entries() == ["current", f"releases/{FIRST.name}"]
     assert machine.path("usr/local/sbin/mig-k8s").exists()
 
 
+def test_a_machine_with_its_first_release_tells_how_far_it_is_and_that_it_cannot_verify_yet(tmp_path: Path) -> None:
+    machine = Receiver.below(tmp_path)
+    machine.install(FIRST)
+    status = machine.status()
+    assert (status.returncode, status.stdout.splitlines()[0]) == (1, "apt        not run yet")
+    ended = machine.command("verify")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        "mig-k8s: this machine has the release that it was made with, which cannot verify. `pulumi up` brings the"
+        " whole one\n"
+    )
+    machine.install(NEW)
+    assert machine.command("verify", stdin="{}").stderr == "mig-k8s: the document of expectations has no version\n"
+
+
 def test_cloud_init_does_not_take_back_what_came_over_ssh(machine: Receiver) -> None:
-    ended = machine.deliver(delivery(NEW), if_none=True)
+    ended = machine.deliver(delivery(FIRST), if_none=True)
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr == "this machine has a release already; it stays\n"
     assert machine.current() == OLD.name
     assert machine.entries() == ["current", f"releases/{OLD.name}"]
 
 
-def test_cloud_init_and_ssh_at_the_same_moment_install_one_whole_release(tmp_path: Path) -> None:
+def test_cloud_init_and_ssh_at_the_same_moment_leave_the_whole_release_current(tmp_path: Path) -> None:
     machine = Receiver.below(tmp_path)
     machine.home.mkdir(parents=True)
-    (written := machine.home / "release.cloud-init").write_text(delivery(NEW), encoding="utf-8")
+    (written := machine.home / "release.cloud-init").write_text(delivery(FIRST), encoding="utf-8")
     command = delivery_command(home=str(machine.home), python=str(machine.python()), if_none=True)
     with subprocess.Popen(["sh", "-c", f"{command} <{written}; rm {written}"]) as cloud_init:
         ended = machine.deliver(delivery(NEW))
         assert cloud_init.wait(60) == 0
     assert ended.returncode == 0, ended.stderr
     assert machine.current() == NEW.name
-    assert machine.entries() == ["current", f"releases/{NEW.name}"]
+    assert set(machine.entries()) <= {"current", f"releases/{NEW.name}", f"releases/{FIRST.name}"}
 
 
 # ---- a release that runs

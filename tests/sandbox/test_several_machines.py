@@ -172,6 +172,24 @@ def test_the_next_up_does_what_waited_and_verifies_all_of_it(person: CommandLine
     assert seen_in_pods(person) == SEEN_LATER
 
 
+def test_a_dead_agent_keeps_no_other_machine_from_its_changes(person: CommandLine, tmp_path: Path) -> None:
+    """Azure says that it runs, nobody reaches it, and there is something to do on it."""
+    file = stack(tmp_path, version=FOUNDED, devices=({"2g.20gb": 1}, {"1g.10gb": 2}))
+    config = yaml.safe_load(file.read_text())
+    config["config"]["mig-k8s:nodePools"][2]["nodeLabels"] = {"team": "ml"}
+    file.write_text(yaml.safe_dump(config))
+    person.run("unplug", SPARE)
+    said = person.run("up", str(file), status=1, seconds=400)
+    assert (profiles(person, SERVER), profiles(person, AGENT)) == (["2g.20gb"], ["1g.10gb", "1g.10gb"])
+    failed = set(re.findall(r"command:remote:Command \((\S+)\)", said.split("Diagnostics:")[-1]))
+    assert failed == {f"{SPARE}-converge"}, said
+
+    person.run("plug", SPARE)
+    person.up(file, seconds=400)
+    assert seen_in_pods(person) == [(SERVER, "2g.20gb"), (AGENT, "1g.10gb"), (AGENT, "1g.10gb")]
+    assert "team=ml" in person.kubectl("get", "node", SPARE, "--show-labels")
+
+
 CUT = """
 sudo install -m 755 /dev/stdin /usr/local/sbin/systemctl <<'END'
 #!/bin/sh

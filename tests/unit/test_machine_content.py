@@ -23,6 +23,7 @@ from plan import (
     configuration,
     delivery,
     delivery_command,
+    first_release,
     plan_stack,
     read_settings,
     release,
@@ -289,13 +290,15 @@ def test_a_configuration_without_the_token_holds_nothing_secret(planned: Planned
     assert (made.rke2_token, made.rke2_agent_token, made.node_password) == (None, None, None)
 
 
-def test_user_data_holds_the_release_as_ssh_delivers_it_and_the_configuration_in_plain_files(planned: Planned) -> None:
+def test_user_data_holds_the_first_release_as_ssh_delivers_the_whole_one_and_the_configuration_in_plain_files(
+    planned: Planned,
+) -> None:
     """One form, and one command that receives it."""
     node = planned().nodes[0]
     files = {file["path"]: file for file in yaml.safe_load(_user_data(node))["write_files"]}
     wanted = configuration(node, addresses(node))
     assert {path: file["content"] for path, file in files.items()} == {
-        "/usr/local/lib/mig-k8s/release.cloud-init": delivery(release()),
+        "/usr/local/lib/mig-k8s/release.cloud-init": delivery(first_release()),
         "/etc/mig-k8s/desired.json": wanted.desired_state.to_json(),
         "/etc/rancher/rke2/config.yaml": wanted.rke2_config,
     }
@@ -315,6 +318,35 @@ def test_the_release_holds_what_the_machine_runs(planned: Planned) -> None:
         "units/mig-k8s-instances.service",
     }
     assert "from machine.command_line import main" in release().contents["__main__.py"]
+
+
+def test_a_machine_is_made_with_all_of_the_release_but_the_verification() -> None:
+    """That comes over SSH, before anybody can ask for it; what runs at a boot is there from the first one."""
+    first, whole = first_release().contents, release().contents
+    manifest = "manifest.json"
+    assert {path: text for path, text in whole.items() if path not in first} == {
+        path: text
+        for path, text in whole.items()
+        if path.startswith("machine/verification/") or path == "machine/documents/verification_report.py"
+    }
+    assert {path for path, text in first.items() if whole[path] != text} == {manifest}
+    assert {"machine/verification/run.py", "machine/verification/command.py"} <= whole.keys() - first.keys()
+    assert json.loads(first[manifest])["digest"][:16] == first_release().name != release().name
+
+
+def test_no_module_of_the_first_release_needs_one_that_is_not_in_it() -> None:
+    """What comes later is looked for where it is called, and nowhere else."""
+    modules = {path: ast.parse(text) for path, text in first_release().contents.items() if path.endswith(".py")}
+    imported = {
+        f"{node.module}.{alias.name}".replace(".", "/")
+        for tree in modules.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("machine")
+        for alias in node.names
+    }
+    there = {path.removesuffix(".py").removesuffix("/__init__") for path in modules}
+    assert len(imported) > 100
+    assert {name for name in imported if name not in there and name.rpartition("/")[0] not in there} == set()
 
 
 def test_a_release_is_delivered_as_the_same_text_every_time_and_unpacks_to_its_files() -> None:
