@@ -21,7 +21,7 @@ half_changed() { printf 'half-changed\n' >&3; }
 # Never call it in a condition: bash would no longer stop at the first error in it.
 write_file() {
   local path=$1 mode=$2
-  mkdir -p "$(dirname "$path")"
+  mkdir -p "${path%/*}"
   cat >"$path.new"
   chmod "$mode" "$path.new"
   written=no
@@ -32,7 +32,7 @@ write_file() {
 }
 
 # The release that this file belongs to. A stage never calls the current one, which may be newer than itself.
-release=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+release=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 mig_k8s() { # SECONDS SUBCOMMAND…
   timeout -k 10 "$1" "$root/usr/bin/python3" -I -B "$release" "${@:2}"
 }
