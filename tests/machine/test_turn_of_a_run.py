@@ -260,7 +260,7 @@ def test_a_run_shows_that_it_is_at_work_from_its_beginning_on(
     turn = AgentTurn.of(agent)
     assert turn is not None
     turn.take("it reboots")
-    is_shown = f"grep -q 'beats..: {beats}' {agent.api.folder / 'objects.json'}"
+    is_shown = f"grep -aq 'beats.: {beats}' {agent.api.folder / 'objects'}"
     shows = f'timeout 20 bash -c "until {is_shown}; do sleep 0.02; done"'
     agent.stage("apt", f"{shows} || {{ echo failed nothing is shown; exit 1; }}\necho done is well")
     assert agent.converge() == 0

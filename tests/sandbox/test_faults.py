@@ -119,13 +119,13 @@ def test_a_machine_that_is_slow_to_boot_is_waited_for(birth: str) -> None:
 def test_a_session_that_drops_fails_the_command_and_names_it(birth: str, person: CommandLine) -> None:
     del birth
     set_faults(person, "package-missing", "wrong-key", "download-cut", "ssh-drops")
-    assert f'{CUT} "sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s update"' in up(person, status=FAILED)
+    assert f'{CUT} "sudo timeout -k 10 90000 /usr/local/sbin/mig-k8s update"' in up(person, status=FAILED)
 
 
 def test_a_power_failure_in_the_middle_fails_the_command_that_ran(person: CommandLine) -> None:
     set_faults(person, "package-missing", "wrong-key", "download-cut", "reboot")
     # Whether the connection or the command ends first is a matter of milliseconds; either way the command is named.
-    assert ' running "sudo timeout -k 10 3600 /usr/local/sbin/mig-k8s update"' in up(person, status=FAILED)
+    assert ' running "sudo timeout -k 10 90000 /usr/local/sbin/mig-k8s update"' in up(person, status=FAILED)
 
 
 def test_a_disk_without_room_for_our_records_is_told_and_they_are_as_they_were(person: CommandLine) -> None:
