@@ -79,10 +79,11 @@ test: check engine ## everything there is, the sandbox included
 	*) exit $$status ;; \
 	esac
 
-bench: ## plan and preview as ratios in one run; as root, the way of a machine from bare image to ready
+bench: ## plan and preview as ratios in one run; as root, a machine's way from bare image to ready, and changes of a cluster
 	@$(run) tests.bench.plan_times
 	@$(run) tests.bench.preview_times
 	@$(run) tests.bench.machine_times
+	@$(run) tests.bench.change_times
 
 new-stack: ## NAME=prod: keys, a stack file and its encrypted secrets, with your own Pulumi
 	@$(run) scripts.new_stack "$(NAME)"

@@ -36,7 +36,8 @@ from tests.bench.preview_times import EMPTY, PROVIDERS, project, seconds  # noqa
 
 _NAME = "bench-changes"
 _AT_ONCE = 1
-_AGENTS = {"gpu", "gpu-1", "gpu-2"}
+_AGENTS = ("gpu", "gpu-1", "gpu-2")
+_FEW = 2
 _FIRST, _OTHER = {"3g.40gb": 1, "1g.10gb": 1}, {"3g.40gb": 1, "2g.20gb": 1}
 _VERIFICATION = "verification-run"
 _STEP = re.compile(r"^ \S{1,2} +\S+ (\S+) (?:created|updated|replaced)[a-z ]*\(([\d.]+)s\)", re.MULTILINE)
@@ -74,10 +75,10 @@ class Cluster:
         stack["config"] |= sections(**pool)
         file.write_text(yaml.safe_dump(stack))
         begun = datetime.now(UTC)
-        with watched(self.person) as nodes:
+        with watched(self.person, _AGENTS[: pool.get("agents", _FEW)]) as nodes:
             taken = seconds(lambda: self._up(file))
         steps = {name: float(spent) for name, spent in _STEP.findall(self.person.said[-1])}
-        row = Row(title, taken, self.base + parts(begun, steps), len(nodes.most & _AGENTS))
+        row = Row(title, taken, self.base + parts(begun, steps), len(nodes.most))
         print(row, flush=True)
         return row
 
@@ -90,7 +91,7 @@ class Cluster:
         self.person.run("pulumi", "up", *flags, seconds=_LONGEST_SECONDS)
 
 
-def sections(*, agents: int = 2, devices: dict[str, int] = _FIRST, open_modules: bool = False) -> dict[str, Any]:
+def sections(*, agents: int = _FEW, devices: dict[str, int] = _FIRST, open_modules: bool = False) -> dict[str, Any]:
     """The keys of the stack file that a change changes."""
     gpu = {"role": "agent", "count": agents, "vmSize": "Standard_NC24ads_A100_v4", "migDevices": devices}
     return {
