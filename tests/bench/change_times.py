@@ -27,10 +27,8 @@ sys.path[:0] = [str(_ROOT), str(_ROOT / "tests" / "sandbox")]
 from command_line import CommandLine  # noqa: E402 - the checkout is no installed package
 from nodes_out import watched  # noqa: E402
 
-from sandbox import lifecycle  # noqa: E402
 from sandbox.engine.environment import Environment  # noqa: E402
-from sandbox.error import SandboxError  # noqa: E402
-from sandbox.instance import default_root  # noqa: E402
+from tests.bench.a_sandbox import measured  # noqa: E402
 from tests.bench.machine_times import way_of  # noqa: E402
 from tests.bench.preview_times import EMPTY, PROVIDERS, project, seconds  # noqa: E402
 
@@ -146,20 +144,8 @@ def measure(person: CommandLine, folder: Path) -> int:
 
 def main() -> int:
     """The exit code."""
-    try:
-        if lifecycle.build("machines") == lifecycle.CANNOT_BOOT:
-            print("LEFT OUT: times of changes, for the reason above. Where machines can boot: `sudo make bench`")
-            return 0
-        if default_root(_NAME).exists():  # of a run that was killed
-            lifecycle.down(_NAME)
-        try:
-            with tempfile.TemporaryDirectory(prefix="mig-k8s-bench-") as folder:
-                return measure(CommandLine(_NAME), Path(folder))
-        finally:
-            lifecycle.down(_NAME)
-    except SandboxError as error:
-        print(error)
-        return 1
+    with tempfile.TemporaryDirectory(prefix="mig-k8s-bench-") as folder:
+        return measured(_NAME, "times of changes", lambda: measure(CommandLine(_NAME), Path(folder)))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from sandbox.error import SandboxError  # noqa: E402
 from sandbox.host import access  # noqa: E402 - the checkout is no installed package
 from sandbox.instance import Sandbox, default_root  # noqa: E402
 from sandbox.process import run  # noqa: E402
+from tests.bench.a_sandbox import measured  # noqa: E402
 
 TUTORIAL_REBOOTS = 3
 """After the driver, after the host name, after enabling MIG."""
@@ -127,21 +128,15 @@ def _described(sandbox: Sandbox) -> list[Path]:
 def main(arguments: list[str]) -> int:
     """The exit code."""
     try:
-        if arguments:
-            return show(arguments[0])
-        if lifecycle.build("machines") == lifecycle.CANNOT_BOOT:
-            print("LEFT OUT: machine times, for the reason above. Where machines can boot: `sudo make bench`")
-            return 0
-        if default_root(_NAME).exists():  # of a run that was killed
-            lifecycle.down(_NAME)
-        try:
-            lifecycle.up(_NAME, _ROOT / "Pulumi.dev.yaml")
-            return show(_NAME)
-        finally:
-            lifecycle.down(_NAME)
+        return show(arguments[0]) if arguments else measured(_NAME, "machine times", _brought_up)
     except SandboxError as error:
         print(error)
         return 1
+
+
+def _brought_up() -> int:
+    lifecycle.up(_NAME, _ROOT / "Pulumi.dev.yaml")
+    return show(_NAME)
 
 
 if __name__ == "__main__":
