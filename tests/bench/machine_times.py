@@ -31,7 +31,7 @@ from tests.bench.a_sandbox import measured  # noqa: E402
 TUTORIAL_REBOOTS = 3
 """After the driver, after the host name, after enabling MIG."""
 _NAME = "bench"
-_OF_THE_ENGINE = (("{machine}-mig", "instances"), ("gpu-operator-release", "operator"), ("verification-run", "ready"))
+OF_THE_ENGINE = (("{machine}-mig", "instances"), ("gpu-operator-release", "operator"), ("verification-run", "ready"))
 """Resource → the step that its creation ends."""
 
 
@@ -71,7 +71,7 @@ def steps(
         if worked["outcome"] == "reboot" and worked["bootId"] != result["bootId"]:
             ends.append(("reboot", ended, min(this_boot)))
     made = {resource["urn"].rpartition("::")[2]: resource for resource in resources}
-    for resource, name in _OF_THE_ENGINE:
+    for resource, name in OF_THE_ENGINE:
         known = made.get(resource.format(machine=machine))
         if known is not None:
             moment = datetime.fromisoformat(known["created"])
