@@ -29,7 +29,7 @@ from nodes_out import watched  # noqa: E402
 
 from sandbox.engine.environment import Environment  # noqa: E402
 from tests.bench.a_sandbox import measured  # noqa: E402
-from tests.bench.machine_times import OF_THE_ENGINE, way_of  # noqa: E402
+from tests.bench.machine_times import OF_THE_ENGINE, seconds_since, way_of  # noqa: E402
 from tests.bench.preview_times import EMPTY, PROVIDERS, project, seconds  # noqa: E402
 
 _NAME = "bench-changes"
@@ -83,7 +83,7 @@ class Cluster:
     def spent(self, machine: str, since: datetime) -> float:
         """Seconds of what the machine did since, boot and reboot included, by its own records."""
         way = [step for step in way_of(self.person.sandbox, machine) if step.name not in dict(OF_THE_ENGINE).values()]
-        return sum(step.seconds for step in way if step.ends > since)
+        return seconds_since(way, since)
 
     def _up(self, file: Path) -> None:
         flags = ("--yes", "--skip-preview", "--suppress-outputs", "--config-file", str(file))

@@ -82,6 +82,15 @@ def steps(
     return way
 
 
+def seconds_since(way: Sequence[Step], since: datetime) -> float:
+    """How long the steps that began since then lasted, each second once: logs of a second boot overlap."""
+    seconds, end = 0.0, since
+    for step in sorted((step for step in way if step.begins >= since), key=lambda step: step.begins):
+        seconds += max(0.0, (step.ends - max(step.begins, end)).total_seconds())
+        end = max(end, step.ends)
+    return seconds
+
+
 def _utc(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
