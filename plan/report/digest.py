@@ -12,6 +12,7 @@ from plan.gpu.placement import placement_after
 from plan.machine.node import NodePlan
 from plan.report.fate import Cost, fate
 from plan.report.membership import (
+    End,
     api_address,
     end_of_the_cluster,
     refused_changes,
@@ -38,8 +39,9 @@ def digest(old: StackPlan, new: StackPlan) -> str:
         return "Nothing changes.\n"
     before = {node.name: node for node in old.nodes}
     after = {node.name: node for node in new.nodes}
-    lines = [f"**Cost:** {_cost(old, new)}.", "", "**Settings**", "", *(f"- {line}" for line in settings)]
-    refused, end = refused_machines(old, new), end_of_the_cluster(old, new)
+    machines, end = _machines(old, new), end_of_the_cluster(old, new)
+    lines = [f"**Cost:** {_cost(machines, end)}.", "", "**Settings**", "", *(f"- {line}" for line in settings)]
+    refused = refused_machines(old, new)
     lines += ["", end.words] if end else []
     refusals, gone = refused_changes(old, new), renamed_machines(old, new).values()
     for name in touched_machines(old, new):
@@ -47,7 +49,7 @@ def digest(old: StackPlan, new: StackPlan) -> str:
             lines += ["", refusals[name]]
         elif name not in gone:
             lines += ["", *_machine(before.get(name), after.get(name), refused.get(name, ()))]
-    disturbed = [name for cost in _DISTURBING for name in _machines(old, new)[cost]]
+    disturbed = [name for cost in _DISTURBING for name in machines[cost]]
     lines += ["", said] if (said := order(new, disturbed)) else []
     lines += [line for text in (*untouched_machines(old, new), *api_address(old, new)) for line in ("", text)]
     if old.mig_strategy != new.mig_strategy:
@@ -55,15 +57,14 @@ def digest(old: StackPlan, new: StackPlan) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cost(old: StackPlan, new: StackPlan) -> str:
+def _cost(machines: dict[Cost, list[str]], end: End | None) -> str:
     """All of it, worst first, with the machines that it concerns."""
-    machines = _machines(old, new)
     said = [f"{cost.value}: {', '.join(names)}" for cost, names in machines.items() if names and cost != Cost.NOTHING]
-    end = end_of_the_cluster(old, new)
     return "; ".join([*([end.cost] if end else []), *said]) or "nothing"
 
 
 def _machines(old: StackPlan, new: StackPlan) -> dict[Cost, list[str]]:
+    """Those whom each of the costs concerns."""
     before = {node.name: node for node in old.nodes}
     after = {node.name: node for node in new.nodes}
     refused, refusals = refused_machines(old, new), refused_changes(old, new)
