@@ -52,8 +52,8 @@ def release() -> Release:
 @cache
 def first_release() -> Release:
     """What a machine is made with: all that brings it up by itself, at every boot, and takes the whole release."""
-    files = {path: text for path, text in release().contents.items() if path != FILE}
-    return Release.of({path: text for path, text in files.items() if not path.startswith(_ONLY_OVER_SSH)})
+    left_out = (FILE, *_ONLY_OVER_SSH)
+    return Release.of({path: text for path, text in release().contents.items() if not path.startswith(left_out)})
 
 
 @cache
