@@ -68,7 +68,7 @@ class AgentTurn:
         `go_on` is called while it waits, and may raise. `failures`: how many turns had failed when this began. Raises
         NodeError when another one fails meanwhile, or does not end: nothing was changed then.
         """
-        was_entered = self.node.name in self.record.read().turns
+        was_entered = self._entry() is not None
         waiting = Waiting(self.node, told, failures)
         while not self._enter(why, waiting):
             go_on()
@@ -83,7 +83,7 @@ class AgentTurn:
 
     def is_out(self) -> bool:
         """Whether it failed in a turn and was not brought back since. Raises NodeError."""
-        mine = self.record.read().turns.get(self.node.name)
+        mine = self._entry()
         return mine is not None and bool(mine.failed)
 
     def end(self) -> None:
@@ -91,7 +91,7 @@ class AgentTurn:
 
         Raises NodeError when that does not come about; it is out then, and stays entered.
         """
-        if self.node.name in self.record.read().turns and not self._comes_back():
+        if self._entry() is not None and not self._comes_back():
             self.fail(self._away, is_out=True)
             raise NodeError(self._away)
         self._leave()
@@ -101,8 +101,8 @@ class AgentTurn:
 
         `is_out`: it is, however well its node looks.
         """
-        if self.node.name not in self.record.read().turns:
-            self.node.kubectl.machine.path(MARK).unlink(missing_ok=True)
+        if self._entry() is None:
+            self._unmark()
             return False
         if not is_out and not self._comes_back():
             is_out, why = True, f"{why}; {self._away}"
@@ -121,8 +121,11 @@ class AgentTurn:
             self._uncordon()
         self.record.change(edit)
         if not is_out:
-            self.node.kubectl.machine.path(MARK).unlink(missing_ok=True)
+            self._unmark()
         return is_out
+
+    def _entry(self) -> Turn | None:
+        return self.record.read().turns.get(self.node.name)
 
     def _comes_back(self) -> bool:
         return self.node.kubectl.machine.clock.wait(self.node.is_well, READY_SECONDS)
@@ -149,9 +152,12 @@ class AgentTurn:
     def _leave(self) -> None:
         self._uncordon()
         self.record.forget(self.node.name)
-        self.node.kubectl.machine.path(MARK).unlink(missing_ok=True)
+        self._unmark()
 
     def _uncordon(self) -> None:
-        mine = self.record.read().turns.get(self.node.name)
+        mine = self._entry()
         if mine is not None and mine.cordoned:
             self.node.kubectl.change("uncordon", self.node.name)
+
+    def _unmark(self) -> None:
+        self.node.kubectl.machine.path(MARK).unlink(missing_ok=True)
