@@ -29,7 +29,7 @@ from nodes_out import watched  # noqa: E402
 
 from sandbox.engine.environment import Environment  # noqa: E402
 from tests.bench.a_sandbox import measured  # noqa: E402
-from tests.bench.machine_times import OF_THE_ENGINE, seconds_since, way_of  # noqa: E402
+from tests.bench.machine_times import OF_THE_ENGINE, resources_of, seconds_since, way_of  # noqa: E402
 from tests.bench.preview_times import EMPTY, PROVIDERS, project, seconds  # noqa: E402
 
 _NAME = "bench-changes"
@@ -80,10 +80,12 @@ class Cluster:
         print(row, flush=True)
         return row
 
-    def spent(self, machine: str, since: datetime) -> float:
-        """Seconds of what the machine did since, boot and reboot included, by its own records."""
-        way = [step for step in way_of(self.person.sandbox, machine) if step.name not in dict(OF_THE_ENGINE).values()]
-        return seconds_since(way, since)
+    def spent(self, since: datetime, *machines: str) -> float:
+        """Seconds of what each machine did since, boot and reboot included, by its own records; their sum."""
+        sandbox, by_engine = self.person.sandbox, dict(OF_THE_ENGINE).values()
+        resources = resources_of(sandbox)
+        ways = [way_of(sandbox, machine, resources) for machine in machines]
+        return sum(seconds_since([step for step in way if step.name not in by_engine], since) for way in ways)
 
     def _up(self, file: Path) -> None:
         flags = ("--yes", "--skip-preview", "--suppress-outputs", "--config-file", str(file))
@@ -128,13 +130,13 @@ def measure(person: CommandLine, folder: Path) -> int:
         ),
         cluster.change(
             "an agent added",
-            lambda begun, steps: cluster.spent("gpu-2", begun) + steps["gpu-2-mig"] + steps[_VERIFICATION],
+            lambda begun, steps: cluster.spent(begun, "gpu-2") + steps["gpu-2-mig"] + steps[_VERIFICATION],
             devices=_OTHER,
             agents=3,
         ),
         cluster.change(
             f"another driver, {_AT_ONCE} agent at once",
-            lambda begun, steps: sum(cluster.spent(name, begun) for name in _AGENTS) + steps[_VERIFICATION],
+            lambda begun, steps: cluster.spent(begun, *_AGENTS) + steps[_VERIFICATION],
             devices=_OTHER,
             agents=3,
             open_modules=True,

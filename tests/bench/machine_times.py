@@ -106,9 +106,14 @@ def table(machine: str, reboots: int, way: Sequence[Step]) -> str:
     return "\n".join([head, *lines])
 
 
-def way_of(sandbox: Sandbox, machine: str) -> list[Step]:
-    """The way of a machine of a sandbox that is up."""
-    resources = Environment(sandbox.root, machines=True).state(secrets=False)["resources"]
+def resources_of(sandbox: Sandbox) -> list[dict[str, Any]]:
+    """Those of the engine's state."""
+    found: list[dict[str, Any]] = Environment(sandbox.root, machines=True).state(secrets=False)["resources"]
+    return found
+
+
+def way_of(sandbox: Sandbox, machine: str, resources: Sequence[Mapping[str, Any]]) -> list[Step]:
+    """The way of a machine of a sandbox that is up; `resources` as above."""
     ssh = ["ssh", "-F", str(access.ssh_config(sandbox.root)), machine, "sudo cat"]
     log = run([*ssh, "/var/log/cloud-init-output.log"])
     result = json.loads(run([*ssh, "/var/lib/mig-k8s/result.json"]))
@@ -119,13 +124,13 @@ def way_of(sandbox: Sandbox, machine: str) -> list[Step]:
 def show(name: str) -> int:
     """Print the tables of a sandbox that is up; the exit code."""
     sandbox = Sandbox.load(default_root(name))
-    most = 0
+    most, resources = 0, resources_of(sandbox)
     for described in _described(sandbox):
         machine = json.loads(described.read_text())["name"]
         # The supervisor, which is the hypervisor's side, notes every reboot; the machine is not asked.
         reboots = (described.parent / "console.log").read_text(errors="replace").splitlines().count("reboot")
         most = max(most, reboots)
-        print(table(machine, reboots, way_of(sandbox, machine)))
+        print(table(machine, reboots, way_of(sandbox, machine, resources)))
     return int(most > 1)
 
 
