@@ -18,10 +18,10 @@ pytest = $(run) pytest -o cache_dir=$(cache)/pytest
 # These tests make and remove ten thousand small files. In memory that is a fifth of the time, where programs may run there.
 memory = $(shell test -w /dev/shm && grep -q '^tmpfs /dev/shm ' /proc/mounts && ! grep -q '^tmpfs /dev/shm [^ ]* [^ ]*noexec' /proc/mounts && echo /dev/shm)
 quick_pytest = $(if $(memory),export TMPDIR=$(memory);) $(pytest) -o tmp_path_retention_policy=failed
-tiers = format, lint, types, unit, machine, scripts, graph, contracts, engine
+tiers = format, lint, types, unit, machine, scripts, graph, contracts, killed, engine
 scripts = $(shell grep -rlE '^\#!/(usr/)?bin/(env )?(ba|da)?sh' cloud-init sandbox .ci --include='*' 2>/dev/null)
 
-.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick quick-machine engine test bench new-stack
+.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick quick-machine killed engine test bench new-stack
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -61,7 +61,7 @@ lint:
 # What runs Pulumi programs stays in one process: three seconds of imports, and runs of the program that tests share. It
 # cannot be divided, so it comes first: the two processes of the others are nice and use what it leaves of two cores.
 quick-machine:
-	@renice -n 5 $$$$ >/dev/null 2>&1; $(quick_pytest) -n 2 --dist worksteal tests/machine tests/scripts
+	@renice -n 5 $$$$ >/dev/null 2>&1; $(quick_pytest) -n 2 --dist worksteal -m "not killed" tests/machine tests/scripts
 
 quick:
 	@$(quick_pytest) tests/graph tests/contracts tests/unit
@@ -70,7 +70,10 @@ engine: ## the real Pulumi CLI against the stand-ins, without machines; no root
 	@$(run) sandbox build engine
 	@$(pytest) -n 2 --dist loadfile tests/engine
 
-test: check engine ## everything there is, the sandbox included
+killed: ## programs of the machine ended in the middle, at every place, and begun again; no root
+	@$(quick_pytest) -n 2 --dist worksteal -m killed tests/machine
+
+test: check killed engine ## everything there is, the sandbox included
 	@status=0; $(run) sandbox build machines || status=$$?; \
 	case $$status in \
 	0) $(pytest) -n 2 --dist loadfile --no-loadscope-reorder tests/sandbox && echo "RAN, and passed: $(tiers), sandbox. Nothing was left out." ;; \
