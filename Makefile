@@ -58,10 +58,9 @@ lint:
 	@venv=$$($(PYTHON) -m sandbox.virtualenv) && "$$venv/bin/shellcheck" --external-sources $(scripts)
 	@$(run) mypy
 
-# What runs Pulumi programs stays in one process: three seconds of imports, and runs of the program that tests share. It
-# cannot be divided, so it comes first: the two processes of the others are nice and use what it leaves of two cores.
+# Two halves for two cores, each in one process: a worker of pytest-xdist would collect all tests again.
 quick-machine:
-	@renice -n 5 $$$$ >/dev/null 2>&1; $(quick_pytest) -n 2 --dist worksteal -m "not killed" tests/machine tests/scripts
+	@$(quick_pytest) -m "not killed" tests/machine tests/scripts
 
 quick:
 	@$(quick_pytest) tests/graph tests/contracts tests/unit
