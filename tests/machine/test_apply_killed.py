@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mortal_machine import MortalMachine, PowerCut
 
-pytestmark = pytest.mark.killed
+pytestmark = pytest.mark.exhaustive
 
 DCGM = "nvidia-dcgm.service"
 

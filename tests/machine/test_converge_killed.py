@@ -13,7 +13,7 @@ from a_machine import DESIRED, FIRST_BOOT
 from calls import isolated_python
 from staged import RUN, StagedMachine, configuration
 
-pytestmark = pytest.mark.killed
+pytestmark = pytest.mark.exhaustive
 
 Wait = Callable[[Callable[[], bool], str], None]
 COMMAND = (*isolated_python(), str(Path(__file__).with_name("mig_k8s.py")))
