@@ -218,7 +218,6 @@ CHANGES: dict[str, Change] = {
     "verify.timeoutMinutes": _change(_UNTOUCHED, verify={"timeoutMinutes": 30}),
     "sources.ubuntuApt": _change(_STAYS, sources={"ubuntuApt": "https://mirror.example.org/ubuntu"}),
     "sources.toolkitApt": _change(_TRAIN_STAYS, sources={"toolkitApt": "https://mirror.example.org/toolkit"}),
-    "sources.rke2Install": _change(_STAYS, sources={"rke2Install": "https://mirror.example.org/rke2"}),
     "sources.rke2Artifacts": _change(_STAYS, sources={"rke2Artifacts": "https://mirror.example.org/rke2"}),
     "sources.gpuOperatorChart": _change(_UNTOUCHED, sources={"gpuOperatorChart": "https://mirror.example.org/charts"}),
     # Of other stacks.

@@ -20,9 +20,8 @@ def desired_state(node: NodePlan) -> DesiredState:
         mig=_mig(node),
         rke2=Rke2(
             version=rke2.version,
-            install=sources.rke2_install,
             artifacts=sources.rke2_artifacts,
-            sha256=rke2.sha256,
+            sha256=rke2.checksum,
             role=node.role,
             cis=rke2.cis,
             gpu=node.layout is not None,
