@@ -31,7 +31,7 @@ def publish(sandbox: Sandbox, stack_file: Path, *, older_program: bool) -> dict[
     sources = {
         "toolkitApt": f"{address}/toolkit#{packages.toolkit_fingerprint()}",
         "rke2Artifacts": f"{address}/rke2/{version}",
-        "gpuOperatorChart": f"{address}/charts",
+        "gpuOperatorChart": f"https://{sandbox.mirror_address}/charts",
     }
     if older_program:
         rke2.publish_install_script(tree)

@@ -30,12 +30,19 @@ def signed_repository(text: str) -> str:
 
 
 def chart(text: str) -> str:
-    """A Helm repository URL, an oci:// reference or a path to a chart."""
+    """A Helm repository's https URL, an oci:// reference or a path to a chart."""
     if text.startswith("oci://"):
         url("https://" + text.removeprefix("oci://"))
         return text.rstrip("/")
     if "://" in text:
-        return url(text)
+        address = url(text)
+        if address.startswith("http://"):
+            raise Refusal(
+                "plain http: anybody on the way could send another chart, and a chart may do anything in the cluster",
+                allowed="https://…, oci://… or a path to a chart",
+                remedy="Where the repository has no https, download the chart, check it, and write its path.",
+            )
+        return address
     if not re.fullmatch(r"[A-Za-z0-9._~/+-]+", text):
         raise Refusal("neither a chart repository, an oci:// reference nor a path to a chart")
     return text
