@@ -212,6 +212,7 @@ CHANGES: dict[str, Change] = {
     "network.podCidr": _change(_SERVER_REFUSED, network={"podCidr": "10.44.0.0/16"}),
     "network.serviceCidr": _change(_SERVER_REFUSED, network={"serviceCidr": "10.45.0.0/16"}),
     "network.dnsLabel": _change(_cluster("stays", "untouched", "untouched"), network={"dnsLabel": "mlops-prod"}),
+    "network.podsReachMetadata": _change(_STAYS, network={"podsReachMetadata": True}),
     "rollout.agentsAtOnce": _change(_UNTOUCHED, rollout={"agentsAtOnce": 2}),
     "verify.enabled": _change(_UNTOUCHED, verify={"enabled": False}),
     "verify.image": _change(_UNTOUCHED, verify={"image": "registry.example.org/vectoradd:1"}),

@@ -15,8 +15,8 @@ binary() {
   return 1
 }
 
-# installed_version UNIT: nothing also where UNIT is missing, because unpacking was cut off.
-installed_version() {
+# installed_rke2 UNIT: its version; nothing also where UNIT is missing, because unpacking was cut off.
+installed_rke2() {
   local path
   path=$(binary) || return 0
   [[ -f $root/etc/systemd/system/$1 || -f ${path%/bin/rke2}/lib/systemd/system/$1 ]] || return 0

@@ -25,6 +25,7 @@ def desired_state(node: NodePlan) -> DesiredState:
             role=node.role,
             cis=rke2.cis,
             gpu=node.layout is not None,
+            pods_reach_metadata=node.network.pods_reach_metadata,
         ),
         fabric_manager=None
         if driver is None or not runs_fabric_manager(node)

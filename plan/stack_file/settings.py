@@ -144,13 +144,14 @@ class Vm(Section):
 
 
 class Network(Section):
-    """Address ranges and the public name."""
+    """Address ranges, the public name, and what pods reach of the cloud."""
 
     cidr: Ipv4Network = "10.60.0.0/16"
     subnet_cidr: Ipv4Network = "10.60.0.0/24"
     pod_cidr: Ipv4Network = "10.42.0.0/16"
     service_cidr: Ipv4Network = "10.43.0.0/16"
     dns_label: Annotated[str, AfterValidator(names.dns_label)] | None = None
+    pods_reach_metadata: bool = False
 
 
 class Verify(Section):

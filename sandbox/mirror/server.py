@@ -1,5 +1,7 @@
 """The mirror: one static tree over http and https in the sandbox's own namespace: packages, RKE2, charts, images.
 
+Its process serves Azure's metadata service as well, in the same namespace.
+
 As a program, ``python -m sandbox.mirror.server READY_FD DIRECTORY ADDRESS``, it is the server process.
 """
 
@@ -17,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from sandbox import network
+from sandbox import metadata_service, network
 from sandbox.instance import Sandbox
 from sandbox.mirror import certificate
 from sandbox.process import ProcessId, announce, detach
@@ -140,6 +142,7 @@ def _serve(descriptor: int, directory: Path, address: str) -> None:
     _Handler.tree = directory / "tree"
     _Handler.faults = directory.parent / "faults/mirror.json"
     with ThreadingHTTPServer((address, _PORT), _Handler) as server:
+        metadata_service.serve()
         _serve_tls(directory, address)
         ProcessId.me().write(directory / "pid")
         announce(descriptor)

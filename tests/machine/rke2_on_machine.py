@@ -38,6 +38,13 @@ RKE2_SYSTEMCTL = """
     esac
 """
 """What a process runs stays as it was when it started, as the kernel has it in /proc."""
+NFT = """
+    case "$1" in
+      --file) cp "$2" "$STATE/nft" ;;
+      list) [ -f "$STATE/nft" ] ;;
+      delete) rm "$STATE/nft" ;;
+    esac
+"""
 # Its API server is of the old version for one more answer.
 KUBECTL = """#!/bin/sh
 version=$("$MIG_K8S_ROOT/proc/77/exe" --version | sed -n 's/^rke2 version \\(v[^ ]*\\).*/\\1/p')
@@ -47,7 +54,7 @@ echo "$version" >"$STATE/served"
 RKE2 = {
     "RKE2_VERSION": "v1.35.7+rke2r1",
     "RKE2_ARTIFACTS": "https://mirror.example/rke2/v1.35.7+rke2r1", "RKE2_SHA256": "", "RKE2_ROLE": "server",
-    "RKE2_CIS": "0", "RKE2_GPU": "1",
+    "RKE2_CIS": "0", "RKE2_GPU": "1", "RKE2_PODS_REACH_METADATA": "0",
 }  # fmt: skip
 
 
@@ -60,6 +67,8 @@ def rke2_machine_of(real_stages: AMachine) -> AMachine:
     real_stages.program("systemctl", RKE2_SYSTEMCTL)
     real_stages.program("curl", CURL)
     real_stages.program("mountpoint", "exit 1")
+    real_stages.program("nft", NFT)
+    real_stages.write("usr/sbin/nft", "", 0o755)
     real_stages.path("usr/local").mkdir(parents=True)
     real_stages.write("var/lib/rancher/rke2/bin/kubectl", KUBECTL, 0o755)
     release(real_stages, "mirror.example/rke2/v1.35.7+rke2r1")

@@ -24,7 +24,7 @@ DESIRED_STATE = """{
               "deviceListFromEnvironment": true},
   "mig": {"mode": [true], "onChange": "refuse"},
   "rke2": {"version": "v1.35.7+rke2r1", "artifacts": null, "sha256": null, "role": "server",
-           "cis": false, "gpu": true},
+           "cis": false, "gpu": true, "podsReachMetadata": true},
   "fabricManager": {"source": "ubuntu", "branch": 580},
   "pods": {"onChange": "drain", "namespaces": ["kube-system"]}
 }"""

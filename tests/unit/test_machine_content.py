@@ -153,6 +153,7 @@ def test_the_desired_state_of_the_default_machine(planned: Planned) -> None:
             "role": "server",
             "cis": False,
             "gpu": True,
+            "podsReachMetadata": False,
         },
         "fabricManager": None,
         "pods": {"onChange": "refuse", "namespaces": ["kube-system", "gpu-operator"]},
@@ -334,6 +335,7 @@ def test_the_release_holds_what_the_machine_runs(planned: Planned) -> None:
     assert {path for path in release().contents if path.startswith("units/")} == {
         "units/mig-k8s-converge.service",
         "units/mig-k8s-instances.service",
+        "units/mig-k8s-pods.service",
     }
     assert "from machine.command_line import main" in release().contents["__main__.py"]
 
