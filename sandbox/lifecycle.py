@@ -65,7 +65,7 @@ def up(name: str, stack_file: Path, program: Path = CHECKOUT, *, skip_preview: b
             Mirror(sandbox).start()
             load_balancer.start_all(sandbox)
             environment.link_cluster_programs()
-            told = supplies.publish(sandbox, stack_file, with_script_checksum=program == CHECKOUT)
+            told = supplies.publish(sandbox, stack_file, older_program=program != CHECKOUT)
             environment.prepare(stack_file, told)
             recovery.recover(environment)
         try:

@@ -1,4 +1,5 @@
-"""The wires of a sandbox: a namespace with a bridge and the mirror's address, one per machine, a cable to the host.
+"""The wires of a sandbox: a namespace with a bridge, the mirror's address and those of Azure's own services, one per
+machine, a cable to the host.
 
 Nothing listens on the host's end, and no namespace has a route out. Only links and namespaces whose names start with
 ``mk8s`` and carry the sandbox's own name or number are made or removed.
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sandbox import metadata_service
 from sandbox.error import SandboxError
 from sandbox.instance import Sandbox
 from sandbox.process import run
@@ -35,6 +37,8 @@ def up(sandbox: Sandbox) -> None:
         # Whoever knows the old one would reach neither mirror nor load balancer until it asks again, up to 45 s later.
         run(["ip", "-n", wire, "link", "add", "wire", "address", _hardware(sandbox, 0), "type", "bridge"])
         run(["ip", "-n", wire, "address", "add", f"{sandbox.mirror_address}/24", "dev", "wire"])
+        for address in (metadata_service.METADATA, metadata_service.CHANNEL):
+            run(["ip", "-n", wire, "address", "add", f"{address}/32", "dev", "wire"])
         run(["ip", "-n", wire, "link", "set", "wire", "up"])
         run(["ip", "link", "add", host, "type", "veth", "peer", "name", "host", "netns", wire])
         run(["ip", "link", "set", host, "alias", wire])
@@ -77,6 +81,9 @@ def connect(sandbox: Sandbox, vm_id: str, *, private: str, public: str) -> str:
         run(["ip", "-n", namespace, "link", "set", "eth0", "address", hardware, "up"])
         run(["ip", "-n", namespace, "address", "add", private, "dev", "eth0"])
         run(["ip", "-n", namespace, "address", "add", f"{public}/24", "dev", "eth0"])
+        for address in (metadata_service.METADATA, metadata_service.CHANNEL):  # as Azure's DHCP has it
+            run(["ip", "-n", namespace, "route", "add", f"{address}/32", "dev", "eth0"])
+        run(["ip", "-n", sandbox.wire, "route", "replace", f"{private.partition('/')[0]}/32", "dev", "wire"])
     return namespace
 
 

@@ -1,6 +1,5 @@
 """What the machines of a sandbox get from its mirror, and where a stack file says so."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ from sandbox.rke2 import artifact as rke2
 from sandbox.tools import toolchain
 
 
-def publish(sandbox: Sandbox, stack_file: Path, *, with_script_checksum: bool) -> dict[str, dict[str, str]]:
+def publish(sandbox: Sandbox, stack_file: Path, *, older_program: bool) -> dict[str, dict[str, str]]:
     """Fill the mirror for the stack and return what its stack file says of it: section → key → value.
 
-    `with_script_checksum`: older programs read none behind the address of the install script, and take any.
+    `older_program`: it may be one that runs RKE2's install script.
     """
     tree, address = Mirror(sandbox).root, sandbox.mirror_url
     tree.mkdir(parents=True, exist_ok=True)
@@ -27,16 +26,16 @@ def publish(sandbox: Sandbox, stack_file: Path, *, with_script_checksum: bool) -
     gpu = toolchain.gpu()
     packages.publish(tree, gpu)
     registry.publish_cuda_sample(tree, gpu)
-    rke2.publish(tree, toolchain.kubernetes(), address, version)
+    rke2.publish(tree, toolchain.kubernetes(), version)
     gpu_operator.publish(tree, toolchain.operator(), toolchain.helm())
-    script = (tree / "rke2/install.sh").read_bytes()
-    checksum = f"#{hashlib.sha256(script).hexdigest()}" if with_script_checksum else ""
     sources = {
         "toolkitApt": f"{address}/toolkit#{packages.toolkit_fingerprint()}",
-        "rke2Install": f"{address}/rke2/install.sh{checksum}",
         "rke2Artifacts": f"{address}/rke2/{version}",
-        "gpuOperatorChart": f"{address}/charts",
+        "gpuOperatorChart": f"https://{sandbox.mirror_address}/charts",
     }
+    if older_program:
+        rke2.publish_install_script(tree)
+        sources["rke2Install"] = f"{address}/rke2/install.sh"
     # The mirror's http proves nothing: the tarball is held to what the stack file says.
     told = {"sources": sources, "rke2": {"sha256": rke2.tarball_checksum(tree / "rke2" / version)}}
     _file(sandbox.root).write_text(json.dumps(told, indent=2) + "\n")

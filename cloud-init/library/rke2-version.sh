@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Which RKE2 is installed, which one runs, and a snapshot before it becomes another one. Needs stage.sh.
+# Which version an RKE2 is, which one runs, and a snapshot before it becomes another one. Needs stage.sh.
 SNAPSHOTS_KEPT=3
 API_SECONDS=300
 

@@ -65,20 +65,19 @@ class Mig(Form):
 
 @dataclass(frozen=True)
 class Rke2(Form):
-    """RKE2. `install` is the install script's URL, with `#SHA256` behind it where the stack file names that,
-    `artifacts` the tarball's base URL (None: the release's own), `sha256` its checksum (None: the release's list
-    decides), `gpu` whether its containerd must know the NVIDIA runtime (a desired state that an older release wrote
-    does not say)."""
+    """RKE2. `artifacts` is the tarball's base URL (None: the release's own), `sha256` its checksum (None: the release's
+    list decides), `gpu` whether its containerd must know the NVIDIA runtime, `pods_reach_metadata` whether pods may
+    ask the cloud's metadata service (a desired state that an older release wrote does not say of either)."""
 
-    RETIRED: ClassVar[frozenset[str]] = frozenset({"token"})
+    RETIRED: ClassVar[frozenset[str]] = frozenset({"token", "install"})
 
     version: str
-    install: str
     artifacts: str | None
     sha256: str | None
     role: Literal["server", "agent"]
     cis: bool
     gpu: bool = False
+    pods_reach_metadata: bool = False
 
 
 @dataclass(frozen=True)

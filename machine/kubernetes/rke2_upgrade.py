@@ -10,8 +10,8 @@ from machine.host.errors import NodeError
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes.kubectl import AwayError, Kubectl
 
-_PROGRAMS = ("/usr/local/bin/rke2", "/opt/rke2/bin/rke2")
-"""Where its install script puts it."""
+_PROGRAMS = ("/opt/rke2/bin/rke2", "/usr/local/bin/rke2")
+"""Where the rke2 stage puts it; the units of the first have precedence."""
 
 
 def check(machine: ThisMachine, wanted: Rke2) -> None:

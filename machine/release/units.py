@@ -4,7 +4,7 @@ from machine.host import files
 from machine.host.errors import MachineError
 from machine.host.this_machine import ThisMachine
 
-UNITS = ("mig-k8s-converge.service", "mig-k8s-instances.service")
+UNITS = ("mig-k8s-converge.service", "mig-k8s-instances.service", "mig-k8s-pods.service")
 COMMANDS = ("mig-k8s", "mig-apply", "mig-verify")
 _UNIT_FOLDER = "/etc/systemd/system"
 _COMMAND_FOLDER = "/usr/local/sbin"
@@ -32,4 +32,4 @@ def enable(machine: ThisMachine) -> None:
     """Have the units started at every boot. Raises MachineError."""
     enabled = machine.systemctl("enable", *UNITS, seconds=120)
     if not enabled.succeeded:
-        raise MachineError(f"systemd cannot enable {' and '.join(UNITS)}: {enabled.stderr.strip()}")
+        raise MachineError(f"systemd cannot enable {', '.join(UNITS)}: {enabled.stderr.strip()}")

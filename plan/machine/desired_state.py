@@ -20,12 +20,12 @@ def desired_state(node: NodePlan) -> DesiredState:
         mig=_mig(node),
         rke2=Rke2(
             version=rke2.version,
-            install=sources.rke2_install,
             artifacts=sources.rke2_artifacts,
-            sha256=rke2.sha256,
+            sha256=rke2.checksum,
             role=node.role,
             cis=rke2.cis,
             gpu=node.layout is not None,
+            pods_reach_metadata=node.network.pods_reach_metadata,
         ),
         fabric_manager=None
         if driver is None or not runs_fabric_manager(node)

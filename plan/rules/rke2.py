@@ -40,12 +40,35 @@ def managed_rke2_keys(settings: Settings) -> Iterator[Problem]:
 def artifacts_that_nothing_checks(settings: Settings) -> Iterator[Problem]:
     """RKE2 over plain http without a checksum from elsewhere: the list of checksums comes the same way."""
     artifacts = settings.sources.rke2_artifacts
-    if artifacts is not None and artifacts.startswith("http://") and settings.rke2.sha256 is None:
+    if artifacts is not None and artifacts.startswith("http://") and settings.rke2.checksum is None:
         yield Refusal(
             "plain http without rke2.sha256: anybody on the way could send the machines another RKE2",
             allowed="https://…, or http://… with rke2.sha256",
             remedy="sha256sum rke2.linux-amd64.tar.gz",
         ).at("mig-k8s:sources.rke2Artifacts", artifacts)
+
+
+def release_that_only_its_own_list_checks(settings: Settings) -> Iterator[Problem]:
+    """A warning for a release whose checksum comes from where the release itself comes from."""
+    if settings.rke2.checksum is None:
+        yield Problem(
+            path="mig-k8s:rke2.sha256",
+            value="",
+            what=f"is missing, and this program does not know the checksum of {settings.rke2.version}: a machine holds "
+            "the tarball to the list beside it, which shows damage, but not that somebody replaced both",
+            remedy="Write what `sha256sum rke2.linux-amd64.tar.gz` prints, of a tarball that you trust.",
+        )
+
+
+def install_script_of_older_versions(settings: Settings) -> Iterator[Problem]:
+    """A warning for sources.rke2Install, which nothing reads any more."""
+    if settings.sources.rke2_install is not None:
+        yield Problem(
+            path="mig-k8s:sources.rke2Install",
+            value="",
+            what="is not read any more: RKE2's install script is not run, its tarball is checked and unpacked instead",
+            remedy="Leave it out. The tarball's mirror is sources.rke2Artifacts, its checksum rke2.sha256.",
+        )
 
 
 def unknown_rke2_keys(settings: Settings) -> Iterator[Problem]:

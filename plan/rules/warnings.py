@@ -32,6 +32,8 @@ def releases_to_know_about(settings: Settings) -> Iterator[Problem]:
 
 WARNINGS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     releases_to_know_about,
+    rke2.release_that_only_its_own_list_checks,
+    rke2.install_script_of_older_versions,
     rke2.unknown_rke2_keys,
     operator.unchecked_helm_values,
     operator.pods_of_the_verification,

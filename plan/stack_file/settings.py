@@ -85,6 +85,11 @@ class Rke2(Section):
     cis: bool = False
     config: dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def checksum(self) -> str | None:
+        """The SHA-256 of the tarball; None where only the list beside it knows it."""
+        return self.sha256 or releases.RKE2_TARBALLS.get(self.version)
+
 
 class GpuOperator(Section):
     """The GPU Operator's Helm release."""
@@ -139,13 +144,14 @@ class Vm(Section):
 
 
 class Network(Section):
-    """Address ranges and the public name."""
+    """Address ranges, the public name, and what pods reach of the cloud."""
 
     cidr: Ipv4Network = "10.60.0.0/16"
     subnet_cidr: Ipv4Network = "10.60.0.0/24"
     pod_cidr: Ipv4Network = "10.42.0.0/16"
     service_cidr: Ipv4Network = "10.43.0.0/16"
     dns_label: Annotated[str, AfterValidator(names.dns_label)] | None = None
+    pods_reach_metadata: bool = False
 
 
 class Verify(Section):
@@ -165,7 +171,8 @@ class Sources(Section):
     toolkit_apt: Annotated[str, AfterValidator(locators.signed_repository)] = (
         "https://nvidia.github.io/libnvidia-container"
     )
-    rke2_install: Annotated[str, AfterValidator(locators.install_script)] = "https://get.rke2.io"
+    rke2_install: PlainText | None = Field(default=None, exclude=True)
+    """Of older versions: nothing runs it any more, and a warning says so."""
     rke2_artifacts: Url | None = None
     gpu_operator_chart: Annotated[str, AfterValidator(locators.chart)] = "https://helm.ngc.nvidia.com/nvidia"
 

@@ -21,6 +21,7 @@ from sandbox.engine import output as engine_output
 from sandbox.engine import plugins
 from sandbox.engine import stack_file as stack_files
 from sandbox.error import SandboxError
+from sandbox.mirror import certificate
 from sandbox.process import ProcessId, run
 from sandbox.tools import toolchain
 from sandbox.virtualenv import CHECKOUT, virtualenv
@@ -132,6 +133,9 @@ class Environment:
             "HELM_DATA_HOME": str(self.root / "helm" / "data"),
             "KUBECACHEDIR": str(self.root / "helm" / "kube"),
         }
+        authority, _ = certificate.files(self.root / "mirror")
+        if authority.exists():  # Helm gets the chart from the mirror, over https
+            own["SSL_CERT_FILE"] = str(authority)
         return {**kept, **own, **({"MIG_K8S_SANDBOX": str(self.root)} if self.machines else {})}
 
     def pulumi(self, *arguments: str) -> int:

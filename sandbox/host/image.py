@@ -19,6 +19,7 @@ PACKAGES = (
     "libnss-myhostname",  # the machine knows its own name, as with Azure's name server
     "libpam-systemd",
     "libseccomp2",
+    "nftables",
     "openssh-server",
     "openssl",
     "procps",

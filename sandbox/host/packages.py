@@ -14,6 +14,7 @@ _NEEDED = {
     "apt-ftparchive": "apt-utils",
     "gpg": "gpg",
     "ssh-keygen": "openssh-client",
+    "openssl": "openssl",
     "ip": "iproute2",
 }
 """Program → the package that has it."""

@@ -1,4 +1,6 @@
-"""The mirror: one static tree over HTTP in the sandbox's own namespace (packages, RKE2, charts, container images).
+"""The mirror: one static tree over http and https in the sandbox's own namespace: packages, RKE2, charts, images.
+
+Its process serves Azure's metadata service as well, in the same namespace.
 
 As a program, ``python -m sandbox.mirror.server READY_FD DIRECTORY ADDRESS``, it is the server process.
 """
@@ -7,7 +9,9 @@ import hashlib
 import json
 import os
 import shutil
+import ssl
 import sys
+import threading
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from http import HTTPStatus
@@ -15,11 +19,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from sandbox import network
+from sandbox import metadata_service, network
 from sandbox.instance import Sandbox
+from sandbox.mirror import certificate
 from sandbox.process import ProcessId, announce, detach
 
-_PORT = 80
+_PORT, _TLS_PORT = 80, 443
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class Mirror:
             return
         self._kill()
         self.root.mkdir(parents=True, exist_ok=True)
+        certificate.make(self._directory, self.sandbox.mirror_address)
         detach(
             "sandbox.mirror.server",
             [str(self._directory), self.sandbox.mirror_address],
@@ -136,9 +142,20 @@ def _serve(descriptor: int, directory: Path, address: str) -> None:
     _Handler.tree = directory / "tree"
     _Handler.faults = directory.parent / "faults/mirror.json"
     with ThreadingHTTPServer((address, _PORT), _Handler) as server:
+        metadata_service.serve()
+        _serve_tls(directory, address)
         ProcessId.me().write(directory / "pid")
         announce(descriptor)
         server.serve_forever()
+
+
+def _serve_tls(directory: Path, address: str) -> None:
+    """The same over https, in the background."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate.files(directory))
+    server = ThreadingHTTPServer((address, _TLS_PORT), _Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
 
 
 if __name__ == "__main__":

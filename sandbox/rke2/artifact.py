@@ -1,10 +1,11 @@
-"""RKE2's release as the mirror serves it: install.sh, and for each version the tarball and its checksum.
+"""RKE2's release as the mirror serves it: for each version the tarball and its checksum.
 
 containerd, runc and the CNI plugins are Debian's; the Kubernetes programs and etcd are built from their Go modules.
 """
 
 import gzip
 import hashlib
+import shutil
 import tarfile
 import tempfile
 from pathlib import Path
@@ -30,20 +31,18 @@ _CIS_SETTINGS = "rke2-cis-sysctl.conf"
 _CNI_PLUGINS = ("bridge", "host-local", "loopback")
 
 
-def publish(mirror: Path, kubernetes: Path, url: str, version: str = VERSION) -> None:
-    """Put /rke2 and RKE2's pause image into a mirror's tree, whose address is `url` (http://10.99.0.1).
-
-    `kubernetes`: the directory with the program `kube`.
-    """
-    releases = mirror / "rke2"
-    (releases / "channels").mkdir(parents=True, exist_ok=True)
-    (releases / "channels/stable").write_text(version + "\n")
-    script = (_HERE / "install.sh").read_text().replace("@RELEASES_URL@", f"{url}/rke2")
-    (releases / "install.sh").write_text(script)
-    release = releases / version
+def publish(mirror: Path, kubernetes: Path, version: str = VERSION) -> None:
+    """Put /rke2 and RKE2's pause image into a mirror's tree. `kubernetes`: the directory with the program `kube`."""
+    release = mirror / "rke2" / version
+    release.parent.mkdir(parents=True, exist_ok=True)
     release.unlink(missing_ok=True)
     release.symlink_to(artifact(kubernetes, version))
     registry.publish_pause(mirror, PAUSE_IMAGE)
+
+
+def publish_install_script(mirror: Path) -> None:
+    """Put /rke2/install.sh into a mirror's tree, which programs run that are older than ADR 0028."""
+    shutil.copy(_HERE / "install.sh", mirror / "rke2/install.sh")
 
 
 def artifact(kubernetes: Path, version: str = VERSION) -> Path:

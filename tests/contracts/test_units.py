@@ -17,7 +17,7 @@ def unit(name: str) -> configparser.ConfigParser:
     return made
 
 
-@pytest.mark.parametrize("name", ["mig-k8s-converge.service", "mig-k8s-instances.service"])
+@pytest.mark.parametrize("name", ["mig-k8s-converge.service", "mig-k8s-instances.service", "mig-k8s-pods.service"])
 def test_rke2_requires_nothing_of_ours(name: str) -> None:
     words = {key for section in unit(name).values() for key in section}
     bonds = {"RequiredBy", "RequisiteOf", "BoundBy", "PropagatesStopTo", "Conflicts", "OnFailure", "FailureAction"}
@@ -36,6 +36,13 @@ def test_rke2_waits_for_the_instances_at_most_400_seconds() -> None:
     assert service["ExecStart"] == (
         "/usr/bin/timeout -k 10 300 /usr/local/lib/mig-k8s/current/entry-points/mig-k8s boot"
     )
+
+
+def test_pods_are_refused_at_the_metadata_service_before_rke2_starts_which_waits_at_most_90_seconds() -> None:
+    pods = unit("mig-k8s-pods.service")
+    assert pods["Unit"]["Before"] == "rke2-server.service rke2-agent.service"
+    assert pods["Unit"]["After"] == "nftables.service"
+    assert (pods["Service"]["Type"], pods["Service"]["TimeoutStartSec"]) == ("oneshot", "90")
 
 
 def test_rke2_does_not_wait_for_converge() -> None:

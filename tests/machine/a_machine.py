@@ -31,7 +31,6 @@ DESIRED: dict[str, Any] = {
     "mig": {"mode": [True], "onChange": "refuse"},
     "rke2": {
         "version": "v1.35.7+rke2r1",
-        "install": "https://get.rke2.io",
         "artifacts": None,
         "sha256": None,
         "role": "server",

@@ -1,28 +1,31 @@
-"""RKE2 as far as its stage needs it: install script, program, systemd's unit and its process."""
+"""RKE2 as far as its stage needs it: its release, systemd's unit and its process."""
 
+import gzip
 import hashlib
+import io
+import tarfile
+from pathlib import PurePosixPath
 
 from a_machine import AMachine
 from install_stages import CLOUD_INIT, CURL, web
 from packages_on_machine import packages
 
-INSTALL_RKE2 = """
-for name in rke2.linux-amd64.tar.gz sha256sum-amd64.txt; do [ -f "$INSTALL_RKE2_ARTIFACT_PATH/$name" ] || exit 7; done
-echo "install $INSTALL_RKE2_VERSION $INSTALL_RKE2_TYPE $INSTALL_RKE2_METHOD" >>"$STATE/calls"
-mkdir -p "$MIG_K8S_ROOT/usr/local/bin" "$MIG_K8S_ROOT/usr/local/share/rke2"
-echo "vm.panic_on_oom=0" >"$MIG_K8S_ROOT/usr/local/share/rke2/rke2-cis-sysctl.conf"
-cat >"$MIG_K8S_ROOT/usr/local/bin/rke2" <<END
-#!/bin/sh
-if [ "\\$1" = --version ]; then echo "rke2 version $INSTALL_RKE2_VERSION (abcdef)"; echo "go version go1.26.8"; exit; fi
-echo "rke2 \\$*" >>"$STATE/calls"
-if [ "\\$2" = save ] && [ -f "$STATE/no-snapshot" ]; then cat "$STATE/no-snapshot"; exit 1; fi
-END
-chmod 755 "$MIG_K8S_ROOT/usr/local/bin/rke2"
-mkdir -p "$MIG_K8S_ROOT/var/lib/rancher/rke2/bin"
-cp "$STATE/kubectl" "$MIG_K8S_ROOT/var/lib/rancher/rke2/bin/kubectl"
-if [ -f "$STATE/cut" ]; then rm "$STATE/cut"; kill -9 "$(cut -d' ' -f4 /proc/$PPID/stat)"; fi
+PROGRAM = """#!/bin/sh
+if [ "$1" = --version ]; then echo "rke2 version VERSION (abcdef)"; echo "go version go1.26.8"; exit; fi
+echo "rke2 $*" >>"$STATE/calls"
+if [ "$2" = save ] && [ -f "$STATE/no-snapshot" ]; then cat "$STATE/no-snapshot"; exit 1; fi
 """
-"""With the file `cut`, the stage is killed when the script ends; its parent is `timeout`, the child of the stage."""
+UNIT = "[Service]\nEnvironmentFile=-/usr/local/lib/systemd/system/%N.env\nExecStart=/usr/local/bin/rke2 ROLE\n"
+# The order and the names of a release's tarball (rancher/rke2, bundle/).
+FILES = {
+    "bin/rke2": PROGRAM,
+    "bin/rke2-killall.sh": "#!/bin/sh\n",
+    "bin/rke2-uninstall.sh": '#!/bin/sh\nINSTALL_RKE2_ROOT="/usr/local"\n',
+    "lib/systemd/system/rke2-agent.service": UNIT.replace("ROLE", "agent"),
+    "lib/systemd/system/rke2-server.service": UNIT.replace("ROLE", "server"),
+    "share/rke2/LICENSE.txt": "of VERSION\n",
+    "share/rke2/rke2-cis-sysctl.conf": "vm.panic_on_oom=0\n",
+}
 RKE2_SYSTEMCTL = """
     run() { mkdir -p "$MIG_K8S_ROOT/proc/77"; cp "$MIG_K8S_ROOT/usr/local/bin/rke2" "$MIG_K8S_ROOT/proc/77/exe"; }
     case "$1" in
@@ -35,18 +38,23 @@ RKE2_SYSTEMCTL = """
     esac
 """
 """What a process runs stays as it was when it started, as the kernel has it in /proc."""
+NFT = """
+    case "$1" in
+      --file) cp "$2" "$STATE/nft" ;;
+      list) [ -f "$STATE/nft" ] ;;
+      delete) rm "$STATE/nft" ;;
+    esac
+"""
 # Its API server is of the old version for one more answer.
 KUBECTL = """#!/bin/sh
 version=$("$MIG_K8S_ROOT/proc/77/exe" --version | sed -n 's/^rke2 version \\(v[^ ]*\\).*/\\1/p')
 printf '{\\n  "gitVersion": "%s"\\n}' "$(cat "$STATE/served" 2>/dev/null || echo "$version")"
 echo "$version" >"$STATE/served"
 """
-TARBALL = b"the tarball"
-TARBALL_SHA256 = hashlib.sha256(TARBALL).hexdigest()
 RKE2 = {
-    "RKE2_VERSION": "v1.35.7+rke2r1", "RKE2_INSTALL": "https://mirror.example/rke2/install.sh",
+    "RKE2_VERSION": "v1.35.7+rke2r1",
     "RKE2_ARTIFACTS": "https://mirror.example/rke2/v1.35.7+rke2r1", "RKE2_SHA256": "", "RKE2_ROLE": "server",
-    "RKE2_CIS": "0", "RKE2_GPU": "1",
+    "RKE2_CIS": "0", "RKE2_GPU": "1", "RKE2_PODS_REACH_METADATA": "0",
 }  # fmt: skip
 
 
@@ -58,9 +66,11 @@ def rke2_machine_of(real_stages: AMachine) -> AMachine:
     real_stages.program("getent", "exit 2")
     real_stages.program("systemctl", RKE2_SYSTEMCTL)
     real_stages.program("curl", CURL)
-    web(real_stages, "mirror.example/rke2/install.sh", INSTALL_RKE2.encode())
-    (real_stages.state / "kubectl").write_text(KUBECTL, encoding="utf-8")
-    (real_stages.state / "kubectl").chmod(0o755)
+    real_stages.program("mountpoint", "exit 1")
+    real_stages.program("nft", NFT)
+    real_stages.write("usr/sbin/nft", "", 0o755)
+    real_stages.path("usr/local").mkdir(parents=True)
+    real_stages.write("var/lib/rancher/rke2/bin/kubectl", KUBECTL, 0o755)
     release(real_stages, "mirror.example/rke2/v1.35.7+rke2r1")
     real_stages.write("etc/rancher/rke2/token", "secret\n", 0o600)
     real_stages.write("etc/rancher/rke2/agent-token", "of agents\n", 0o600)
@@ -82,6 +92,29 @@ def asked(machine: AMachine) -> list[str]:
     return [line.removeprefix(f"-I -B {CLOUD_INIT} ") for line in lines]
 
 
-def release(machine: AMachine, address: str) -> None:
-    web(machine, f"{address}/rke2.linux-amd64.tar.gz", TARBALL)
-    web(machine, f"{address}/sha256sum-amd64.txt", f"{TARBALL_SHA256}  rke2.linux-amd64.tar.gz\n".encode())
+def release(machine: AMachine, address: str, version: str = "") -> str:
+    """What the web has at this address, whose last part names the version; the SHA-256 of the tarball."""
+    tarball = tarball_of(version or PurePosixPath(address).name.replace("%2B", "+"))
+    checksum = hashlib.sha256(tarball).hexdigest()
+    web(machine, f"{address}/rke2.linux-amd64.tar.gz", tarball)
+    images = f"{'0' * 64}  rke2-images.linux-amd64.tar.zst\n"
+    web(machine, f"{address}/sha256sum-amd64.txt", f"{images}{checksum}  rke2.linux-amd64.tar.gz\n".encode())
+    return checksum
+
+
+def tarball_of(version: str) -> bytes:
+    """The same bytes whenever it is called."""
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w") as tar:
+        for name, text in FILES.items():
+            content = text.replace("VERSION", version).encode()
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o755 if name.startswith("bin/") else 0o644
+            entry.uid = entry.gid = 1001  # whoever built it
+            tar.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def put_in_place(machine: AMachine) -> int:
+    """How often a release was put in place since the calls were forgotten."""
+    return len(machine.calls("systemctl daemon-reload"))

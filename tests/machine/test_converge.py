@@ -120,7 +120,7 @@ def test_a_stage_gets_its_section_of_the_desired_state_by_one_rule(machine: Stag
         "RKE2_ARTIFACTS=",
         "RKE2_CIS=0",
         "RKE2_GPU=1",
-        "RKE2_INSTALL=https://get.rke2.io",
+        "RKE2_PODS_REACH_METADATA=0",
         "RKE2_ROLE=server",
         "RKE2_SHA256=",
         "RKE2_VERSION=v1.35.7+rke2r1",

@@ -77,7 +77,7 @@ def test_update_has_the_units_started_at_every_boot(machine: StagedMachine, stdi
     give(stdin, configuration())
     machine.command("update")
     assert machine.systemd.calls("systemctl enable") == [
-        "systemctl enable mig-k8s-converge.service mig-k8s-instances.service"
+        "systemctl enable mig-k8s-converge.service mig-k8s-instances.service mig-k8s-pods.service"
     ]
 
 

@@ -23,8 +23,8 @@ DESIRED_STATE = """{
   "toolkit": {"version": "1.20.0-1", "apt": "https://nvidia.github.io/libnvidia-container",
               "deviceListFromEnvironment": true},
   "mig": {"mode": [true], "onChange": "refuse"},
-  "rke2": {"version": "v1.35.7+rke2r1", "install": "https://get.rke2.io", "artifacts": null, "sha256": null,
-           "role": "server", "cis": false, "gpu": true},
+  "rke2": {"version": "v1.35.7+rke2r1", "artifacts": null, "sha256": null, "role": "server",
+           "cis": false, "gpu": true, "podsReachMetadata": true},
   "fabricManager": {"source": "ubuntu", "branch": 580},
   "pods": {"onChange": "drain", "namespaces": ["kube-system"]}
 }"""
@@ -187,6 +187,7 @@ def test_keys_of_earlier_releases_are_still_understood() -> None:
     desired = json.loads(DESIRED_STATE)
     desired["node"]["role"] = "server"
     desired["rke2"]["token"] = True
+    desired["rke2"]["install"] = "https://get.rke2.io"
     assert DesiredState.from_json(json.dumps(desired)) == DesiredState.from_json(DESIRED_STATE)
     expectations = json.loads(EXPECTATIONS)
     del expectations["operatorNamespace"]

@@ -46,7 +46,7 @@ def answering(machine: StagedMachine, *addresses: str) -> None:
 def update(
     machine: StagedMachine, *servers: str, role: Literal["server", "agent"] = "server", config: str = CONFIG
 ) -> Called:
-    rke2 = {"version": "v1.36.4+rke2r1", "install": "https://get.rke2.io", "artifacts": None, "sha256": None}
+    rke2 = {"version": "v1.36.4+rke2r1", "artifacts": None, "sha256": None}
     text = configuration(token="t\n", rke2_config=config, rke2={**rke2, "role": role, "cis": False})
     return call(machine, "update", *(word for server in servers for word in ("--join", server)), stdin=text)
 

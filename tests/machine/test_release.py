@@ -34,7 +34,7 @@ SMALL_OLD = changed("stages/apt", "true\n", SMALL)
 UNIT = "etc/systemd/system/mig-k8s-converge.service"
 GONE = "incoming.99999999"
 """Where a process unpacked a release that lives no more: no process has such a number."""
-ENABLE = "systemctl enable mig-k8s-converge.service mig-k8s-instances.service"
+ENABLE = "systemctl enable mig-k8s-converge.service mig-k8s-instances.service mig-k8s-pods.service"
 
 
 @pytest.fixture(scope="module")

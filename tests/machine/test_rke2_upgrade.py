@@ -1,11 +1,12 @@
 """Another version of RKE2 on a machine where one runs: what the stage does, wherever it is cut off."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from a_machine import AMachine
 from install_stages import run
-from rke2_on_machine import RKE2, release
+from rke2_on_machine import RKE2, RKE2_SYSTEMCTL, put_in_place, release
 
 NEWER = "v1.36.4+rke2r1"
 READY = f"done RKE2 {NEWER} server is ready"
@@ -24,8 +25,16 @@ def to(version: str, role: str = "server") -> dict[str, str]:
 
 def running(machine: AMachine) -> str:
     """The version of the process that runs."""
-    said = subprocess.run([machine.path("proc/77/exe"), "--version"], capture_output=True, text=True, check=True)
-    return said.stdout.split()[2]
+    return version_of(machine.path("proc/77/exe"))
+
+
+def on_disk(machine: AMachine) -> str:
+    """The version of the program that is installed."""
+    return version_of(machine.path("usr/local/bin/rke2"))
+
+
+def version_of(program: Path) -> str:
+    return subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.split()[2]
 
 
 @pytest.fixture
@@ -41,19 +50,22 @@ def server(rke2_machine: AMachine) -> AMachine:
 
 def test_a_server_is_upgraded_after_a_snapshot_of_which_three_are_kept(server: AMachine) -> None:
     assert run(server, "rke2", **to(NEWER))[1] == READY
-    done = [call for call in server.calls() if call.startswith(("rke2", "install", "systemctl restart"))]
-    assert done == [*SNAPSHOT, f"install {NEWER} server tar", *RESTART]
+    done = [
+        call for call in server.calls() if call.startswith(("rke2", "systemctl daemon-reload", "systemctl restart"))
+    ]
+    assert done == [*SNAPSHOT, "systemctl daemon-reload", *RESTART]
     assert running(server) == NEWER
     assert (server.state / "served").read_text(encoding="utf-8") == f"{NEWER}\n"  # the API server was waited for
     server.forget_calls()
     assert run(server, "rke2", **to(NEWER))[1] == READY.replace("done", "unchanged")
-    assert server.calls("rke2") + server.calls("install") + server.calls("systemctl restart") == []
+    assert server.calls("rke2") + server.calls("curl") + server.calls("systemctl restart") == []
 
 
 def test_an_upgrade_killed_between_installation_and_restart_is_taken_up_again(server: AMachine) -> None:
-    (server.state / "cut").touch()
+    server.program("systemctl", f'[ "$1" != enable ] || kill -9 "$(cut -d" " -f4 /proc/$PPID/stat)"\n{RKE2_SYSTEMCTL}')
     assert run(server, "rke2", **to(NEWER))[0] == -9
-    assert (running(server), server.calls("systemctl restart")) == ("v1.35.7+rke2r1", [])
+    assert (running(server), on_disk(server), server.calls("systemctl restart")) == ("v1.35.7+rke2r1", NEWER, [])
+    server.program("systemctl", RKE2_SYSTEMCTL)
     server.forget_calls()
     assert run(server, "rke2", **to(NEWER))[1] == READY
     assert (running(server), server.calls("systemctl restart")) == (NEWER, RESTART)
@@ -85,7 +97,7 @@ def test_without_a_snapshot_nothing_is_upgraded(server: AMachine, version: str) 
         f"failed RKE2 stays v1.35.7+rke2r1: no snapshot of etcd could be saved before {version}: Error: no space left"
         " on device. Is there room (df -h "
     )
-    assert server.calls("install") + server.calls("curl") + server.calls("systemctl restart") == []
+    assert (server.calls("curl") + server.calls("systemctl restart"), put_in_place(server)) == ([], 0)
     assert running(server) == "v1.35.7+rke2r1"
 
 
@@ -98,9 +110,9 @@ def test_a_server_that_does_not_run_takes_another_patch_but_no_other_minor(serve
         "failed RKE2 stays v1.35.7+rke2r1: rke2-server.service does not start, so no snapshot of etcd can be saved"
         f" before {NEWER}. Bring it up first: journalctl -u rke2-server.service tells why it does not start"
     )
-    assert server.calls("install") == []
+    assert put_in_place(server) == 0
     run(server, "rke2", **to("v1.35.8+rke2r1"))
-    assert server.calls("install") == ["install v1.35.8+rke2r1 server tar"]
+    assert (put_in_place(server), on_disk(server)) == (1, "v1.35.8+rke2r1")
 
 
 def test_a_patch_is_gone_back_by_another_program_and_a_restart(server: AMachine) -> None:

@@ -1,7 +1,6 @@
 """The install stages, each run as mig-k8s runs it, with stubs of the programs they call."""
 
 import dataclasses
-import hashlib
 import re
 import subprocess
 import typing
@@ -13,7 +12,7 @@ import pytest
 from a_machine import AMachine
 from install_stages import CLOUD_INIT, CURL, run, web
 from packages_on_machine import install, installed, offer, packages
-from rke2_on_machine import RKE2, RKE2_SYSTEMCTL, TARBALL_SHA256, asked, keep_tokens, release
+from rke2_on_machine import RKE2, RKE2_SYSTEMCTL, asked, keep_tokens, put_in_place, release
 from staged import STAGES
 
 from machine.documents.desired_state import Apt, DesiredState, Driver, FabricManager, Mig, Rke2, Toolkit
@@ -413,7 +412,7 @@ def test_the_permission_to_found_is_used_up_when_the_datastore_is_there(rke2_mac
 def test_rke2_is_installed_by_version_started_and_waited_for(rke2_machine: AMachine) -> None:
     code, last, ended = run(rke2_machine, "rke2", **RKE2)
     assert (code, last) == (0, "done RKE2 v1.35.7+rke2r1 server is ready"), ended.stderr
-    assert rke2_machine.calls("install") == ["install v1.35.7+rke2r1 server tar"]
+    assert put_in_place(rke2_machine) == 1
     assert rke2_machine.calls("systemctl enable") == ["systemctl enable rke2-server.service"]
     assert rke2_machine.calls("systemctl start") == ["systemctl start rke2-server.service"]
     assert not (rke2_machine.root / "var/lib/mig-k8s/rke2").exists()  # the tarball does not stay on the disk
@@ -424,82 +423,6 @@ def test_an_rke2_that_runs_as_wanted_is_neither_downloaded_nor_restarted(rke2_ma
     rke2_machine.forget_calls()
     assert run(rke2_machine, "rke2", **RKE2)[1] == "unchanged RKE2 v1.35.7+rke2r1 server is ready"
     assert rke2_machine.calls("curl") + rke2_machine.calls("systemctl restart") == []
-
-
-def test_without_a_mirror_the_releases_own_files_are_taken(rke2_machine: AMachine) -> None:
-    release(rke2_machine, "github.com/rancher/rke2/releases/download/v1.35.7%2Brke2r1")
-    assert run(rke2_machine, "rke2", **{**RKE2, "RKE2_ARTIFACTS": ""})[0] == 0
-
-
-def test_a_tarball_with_another_checksum_is_not_installed(rke2_machine: AMachine) -> None:
-    web(rke2_machine, "mirror.example/rke2/v1.35.7+rke2r1/rke2.linux-amd64.tar.gz", b"damaged")
-    code, last, _ = run(rke2_machine, "rke2", **RKE2)
-    assert code == 1
-    assert "has checksum" in last
-    assert "nothing was installed." in last
-    assert rke2_machine.calls("install") == []
-
-
-def test_the_checksum_of_the_stack_file_wins_over_the_releases_own(rke2_machine: AMachine) -> None:
-    code, last, _ = run(rke2_machine, "rke2", **{**RKE2, "RKE2_SHA256": "0" * 64})
-    assert code == 1
-    assert f"has checksum {TARBALL_SHA256}" in last
-    assert "0" * 64 in last
-    web(rke2_machine, "mirror.example/rke2/v1.35.7+rke2r1/sha256sum-amd64.txt", b"0000  rke2.linux-amd64.tar.gz\n")
-    assert run(rke2_machine, "rke2", **{**RKE2, "RKE2_SHA256": TARBALL_SHA256})[0] == 0
-
-
-def test_an_install_script_with_another_checksum_than_the_named_one_is_not_run(rke2_machine: AMachine) -> None:
-    address = "https://mirror.example/rke2/install.sh"
-    script = (rke2_machine.state / "web/mirror.example/rke2/install.sh").read_bytes()
-    wrong, right = "0" * 64, hashlib.sha256(script).hexdigest()
-    code, last, _ = run(rke2_machine, "rke2", **{**RKE2, "RKE2_INSTALL": f"{address}#{wrong}"})
-    assert (code, last) == (
-        1,
-        f"failed {address} does not have the checksum that sources.rke2Install names; it was not run",
-    )
-    assert rke2_machine.calls("install") == []
-    assert run(rke2_machine, "rke2", **{**RKE2, "RKE2_INSTALL": f"{address}#{right}"})[0] == 0
-
-
-@pytest.mark.parametrize(
-    "plain",
-    [
-        {"RKE2_INSTALL": "http://mirror.example/rke2/install.sh"},
-        {"RKE2_ARTIFACTS": "http://mirror.example/rke2/v1.35.7+rke2r1"},
-    ],
-)
-def test_nothing_of_rke2_comes_over_http_without_a_checksum(rke2_machine: AMachine, plain: dict[str, str]) -> None:
-    code, last, _ = run(rke2_machine, "rke2", **{**RKE2, **plain})
-    assert code == 1
-    assert last.startswith(f"failed {next(iter(plain.values()))}")
-    assert " is plain http without a checksum: anybody" in last
-    assert [call for call in rke2_machine.calls("curl") if "http://" in call] == []
-    assert rke2_machine.calls("install") == []
-
-
-def test_a_version_that_does_not_exist_is_named(rke2_machine: AMachine) -> None:
-    code, last, _ = run(
-        rke2_machine, "rke2", **{**RKE2, "RKE2_ARTIFACTS": "https://mirror.example/rke2/v1.99.0+rke2r1"}
-    )
-    assert code == 1
-    assert last == (
-        "failed cannot download https://mirror.example/rke2/v1.99.0+rke2r1/rke2.linux-amd64.tar.gz: "
-        "curl: (22) The requested URL returned error: 404. Does version v1.35.7+rke2r1 exist, is the way out open, "
-        "is there room? The next run tries again."
-    )
-
-
-def test_a_disk_that_is_full_is_named_and_not_written_to_again(rke2_machine: AMachine) -> None:
-    rke2_machine.program("curl", 'echo "curl: (23) Failure writing output to destination" >&2; exit 23')
-    rke2_machine.program("df", "echo Avail Mounted on; echo 1.2M /")
-    code, last, _ = run(rke2_machine, "rke2", **RKE2)
-    assert code == 1
-    assert last == (
-        "failed cannot download https://mirror.example/rke2/install.sh: curl: (23) Failure writing output to "
-        "destination (1.2M left on /). Is the way out open?"
-    )
-    assert len(rke2_machine.calls("curl")) == 1
 
 
 def test_a_changed_configuration_restarts_rke2_once(rke2_machine: AMachine) -> None:

@@ -40,7 +40,7 @@ def cluster(mirror: Mirror, boot: Boot, tmp_path_factory: pytest.TempPathFactory
     gpu = toolchain.gpu()
     packages.publish(mirror.root, gpu)
     registry.publish_cuda_sample(mirror.root, gpu)
-    artifact.publish(mirror.root, toolchain.kubernetes(), mirror.sandbox.mirror_url)
+    artifact.publish(mirror.root, toolchain.kubernetes())
     release.publish(mirror.root, toolchain.operator(), toolchain.helm())
     machine = boot(number=42)
     machine.wait_for_cloud_init()

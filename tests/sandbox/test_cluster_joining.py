@@ -27,7 +27,7 @@ ETCDCTL = (
 @pytest.fixture(scope="module")
 def agent(mirror: Mirror, boot: Boot) -> Machine:
     """Told to join before there is a server."""
-    artifact.publish(mirror.root, toolchain.kubernetes(), mirror.sandbox.mirror_url)
+    artifact.publish(mirror.root, toolchain.kubernetes())
     registry.publish_cuda_sample(mirror.root, toolchain.gpu())
     machine = boot(number=64)
     machine.wait_for_cloud_init()

@@ -5,7 +5,7 @@ import json
 
 import pytest
 from administrator import Boot, Machine
-from cluster import NODE, Cluster, eventually, install_rke2, install_toolkit
+from cluster import NODE, Cluster, eventually, install_rke2, install_toolkit, unpack_release
 
 from sandbox.mirror import packages, registry
 from sandbox.mirror.server import Mirror
@@ -20,7 +20,7 @@ CONTAINERD = f"{DATA}/agent/etc/containerd/config.toml"
 
 @pytest.fixture(scope="module")
 def cluster(mirror: Mirror, boot: Boot, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
-    artifact.publish(mirror.root, toolchain.kubernetes(), mirror.sandbox.mirror_url)
+    artifact.publish(mirror.root, toolchain.kubernetes())
     registry.publish_cuda_sample(mirror.root, toolchain.gpu())
     packages.publish(mirror.root, toolchain.gpu())
     machine = boot(number=41)
@@ -154,14 +154,13 @@ def test_another_release_runs_only_after_a_restart_and_of_an_older_minor_never(
     cluster: Cluster, mirror: Mirror
 ) -> None:
     machine, old, new = cluster.machine, "v1.36.4+rke2r1", "v1.37.1+rke2r1"
-    artifact.publish(mirror.root, toolchain.kubernetes(), mirror.sandbox.mirror_url, new)
+    artifact.publish(mirror.root, toolchain.kubernetes(), new)
     image = "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04"
     cluster.kubectl("run", "counting", f"--image={image}", "--restart=Never", "--", "sleep", "600")
     cluster.kubectl("wait", "--for=condition=Ready", "pod/counting", "--timeout=60s")
     before = cluster.get("pod", "counting")["status"]["containerStatuses"][0]["containerID"]
-    install = "sudo INSTALL_RKE2_VERSION={} sh install.sh"
 
-    machine.run(install.format(new))
+    unpack_release(machine, new)
     assert machine.run("rke2 --version").startswith(f"rke2 version {new}")
     assert versions(cluster) == (old, old, old)
 
@@ -169,14 +168,14 @@ def test_another_release_runs_only_after_a_restart_and_of_an_older_minor_never(
     eventually("the new version", lambda: versions(cluster), (new, new, new))
     assert cluster.get("pod", "counting")["status"]["containerStatuses"][0]["containerID"] == before
 
-    machine.run(install.format(old))
+    unpack_release(machine, old)
     machine.run("sudo systemctl restart --no-block rke2-server")
     words = f"the datastore was written by {new}, and {old} cannot go on with it"
     eventually("the refusal", lambda: words in machine.run("sudo journalctl -u rke2-server -o cat"))
     said = machine.run("sudo rke2 etcd-snapshot save", check=False)
     assert "Connection refused" in said
 
-    machine.run(install.format(new))
+    unpack_release(machine, new)
     eventually("the server", lambda: machine.run("systemctl is-active rke2-server", check=False), "active")
     cluster.kubectl("delete", "pod", "counting", "--now")
 

@@ -113,9 +113,9 @@ def test_what_is_not_in_the_tree_is_not_found(mirror: Mirror, path: str) -> None
 @needs_root
 def test_a_file_put_there_later_is_served_and_written_down(mirror: Mirror) -> None:
     (mirror.root / "rke2").mkdir(exist_ok=True)
-    (mirror.root / "rke2/install.sh").write_text("#!/bin/sh\n")
-    assert ask(mirror, "/rke2/install.sh")[2] == b"#!/bin/sh\n"
-    assert mirror.access_log.read_text().splitlines()[-1] == "200 GET /rke2/install.sh"
+    (mirror.root / "rke2/notes.txt").write_text("of a release\n")
+    assert ask(mirror, "/rke2/notes.txt")[2] == b"of a release\n"
+    assert mirror.access_log.read_text().splitlines()[-1] == "200 GET /rke2/notes.txt"
 
 
 @needs_root

@@ -27,6 +27,10 @@ HOME = "/usr/local/lib/mig-k8s"
 CURRENT = f"{HOME}/current"
 DISCOVERERS = ("gpu-feature-discovery-", "gpu-operator-node-feature-discovery-worker-")
 """What asks the API once a minute and ends at the first refusal, as NVIDIA's and the real worker do."""
+METADATA = "http://169.254.169.254/metadata/instance?api-version=2021-02-01"
+CHANNEL, NAME_SERVICE = "http://168.63.129.16/?comp=versions", "http://168.63.129.16:53/"
+ANSWER = '"azEnvironment"'
+"""What the metadata service answers."""
 WORKLOAD = """
 {apiVersion: v1, kind: Pod, metadata: {name: workload}, spec: {containers: [{name: main, command: [sleep, "3600"],
  image: "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04"}]}}
@@ -104,6 +108,7 @@ def before(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> It
         person.kubectl("apply", "-f", "-", stdin=WORKLOAD)
         eventually("the workload runs", lambda: person.get("pod", "workload")["status"]["phase"], "Running", seconds=60)
         assert person.ssh("head -1 /usr/local/sbin/mig-k8s") == "#!/usr/bin/env python3\n"
+        assert ANSWER in asked_by_pod(person, METADATA)
         yield Before(person, person.boot_id(), person.mig_devices(), pods(person), rke2_starts(person))
 
 
@@ -142,6 +147,17 @@ def test_after_that_the_machine_runs_the_release_and_nothing_older_is_left(befor
     assert "current/entry-points/mig-k8s boot" in person.ssh("systemctl cat mig-k8s-instances.service")
 
 
+def test_after_that_no_pod_reaches_the_metadata_service_and_the_machine_still_does(before: Before) -> None:
+    """The pod is the one that reached it before. What the name service of Azure is asked comes through."""
+    person = before.person
+    for address in (METADATA, CHANNEL):
+        assert "No route to host" in asked_by_pod(person, address)
+    assert "Connection refused" in asked_by_pod(person, NAME_SERVICE)
+    assert "Required metadata header" in person.ssh(f"curl -sS -m 10 '{METADATA}'")
+    assert ANSWER in person.ssh(f"curl -sS -m 10 -H Metadata:true '{METADATA}'")
+    assert "<Version>" in person.ssh(f"curl -sS -m 10 '{CHANNEL}'")
+
+
 def test_a_second_up_changes_nothing(before: Before) -> None:
     said = before.person.up(CHECKOUT / "Pulumi.dev.yaml")
     assert not any(word in said for word in (" created", " updated", " replaced")), said
@@ -160,7 +176,14 @@ def test_a_broken_release_does_not_keep_rke2_from_starting(before: Before) -> No
         seconds=120,
     )
     assert "failed" in person.ssh("systemctl is-active mig-k8s-instances.service", statuses=(3,))
+    assert "169.254.169.254 reject" in person.ssh("sudo nft list table inet mig_k8s")
     eventually("the node is ready", lambda: _is_ready(person), seconds=90)
+
+
+def asked_by_pod(person: CommandLine, address: str) -> str:
+    """What is told there to whoever is in the network of the pod, or what curl says of the way."""
+    ask = f"curl -sS -v -m 5 -H 'Metadata: true' '{address}'"  # busybox's own wget, linked statically, crashes
+    return person.ssh(f"sudo nsenter --target $(pgrep -xf 'sleep 3600') --net {ask} 2>&1; true")
 
 
 def _tried_boot_id(person: CommandLine) -> str:

@@ -154,7 +154,7 @@ def test_merging_is_deep_and_the_second_wins() -> None:
     ("source", "chart", "repository"),
     [
         ("https://charts.example.org/nvidia/", "gpu-operator", "https://charts.example.org/nvidia"),
-        ("http://10.99.0.1/charts", "gpu-operator", "http://10.99.0.1/charts"),
+        ("https://10.99.0.1/charts", "gpu-operator", "https://10.99.0.1/charts"),
         ("oci://registry.example.org/charts/gpu-operator", "oci://registry.example.org/charts/gpu-operator", None),
         ("/srv/charts/gpu-operator-v26.7.0.tgz", "/srv/charts/gpu-operator-v26.7.0.tgz", None),
         ("./charts/gpu-operator", "./charts/gpu-operator", None),

@@ -148,12 +148,12 @@ def test_the_desired_state_of_the_default_machine(planned: Planned) -> None:
         "mig": {"mode": [True], "onChange": "refuse"},
         "rke2": {
             "version": "v1.36.4+rke2r1",
-            "install": "https://get.rke2.io",
             "artifacts": None,
-            "sha256": None,
+            "sha256": "7bcbd3167d6947e1d79cdf722acdc740b28021fefb50dd5b974a1980776d4079",
             "role": "server",
             "cis": False,
             "gpu": True,
+            "podsReachMetadata": False,
         },
         "fabricManager": None,
         "pods": {"onChange": "refuse", "namespaces": ["kube-system", "gpu-operator"]},
@@ -209,14 +209,12 @@ def test_mirrors_reach_the_desired_state(planned: Planned) -> None:
     sources = {
         "ubuntuApt": "https://m.example.org/ubuntu/",
         "toolkitApt": "https://m.example.org/nvidia#0123456789ABCDEF0123456789ABCDEF01234567",
-        "rke2Install": "https://m.example.org/install.sh",
         "rke2Artifacts": "https://m.example.org/rke2",
     }
     stack = planned(sources=sources, rke2={"sha256": "a" * 64})
     desired = _desired(stack.nodes[0])
     assert desired["apt"] == {"ubuntu": "https://m.example.org/ubuntu"}
     assert desired["toolkit"]["apt"] == "https://m.example.org/nvidia#0123456789ABCDEF0123456789ABCDEF01234567"
-    assert desired["rke2"]["install"] == "https://m.example.org/install.sh"
     assert desired["rke2"]["artifacts"] == "https://m.example.org/rke2"
     assert desired["rke2"]["sha256"] == "a" * 64
 
@@ -225,14 +223,21 @@ def test_plain_http_is_taken_where_a_checksum_or_a_pinned_key_holds_what_comes(p
     sources = {
         "ubuntuApt": "http://m.example.org/ubuntu",
         "toolkitApt": "http://m.example.org/nvidia",
-        "rke2Install": f"http://m.example.org/install.sh#{'b' * 64}",
         "rke2Artifacts": "http://m.example.org/rke2",
     }
     desired = _desired(planned(sources=sources, rke2={"sha256": "a" * 64}).nodes[0])
     assert desired["apt"] == {"ubuntu": "http://m.example.org/ubuntu"}
     assert desired["toolkit"]["apt"] == "http://m.example.org/nvidia"
-    assert desired["rke2"]["install"] == f"http://m.example.org/install.sh#{'b' * 64}"
     assert (desired["rke2"]["artifacts"], desired["rke2"]["sha256"]) == ("http://m.example.org/rke2", "a" * 64)
+
+
+def test_the_checksum_of_the_stack_file_wins_over_the_tables_which_knows_the_default_release(planned: Planned) -> None:
+    table = "7bcbd3167d6947e1d79cdf722acdc740b28021fefb50dd5b974a1980776d4079"
+    http = {"rke2Artifacts": "http://m.example.org/rke2"}
+    assert _desired(planned(sources=http).nodes[0])["rke2"]["sha256"] == table
+    own = planned(rke2={"version": "v1.36.4+rke2r1", "sha256": "a" * 64})
+    assert _desired(own.nodes[0])["rke2"]["sha256"] == "a" * 64
+    assert _desired(planned(rke2={"version": "v1.35.7+rke2r1"}).nodes[0])["rke2"]["sha256"] is None
 
 
 def test_the_layout_names_profiles_and_places(planned: Planned) -> None:
@@ -330,6 +335,7 @@ def test_the_release_holds_what_the_machine_runs(planned: Planned) -> None:
     assert {path for path in release().contents if path.startswith("units/")} == {
         "units/mig-k8s-converge.service",
         "units/mig-k8s-instances.service",
+        "units/mig-k8s-pods.service",
     }
     assert "from machine.command_line import main" in release().contents["__main__.py"]
 

@@ -10,10 +10,12 @@ from minimal_stack import minimal
 
 from plan import StackPlan, warning_report
 from plan.__main__ import main
+from plan.machine.desired_state import desired_state
 from plan.report.drawing import draw
 from plan.report.summary import summary
 
 Planned = Callable[..., StackPlan]
+NEWER_THAN_KNOWN = {"version": "v1.38.0+rke2r1", "sha256": "a" * 64}
 
 
 def told(planned: Planned, **sections: object) -> list[tuple[str, str]]:
@@ -29,7 +31,7 @@ def test_the_defaults_warn_of_nothing(planned: Planned) -> None:
 @pytest.mark.parametrize(
     "sections",
     [
-        *({"rke2": {"version": version}} for version in ("v1.35.7+rke2r1", "v1.36.4+rke2r1", "v1.37.1+rke2r1")),
+        *({"rke2": {"version": f"v1.{of}+rke2r1", "sha256": "a" * 64}} for of in ("35.7", "36.4", "37.1")),
         *({"gpuOperator": {"version": version}} for version in ("v26.3.1", "v26.7.0", "v26.7.2")),
         *({"toolkit": {"version": version}} for version in ("1.18.0-1", "1.20.0-1", "1.20.2-1")),
         {"driver": {"branch": 580, "openKernelModules": True}},
@@ -45,17 +47,17 @@ def test_what_is_supported_is_taken_without_a_word(planned: Planned, sections: d
     ("sections", "path", "what"),
     [
         (
-            {"rke2": {"version": "v1.38.0+rke2r1"}},
+            {"rke2": {"version": "v1.38.0+rke2r1", "sha256": "a" * 64}},
             "mig-k8s:rke2.version",
             "Kubernetes 1.38 is newer than what this program knows of 2026-11-26: 1.37 is its last",
         ),
         (
-            {"rke2": {"version": "v1.33.13+rke2r2"}},
+            {"rke2": {"version": "v1.33.13+rke2r2", "sha256": "a" * 64}},
             "mig-k8s:rke2.version",
             "Kubernetes 1.33 has had no more fixes since 2026-06-28",
         ),
         (
-            {"rke2": {"version": "v1.34.10+rke2r1"}},
+            {"rke2": {"version": "v1.34.10+rke2r1", "sha256": "a" * 64}},
             "mig-k8s:rke2.version",
             "Kubernetes 1.34 has had no more fixes since 2026-10-27",
         ),
@@ -91,6 +93,34 @@ def test_a_release_to_know_about_is_a_dated_warning(
 ) -> None:
     """Never a refusal."""
     assert told(planned, **sections) == [(path, what)]
+
+
+def test_a_release_that_only_the_list_beside_it_checks_is_a_warning_with_the_way_to_a_checksum(
+    planned: Planned,
+) -> None:
+    (warning,) = planned(rke2={"version": "v1.35.7+rke2r1"}).warnings
+    assert str(warning) == (
+        "mig-k8s:rke2.sha256\n"
+        "    is missing, and this program does not know the checksum of v1.35.7+rke2r1: a machine holds the\n"
+        "    tarball to the list beside it, which shows damage, but not that somebody replaced both\n"
+        "    do: Write what `sha256sum rke2.linux-amd64.tar.gz` prints, of a tarball that you trust."
+    )
+
+
+@pytest.mark.parametrize("value", ["https://get.rke2.io", "http://mirror.example.org/install.sh", f"x#{'b' * 64}"])
+def test_the_address_of_an_install_script_is_taken_with_a_warning_that_nothing_reads_it(
+    planned: Planned, value: str
+) -> None:
+    """A stack of last year goes on: what it wanted, RKE2 from its mirror, still comes from there."""
+    stack = planned(sources={"rke2Install": value})
+    (warning,) = stack.warnings
+    assert str(warning) == (
+        "mig-k8s:sources.rke2Install\n"
+        "    is not read any more: RKE2's install script is not run, its tarball is checked and unpacked\n"
+        "    instead\n"
+        "    do: Leave it out. The tarball's mirror is sources.rke2Artifacts, its checksum rke2.sha256."
+    )
+    assert desired_state(stack.nodes[0]) == desired_state(planned().nodes[0])
 
 
 @pytest.mark.parametrize(
@@ -151,7 +181,7 @@ def test_more_pods_than_a_kubelet_takes_are_a_warning(planned: Planned) -> None:
 @pytest.fixture
 def newer(tmp_path: Path) -> Path:
     """A stack file with a Kubernetes that is newer than the tables."""
-    config = {f"mig-k8s:{key}": value for key, value in minimal(rke2={"version": "v1.38.0+rke2r1"}).items()}
+    config = {f"mig-k8s:{key}": value for key, value in minimal(rke2=NEWER_THAN_KNOWN).items()}
     path = tmp_path / "Pulumi.newer.yaml"
     path.write_text(yaml.safe_dump({"config": {"azure-native:location": "westeurope", **config}}))
     return path
@@ -168,7 +198,7 @@ def test_check_shows_warnings_and_ends_well(newer: Path, capsys: pytest.CaptureF
 
 
 def test_show_draws_warnings_before_what_only_azure_knows(planned: Planned) -> None:
-    data = summary(planned(rke2={"version": "v1.38.0+rke2r1"}))
+    data = summary(planned(rke2=NEWER_THAN_KNOWN))
     assert data["warnings"] == [
         {
             "path": "mig-k8s:rke2.version",

@@ -29,28 +29,20 @@ def signed_repository(text: str) -> str:
     return url(address) + mark + fingerprint
 
 
-def install_script(text: str) -> str:
-    """A URL, optionally followed by `#` and the SHA-256 of the script; plain http only with it."""
-    address, mark, checksum = text.partition("#")
-    plain = url(address)
-    if mark and not _SHA256.fullmatch(checksum):
-        raise Refusal("the part after # is no SHA-256", allowed="64 of 0-9 and a-f, as sha256sum prints")
-    if address.startswith("http://") and not mark:
-        raise Refusal(
-            "plain http without a checksum: anybody on the way could send the machines another script to run as root",
-            allowed="https://…, or http://…#SHA256 of the script",
-            remedy="sha256sum install.sh",
-        )
-    return plain + mark + checksum
-
-
 def chart(text: str) -> str:
-    """A Helm repository URL, an oci:// reference or a path to a chart."""
+    """A Helm repository's https URL, an oci:// reference or a path to a chart."""
     if text.startswith("oci://"):
         url("https://" + text.removeprefix("oci://"))
         return text.rstrip("/")
     if "://" in text:
-        return url(text)
+        address = url(text)
+        if address.startswith("http://"):
+            raise Refusal(
+                "plain http: anybody on the way could send another chart, and a chart may do anything in the cluster",
+                allowed="https://…, oci://… or a path to a chart",
+                remedy="Where the repository has no https, download the chart, check it, and write its path.",
+            )
+        return address
     if not re.fullmatch(r"[A-Za-z0-9._~/+-]+", text):
         raise Refusal("neither a chart repository, an oci:// reference nor a path to a chart")
     return text

@@ -17,6 +17,9 @@ AS_OF = "2026-11-26"
 
 RKE2 = "v1.36.4+rke2r1"
 """What RKE2's stable channel gives."""
+RKE2_TARBALLS = {"v1.36.4+rke2r1": "7bcbd3167d6947e1d79cdf722acdc740b28021fefb50dd5b974a1980776d4079"}
+"""The SHA-256 of rke2.linux-amd64.tar.gz, of the releases of which it is known from elsewhere than the release itself:
+repositories of three independent authors pin it, or the list of checksums that has it."""
 KUBERNETES_MINORS = (33, 37)
 """Minors of Kubernetes 1 that the GPU Operator supports: the first and the last."""
 KUBERNETES_ENDS = {

@@ -22,6 +22,7 @@ awk '$2 ~ "^/(run/k3s|var/lib/kubelet/pods|run/netns/cni-)" {print $2}' /proc/se
 done
 rm -rf /var/lib/cni/networks
 ip link delete cni0 2>/dev/null
+nft delete table ip cni0 2>/dev/null
 ip -brief address show dev lo | grep -o '[0-9.]*/32' | while read -r service; do # kube-proxy's
     ip address delete "$service" dev lo
 done

@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+import subprocess
 from pathlib import Path
 
 import yaml
@@ -77,7 +78,15 @@ def configure(configuration: Configuration, serving: Path, client: Path) -> Unit
 
 
 def _write_network(configuration: Configuration) -> None:
-    """Pods reach their machine, and through it the Service `kubernetes`; nothing leads to another machine's pods."""
+    """Pods reach their machine, through it the Service `kubernetes`, and with its address what it reaches.
+
+    Nothing leads to another machine's pods.
+    """
+    pods = pod_subnet(configuration.cluster_cidr, configuration.node_ip)
+    rule = f"ip saddr {pods} ip daddr != {configuration.cluster_cidr} masquerade"
+    chain = f"chain outgoing {{ type nat hook postrouting priority srcnat; {rule}; }}"
+    rules = f"table ip {POD_BRIDGE}\ndelete table ip {POD_BRIDGE}\ntable ip {POD_BRIDGE} {{\n{chain}\n}}\n"
+    subprocess.run(["nft", "--file", "-"], input=rules, text=True, timeout=60, check=True)
     content = {
         "cniVersion": "0.4.0",
         "name": "rke2",
@@ -89,8 +98,8 @@ def _write_network(configuration: Configuration) -> None:
                 "ipMasq": False,
                 "ipam": {
                     "type": "host-local",
-                    "ranges": [[{"subnet": str(pod_subnet(configuration.cluster_cidr, configuration.node_ip))}]],
-                    "routes": [{"dst": str(configuration.service_cidr)}],
+                    "ranges": [[{"subnet": str(pods)}]],
+                    "routes": [{"dst": "0.0.0.0/0"}],
                 },
             },
         ],
