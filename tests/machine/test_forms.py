@@ -85,6 +85,7 @@ CONFIGURATION = json.dumps(
         "rke2Token": "t",
         "rke2AgentToken": "a",
         "nodePassword": None,
+        "administrator": {"user": "azureuser", "keys": ["ssh-ed25519 AAAA me@home"]},
     }
 )
 MIG_MANAGER = json.dumps(
