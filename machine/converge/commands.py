@@ -16,7 +16,7 @@ from machine.documents.configuration import (
 from machine.host import authorized_keys, files
 from machine.host.console import report, say
 from machine.host.this_machine import ThisMachine
-from machine.kubernetes import founding, joining, rke2_upgrade, server_token
+from machine.kubernetes import agent_token, founding, joining, rke2_upgrade, server_token
 from machine.release import units
 
 GOING_DOWN = 75
@@ -37,7 +37,9 @@ def update(machine: ThisMachine, configuration: Configuration, servers: Sequence
     rke2_upgrade.check(machine, configuration.desired_state.rke2)
     rke2_config = joining.rke2_config(machine, configuration, servers)
     if configuration.rke2_token is not None and configuration.rke2_agent_token is not None:
-        server_token.take_over(machine, configuration.rke2_token)
+        server_token.take_over(machine, configuration.rke2_token, servers)
+    elif configuration.rke2_token is not None:
+        agent_token.end_waiting(machine, configuration.rke2_token)
     has_password = machine.path(NODE_PASSWORD_PATH).exists()
     wanted = {
         # A node keeps the password that the cluster knows it by, also one that RKE2 made. The token after all that a

@@ -161,6 +161,28 @@ def test_the_one_address_of_three_servers_answers_without_the_first_one(cluster:
     assert cluster.kept() == kept
 
 
+def test_another_token_is_taken_by_every_server_and_agent_while_a_pod_holds_a_device(
+    cluster: Cluster, kept: dict[str, Any]
+) -> None:
+    person, token = cluster.person, "another-token-of-the-same-stack"
+    before = person.ssh("sudo cat /etc/rancher/rke2/token", machine="gpu")
+    Environment(person.root, machines=True).set_secret("rke2Token", token)
+    said = person.up(cluster.folder / "stack.yaml", seconds=500)
+    assert said.count("giving the cluster the stack's token instead of the one that it has") == 1
+    assert said.count("the cluster has the stack's token already: this server starts with it") == 2
+    assert token not in said
+    servers = (NODE, "server", "server-1")
+    assert {person.ssh("sudo cat /etc/rancher/rke2/token", machine=name) for name in servers} == {f"{token}\n"}
+    agents = person.ssh("sudo cat /etc/rancher/rke2/token", machine="gpu")
+    assert agents not in (before, f"{token}\n")
+    # All of them start by themselves with what is on their disks, twice: what RKE2 refuses, it refuses the second time.
+    for _ in range(2):
+        for name in (*servers, "gpu"):
+            person.ssh("sudo systemctl restart 'rke2-*'", machine=name)
+    person.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=50s")
+    assert cluster.kept() == kept
+
+
 def test_a_pool_in_the_middle_comes_and_goes_and_another_ssh_key_comes_first(
     cluster: Cluster, kept: dict[str, Any], keys: tuple[KeyPair, KeyPair]
 ) -> None:
