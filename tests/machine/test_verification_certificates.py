@@ -10,13 +10,14 @@ from socket import create_server
 from typing import Any
 
 import pytest
-from a_machine import AMachine
+from a_machine import NAME, AMachine
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from kubernetes_api import node
+from verified_cluster import as_it_should_be, verified
 
 from machine.verification import certificates
 
@@ -136,3 +137,20 @@ def test_of_a_node_that_shows_none_nothing_is_said(machine: AMachine, shown: Sho
     assert certificates.ending(machine, without, {"kubelet": shown(days(1))}) == []
     machine.path("/var/lib/rancher/rke2/server/tls/server-ca.crt").unlink()
     assert certificates.ending(machine, nodes(gpu={}), {"kubelet": shown(days(1))}) == []
+
+
+def test_a_verification_looks_at_the_nodes_of_the_stack_and_passes_all_the_same(
+    a_machine: AMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_it_should_be(a_machine)
+    seen: list[str] = []
+
+    def ending(_machine: AMachine, nodes: dict[str, Any]) -> list[str]:
+        seen.extend(nodes)
+        return ["the certificate of the kubelet on gpu has ended."]
+
+    monkeypatch.setattr(certificates, "ending", ending)
+    status, report, said = verified(a_machine)
+    assert (status, report.passed, seen) == (0, True, [NAME])
+    assert report.ending == ("the certificate of the kubelet on gpu has ended.",)
+    assert "\nWARNING: the certificate of the kubelet on gpu has ended.\n" in said
