@@ -18,10 +18,10 @@ pytest = $(run) pytest -o cache_dir=$(cache)/pytest
 # These tests make and remove ten thousand small files. In memory that is a fifth of the time, where programs may run there.
 memory = $(shell test -w /dev/shm && grep -q '^tmpfs /dev/shm ' /proc/mounts && ! grep -q '^tmpfs /dev/shm [^ ]* [^ ]*noexec' /proc/mounts && echo /dev/shm)
 quick_pytest = $(if $(memory),export TMPDIR=$(memory);) $(pytest) -o tmp_path_retention_policy=failed
-tiers = format, lint, types, unit, machine, scripts, graph, contracts, engine
+tiers = format, lint, types, unit, machine, scripts, graph, contracts, exhaustive, engine
 scripts = $(shell grep -rlE '^\#!/(usr/)?bin/(env )?(ba|da)?sh' cloud-init sandbox .ci --include='*' 2>/dev/null)
 
-.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick quick-machine engine test bench new-stack
+.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick quick-machine exhaustive engine test bench new-stack
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -58,19 +58,21 @@ lint:
 	@venv=$$($(PYTHON) -m sandbox.virtualenv) && "$$venv/bin/shellcheck" --external-sources $(scripts)
 	@$(run) mypy
 
-# What runs Pulumi programs stays in one process: three seconds of imports, and runs of the program that tests share. It
-# cannot be divided, so it comes first: the two processes of the others are nice and use what it leaves of two cores.
+# Two halves for two cores, each in one process: a worker of pytest-xdist would collect all tests again.
 quick-machine:
-	@renice -n 5 $$$$ >/dev/null 2>&1; $(quick_pytest) -n 2 --dist worksteal tests/machine tests/scripts
+	@$(quick_pytest) -m "not exhaustive" tests/machine tests/scripts
 
 quick:
-	@$(quick_pytest) tests/graph tests/contracts tests/unit
+	@$(quick_pytest) -m "not exhaustive" tests/graph tests/contracts tests/unit
 
 engine: ## the real Pulumi CLI against the stand-ins, without machines; no root
 	@$(run) sandbox build engine
 	@$(pytest) -n 2 --dist loadfile tests/engine
 
-test: check engine ## everything there is, the sandbox included
+exhaustive: ## programs of the machine killed at every place, every history of layouts; no root
+	@$(quick_pytest) -n 2 --dist worksteal -m exhaustive tests/machine tests/unit
+
+test: check exhaustive engine ## everything there is, the sandbox included
 	@status=0; $(run) sandbox build machines || status=$$?; \
 	case $$status in \
 	0) $(pytest) -n 2 --dist loadfile --no-loadscope-reorder tests/sandbox && echo "RAN, and passed: $(tiers), sandbox. Nothing was left out." ;; \

@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mortal_machine import MortalMachine, PowerCut
 
+pytestmark = pytest.mark.exhaustive
+
 DCGM = "nvidia-dcgm.service"
 
 

@@ -13,6 +13,8 @@ from a_machine import DESIRED, FIRST_BOOT
 from calls import isolated_python
 from staged import RUN, StagedMachine, configuration
 
+pytestmark = pytest.mark.exhaustive
+
 Wait = Callable[[Callable[[], bool], str], None]
 COMMAND = (*isolated_python(), str(Path(__file__).with_name("mig_k8s.py")))
 # Units start, and are active while their process lives; one that was killed may be a zombie for a while.

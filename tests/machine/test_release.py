@@ -88,6 +88,7 @@ def test_a_unit_that_differs_is_written_and_systemd_reads_it(machine: Receiver) 
 # ---- cut off
 
 
+@pytest.mark.exhaustive
 def test_cut_off_at_any_byte_the_old_release_runs_and_the_next_delivery_cleans_up(machine: Receiver) -> None:
     """Over the real command, fed with the beginning of the release."""
     sent = delivery(NEW)
@@ -190,6 +191,7 @@ def death() -> Death:
     return made
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("before", [SMALL_OLD, None], ids=["over another release", "on a machine without releases"])
 def test_killed_at_any_change_of_the_disk_there_is_one_whole_release_or_the_other(
     tmp_path: Path, death: Death, before: Release | None, monkeypatch: pytest.MonkeyPatch
@@ -227,6 +229,7 @@ def test_killed_at_any_change_of_the_disk_there_is_one_whole_release_or_the_othe
     assert len(seen) > 7
 
 
+@pytest.mark.exhaustive
 def test_a_delivery_that_was_killed_leaves_nothing_once_the_next_has_come(
     machine: Receiver, wait_until: Callable[[Callable[[], bool], str], None]
 ) -> None:
@@ -250,6 +253,7 @@ def test_a_delivery_that_was_killed_leaves_nothing_once_the_next_has_come(
 # ---- refused
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("path", "content", "said"),
     [
@@ -398,6 +402,7 @@ def test_cloud_init_installs_what_it_wrote_on_a_machine_without_release(tmp_path
     assert machine.path("usr/local/sbin/mig-k8s").exists()
 
 
+@pytest.mark.exhaustive
 def test_a_machine_with_its_first_release_tells_how_far_it_is_and_what_it_lacks(tmp_path: Path) -> None:
     machine = Receiver.below(tmp_path)
     machine.install(FIRST)
@@ -422,6 +427,7 @@ def test_cloud_init_does_not_take_back_what_came_over_ssh(machine: Receiver) -> 
     assert machine.entries() == ["current", f"releases/{OLD.name}"]
 
 
+@pytest.mark.exhaustive
 def test_cloud_init_and_ssh_at_the_same_moment_leave_the_whole_release_current(tmp_path: Path) -> None:
     machine = Receiver.below(tmp_path)
     machine.home.mkdir(parents=True)

@@ -148,6 +148,7 @@ def test_a_first_signal_during_the_clean_up_does_not_end_it(machine: AMachine) -
     assert left(machine) == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("what", ["interrupted", "power cut"])
 def test_whichever_program_it_ends_at_the_next_run_finds_everything_in_order(
@@ -172,6 +173,7 @@ def test_whichever_program_it_ends_at_the_next_run_finds_everything_in_order(
         assert left(machine) == []
 
 
+@pytest.mark.exhaustive
 def test_as_a_process_of_its_own_it_ends_by_a_signal_and_leaves_nothing(machine: AMachine) -> None:
     ended = call_process(machine, "verify", stdin=expectations())
     assert ended.status == 0

@@ -96,6 +96,7 @@ def test_no_change_between_two_layouts_removes_what_could_stay(
     assert (counted, gone, fixed) == (changes, removed, with_fixed_places)
 
 
+@pytest.mark.exhaustive
 def test_no_history_of_three_changes_removes_what_could_stay() -> None:
     """A100 80 GB without media extensions: from every state that two changes can lead to, to every layout.
 
