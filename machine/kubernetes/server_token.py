@@ -37,7 +37,7 @@ def take_over(machine: ThisMachine, wanted: str, servers: Sequence[str] = ()) ->
         return
     other = "nothing was changed: the cluster here has another token than mig-k8s:rke2Token"
     if any(_opens(machine, address, wanted.strip()) for address in servers):
-        report(f"{'token':<10} the cluster has the stack's already: this server starts with it\n")
+        report(f"{'token':<10} the cluster has that of the stack already\n")
         return
     if not machine.active_units(_UNIT):
         raise NodeError(
@@ -53,7 +53,7 @@ def take_over(machine: ThisMachine, wanted: str, servers: Sequence[str] = ()) ->
             f" stack the cluster's own: `sudo sed 's/.*::server://' {path}` there shows it, `pulumi config set --secret"
             " mig-k8s:rke2Token` takes it"
         )
-    report(f"{'token':<10} the cluster gets the stack's instead of the one that it has\n")
+    report(f"{'token':<10} the cluster gets that of the stack\n")
     ended = _tell(machine, known, wanted.strip())
     if not ended.succeeded:
         raise NodeError(f"{other}, and RKE2 did not take the new one: {_words(ended)}. `pulumi up` tries again")
