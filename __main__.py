@@ -17,7 +17,7 @@ from stack_config import stack_config
 config = stack_config()
 try:
     stack = plan_stack(read_settings(config.values, location=config.location, secrets=config.secret_keys))
-    keys = config.ssh_keys()
+    keys = config.ssh_keys(stack.settings.ssh.public_key)
 except Problems as problems:
     raise pulumi.RunError(str(problems)) from None
 if stack.warnings:

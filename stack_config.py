@@ -8,7 +8,7 @@ import pulumi
 from pulumi.runtime.config import CONFIG, is_config_secret
 
 from components.machine import SshKeys
-from plan import Problem, Problems, public_half
+from plan import Problem, Problems, is_other_half, public_half
 from plan.stack_file.shapes import SECRET_KEYS
 
 NAMESPACE = "mig-k8s"
@@ -28,9 +28,21 @@ class StackConfig:
         """The cluster's server token."""
         return pulumi.Config(NAMESPACE).require_secret("rke2Token")
 
-    def ssh_keys(self) -> SshKeys:
-        """The keys of the machines and of the administrator. Raises Problems when the host key is no ed25519 key."""
+    def ssh_keys(self, public_key: str) -> SshKeys:
+        """The keys of the machines and of the administrator, whose `public_key` this is.
+
+        Raises Problems when the host key is no ed25519 key, or the administrator's private key is of another pair.
+        """
         config = pulumi.Config(NAMESPACE)
+        if is_other_half(config.get("sshPrivateKey") or "", public_key):
+            problem = Problem(
+                path=f"{NAMESPACE}:sshPrivateKey",
+                value="(not shown)",
+                what="is not the private half of ssh.publicKey, so no machine would let this program in",
+                remedy=f"Set the one that is: pulumi config set --secret {NAMESPACE}:sshPrivateKey < KEY. Both are "
+                "changed at once, when all machines know the new key: docs/operations.md, `Change the SSH key`.",
+            )
+            raise Problems([problem])
         try:
             # Read in clear only to take out its public half, which is no secret.
             host_public = public_half(config.require("sshHostKey"))

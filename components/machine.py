@@ -17,6 +17,8 @@ from plan import Addresses, NodePlan, Problems, StackPlan, kept_by_machine, user
 _Value = TypeVar("_Value")
 _CHOSEN_ONCE = ["ipConfigurations[0].privateIPAddress", "ipConfigurations[0].privateIPAllocationMethod"]
 """How an interface came to its private address. Those of older stacks were given one and keep it."""
+_FIRST_KEYS = "osProfile.linuxConfiguration.ssh.publicKeys"
+"""Who was let in when the machine was made. Azure never changes it; the machine itself does (ADR 0030)."""
 _KEPT_NAMES = ["vmName", "osProfile.computerName"]
 """A machine cannot be renamed. Ignored so that one of another name is seen, and refused, and not replaced."""
 
@@ -137,7 +139,7 @@ class Machine(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions.merge(
                 pulumi.ResourceOptions.merge(child, opts),
                 pulumi.ResourceOptions(
-                    ignore_changes=["osProfile.customData", *_KEPT_NAMES],
+                    ignore_changes=["osProfile.customData", _FIRST_KEYS, *_KEPT_NAMES],
                     replacement_trigger=vm.rebuild,
                     delete_before_replace=True,
                     protect=args.protected,

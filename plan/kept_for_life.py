@@ -35,7 +35,6 @@ def kept_by_machine(stack: StackPlan, node: NodePlan) -> dict[str, str]:
     kept = {
         _ROLE: node.role,
         "mig-k8s:rke2.cis": str(node.rke2.cis).lower(),
-        "mig-k8s:ssh.publicKey": vm.public_key,
         "mig-k8s:vm.adminUsername": vm.admin_username,
         "mig-k8s:vm.image": f"{image.publisher}:{image.offer}:{image.sku}:{image.version}",
         "mig-k8s:vm.osDisk.sizeGib": str(vm.os_disk_gib),

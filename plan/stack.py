@@ -141,6 +141,7 @@ def _nodes(settings: Settings) -> tuple[NodePlan, ...]:
             image=ImagePlan(publisher=publisher, offer=offer, sku=sku, version=version),
             admin_username=vm.admin_username,
             public_key=settings.ssh.public_key,
+            other_public_keys=settings.ssh.other_public_keys,
             agent_socket_path=settings.ssh.agent_socket_path,
             os_disk_gib=vm.os_disk.size_gib,
             os_disk_type=vm.os_disk.type,

@@ -26,8 +26,9 @@ _TRAIN = {"name": "train", "role": "agent", "vmSize": _A100, "migDevices": {"1g.
 _EDGE = {"name": "edge", "role": "agent", "vmSize": _SMALL}
 _PAIR = {**_EDGE, "name": "pair", "count": 2}
 _HOPPER = {"name": "hopper", "role": "agent", "vmSize": "Standard_NC40ads_H100_v5"}
-PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEqGQWZQSelo2DxGZ2KgxK7ZcVRq7GrTqKA1z4L1Xnhv"
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOb17UP1miHMTeHWq6yJNyR/ybc+QkLG70iACK5rSwsw"
 _OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMqygQ1mb0Ct3s0tf9WsPjjtVQ0Xl8WZNfTFsULe5i2e"
+_AGENT = "/run/user/1000/agent.sock"
 _OLD_IMAGE = "Canonical:0001-com-ubuntu-server-jammy:22_04-lts-gen2:latest"
 _HPC_IMAGE = "microsoft-dsvm:ubuntu-hpc:2404:latest"
 
@@ -44,6 +45,11 @@ STACKS: dict[str, dict[str, Any]] = {
         "mig": {"strategy": "single"},
         "clusterMayBeLost": True,
         "vm": {"protect": True},
+    },
+    "two keys": {
+        "nodePools": [_CONTROL, _TRAIN, _EDGE],
+        "mig": {"strategy": "single"},
+        "ssh": {"publicKey": PUBLIC_KEY, "otherPublicKeys": [_OTHER_KEY], "agentSocketPath": _AGENT},
     },
     "single": {"nodePools": [{**_TRAIN, "role": "server"}]},
 }
@@ -106,9 +112,16 @@ CHANGES: dict[str, Change] = {
     "azure-native:location": Change(machines=_REFUSED, location="swedencentral"),
     "adminCidrs": _change(_UNTOUCHED, adminCidrs=["203.0.113.0/28"]),
     "ssh.publicKey": _change(_REFUSED, ssh={"publicKey": _OTHER_KEY}),
-    "ssh.agentSocketPath": _change(
-        _STAYS, ssh={"publicKey": PUBLIC_KEY, "agentSocketPath": "/run/user/1000/agent.sock"}
+    "ssh.publicKey that they know": Change(
+        machines=_STAYS,
+        stack="two keys",
+        sections={"ssh": {"publicKey": _OTHER_KEY, "otherPublicKeys": [PUBLIC_KEY], "agentSocketPath": _AGENT}},
     ),
+    "ssh.otherPublicKeys": _change(_STAYS, ssh={"publicKey": PUBLIC_KEY, "otherPublicKeys": [_OTHER_KEY]}),
+    "ssh.otherPublicKeys: one less": Change(
+        machines=_STAYS, stack="two keys", sections={"ssh": {"publicKey": PUBLIC_KEY, "agentSocketPath": _AGENT}}
+    ),
+    "ssh.agentSocketPath": _change(_STAYS, ssh={"publicKey": PUBLIC_KEY, "agentSocketPath": _AGENT}),
     "mig.strategy": _change(_UNTOUCHED, mig=_MIXED),
     "mig.owner": _change(_TRAIN_RESTARTED, mig={**_SINGLE, "owner": "operator"}),
     "mig.onChange": _change(_TRAIN_STAYS, mig={**_SINGLE, "onChange": "drain"}),

@@ -36,6 +36,7 @@ AAAED84CZ8pEZTga76R5stWsZSZ8KFtlaIUJ9i5rswseM1GOb17UP1miHMTeHWq6yJNyR/
 ybc+QkLG70iACK5rSwswAAAAAAECAwQF
 -----END OPENSSH PRIVATE KEY-----
 """
+ADMIN_PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOb17UP1miHMTeHWq6yJNyR/ybc+QkLG70iACK5rSwsw"
 RKE2_TOKEN = "shared-by-all-machines-4d1f"
 SECRETS = {
     "sshPrivateKey": Encrypted(ADMIN_PRIVATE_KEY),
@@ -77,6 +78,7 @@ def engine_config(config: Mapping[str, Any]) -> dict[str, str | Encrypted]:
 def configuration(path: str, replaced: Mapping[str, object]) -> dict[str, str | Encrypted]:
     """What the program gets of this stack file, all secrets set and some keys replaced (None takes a key away)."""
     config = stack_file(path) | {f"mig-k8s:{key}": value for key, value in SECRETS.items()}
+    config["mig-k8s:ssh"] = {"publicKey": ADMIN_PUBLIC_KEY}
     config |= {key if ":" in key else f"mig-k8s:{key}": value for key, value in replaced.items()}
     return engine_config({key: value for key, value in config.items() if value is not None})
 

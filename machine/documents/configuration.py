@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from machine.documents.desired_state import DesiredState
-from machine.documents.form import Document
+from machine.documents.form import Document, Form
 
 RKE2_CONFIG_PATH = "/etc/rancher/rke2/config.yaml"
 RKE2_TOKEN_PATH = "/etc/rancher/rke2/token"  # noqa: S105 - where the token lies, not the token
@@ -15,8 +15,16 @@ SERVER_TO_JOIN = "https://a-server-of-the-cluster.invalid:9345"
 
 
 @dataclass(frozen=True)
+class Administrator(Form):
+    """The machine's user of people and of this program, and the public keys, a line each, of all who may log in."""
+
+    user: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Configuration(Document):
-    """Secret with its last three. `rke2_config` is RKE2's YAML, in it `SERVER_TO_JOIN`; the others are each a line.
+    """Secret with its three tokens. `rke2_config` is RKE2's YAML, in it `SERVER_TO_JOIN`; the other texts are a line.
 
     `rke2_token` is what the machine joins with: on a server the server token, on an agent the agent token, which
     servers know as `rke2_agent_token`. `node_password` is for a machine that has none yet.
@@ -29,3 +37,4 @@ class Configuration(Document):
     rke2_token: str | None = None
     rke2_agent_token: str | None = None
     node_password: str | None = None
+    administrator: Administrator | None = None

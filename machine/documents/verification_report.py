@@ -52,7 +52,10 @@ class ProvenDevice(Form):
 
 @dataclass(frozen=True)
 class VerificationReport(Document):
-    """`started` is UTC, `warnings` are nvidia-smi's beside its answers, on this machine and in pods, each once."""
+    """`started` is UTC, `warnings` are nvidia-smi's beside its answers, on this machine and in pods, each once.
+
+    `ending` is a sentence on each certificate of a node that has ended or soon will.
+    """
 
     NAME: ClassVar[str] = "the verification's report"
 
@@ -62,6 +65,7 @@ class VerificationReport(Document):
     checks: tuple[Check, ...]
     devices: tuple[ProvenDevice, ...]
     warnings: tuple[str, ...] = ()
+    ending: tuple[str, ...] = ()
 
     def proofs(self) -> list[str]:
         """How the devices were proven, a line for each proof on a node; nothing where a check failed."""

@@ -6,10 +6,11 @@ token on its command line, for everybody to read.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from machine.documents.configuration import RKE2_TOKEN_PATH
-from machine.host.console import one_line, say
+from machine.host.console import one_line, report
 from machine.host.errors import NodeError
 from machine.host.program import Ended
 from machine.host.this_machine import ThisMachine
@@ -18,40 +19,44 @@ from machine.kubernetes.kubectl import Kubectl
 CLUSTERS_TOKEN = "/var/lib/rancher/rke2/server/token"  # noqa: S105 - where it lies
 """Written by RKE2: `K10<hash>::server:<token>`."""
 _AUTHORITY = "/var/lib/rancher/rke2/server/tls/server-ca.crt"
-_URL = "https://127.0.0.1:9345/v1-rke2/token"
 _UNIT = "rke2-server.service"
 _TRIES = 3
 _SECONDS = 60
 
 
-def take_over(machine: ThisMachine, wanted: str) -> None:
+def take_over(machine: ThisMachine, wanted: str, servers: Sequence[str] = ()) -> None:
     """Make `wanted` the token of this server's cluster, if there is one with another. Nothing restarts.
 
+    `servers`: the addresses of the cluster's others. A server goes by the token that it started with, the datastore by
+    the one that it was told last: where one of them has started with `wanted`, nobody needs to be told any more.
     Raises NodeError, before anything has changed, where that is not possible.
     """
     path = machine.path(CLUSTERS_TOKEN)
     known = _password(path) if path.exists() else ""
     if known in ("", wanted.strip()):
         return
-    founded = "nothing was changed: the cluster here was founded with another token than mig-k8s:rke2Token"
+    other = "nothing was changed: the cluster here has another token than mig-k8s:rke2Token"
+    if any(_opens(machine, address, wanted.strip()) for address in servers):
+        report(f"{'token':<10} the cluster has that of the stack already\n")
+        return
     if not machine.active_units(_UNIT):
         raise NodeError(
-            f"{founded}, and RKE2 does not run, so it cannot be told of the new one. Start it: `sudo systemctl start"
+            f"{other}, and RKE2 does not run, so it cannot be told of the new one. Start it: `sudo systemctl start"
             f" {_UNIT}`, then `pulumi up`"
         )
     kubectl = Kubectl.here(machine)
     nodes = kubectl.get("nodes", "-l", "node-role.kubernetes.io/etcd=true") if kubectl else []
-    if len(nodes) != 1:
+    if not 1 <= len(nodes) <= 1 + len(servers):
         names = ", ".join(sorted(node["metadata"]["name"] for node in nodes)) or "none to be seen"
         raise NodeError(
-            f"{founded}. It is changed here where there is one server; this cluster's are: {names}. Give the stack the"
-            f" cluster's own: `sudo sed 's/.*::server://' {path}` there shows it, `pulumi config set --secret"
+            f"{other}. All its servers need the new one, and they are not those of the stack file: {names}. Give the"
+            f" stack the cluster's own: `sudo sed 's/.*::server://' {path}` there shows it, `pulumi config set --secret"
             " mig-k8s:rke2Token` takes it"
         )
-    say("giving the cluster the stack's token instead of the one it was founded with; nothing restarts for that")
+    report(f"{'token':<10} the cluster gets that of the stack\n")
     ended = _tell(machine, known, wanted.strip())
     if not ended.succeeded:
-        raise NodeError(f"{founded}, and RKE2 did not take the new one: {_words(ended)}. `pulumi up` tries again")
+        raise NodeError(f"{other}, and RKE2 did not take the new one: {_words(ended)}. `pulumi up` tries again")
 
 
 def keep(machine: ThisMachine) -> int:
@@ -76,18 +81,35 @@ def _password(path: Path) -> str:
 
 def _tell(machine: ThisMachine, known: str, wanted: str) -> Ended:
     """Ask the server to go on with the token `wanted`. The tokens travel on standard input."""
+    return _ask(
+        machine,
+        known,
+        "127.0.0.1",
+        "token",
+        {"request": "PUT", "header": "Content-Type: application/json", "data": json.dumps({"newToken": wanted})},
+        "--fail-with-body",
+    )
+
+
+def _opens(machine: ThisMachine, address: str, token: str) -> bool:
+    """Whether the server at this address has started with the token."""
+    ended = _ask(machine, token, address, "encrypt/status", {"output": "/dev/null", "write-out": "%{http_code}"})
+    return ended.succeeded and ended.stdout not in ("401", "403")
+
+
+def _ask(machine: ThisMachine, token: str, address: str, what: str, more: Mapping[str, str], *arguments: str) -> Ended:
+    """A request of a server's, by its token."""
     options = {
-        "url": _URL,
-        "request": "PUT",
-        "user": f"server:{known}",
+        "url": f"https://{address}:9345/v1-rke2/{what}",
+        "user": f"server:{token}",
         "cacert": str(machine.path(_AUTHORITY)),
-        "header": "Content-Type: application/json",
-        "data": json.dumps({"newToken": wanted}),
+        "connect-timeout": "10",
         "max-time": str(_SECONDS),
+        **more,
     }
     # In quotes, curl and JSON escape alike: \ and " by a \ before them.
     text = "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in options.items())
-    command = ("curl", "--silent", "--show-error", "--fail-with-body", "--noproxy", "*", "--config", "-")
+    command = ("curl", "--silent", "--show-error", "--noproxy", "*", *arguments, "--config", "-")
     return machine.run(*command, stdin=text, seconds=_SECONDS + 10)
 
 

@@ -12,7 +12,7 @@ from machine.host.signals import Interrupted, ignored
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes.kubectl import Kubectl
 from machine.kubernetes.node import is_ready
-from machine.verification import devices
+from machine.verification import certificates, devices
 from machine.verification.diagnosis import Diagnosis
 from machine.verification.in_use import InUse, Listed, listed_devices
 from machine.verification.isolation import Isolation
@@ -51,6 +51,7 @@ class Verification:
         self._devices: tuple[ProvenDevice, ...] = ()
         self._smi = NvidiaSmi(machine)
         self._warned: tuple[str, ...] = ()
+        self._ending: tuple[str, ...] = ()
 
     def run(self) -> VerificationReport:
         """Prove everything. Raises RefusedError, AwayError and Interrupted, after cleaning up."""
@@ -68,7 +69,7 @@ class Verification:
         passed = bool(checks) and all(check.passed for check in checks)
         seconds = round(self._progress.seconds, 1)
         warnings = tuple(dict.fromkeys([*self._smi.warned, *self._warned]))
-        return VerificationReport(passed, started, seconds, checks, self._devices, warnings)
+        return VerificationReport(passed, started, seconds, checks, self._devices, warnings, self._ending)
 
     def _nodes(self) -> bool:
         """Wait until every node is as expected; whether they are."""
@@ -99,6 +100,8 @@ class Verification:
             return not failed
 
         if self._polling.until(are_right, self._deadline):
+            names = [node.name for node in self._expected.nodes]
+            self._ending = tuple(certificates.ending(self._machine, {name: seen[name] for name in names}))
             return True
         diagnosis = Diagnosis(self._machine, self._kubectl, self._expected.operator_namespace)
         expected = {node.name: node for node in self._expected.nodes}

@@ -1,6 +1,6 @@
 """The configuration of a machine: the files whose content the stack decides, as they go over SSH."""
 
-from machine.documents.configuration import Configuration
+from machine.documents.configuration import Administrator, Configuration
 from plan.machine import rke2
 from plan.machine.addresses import Addresses
 from plan.machine.desired_state import desired_state
@@ -12,8 +12,9 @@ from plan.yaml_text import yaml_text
 def configuration(node: NodePlan, addresses: Addresses, *, token: str | None = None) -> Configuration:
     """Everything of the stack's on a machine. `token` is the stack's server token; without it, what is no secret."""
     state, config = desired_state(node), yaml_text(rke2.config(node, addresses))
+    administrator = Administrator(node.vm.admin_username, (node.vm.public_key, *node.vm.other_public_keys))
     if token is None:
-        return Configuration(desired_state=state, rke2_config=config)
+        return Configuration(desired_state=state, rke2_config=config, administrator=administrator)
     agents = f"{agent_token(token)}\n"
     is_server = node.role == "server"
     return Configuration(
@@ -22,4 +23,5 @@ def configuration(node: NodePlan, addresses: Addresses, *, token: str | None = N
         rke2_token=f"{token.strip()}\n" if is_server else agents,
         rke2_agent_token=agents if is_server else None,
         node_password=f"{node_password(token, node.name)}\n",
+        administrator=administrator,
     )

@@ -43,6 +43,9 @@ class VmPlan:
     image: ImagePlan
     admin_username: str
     public_key: str
+    """Of the administrator as whom this program logs in."""
+    other_public_keys: tuple[str, ...]
+    """Of whom the machine lets in besides."""
     agent_socket_path: str | None
     """Of the SSH agent that has the private half of `public_key`; None: it is given as a secret."""
     os_disk_gib: int

@@ -15,6 +15,7 @@ from plan.report.membership import (
     End,
     api_address,
     end_of_the_cluster,
+    logins,
     refused_changes,
     refused_machines,
     renamed_machines,
@@ -51,7 +52,11 @@ def digest(old: StackPlan, new: StackPlan) -> str:
             lines += ["", *_machine(before.get(name), after.get(name), refused.get(name, ()))]
     disturbed = [name for cost in _DISTURBING for name in machines[cost]]
     lines += ["", said] if (said := order(new, disturbed)) else []
-    lines += [line for text in (*untouched_machines(old, new), *api_address(old, new)) for line in ("", text)]
+    lines += [
+        line
+        for text in (*untouched_machines(old, new), *api_address(old, new), *logins(old, new))
+        for line in ("", text)
+    ]
     if old.mig_strategy != new.mig_strategy:
         lines += ["", f"Pods ask for other resources from now on: strategy {old.mig_strategy} → {new.mig_strategy}."]
     return "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ from plan.kept_for_life import way_out
 from plan.machine import rke2
 from plan.machine.addresses import Addresses
 from plan.machine.node import NodePlan
+from plan.stack_file.values.ssh_keys import body
 
 
 class Cost(Enum):
@@ -35,7 +36,7 @@ class Fate:
 
 def fate(old: NodePlan, new: NodePlan, *, refused: Sequence[str] = ()) -> Fate:
     """Of a machine that is there before and after. `refused`: keys whose old value it keeps (`plan.kept_for_life`)."""
-    if why := _refused(old, new, refused):
+    if why := _refused(old, new, refused) or _unknown_key(old, new):
         return Fate(words=f"is refused: {why}", cost=Cost.REFUSED)
     if old.vm.rebuild != new.vm.rebuild:
         words = "is replaced: a new machine, everything on the old one is lost."
@@ -61,6 +62,17 @@ def _refused(old: NodePlan, new: NodePlan, kept: Sequence[str]) -> str | None:
         return f"it keeps {keys} for life. {way_out(kept)}"
     step = refused_step(old.rke2.version, new.rke2.version) if old.vm.rebuild == new.vm.rebuild else None
     return f"{step}." if step else None
+
+
+def _unknown_key(old: NodePlan, new: NodePlan) -> str | None:
+    """Why a machine lets nobody in by the new `ssh.publicKey`: it knows those of before, one that is made anew any."""
+    known = map(body, (old.vm.public_key, *old.vm.other_public_keys))
+    if body(new.vm.public_key) in known or old.vm.rebuild != new.vm.rebuild:
+        return None
+    return (
+        "it does not know the new `ssh.publicKey` yet, and would not let `pulumi up` in. Write it under "
+        "`ssh.otherPublicKeys`, `pulumi up`, and make it `publicKey` then."
+    )
 
 
 def _reboot(old: NodePlan, new: NodePlan) -> str | None:

@@ -8,6 +8,7 @@ from plan.machine.addresses import Addresses
 from plan.machine.configuration import configuration
 from plan.machine.node import NodePlan, layout_document
 from plan.stack import StackPlan
+from plan.stack_file.values.ssh_keys import body
 
 
 def touched_machines(old: StackPlan, new: StackPlan) -> list[str]:
@@ -135,3 +136,21 @@ def end_of_the_cluster(old: StackPlan, new: StackPlan) -> End | None:
         "it: `clusterMayBeLost: true`, `pulumi up`, and rebuild it then."
     )
     return End(cost="**`pulumi up` refuses it**", words=words)
+
+
+def logins(old: StackPlan, new: StackPlan) -> Iterator[str]:
+    """What a change of the administrators' keys means for those who log in, this program first."""
+    before, after = old.settings.ssh, new.settings.ssh
+    was, keys = ({body(key): key for key in (ssh.public_key, *ssh.other_public_keys)} for ssh in (before, after))
+    if body(after.public_key) not in was:
+        return  # which is refused, but by machines that are made now
+    if body(before.public_key) != body(after.public_key):
+        yield (
+            "`pulumi up` logs in by another key from now on: set its private half with it, as the secret sshPrivateKey "
+            "or in the agent. All that it runs on machines is run once more, and changes nothing."
+        )
+    if body(before.public_key) not in keys:
+        yield (
+            "The key by which `pulumi up` logged in until now is no longer let in. What is removed or rebuilt in "
+            "the same `pulumi up` still leaves by it: keep it under `ssh.otherPublicKeys` until the next one."
+        )

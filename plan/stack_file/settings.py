@@ -31,10 +31,14 @@ Url = Annotated[str, AfterValidator(locators.url)]
 PlainText = Annotated[str, AfterValidator(locators.plain_text)]
 
 
+PublicKey = Annotated[str, AfterValidator(ssh_keys.public_key)]
+
+
 class Ssh(Section):
     """Who the machines let in."""
 
-    public_key: Annotated[str, AfterValidator(ssh_keys.public_key)]
+    public_key: PublicKey
+    other_public_keys: tuple[PublicKey, ...] = ()
     agent_socket_path: Annotated[str, AfterValidator(locators.socket_path)] | None = None
 
 

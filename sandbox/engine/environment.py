@@ -187,6 +187,12 @@ class Environment:
         deployment: dict[str, Any] = exported["deployment"]
         return deployment
 
+    def set_secret(self, key: str, value: str) -> None:
+        """Give the sandbox another secret of its own, as a person does; the next `prepare` takes it."""
+        # By stdin: a command line can be read by everybody.
+        arguments = ("config", "set", "--secret", "--non-interactive", f"{_NAMESPACE}:{key}")
+        self.output(*arguments, stdin=value + "\n", project=self.root / "pulumi" / "project")
+
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
         # If we are killed, the CLI is told to stop, and with it its plugins.
         return ["setpriv", "--pdeathsig", "INT", str(self.programs / "pulumi"), *arguments]
@@ -212,9 +218,8 @@ class Environment:
                 "sshHostKey": self.host_key.read_text(),
                 "rke2Token": secrets.token_urlsafe(32),
             }
-            for key, value in values.items():  # by stdin: a command line can be read by everybody
-                arguments = ("config", "set", "--secret", "--non-interactive", f"{_NAMESPACE}:{key}")
-                self.output(*arguments, stdin=value + "\n", project=project)
+            for key, value in values.items():
+                self.set_secret(key, value)
             done.touch()
         own: dict[str, Any] = yaml.safe_load(file.read_text())
         return own

@@ -31,7 +31,9 @@ def merged(
     chosen: Mapping[str, Any], public_key: str, own: Mapping[str, Any], supplies: Mapping[str, Mapping[str, str]] | None
 ) -> dict[str, Any]:
     """The chosen configuration with the sandbox's secrets and `supplies`, keys of its sections, instead of its own."""
-    merged = {**chosen, f"{_NAMESPACE}:ssh": {"publicKey": public_key}, **own}
+    ssh = {key: value for key, value in (chosen.get(f"{_NAMESPACE}:ssh") or {}).items() if key != "agentSocketPath"}
+    ssh["publicKey"] = public_key
+    merged = {**chosen, f"{_NAMESPACE}:ssh": ssh, **own}
     for section, keys in (supplies or {}).items():
         merged[f"{_NAMESPACE}:{section}"] = {**(chosen.get(f"{_NAMESPACE}:{section}") or {}), **keys}
     return merged

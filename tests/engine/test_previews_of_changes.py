@@ -3,6 +3,7 @@
 So engine_plan.py, which speaks for it over the whole table, is held to it here. Nothing boots: see person.py.
 """
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,19 @@ def test_what_is_protected_neither_goes_nor_is_made_anew_until_it_has_been_said_
     with edited(stack, CHANGES["protected: vm.protect, rebuild"]):
         assert seen(stack.preview(), "train") == "replaced"
     stack.up()
+
+
+def test_the_kubeconfig_is_read_again_by_one_command_and_nothing_else_is_done(stack: Person) -> None:
+    """As docs/operations.md says it, after the certificates were made anew."""
+    before = there(stack)
+    urn = re.findall(r"urn:\S+::cluster-kubeconfig\b", stack.pulumi("stack", "--show-urns"))
+    assert len(set(urn)) == 1
+    stack.pulumi("up", "--yes", "--skip-preview", "--target-replace", urn[0])
+    after = there(stack)
+    assert after[:2] == before[:2]
+    more = {name: after[2][name] - count for name, count in before[2].items()}
+    assert more == {**dict.fromkeys(before[2], 0), "control": 1}
+    assert "rke2.yaml" in " ".join(stack.commands(stack.machines()["control"])[-1])
 
 
 def test_afterwards_the_old_stack_file_changes_nothing(stack: Person) -> None:

@@ -6,6 +6,7 @@ import sys
 import pytest
 from install_step import install
 from person import Person
+from ssh_server import new_key
 
 pytestmark = pytest.mark.engine
 MIG_K8S = "/usr/local/sbin/mig-k8s"
@@ -29,6 +30,32 @@ def runs(person: Person) -> dict[str, list[list[str]]]:
 def updates(person: Person, machine: str) -> list[list[str]]:
     commands = person.commands(person.machines()[machine])
     return [each[2:] for each in commands if each[:2] == [MIG_K8S, "update"]]
+
+
+def first_keys(person: Person) -> dict[str, str]:
+    """By machine, the administrator's key as Azure has it."""
+    found = {
+        key.rsplit("/", 1)[1]: each["inputs"] for key, each in person.azure().items() if "/virtualMachines/" in key
+    }
+    return {
+        name: machine["osProfile"]["linuxConfiguration"]["ssh"]["publicKeys"][0]["keyData"]
+        for name, machine in found.items()
+    }
+
+
+def another_ssh_key_makes_no_machine_anew(person: Person) -> None:
+    """Azure keeps the one that a machine was made with; one that is rebuilt meanwhile is made with the new one."""
+    there, known = person.machines(), first_keys(person)
+    private = new_key(person.checkout.parent, "second")
+    old, other = known["work"], private.with_suffix(".pub").read_text().strip()
+    person.edit(ssh={"publicKey": old, "otherPublicKeys": [other]})
+    person.up()
+    person.run("sh", "-c", f"pulumi config set --stack prod --secret mig-k8s:sshPrivateKey < {private}")
+    again = {"server": "2", "server-2": "2", "work": "2"}
+    person.edit(ssh={"publicKey": other, "otherPublicKeys": [old]}, rebuild=again)
+    person.up()
+    assert {name for name, vm_id in person.machines().items() if vm_id != there[name]} == {"work"}
+    assert first_keys(person) == {**known, "work": other}
 
 
 def new(before: list[list[str]], after: list[list[str]]) -> list[list[str]]:
@@ -82,11 +109,13 @@ def test_servers_are_rebuilt_one_after_the_other_and_the_cluster_goes_on(person:
     for name in ("server-1", "server-2", "work"):
         assert [each for each in new(before[name], runs(person)[name]) if each not in OF_THE_CLUSTER] == []
 
+    another_ssh_key_makes_no_machine_anew(person)
+
     # Back to one in the middle.
     person.edit(nodePools=[{**SERVERS, "count": 1}], rebuild={"server": "2"})
     person.up()
     assert set(person.machines()) == {"server"}
-    left = person.removals()[2:]
+    left = person.removals()[3:]
     assert [each["node"] for each in left] == ["work", "server-2", "server-1", "front-1", "front"]
     # The machine of the one before is gone by then: the load balancer may not lead to it.
     assert [[name for name in each["there"] if name != "work"] for each in left[1:]] == [

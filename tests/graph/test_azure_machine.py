@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from recording import Registered
-from stacks import CLUSTER, HOST_PRIVATE_KEY, HOST_PUBLIC_KEY, Program
+from stacks import ADMIN_PUBLIC_KEY, CLUSTER, HOST_PRIVATE_KEY, HOST_PUBLIC_KEY, Program
 
 NAME = "mlops-k8s-master"
 
@@ -49,7 +49,12 @@ def test_a_machines_files_name_the_addresses_that_azure_chose(program: Program) 
 
 def test_custom_data_is_a_secret_that_no_later_change_touches(program: Program) -> None:
     vm = program().one(f"{NAME}-vm")
-    assert list(vm.request.ignoreChanges) == ["osProfile.customData", "vmName", "osProfile.computerName"]
+    assert list(vm.request.ignoreChanges) == [
+        "osProfile.customData",
+        "osProfile.linuxConfiguration.ssh.publicKeys",
+        "vmName",
+        "osProfile.computerName",
+    ]
     document = yaml.safe_load(gzip.decompress(base64.b64decode(vm.plain("osProfile", "customData"))))
     assert document["ssh_keys"]["ed25519_private"] == HOST_PRIVATE_KEY
     assert document["ssh_keys"]["ed25519_public"] == HOST_PUBLIC_KEY
@@ -74,7 +79,7 @@ def test_a_machine_has_no_identity_and_no_password(program: Program) -> None:
     assert vm.plain("osProfile", "linuxConfiguration", "disablePasswordAuthentication") is True
     (key,) = vm.plain("osProfile", "linuxConfiguration", "ssh", "publicKeys")
     assert key["path"] == "/home/azureuser/.ssh/authorized_keys"
-    assert key["keyData"].startswith("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEqGQWZQ")
+    assert key["keyData"].startswith("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOb17UP1")
 
 
 def test_a_deleted_machine_leaves_no_disk_behind_and_keeps_its_interface_for_the_next_one(program: Program) -> None:
@@ -172,3 +177,23 @@ def test_the_preview_of_an_interface_tells_no_address_and_of_what_depends_on_it_
     graph = program(preview=True, unmade=("mlops-k8s-master-nic",))
     assert not graph.exports["privateAddresses"].known
     assert graph.exports["addresses"].known
+
+
+def test_another_key_of_the_administrator_goes_to_the_machine_and_not_to_azure(program: Program) -> None:
+    other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMqygQ1mb0Ct3s0tf9WsPjjtVQ0Xl8WZNfTFsULe5i2e me@home"
+    graph = program(ssh={"publicKey": ADMIN_PUBLIC_KEY, "otherPublicKeys": [other]})
+    vm = graph.one(f"{NAME}-vm")
+    assert "osProfile.linuxConfiguration.ssh.publicKeys" in vm.request.ignoreChanges
+    sent = json.loads(graph.one(f"{NAME}-converge").plain("stdin"))
+    assert sent["administrator"] == {"user": "azureuser", "keys": [ADMIN_PUBLIC_KEY, other]}
+    before = program().one(f"{NAME}-converge")
+    assert before.plain("triggers") != graph.one(f"{NAME}-converge").plain("triggers")
+
+
+@pytest.mark.parametrize("preview", [True, False])
+def test_a_private_key_of_another_pair_is_refused_before_anything_is_dialled(program: Program, preview: bool) -> None:
+    other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMqygQ1mb0Ct3s0tf9WsPjjtVQ0Xl8WZNfTFsULe5i2e"
+    with pytest.raises(
+        pulumi.RunError, match=r"mig-k8s:sshPrivateKey: \(not shown\)\n    is not the private half of ssh"
+    ):
+        program(ssh={"publicKey": other, "otherPublicKeys": [ADMIN_PUBLIC_KEY]}, preview=preview)

@@ -64,7 +64,8 @@ def test_a_preview_tells_all_warnings_once_and_makes_its_plan(
     graph = program(preview=True, rke2={"version": "v1.38.0+rke2r1"}, toolkit={"version": "1.21.0-1"})
     assert graph.of("VirtualMachine")
     (report,) = said
-    assert report.startswith("2 warnings about this stack; nothing is refused for it.\n\nmig-k8s:toolkit.version: 1.21")
+    assert report.startswith("3 warnings about this stack; nothing is refused for it.\n\nmig-k8s:toolkit.version: 1.21")
+    assert [line for line in report.splitlines() if line.startswith("mig-k8s:")][-1].startswith("mig-k8s:rke2.sha256")
     said.clear()
     program(preview=True)
     assert said == []

@@ -72,10 +72,11 @@ class Systemd:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "units.json").exists():
-            self.set(active=[], stuck=[], broken=[], known=[])
+            self.set(active=[], starting=[], stuck=[], broken=[], known=[])
 
     def set(self, **facts: list[str]) -> None:
-        """`active` units run; `stuck` ones do not stop, `broken` ones do not start; `known` ones have a unit file."""
+        """`active` units run, `starting` ones do not yet; `stuck` ones do not stop, `broken` ones do not start; `known`
+        ones have a unit file."""
         before = self.facts() if (self.folder / "units.json").exists() else {}
         (self.folder / "units.json").write_text(json.dumps({**before, **facts}), encoding="utf-8")
 
@@ -101,7 +102,8 @@ class Systemd:
         verb, *units = [word for word in command[1:] if not word.startswith("--")]
         facts = self.facts()
         if verb == "is-active":
-            states = ["active" if unit in facts["active"] else "inactive" for unit in units]
+            found = {**dict.fromkeys(facts["starting"], "activating"), **dict.fromkeys(facts["active"], "active")}
+            states = [found.get(unit, "inactive") for unit in units]
             return Ended(command, 0 if "active" in states else 3, "".join(f"{state}\n" for state in states), "")
         if verb == "cat":
             missing = [unit for unit in units if unit not in facts["known"] + facts["active"]]
@@ -117,7 +119,7 @@ class Systemd:
         bad = [unit for unit in units if unit in facts[wrong]]
         good = [unit for unit in units if unit not in bad]
         after = [unit for unit in facts["active"] if unit not in good] + (good if verb != "stop" else [])
-        self.set(active=after)
+        self.set(active=after, starting=[unit for unit in facts["starting"] if unit not in good])
         return Ended(command, 1 if bad else 0, "", "".join(f"Job for {unit} timed out.\n" for unit in bad))
 
 

@@ -59,7 +59,8 @@ VERIFICATION = """{
               "passed": false}],
   "devices": [{"node": "mlops-k8s-master", "pod": "work/p", "profile": null, "uuid": null,
                "gpu": null, "resource": "nvidia.com/gpu", "proof": "in use by work/p"}],
-  "warnings": ["WARNING: infoROM is corrupted at gpu 0001:00:00.0"]
+  "warnings": ["WARNING: infoROM is corrupted at gpu 0001:00:00.0"],
+  "ending": ["the certificate of the kubelet on gpu has ended."]
 }"""
 RESULT = """{
   "version": 1, "bootId": "11111111-1111-1111-1111-111111111111", "state": "done",
@@ -85,6 +86,7 @@ CONFIGURATION = json.dumps(
         "rke2Token": "t",
         "rke2AgentToken": "a",
         "nodePassword": None,
+        "administrator": {"user": "azureuser", "keys": ["ssh-ed25519 AAAA me@home"]},
     }
 )
 MIG_MANAGER = json.dumps(

@@ -37,10 +37,10 @@ def rke2_takes_it(machine: StagedMachine) -> None:
     )
 
 
-def update(machine: StagedMachine, *tokens: str | None) -> Called:
+def update(machine: StagedMachine, *tokens: str | None, more: tuple[str, ...] = ()) -> Called:
     """With the stack's token and the agents', or other ones."""
     own, agents = tokens or ("the stack's", "of agents")
-    return call(machine, "update", stdin=configuration(token=f"{own}\n", agent_token=agents))
+    return call(machine, "update", *more, stdin=configuration(token=f"{own}\n", agent_token=agents))
 
 
 def asked(machine: StagedMachine) -> dict[str, str]:
@@ -59,7 +59,7 @@ def test_the_clusters_token_becomes_the_stacks_before_rke2_could_start_with_it(m
     machine.program("curl", 'cat >"$STATE/asked"; ls "$STATE/../root/etc/rancher/rke2" >"$STATE/seen"')
     done = update(machine)
     assert done.status == 0
-    assert "giving the cluster the stack's token instead of the one it was founded with" in done.stderr
+    assert done.stdout.startswith("token      the cluster gets that of the stack\nfiles      3 ")
     assert (machine.state / "seen").read_text().split() == ["config.yaml", "rke2.yaml"]
     given = asked(machine)
     assert (given["url"], given["request"]) == ("https://127.0.0.1:9345/v1-rke2/token", "PUT")
@@ -126,19 +126,100 @@ def refused(machine: StagedMachine) -> str:
 def test_a_server_whose_rke2_does_not_run_is_refused(machine: StagedMachine) -> None:
     machine.systemd.set(active=[])
     assert refused(machine) == (
-        "mig-k8s: nothing was changed: the cluster here was founded with another token than mig-k8s:rke2Token, and "
+        "mig-k8s: nothing was changed: the cluster here has another token than mig-k8s:rke2Token, and "
         "RKE2 does not run, so it cannot be told of the new one. Start it: `sudo systemctl start rke2-server.service`, "
         "then `pulumi up`\n"
     )
     assert machine.calls("curl") == []
 
 
-def test_a_cluster_of_several_servers_is_refused_and_told_how_to_keep_its_token(machine: StagedMachine) -> None:
-    machine.api.change(nodes=[node(name, "b", {}, SERVER) for name in ("server-0", "server-1", "server-2")])
+SERVERS = ("server-0", "server-1", "server-2")
+OTHERS = ("--join", "10.60.0.5", "--join", "10.60.0.6")
+
+
+def others_answer(machine: StagedMachine, first: str, second: str) -> None:
+    """What the two other servers answer to who comes with the stack's token; the machine's own does as it is told."""
+    machine.program(
+        "curl",
+        f"""
+        cat >"$STATE/asked.new"
+        case $(sed -n 's/^url = "\\(.*\\)"$/\\1/p' "$STATE/asked.new") in
+        https://10.60.0.5:9345/v1-rke2/encrypt/status) {first};;
+        https://10.60.0.6:9345/v1-rke2/encrypt/status) {second};;
+        *) mv "$STATE/asked.new" "$STATE/asked";;
+        esac
+        """,
+    )
+
+
+@pytest.mark.parametrize("second", ["printf 401", "printf 403", "exit 28"])
+def test_the_first_of_several_servers_tells_the_cluster(machine: StagedMachine, second: str) -> None:
+    machine.api.change(nodes=[node(name, "b", {}, SERVER) for name in SERVERS])
+    others_answer(machine, "printf 401", second)
+    assert update(machine, more=OTHERS).status == 0
+    assert json.loads(asked(machine)["data"]) == {"newToken": "the stack's"}
+    assert written(machine)["token"] == "the stack's\n"
+
+
+@pytest.mark.parametrize("answer", ["printf 200", "printf 404"])
+@pytest.mark.parametrize(
+    "unit", [{"active": ["rke2-server.service"]}, {"active": []}, {"starting": ["rke2-server.service"]}]
+)
+def test_a_server_after_the_first_tells_nobody_whether_it_runs_or_not(
+    machine: StagedMachine, unit: dict[str, list[str]], answer: str
+) -> None:
+    """RKE2 has started with the new token elsewhere; here it may not come up any more with the old one."""
+    machine.systemd.set(**{"active": [], **unit})
+    others_answer(machine, "exit 7", answer)
+    done = update(machine, more=OTHERS)
+    assert done.status == 0
+    assert done.stdout.startswith("token      the cluster has that of the stack already\nfiles      ")
+    assert not (machine.state / "asked").exists()
+    assert written(machine) == {"token": "the stack's\n", "agent-token": "of agents", "config.yaml": "cni: calico\n"}
+
+
+def test_a_cluster_with_servers_that_the_stack_does_not_have_is_refused(machine: StagedMachine) -> None:
+    machine.api.change(nodes=[node(name, "b", {}, SERVER) for name in SERVERS])
     said = refused(machine)
-    assert "this cluster's are: server-0, server-1, server-2. Give the stack the cluster's own: " in said
+    assert "All its servers need the new one, and they are not those of the stack file: server-0, server-1, " in said
     assert "sudo sed 's/.*::server://'" in said
     assert machine.calls("curl") == []
+
+
+def agent(machine: StagedMachine, **units: list[str]) -> None:
+    machine.write("etc/rancher/rke2/token", "of before\n", 0o600)
+    machine.path("/var/lib/rancher/rke2/server/token").unlink()
+    machine.systemd.set(active=[], **units)
+    machine.systemd.forget_calls()
+
+
+def test_an_agent_that_waits_with_the_old_token_is_stopped_before_the_new_one_is_written(
+    machine: StagedMachine,
+) -> None:
+    """RKE2 has read the old one, and would ask with it for ever."""
+    agent(machine, starting=["rke2-agent.service"], stuck=["rke2-agent.service"])
+    done = update(machine, "new", None)
+    assert (done.status, written(machine)["token"]) == (1, "of before\n")
+    assert "RKE2 waits with an old token and cannot be stopped: Job for rke2-agent.service timed out." in done.stderr
+    machine.systemd.set(stuck=[])
+    assert update(machine, "new", None).status == 0
+    assert written(machine)["token"] == "new\n"
+    assert machine.systemd.calls("systemctl stop") == ["systemctl stop rke2-agent.service"] * 2
+
+
+@pytest.mark.parametrize(
+    ("token", "units"),
+    [("new", {"active": ["rke2-agent.service"]}), ("new", {}), ("of before", {"starting": ["rke2-agent.service"]})],
+    ids=["it has joined", "it does not run", "it is the same"],
+)
+def test_any_other_agent_gets_the_new_token_and_goes_on(
+    machine: StagedMachine, token: str, units: dict[str, list[str]]
+) -> None:
+    agent(machine)
+    machine.systemd.set(**units)
+    assert update(machine, token, None).status == 0
+    assert written(machine)["token"] == f"{token}\n"
+    assert machine.systemd.calls("systemctl stop") == []
 
 
 def test_a_refusal_of_rke2s_is_said_and_nothing_is_written(machine: StagedMachine) -> None:

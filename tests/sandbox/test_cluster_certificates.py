@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.rke2.node import join_token, kubelet, release
+from sandbox.rke2.node import certificates, join_token, kubelet, release
 from sandbox.rke2.node.certificates import Authority
 from sandbox.rke2.node.error import Rke2Error
 from sandbox.rke2.node.join_token import JoinToken
@@ -51,6 +51,22 @@ def test_a_certificate_is_made_anew_only_when_something_of_it_changed(authority:
     assert authority.issue(tmp_path / "node", "/CN=a", "serverAuth", ("IP:10.60.0.4",)).read_bytes() == first
     assert authority.issue(tmp_path / "node", "/CN=a", "serverAuth", ("IP:10.60.0.5",)).read_bytes() != first
     assert (tmp_path / "node.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_certificate_lasts_a_year_and_a_start_makes_anew_what_ends_within_120_days(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ends_within(path: Path, days: int) -> bool:
+        check = ["openssl", "x509", "-noout", "-checkend", str(days * 24 * 3600), "-in", str(path)]
+        return subprocess.run(check, check=False, capture_output=True, timeout=30).returncode == 1
+
+    monkeypatch.setattr(certificates, "_DAYS", "119")
+    certificate = authority.issue(tmp_path / "node", "/CN=a", "serverAuth")
+    assert ends_within(certificate, 120)
+    monkeypatch.undo()
+    authority.issue(tmp_path / "node", "/CN=a", "serverAuth")
+    assert (ends_within(certificate, 364), ends_within(certificate, 366)) == (False, True)
+    assert not ends_within(authority.certificate, 3649)
 
 
 def test_a_token_names_the_authority_or_takes_any(authority: Authority) -> None:

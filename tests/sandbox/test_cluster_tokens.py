@@ -1,8 +1,11 @@
 """RKE2's tokens in the stand-in: what a start, another token and a rotation do to a server. No root, no machine."""
 
+import base64
 import json
 import os
+from email.message import Message
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -10,7 +13,11 @@ from sandbox.rke2.node import bootstrap, configuration, etcd, paths
 from sandbox.rke2.node.certificates import SERVER
 from sandbox.rke2.node.error import Rke2Error
 from sandbox.rke2.node.etcd import DuplicateError, Member
+from sandbox.rke2.node.supervisor import Supervisor, _Request
 from sandbox.rke2.node.users import Users
+
+if TYPE_CHECKING:
+    from sandbox.rke2.node.api import Api
 
 DIFFERENT = "bootstrap data already found and encrypted with different token"
 NEWER = "newer than datastore and could cause a cluster outage. Remove the file(s) from disk and restart"
@@ -147,6 +154,48 @@ def test_each_of_the_two_tokens_opens_its_own_door_only() -> None:
 
     assert [users.knows(user, word) for user, word in (("server", "t"), ("node", "a"))] == [True, True]
     assert [users.knows(user, word) for user, word in (("server", "a"), ("node", "t"), ("x", "t"))] == [False] * 3
+
+
+def test_a_running_server_goes_by_the_tokens_that_it_started_with(server: Server) -> None:
+    """The one that is rotated opens nothing there before it starts again."""
+
+    def supervisor() -> Supervisor:
+        return Supervisor(configuration.read(server.folder / "config.yaml"), cast("Api", None), lambda: None)
+
+    def status(of: Supervisor, user: str, password: str) -> int:
+        headers = Message()
+        headers["Authorization"] = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+        return of.answer(_Request("GET /v1-rke2/nothing", headers, b""))[0]
+
+    server.start("token: t\nagent-token: a")
+    running = supervisor()
+    server.rotate("new", "token: t\nagent-token: a")
+    server.start("token: new\nagent-token: b")
+    restarted = supervisor()
+    words = [("server", "t"), ("node", "a"), ("server", "new"), ("node", "b")]
+    assert [status(running, *each) for each in words] == [404, 404, 401, 401]
+    assert [status(restarted, *each) for each in words] == [401, 401, 404, 404]
+
+
+def test_another_server_restarts_with_the_rotated_token_and_takes_what_the_datastore_has(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two disks and one datastore."""
+    server.start("token: t\nagent-token: a")
+    server.rotate("new", "token: t\nagent-token: a")
+    server.start("token: new\nagent-token: b")
+    server.rotate("new", "token: new\nagent-token: b")
+    second = Server(tmp_path)
+    second.values = server.values
+    monkeypatch.setattr(paths, "PASSWORDS", tmp_path / "second-passwords")
+    Users(server="t", node="a").write()
+    old = paths.PASSWORDS.stat().st_mtime - 60
+    os.utime(paths.PASSWORDS, (old, old))
+    with pytest.raises(Rke2Error, match=DIFFERENT):
+        second.start("token: t\nagent-token: a")
+    paths.PASSWORDS.unlink()
+    for _ in range(2):
+        assert second.start("token: new\nagent-token: b") == Users(server="new", node="b")
 
 
 @pytest.mark.parametrize("peer", ["https://10.60.0.5:2380", "https://10.60.0.9:2380"])

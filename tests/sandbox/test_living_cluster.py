@@ -1,14 +1,20 @@
 """One cluster through its life, while a pod that nobody names holds a device: layouts, agents, servers, pools come and
 go. The pod counts on, on the same device, and its machine is never rebooted."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from administrator import KeyPair
 from command_line import CHECKOUT, NODE, CommandLine, own_sandbox
 from lives import up_as_said
+
+from sandbox import private_file
+from sandbox.engine.environment import Environment
+from sandbox.host import access
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
 
@@ -41,10 +47,13 @@ class Cluster:
 
     def __init__(self, person: CommandLine, folder: Path) -> None:
         self.person, self.folder = person, folder
+        self.ssh: dict[str, Any] = {}
+        """Other keys of the administrator than the stack file's."""
 
     def up(self, *pools: dict[str, Any], rebuild: dict[str, str] | None = None) -> str:
         config: dict[str, Any] = yaml.safe_load((CHECKOUT / "Pulumi.dev.yaml").read_text())["config"]
         config["mig-k8s:mig"] = {"strategy": "mixed", "onChange": "drain"}
+        config["mig-k8s:ssh"] |= self.ssh
         if pools:
             config["mig-k8s:nodePools"] = list(pools)
         if rebuild:
@@ -52,6 +61,29 @@ class Cluster:
         file = self.folder / "stack.yaml"
         file.write_text(yaml.safe_dump({"config": config}))
         return up_as_said(self.person, file, seconds=500) if self.person.stacks else self.person.up(file, seconds=500)
+
+    def logs_in_by(self, key: KeyPair) -> None:
+        """The person has another key from the next command on."""
+        environment = Environment(self.person.root, machines=True)
+        environment.set_secret("sshPrivateKey", key.private)
+        private_file.write(environment.admin_key, key.private)
+        private_file.write(environment.admin_key.with_suffix(".pub"), f"{key.public}\n")
+
+    def opened_by(self, key: KeyPair) -> set[str]:
+        """The machines that this key opens."""
+        file, known_hosts = self.folder / "tried", self.person.root / "known_hosts"
+        private_file.write(file, key.private)
+        options = ["-F", "none", "-i", str(file), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"]
+        options += ["-o", f"UserKnownHostsFile={known_hosts}", "-o", "StrictHostKeyChecking=yes"]
+        opened = set()
+        for login in access.logins(self.person.sandbox):
+            command = ["ssh", *options, f"{login.user}@{login.address}", "true"]
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False
+            )
+            assert done.returncode == 0 or "Permission denied (publickey)" in done.stderr, done.stderr
+            opened |= {login.name} if done.returncode == 0 else set()
+        return opened
 
     def kept(self) -> dict[str, Any]:
         """The pod, its process, its device; and the boot of its machine."""
@@ -80,6 +112,14 @@ def cluster(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> I
         made = Cluster(person, tmp_path_factory.mktemp("stacks"))
         made.up()
         yield made
+
+
+@pytest.fixture(scope="module")
+def keys(cluster: Cluster) -> tuple[KeyPair, KeyPair]:
+    """The administrator's: by which the cluster was made, and the next one."""
+    own = Environment(cluster.person.root, machines=True).admin_key
+    first = KeyPair(own.read_text(), own.with_suffix(".pub").read_text().strip())
+    return first, KeyPair.make(cluster.folder, "second")
 
 
 @pytest.fixture(scope="module")
@@ -121,24 +161,59 @@ def test_the_one_address_of_three_servers_answers_without_the_first_one(cluster:
     assert cluster.kept() == kept
 
 
-def test_a_pool_in_the_middle_comes_and_goes(cluster: Cluster, kept: dict[str, Any]) -> None:
-    machines = set(cluster.person.sandbox.machine_ids)
+def test_another_token_is_taken_by_every_server_and_agent_while_a_pod_holds_a_device(
+    cluster: Cluster, kept: dict[str, Any]
+) -> None:
+    person, token = cluster.person, "another-token-of-the-same-stack"
+    before = person.ssh("sudo cat /etc/rancher/rke2/token", machine="gpu")
+    Environment(person.root, machines=True).set_secret("rke2Token", token)
+    # When its turn comes it cannot be asked any more, and would not start with the old token.
+    person.ssh("sudo systemctl stop rke2-server", machine="server-1")
+    said = person.up(cluster.folder / "stack.yaml", seconds=500)
+    assert said.count("token      the cluster gets that of the stack") == 1
+    assert said.count("token      the cluster has that of the stack already") == 2
+    assert token not in said
+    servers = (NODE, "server", "server-1")
+    assert {person.ssh("sudo cat /etc/rancher/rke2/token", machine=name) for name in servers} == {f"{token}\n"}
+    agents = person.ssh("sudo cat /etc/rancher/rke2/token", machine="gpu")
+    assert agents not in (before, f"{token}\n")
+    # All of them start by themselves with what is on their disks, twice: what RKE2 refuses, it refuses the second time.
+    for _ in range(2):
+        for name in (*servers, "gpu"):
+            person.ssh("sudo systemctl restart 'rke2-*'", machine=name)
+    person.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=50s")
+    assert cluster.kept() == kept
+
+
+def test_a_pool_in_the_middle_comes_and_goes_and_another_ssh_key_comes_first(
+    cluster: Cluster, kept: dict[str, Any], keys: tuple[KeyPair, KeyPair]
+) -> None:
+    machines, (first, second) = set(cluster.person.sandbox.machine_ids), keys
+    cluster.ssh = {"otherPublicKeys": [second.public]}
     cluster.up(FIRST, SERVERS, MIDDLE, AGENT)
     assert cluster.nodes() == ["gpu", "middle", NODE, "server", "server-1"]
     assert machines < set(cluster.person.sandbox.machine_ids)
+    assert cluster.opened_by(second) == cluster.opened_by(first) == {"gpu", "middle", NODE, "server", "server-1"}
+    # From here on by the second one; the machine that goes leaves by the first one yet.
+    cluster.logs_in_by(second)
+    cluster.ssh = {"publicKey": second.public, "otherPublicKeys": [first.public]}
     cluster.up(FIRST, SERVERS, AGENT)
     assert cluster.nodes() == ["gpu", NODE, "server", "server-1"]
     assert set(cluster.person.sandbox.machine_ids) == machines
     assert cluster.kept() == kept
 
 
-def test_an_agent_is_removed_under_load(cluster: Cluster, kept: dict[str, Any]) -> None:
+def test_an_agent_is_removed_under_load_and_the_old_ssh_key_goes(
+    cluster: Cluster, kept: dict[str, Any], keys: tuple[KeyPair, KeyPair]
+) -> None:
+    cluster.ssh = {"publicKey": keys[1].public}
     cluster.person.kubectl("apply", "-f", "-", stdin=IN_THE_WAY)
     cluster.person.kubectl("wait", "--for=condition=Ready", "pod/in-the-way", "--timeout=50s")
     said = cluster.up(FIRST, SERVERS)
     assert "evicts pod default/in-the-way, because gpu is removed" in said
     assert [pod["metadata"]["name"] for pod in cluster.person.get("pods")["items"]] == ["at-work"]
     assert cluster.nodes() == [NODE, "server", "server-1"]
+    assert [cluster.opened_by(key) for key in keys] == [set(), {NODE, "server", "server-1"}]
     assert cluster.kept() == kept
 
 

@@ -453,3 +453,51 @@ def test_costs_of_several_kinds_stand_worst_first(planned: Planned) -> None:
     )
     last = digest(planned(nodePools=before), planned(nodePools=[{"name": "other"}, *before[1:]]))
     assert last.splitlines()[0] == "**Cost:** **`pulumi up` refuses it**; machines are removed: one."
+
+
+_FIRST = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOb17UP1miHMTeHWq6yJNyR/ybc+QkLG70iACK5rSwsw"
+_SECOND = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMqygQ1mb0Ct3s0tf9WsPjjtVQ0Xl8WZNfTFsULe5i2e"
+_LOGS_IN_OTHERWISE = (
+    "`pulumi up` logs in by another key from now on: set its private half with it, as the secret sshPrivateKey or in "
+    "the agent. All that it runs on machines is run once more, and changes nothing."
+)
+_UNKNOWN = (
+    "is refused: it does not know the new `ssh.publicKey` yet, and would not let `pulumi up` in. Write it under "
+    "`ssh.otherPublicKeys`, `pulumi up`, and make it `publicKey` then."
+)
+_NO_LONGER_LET_IN = (
+    "The key by which `pulumi up` logged in until now is no longer let in. What is removed or rebuilt in the same "
+    "`pulumi up` still leaves by it: keep it under `ssh.otherPublicKeys` until the next one."
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words", "after"),
+    [
+        ([_FIRST], [_FIRST, _SECOND], "stays, without a reboot.", ()),
+        ([_FIRST, _SECOND], [_SECOND, _FIRST], "stays, without a reboot.", (_LOGS_IN_OTHERWISE,)),
+        ([_FIRST, _SECOND], [_SECOND], "stays, without a reboot.", (_LOGS_IN_OTHERWISE, _NO_LONGER_LET_IN)),
+        ([_SECOND, _FIRST], [_SECOND], "stays, without a reboot.", ()),
+        ([_FIRST], [f"{_FIRST} me@home"], "stays, without a reboot.", ()),
+        (
+            [_FIRST],
+            [_SECOND, _FIRST],
+            _UNKNOWN,
+            (),
+        ),
+    ],
+    ids=["added", "changed", "changed too early", "the old one goes", "its comment", "changed at once"],
+)
+def test_the_digest_says_what_a_change_of_the_administrators_keys_means(
+    planned: Planned, old: list[str], new: list[str], words: str, after: tuple[str, ...]
+) -> None:
+    pools = [{"vmSize": "Standard_D4s_v5"}]
+    before, then = (
+        planned(nodePools=pools, ssh={"publicKey": key, "otherPublicKeys": more}) for key, *more in (old, new)
+    )
+    said = digest(before, then)
+    assert f"\n\n**mlops-k8s-master** {words}\n" in said
+    assert said.startswith(
+        "**Cost:** `pulumi up` refuses it" if words.startswith("is refused") else "**Cost:** nothing."
+    )
+    assert said.partition(f"{words}\n")[2] == "".join(f"\n{each}\n" for each in after)

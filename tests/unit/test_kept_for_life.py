@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from minimal_stack import PUBLIC_KEY
 
 from plan import StackPlan, kept_by_machine, kept_by_stack, refusal
 
@@ -22,7 +21,6 @@ def test_the_lists_are_these(planned: Planned) -> None:
     of_all = {
         "mig-k8s:nodePools.role": "agent",
         "mig-k8s:rke2.cis": "false",
-        "mig-k8s:ssh.publicKey": PUBLIC_KEY,
         "mig-k8s:vm.adminUsername": "azureuser",
         "mig-k8s:vm.image": "Canonical:ubuntu-24_04-lts:server:latest",
         "mig-k8s:vm.osDisk.sizeGib": "256",

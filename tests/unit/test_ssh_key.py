@@ -1,8 +1,10 @@
 """The public half of a private key. The keys were made for these tests and open nothing."""
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from plan import public_half
+from plan import is_other_half, public_half
 
 _PRIVATE = """\
 -----BEGIN OPENSSH PRIVATE KEY-----
@@ -38,6 +40,16 @@ oAAAAhAJe2Ro9tI8hIA8QwcTX5LlhTGEUe2Qz2Q83gtHgiy64mAAAAAAECAwQFBgc=
 """
 
 
+def rsa_pair() -> tuple[str, list[str]]:
+    """A public key line, and its private half in each form that people have."""
+    key = rsa.generate_private_key(65537, 2048)
+    forms = [
+        key.private_bytes(Encoding.PEM, form, NoEncryption()).decode()
+        for form in (PrivateFormat.OpenSSH, PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8)
+    ]
+    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode(), forms
+
+
 def test_the_public_half_is_what_ssh_keygen_made_with_it() -> None:
     """Kind and key, no comment."""
     assert public_half(_PRIVATE) == _PUBLIC
@@ -71,3 +83,27 @@ def test_what_is_no_plain_ed25519_key_is_refused_without_quoting_it(text: str, s
     with pytest.raises(ValueError, match=says) as caught:
         public_half(text)
     assert not any(line in str(caught.value) for line in text.splitlines()[1:-1])
+
+
+_OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEqGQWZQSelo2DxGZ2KgxK7ZcVRq7GrTqKA1z4L1Xnhv"
+_RSA_LINE, _RSA_FORMS = rsa_pair()
+
+
+@pytest.mark.parametrize(
+    ("private", "own"),
+    [
+        (_PRIVATE, _PUBLIC),
+        ("\n" + _PRIVATE.replace("\n", "\r\n"), _PUBLIC),
+        *((form, _RSA_LINE) for form in _RSA_FORMS),
+    ],
+    ids=["ed25519", "of Windows", "RSA", "RSA of older tools", "RSA of OpenSSL"],
+)
+def test_a_private_key_fits_its_own_public_key_alone_whatever_its_comment_is(private: str, own: str) -> None:
+    assert not is_other_half(private, own)
+    assert not is_other_half(private, f"{own} me@home")
+    assert is_other_half(private, f"{_OTHER} me@home")
+
+
+@pytest.mark.parametrize("text", ["", "no key", _WITH_PASSPHRASE, _PRIVATE.replace("b3BlbnNzaC1r", "AAAAAAAAAAAA")])
+def test_a_private_key_that_cannot_be_read_here_is_left_to_those_who_use_it(text: str) -> None:
+    assert not is_other_half(text, _OTHER)

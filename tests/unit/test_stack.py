@@ -20,6 +20,7 @@ def test_the_default_machine(planned: Planned) -> None:
         image=ImagePlan(publisher="Canonical", offer="ubuntu-24_04-lts", sku="server", version="latest"),
         admin_username="azureuser",
         public_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEqGQWZQSelo2DxGZ2KgxK7ZcVRq7GrTqKA1z4L1Xnhv",
+        other_public_keys=(),
         agent_socket_path=None,
         os_disk_gib=256,
         os_disk_type="Premium_LRS",

@@ -48,6 +48,12 @@ def test_what_nvidia_smi_warned_of_is_told_whatever_the_verdict() -> None:
         assert f"\n  nvidia-smi warns: {warning}" in summary(dataclasses.replace(each, warnings=(warning,)))
 
 
+def test_a_certificate_that_soon_ends_is_told_whatever_the_verdict() -> None:
+    sentence = "the certificate of the kubelet on gpu has ended. RKE2 makes another one when it starts"
+    for each in (report(), report(WIPED)):
+        assert f"\n  WARNING: {sentence}" in summary(dataclasses.replace(each, ending=(sentence,)))
+
+
 def test_a_failed_report_tells_every_failed_check_with_the_way_out_and_praises_nothing() -> None:
     distinct = Check.of("devices are distinct", "", "7 different devices", "6 different devices", "Is sharing on?")
     assert summary(report(WIPED, distinct, devices=[device("mlops-k8s-master", "1g.10gb")])) == (

@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
+    load_pem_private_key,
     load_ssh_private_key,
     load_ssh_public_key,
 )
@@ -62,6 +63,11 @@ def _check_body(kind: str, body: str) -> None:
         raise Refusal(f"RSA of {key.key_size} bits is too short", allowed=_ALLOWED, remedy=_HOW_TO_MAKE)
 
 
+def body(public_key: str) -> str:
+    """What identifies a public key line: neither its kind nor its comment."""
+    return public_key.split()[1]
+
+
 def public_half(openssh_private_key: str) -> str:
     """The public key line (`ssh-ed25519 AAAA…`, no comment) of an unencrypted ed25519 private key.
 
@@ -83,3 +89,18 @@ def public_half(openssh_private_key: str) -> str:
     if kind != "ssh-ed25519":
         raise ValueError(f"the private key is {kind}; ssh-ed25519 is needed")
     return line
+
+
+def is_other_half(private_key: str, public_key: str) -> bool:
+    """Whether a private key of a person certainly is not that of this public key line.
+
+    One that cannot be read here, as one with a passphrase, is left to whoever uses it.
+    """
+    for load in (load_ssh_private_key, load_pem_private_key):
+        try:
+            key = load(private_key.strip().encode() + b"\n", password=None)
+            half = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+        except (TypeError, ValueError, UnsupportedAlgorithm):
+            continue
+        return body(half.decode()) != body(public_key)
+    return False

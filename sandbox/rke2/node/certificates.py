@@ -9,7 +9,9 @@ from pathlib import Path
 
 from . import paths
 
-_DAYS = "3650"
+_AUTHORITY_DAYS, _DAYS = "3650", "365"
+_RENEWED_SECONDS = 120 * 24 * 3600
+"""A start makes those anew that end sooner than this (RKE2's security/certificates.md)."""
 SERVICE_KEY = paths.TLS / "service.key"
 """Signs service account tokens."""
 
@@ -34,11 +36,11 @@ class Authority:
         if not self.certificate.exists():
             paths.write(self.key, new_key())
             usage = "keyUsage=critical,digitalSignature,keyCertSign,cRLSign"
-            request = ["-key", str(self.key), "-subj", f"/CN={self.name}", "-days", _DAYS, "-addext", usage]
+            request = ["-key", str(self.key), "-subj", f"/CN={self.name}", "-days", _AUTHORITY_DAYS, "-addext", usage]
             paths.write(self.certificate, _openssl("req", "-x509", "-new", *request), 0o644)
 
     def issue(self, path: Path, subject: str, usage: str, names: tuple[str, ...] = ()) -> Path:
-        """`path`.crt and .key for `subject` ("/O=…/CN=…"), made anew only when something of it changed.
+        """`path`.crt and .key for `subject` ("/O=…/CN=…"), made anew when something of it changed or it ends soon.
 
         `usage` is serverAuth, clientAuth or both with a comma between; `names` are subject alternative names in
         openssl's form ("IP:10.0.0.1"). Returns the certificate's path.
@@ -46,7 +48,7 @@ class Authority:
         certificate, key, stamp = (path.with_suffix(suffix) for suffix in (".crt", ".key", ".made-of"))
         wish = f"{subject}\n{usage}\n{names}".encode()
         made_of = hashlib.sha256(self.certificate.read_bytes() + wish).hexdigest()
-        if stamp.exists() and stamp.read_text() == made_of:
+        if stamp.exists() and stamp.read_text() == made_of and _lasts(certificate):
             return certificate
         paths.write(key, new_key())
         public = _openssl("pkey", "-in", str(key), "-pubout")
@@ -97,6 +99,11 @@ def request(key: Path) -> bytes:
 def alternative_names(names: list[str]) -> tuple[str, ...]:
     """Names and IPv4 addresses as openssl wants them."""
     return tuple(f"IP:{name}" if name.replace(".", "").isdigit() else f"DNS:{name}" for name in dict.fromkeys(names))
+
+
+def _lasts(certificate: Path) -> bool:
+    check = ["openssl", "x509", "-noout", "-checkend", str(_RENEWED_SECONDS), "-in", str(certificate)]
+    return subprocess.run(check, check=False, capture_output=True).returncode == 0
 
 
 def _openssl(*arguments: str, stdin: bytes = b"") -> bytes:

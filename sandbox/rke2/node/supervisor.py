@@ -54,6 +54,8 @@ class Supervisor:
     def __init__(self, configuration: Configuration, api: Api, before_another_server: Callable[[], None]) -> None:
         self._configuration, self._api = configuration, api
         self._before_another_server = before_another_server
+        # Read once, as RKE2 does: a token that is rotated opens nothing, and the old one does, until the next start.
+        self._users = Users.read()
         self._changing_members = threading.Lock()
         self._for_all: _Routes = {
             "GET /cacerts": lambda _: SERVER.certificate.read_bytes(),
@@ -107,8 +109,7 @@ class Supervisor:
             user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
         except ValueError:
             raise _RefusedError(401, "Unauthorized") from None
-        users = Users.read()
-        if kind != "Basic" or users is None or not users.knows(user, password):
+        if kind != "Basic" or self._users is None or not self._users.knows(user, password):
             raise _RefusedError(401, "Unauthorized")
         return user
 
