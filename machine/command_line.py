@@ -4,16 +4,14 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 75 (ready) the machine is about to 
 """
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 
-from machine.converge.commands import ready, resume, update
+from machine.converge.commands import ready, resume
 from machine.converge.run import converge
 from machine.converge.verdict import status
-from machine.documents.configuration import Configuration
 from machine.documents.form import DocumentError
 from machine.gpu import commands as gpu_commands
 from machine.host.console import say
@@ -25,6 +23,7 @@ from machine.release.install import install
 
 _LATER = {
     "machine.cluster.commands": ("remove-node", "limit-turns", "end-turn"),
+    "machine.update.command": ("update",),
     "machine.verification.command": ("verify",),
 }
 """Modules that a machine is made without, with their subcommands: nobody can call them before `pulumi up`."""
@@ -65,11 +64,6 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     add("status", "tell how far this machine is and change nothing", lambda machine, _: status(machine))
-    updating = add(
-        "update", "write the configuration on standard input and bring the machine there, following", _update
-    )
-    words = "private address of a server that it can join the cluster by; may be repeated"
-    updating.add_argument("--join", metavar="ADDRESS", action="append", default=[], help=words)
     add("converge", "run the stages that are left to do, as the service does", lambda machine, _: converge(machine))
     add("resume", "go on where the last run ended, as after a reboot, following", lambda machine, _: resume(machine))
     add("ready", "follow until all is done, then print the result", lambda machine, _: ready(machine))
@@ -88,10 +82,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     installing.add_argument("--if-none", action="store_true", help="only where there is no release yet")
     return parser
-
-
-def _update(machine: ThisMachine, options: argparse.Namespace) -> int:
-    return update(machine, Configuration.from_json(sys.stdin.read()), options.join)
 
 
 def _not_yet(_machine: ThisMachine, _options: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ _FOLDERS = {"stages": True, "library": False, "units": False, "entry-points": Tr
 """Folders of cloud-init/ that are folders of a release, and whether their files can be run."""
 _ONLY_OVER_SSH = (
     "machine/cluster/",
+    "machine/update/",
     "machine/verification/",
     "machine/documents/node_removal.py",
     "machine/documents/verification_report.py",

@@ -1,0 +1,1 @@
+"""What a machine does with another configuration: what its cluster cannot take is refused, the rest is written."""
