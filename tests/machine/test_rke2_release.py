@@ -215,6 +215,7 @@ MORTAL = """
 and tar unpacks is there in part by then."""
 
 
+@pytest.mark.exhaustive
 def test_wherever_it_is_cut_off_the_older_rke2_can_start_and_the_next_run_installs_the_newer_one(
     rke2_machine: AMachine,
 ) -> None:
