@@ -18,7 +18,8 @@ from machine.kubernetes.kubectl import Kubectl
 
 CLUSTERS_TOKEN = "/var/lib/rancher/rke2/server/token"  # noqa: S105 - where it lies
 """Written by RKE2: `K10<hash>::server:<token>`."""
-_AUTHORITY = "/var/lib/rancher/rke2/server/tls/server-ca.crt"
+AUTHORITY = "/var/lib/rancher/rke2/server/tls/server-ca.crt"
+"""The certificate authority of what a server shows, on its disk."""
 _UNIT = "rke2-server.service"
 _TRIES = 3
 _SECONDS = 60
@@ -33,10 +34,11 @@ def take_over(machine: ThisMachine, wanted: str, servers: Sequence[str] = ()) ->
     """
     path = machine.path(CLUSTERS_TOKEN)
     known = _password(path) if path.exists() else ""
-    if known in ("", wanted.strip()):
+    token = wanted.strip()
+    if known in ("", token):
         return
     other = "nothing was changed: the cluster here has another token than mig-k8s:rke2Token"
-    if any(_opens(machine, address, wanted.strip()) for address in servers):
+    if any(_opens(machine, address, token) for address in servers):
         report(f"{'token':<10} the cluster has that of the stack already\n")
         return
     if not machine.active_units(_UNIT):
@@ -54,7 +56,7 @@ def take_over(machine: ThisMachine, wanted: str, servers: Sequence[str] = ()) ->
             " mig-k8s:rke2Token` takes it"
         )
     report(f"{'token':<10} the cluster gets that of the stack\n")
-    ended = _tell(machine, known, wanted.strip())
+    ended = _tell(machine, known, token)
     if not ended.succeeded:
         raise NodeError(f"{other}, and RKE2 did not take the new one: {_words(ended)}. `pulumi up` tries again")
 
@@ -102,7 +104,7 @@ def _ask(machine: ThisMachine, token: str, address: str, what: str, more: Mappin
     options = {
         "url": f"https://{address}:9345/v1-rke2/{what}",
         "user": f"server:{token}",
-        "cacert": str(machine.path(_AUTHORITY)),
+        "cacert": str(machine.path(AUTHORITY)),
         "connect-timeout": "10",
         "max-time": str(_SECONDS),
         **more,

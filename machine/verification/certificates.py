@@ -11,13 +11,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 from machine.host.this_machine import ThisMachine
+from machine.kubernetes.server_token import AUTHORITY
 
-AUTHORITY = "/var/lib/rancher/rke2/server/tls/server-ca.crt"
 WARNING_DAYS = 60
 _SERVER = "node-role.kubernetes.io/control-plane"
 _PORTS = {"kubelet": 10250, "API server": 6443}
 _SECONDS = 5
-_DAY = 24 * 3600
 
 
 def ending(
@@ -37,7 +36,7 @@ def ending(
         f"the certificate of the {what} on {name} {said}"
         for name, node in nodes.items()
         for what, port in ports.items()
-        if what == "kubelet" or _SERVER in node["metadata"].get("labels", {})
+        if what == "kubelet" or _has_api_server(node)
         for address in _addresses(node)
         for said in _said(_end(trusted, address, port), now, _unit(node))
     ]
@@ -47,8 +46,12 @@ def _addresses(node: Mapping[str, Any]) -> list[str]:
     return [each["address"] for each in node["status"].get("addresses", ()) if each["type"] == "InternalIP"][:1]
 
 
+def _has_api_server(node: Mapping[str, Any]) -> bool:
+    return _SERVER in node["metadata"].get("labels", {})
+
+
 def _unit(node: Mapping[str, Any]) -> str:
-    return "rke2-server" if _SERVER in node["metadata"].get("labels", {}) else "rke2-agent"
+    return "rke2-server" if _has_api_server(node) else "rke2-agent"
 
 
 def _end(trusted: ssl.SSLContext, address: str, port: int) -> datetime | None:
@@ -69,7 +72,7 @@ def _end(trusted: ssl.SSLContext, address: str, port: int) -> datetime | None:
 def _said(end: datetime | None, now: datetime, unit: str) -> Iterator[str]:
     if end is None:
         return
-    days = int((end - now).total_seconds() // _DAY) if end.year > 1 else -1
+    days = (end - now).days
     if days < WARNING_DAYS:
         when = "has ended" if days < 0 else f"ends on {end:%Y-%m-%d}, in {days} days"
         yield f"{when}. RKE2 makes another one when it starts: `sudo systemctl restart {unit}` there, pods go on"
