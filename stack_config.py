@@ -8,7 +8,7 @@ import pulumi
 from pulumi.runtime.config import CONFIG, is_config_secret
 
 from components.machine import SshKeys
-from plan import Problem, Problems, is_other_half, public_half
+from plan import Problem, Problems, is_of_another_pair, public_half
 from plan.stack_file.shapes import SECRET_KEYS
 
 NAMESPACE = "mig-k8s"
@@ -34,7 +34,7 @@ class StackConfig:
         Raises Problems when the host key is no ed25519 key, or the administrator's private key is of another pair.
         """
         config = pulumi.Config(NAMESPACE)
-        if is_other_half(config.get("sshPrivateKey") or "", public_key):
+        if is_of_another_pair(config.get("sshPrivateKey") or "", public_key):
             problem = Problem(
                 path=f"{NAMESPACE}:sshPrivateKey",
                 value="(not shown)",

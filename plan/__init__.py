@@ -14,7 +14,7 @@ from plan.problems import Problem, Problems, warning_report
 from plan.reading import read_settings
 from plan.stack import NetworkPlan, StackPlan, VerificationPlan, plan_stack
 from plan.stack_file.settings import Settings
-from plan.stack_file.values.ssh_keys import is_other_half, public_half
+from plan.stack_file.values.ssh_keys import is_of_another_pair, public_half
 
 __all__ = [
     "LOCATION",
@@ -34,7 +34,7 @@ __all__ = [
     "delivery",
     "delivery_command",
     "first_release",
-    "is_other_half",
+    "is_of_another_pair",
     "kept_by_machine",
     "kept_by_stack",
     "plan_stack",

@@ -4,7 +4,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from plan import is_other_half, public_half
+from plan import is_of_another_pair, public_half
 
 _PRIVATE = """\
 -----BEGIN OPENSSH PRIVATE KEY-----
@@ -99,11 +99,11 @@ _RSA_LINE, _RSA_FORMS = rsa_pair()
     ids=["ed25519", "of Windows", "RSA", "RSA of older tools", "RSA of OpenSSL"],
 )
 def test_a_private_key_fits_its_own_public_key_alone_whatever_its_comment_is(private: str, own: str) -> None:
-    assert not is_other_half(private, own)
-    assert not is_other_half(private, f"{own} me@home")
-    assert is_other_half(private, f"{_OTHER} me@home")
+    assert not is_of_another_pair(private, own)
+    assert not is_of_another_pair(private, f"{own} me@home")
+    assert is_of_another_pair(private, f"{_OTHER} me@home")
 
 
 @pytest.mark.parametrize("text", ["", "no key", _WITH_PASSPHRASE, _PRIVATE.replace("b3BlbnNzaC1r", "AAAAAAAAAAAA")])
 def test_a_private_key_that_cannot_be_read_here_is_left_to_those_who_use_it(text: str) -> None:
-    assert not is_other_half(text, _OTHER)
+    assert not is_of_another_pair(text, _OTHER)

@@ -91,7 +91,7 @@ def public_half(openssh_private_key: str) -> str:
     return line
 
 
-def is_other_half(private_key: str, public_key: str) -> bool:
+def is_of_another_pair(private_key: str, public_key: str) -> bool:
     """Whether a private key of a person certainly is not that of this public key line.
 
     One that cannot be read here, as one with a passphrase, is left to whoever uses it.
