@@ -12,7 +12,7 @@ from plan.yaml_text import yaml_text
 def configuration(node: NodePlan, addresses: Addresses, *, token: str | None = None) -> Configuration:
     """Everything of the stack's on a machine. `token` is the stack's server token; without it, what is no secret."""
     state, config = desired_state(node), yaml_text(rke2.config(node, addresses))
-    administrator = Administrator(node.vm.admin_username, (node.vm.public_key, *node.vm.other_public_keys))
+    administrator = Administrator(node.vm.admin_username, node.vm.public_keys)
     if token is None:
         return Configuration(desired_state=state, rke2_config=config, administrator=administrator)
     agents = f"{agent_token(token)}\n"

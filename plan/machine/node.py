@@ -58,6 +58,11 @@ class VmPlan:
     """Another text makes the machine anew."""
     tags: dict[str, str]
 
+    @property
+    def public_keys(self) -> tuple[str, ...]:
+        """Of all whom the machine lets in."""
+        return (self.public_key, *self.other_public_keys)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodePlan:

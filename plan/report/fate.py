@@ -66,7 +66,7 @@ def _refused(old: NodePlan, new: NodePlan, kept: Sequence[str]) -> str | None:
 
 def _unknown_key(old: NodePlan, new: NodePlan) -> str | None:
     """Why a machine lets nobody in by the new `ssh.publicKey`: it knows those of before, one that is made anew any."""
-    known = map(body, (old.vm.public_key, *old.vm.other_public_keys))
+    known = map(body, old.vm.public_keys)
     if body(new.vm.public_key) in known or old.vm.rebuild != new.vm.rebuild:
         return None
     return (

@@ -140,16 +140,16 @@ def end_of_the_cluster(old: StackPlan, new: StackPlan) -> End | None:
 
 def logins(old: StackPlan, new: StackPlan) -> Iterator[str]:
     """What a change of the administrators' keys means for those who log in, this program first."""
-    before, after = old.settings.ssh, new.settings.ssh
-    was, keys = ({body(key): key for key in (ssh.public_key, *ssh.other_public_keys)} for ssh in (before, after))
-    if body(after.public_key) not in was:
+    before, after = old.nodes[0].vm, new.nodes[0].vm  # all machines have the same
+    was, now = body(before.public_key), body(after.public_key)
+    if now not in map(body, before.public_keys):
         return  # which is refused, but by machines that are made now
-    if body(before.public_key) != body(after.public_key):
+    if was != now:
         yield (
             "`pulumi up` logs in by another key from now on: set its private half with it, as the secret sshPrivateKey "
             "or in the agent. All that it runs on machines is run once more, and changes nothing."
         )
-    if body(before.public_key) not in keys:
+    if was not in map(body, after.public_keys):
         yield (
             "The key by which `pulumi up` logged in until now is no longer let in. What is removed or rebuilt in "
             "the same `pulumi up` still leaves by it: keep it under `ssh.otherPublicKeys` until the next one."

@@ -29,8 +29,6 @@ AdminNetwork = Annotated[str, AfterValidator(addresses.admin_network)]
 Ipv4Network = Annotated[str, AfterValidator(addresses.ipv4_network)]
 Url = Annotated[str, AfterValidator(locators.url)]
 PlainText = Annotated[str, AfterValidator(locators.plain_text)]
-
-
 PublicKey = Annotated[str, AfterValidator(ssh_keys.public_key)]
 
 
