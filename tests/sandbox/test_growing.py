@@ -16,7 +16,7 @@ from command_line import CHECKOUT, NODE, CommandLine, own_sandbox
 from lives import up_as_said
 from nodes_out import changes, watched
 
-from sandbox.engine.environment import STACK, Environment
+from sandbox.engine.environment import Environment
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
 
@@ -129,9 +129,8 @@ def test_the_agent_has_nothing_a_server_could_be_made_with(person: CommandLine) 
 def test_another_token_is_taken_over_with_one_restart_of_rke2_and_lasts(person: CommandLine, tmp_path: Path) -> None:
     """As with an older stack, whose cluster has a token of RKE2's own."""
     before, process, old = life(person), runs_since(person), token_of(person)
-    environment, new = Environment(person.root, machines=True), secrets.token_hex(32)
-    flags = ("config", "set", "--secret", "--non-interactive", "--stack", STACK, "mig-k8s:rke2Token")
-    environment.output(*flags, stdin=f"{new}\n", project=person.root / "pulumi" / "project")
+    new = secrets.token_hex(32)
+    Environment(person.root, machines=True).set_secret("rke2Token", new)
 
     said = person.up(stack(tmp_path, WORK), seconds=400)
 
