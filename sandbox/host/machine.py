@@ -19,7 +19,7 @@ import yaml
 
 from sandbox import network
 from sandbox.error import SandboxError
-from sandbox.host import cgroup, image
+from sandbox.host import cgroup, image, kernel_limits
 from sandbox.instance import Sandbox
 from sandbox.mirror.packages import UBUNTU_KEYRING, ubuntu_key, ubuntu_source
 from sandbox.process import ProcessId, detach, run
@@ -81,6 +81,7 @@ def start(sandbox: Sandbox, spec: MachineSpec) -> None:
         raise SandboxError(f"machine {spec.name} ({spec.vm_id}) is running already")
     directory = sandbox.machine_directory(spec.vm_id)
     _end_processes(sandbox, spec.vm_id)
+    kernel_limits.raise_inotify()
     network.up(sandbox)
     namespace = network.connect(sandbox, spec.vm_id, private=spec.private_address, public=spec.public_address)
     if not (directory / "machine.json").exists():  # written last: without it, what is here is half made

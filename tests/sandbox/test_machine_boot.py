@@ -65,6 +65,12 @@ def test_container_images_come_from_the_mirror_whatever_registry_they_name(machi
     assert machine.run("sudo cat /etc/rancher/rke2/registries.yaml") == expected
 
 
+def test_the_host_has_room_for_the_watches_of_many_machines(machine: Machine) -> None:
+    # All machines run as one user. Where its 128 are used up, containerd starts without its CRI, and no kubelet does.
+    assert int(Path("/proc/sys/fs/inotify/max_user_instances").read_text()) >= 8192
+    assert machine.run("cat /proc/sys/fs/inotify/max_user_instances") == "8192"
+
+
 def test_kernel_settings_made_inside_stay_inside(machine: Machine) -> None:
     settings = {name: Path(f"/proc/sys/{name}").read_text() for name in ("vm/overcommit_memory", "kernel/panic")}
     assert (

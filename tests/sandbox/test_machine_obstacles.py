@@ -1,12 +1,13 @@
 """Where no machine can boot, one line says why; a sandbox that is not one is refused."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from sandbox.error import SandboxError
-from sandbox.host import machine
+from sandbox.host import kernel_limits, machine
 from sandbox.instance import Sandbox
 
 
@@ -33,6 +34,31 @@ def test_refused_namespaces_are_told_in_one_line(monkeypatch: pytest.MonkeyPatch
     seen = machine.obstacle(tmp_path)
     assert seen == "namespaces or overlay mounts are refused: unshare: unshare failed: Operation not permitted"
     assert not list(tmp_path.glob("mig-k8s-probe-*"))
+
+
+def test_limits_of_the_kernel_that_machines_share_are_raised_and_never_lowered(tmp_path: Path) -> None:
+    (tmp_path / "max_user_instances").write_text("128\n")
+    (tmp_path / "max_user_watches").write_text("1000000\n")
+    kernel_limits.raise_inotify(tmp_path)
+    assert (tmp_path / "max_user_instances").read_text() == "8192\n"
+    assert (tmp_path / "max_user_watches").read_text() == "1000000\n"
+
+
+def test_a_limit_that_cannot_be_raised_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "max_user_instances").write_text("128\n")
+    (tmp_path / "max_user_watches").write_text("1000000\n")
+
+    def read_only(*_: object, **__: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "write_text", read_only)
+    kernel_limits.raise_inotify(tmp_path)
+    assert (
+        "fs.inotify.max_user_instances stays at 128, too few for many machines: Read-only file system"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_sandbox_is_the_same_after_being_kept(tmp_path: Path) -> None:
