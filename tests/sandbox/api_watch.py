@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 import ssl
 import tempfile
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.client import HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,6 +30,8 @@ class Api:
 
     host: str
     port: int
+    name: str
+    """What its certificate is for; not its address where a load balancer leads to it."""
     trust: ssl.SSLContext
 
     @classmethod
@@ -44,7 +47,20 @@ class Api:
             trust.load_cert_chain(both.name)
         assert server.hostname is not None
         assert server.port is not None
-        return cls(server.hostname, server.port, trust)
+        return cls(server.hostname, server.port, cluster.get("tls-server-name", server.hostname), trust)
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Status and body, by a connection of its own. Raises OSError or HTTPException."""
+        connection = HTTPConnection(self.host, self.port)
+        plain = socket.create_connection((self.host, self.port), timeout=_ANSWER_SECONDS)
+        try:
+            connection.sock = self.trust.wrap_socket(plain, server_hostname=self.name)
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+            plain.close()
 
 
 @dataclass
@@ -65,7 +81,7 @@ class ApiWatch:
         return set().union(*self.out)
 
     def ask_until(self, done: threading.Event) -> None:
-        """Ask again and again, each time by a connection of its own."""
+        """Ask again and again."""
         answered = time.monotonic()
         while not done.wait(_ASK_SECONDS):
             if (nodes := self._well()) is not None:
@@ -75,16 +91,11 @@ class ApiWatch:
 
     def _well(self) -> set[str] | None:
         """The nodes that can take pods; None without an answer."""
-        connection = HTTPSConnection(self.api.host, self.api.port, timeout=_ANSWER_SECONDS, context=self.api.trust)
         try:
-            connection.request("GET", "/api/v1/nodes")
-            answer = connection.getresponse()
-            text = answer.read()
+            status, text = self.api.get("/api/v1/nodes")
         except (OSError, HTTPException):
             return None
-        finally:
-            connection.close()
-        if answer.status != HTTPStatus.OK:
+        if status != HTTPStatus.OK:
             return None
         return {
             node["metadata"]["name"]
