@@ -18,3 +18,9 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(1_000_000, 5, 5)
+
+
+def pytest_sessionfinish() -> None:
+    """Collect once more, so that what was never closed is an error; pytest itself does it five times."""
+    gc.collect()
+    gc.freeze()

@@ -13,10 +13,18 @@ CURL = """
     cp "$file" "$out"
 """
 
+TIMEOUT = """
+    while [[ $1 == -k ]]; do shift 2; done
+    shift; "$@"
+"""
+"""Nothing that a stage runs here takes long; a test of a limit has a `timeout` of its own."""
+
 
 def run(machine: AMachine, stage: str, **environment: str) -> tuple[int, str, subprocess.CompletedProcess[str]]:
     """Exit code, last report line, and the whole."""
-    given = {**machine.environment, "MIG_K8S_ROOT": str(machine.root), **environment}
+    functions = machine.folder / "functions.sh"
+    functions.write_text(_functions(machine), encoding="utf-8")
+    given = {**machine.environment, "MIG_K8S_ROOT": str(machine.root), "BASH_ENV": str(functions), **environment}
     ended = subprocess.run(
         [str(CLOUD_INIT / "stages" / stage)], env=given, capture_output=True, text=True, timeout=60, check=False
     )
@@ -24,6 +32,16 @@ def run(machine: AMachine, stage: str, **environment: str) -> tuple[int, str, su
     words = ("progress", "half-changed", "done", "unchanged", "reboot", "turn", "failed")
     assert all(line.split(" ")[0] in words for line in lines), lines
     return ended.returncode, lines[-1] if lines else "", ended
+
+
+def _functions(machine: AMachine) -> str:
+    """Its programs as functions of the stage's bash: to start one takes longer than to run it."""
+    bodies = {path.name: path.read_text(encoding="utf-8") for path in machine.programs.iterdir()}
+    if any("kill " in body for body in bodies.values()):  # it means processes, and whose child it is
+        return ""
+    # Like a process of its own, a function does not end where a command fails. Only the stage itself has them.
+    whole = {"timeout": TIMEOUT} | bodies
+    return "unset BASH_ENV\n" + "".join(f"{name}() (\nset +eu +o pipefail\n{body}\n)\n" for name, body in whole.items())
 
 
 def web(machine: AMachine, address: str, content: bytes) -> None:
