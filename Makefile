@@ -21,7 +21,7 @@ quick_pytest = $(if $(memory),export TMPDIR=$(memory);) $(pytest) -o tmp_path_re
 tiers = format, lint, types, unit, machine, scripts, graph, contracts, exhaustive, engine
 scripts = $(shell grep -rlE '^\#!/(usr/)?bin/(env )?(ba|da)?sh' cloud-init sandbox .ci --include='*' 2>/dev/null)
 
-.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick quick-machine quick-stages exhaustive engine test bench new-stack
+.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick-graph quick-plan quick-machine quick-stages exhaustive engine test bench new-stack
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -50,7 +50,7 @@ sandbox-clean: ## sandbox-down for every sandbox there is, those of killed tests
 
 check: ## format, lint, types, unit, machine, scripts, graph, contracts; no root
 	@$(PYTHON) -m sandbox.virtualenv >/dev/null
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target quick-machine quick-stages quick lint
+	@$(MAKE) --no-print-directory --jobs 5 --output-sync=target quick-graph quick-plan quick-machine quick-stages lint
 
 lint:
 	@$(run) ruff format --check .
@@ -58,16 +58,18 @@ lint:
 	@venv=$$($(PYTHON) -m sandbox.virtualenv) && "$$venv/bin/shellcheck" --external-sources $(scripts)
 	@$(run) mypy
 
-# Three parts for two cores, since the machine's tests wait for processes a fifth of their time. Each is one process: a
-# worker of pytest-xdist would collect all tests again.
+# Four parts of like length for two cores. Each is one process: a worker of pytest-xdist would collect all tests again.
+quick-graph:
+	@$(quick_pytest) -m "not exhaustive" tests/graph
+
+quick-plan:
+	@$(quick_pytest) -m "not exhaustive" tests/contracts tests/unit
+
 quick-machine:
 	@$(quick_pytest) -m "not exhaustive" tests/machine/test_[a-p]*.py tests/scripts
 
 quick-stages:
 	@$(quick_pytest) -m "not exhaustive" tests/machine/test_[q-z]*.py
-
-quick:
-	@$(quick_pytest) -m "not exhaustive" tests/graph tests/contracts tests/unit
 
 engine: ## the real Pulumi CLI against the stand-ins, without machines; no root
 	@$(run) sandbox build engine
