@@ -1,4 +1,7 @@
-"""`mig-k8s update`: what the stack decides of this machine is written, and the machine brought there."""
+"""`mig-k8s update`: what the stack decides of this machine is written, and the machine brought there.
+
+And `mig-k8s rotate-certificates`, which changes what no stack file decides.
+"""
 
 import argparse
 import sys
@@ -18,14 +21,16 @@ from machine.host import files
 from machine.host.console import report
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes import joining, server_token
-from machine.update import agent_token, authorized_keys, founding, rke2_upgrade
+from machine.update import agent_token, authorized_keys, certificate_rotation, founding, rke2_upgrade
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name
 
 
 def add_parser(subparsers: "Subparsers") -> None:
-    """Add the subcommand. It sets `run`: (machine, arguments) -> exit code; it may raise MachineError."""
+    """Add the subcommands. Each sets `run`: (machine, arguments) -> exit code; it may raise MachineError."""
+    parser = subparsers.add_parser("rotate-certificates", help="have RKE2 make its certificates anew, pods go on")
+    parser.set_defaults(run=lambda machine, _: certificate_rotation.rotate(machine))
     words = "write the configuration on standard input and bring the machine there, following"
     parser = subparsers.add_parser("update", help=words, description=words)
     words = "private address of a server that it can join the cluster by; may be repeated"
