@@ -1,6 +1,8 @@
 """One cluster through its life, while a pod that nobody names holds a device: layouts, agents, servers, pools come and
 go. The pod counts on, on the same device, and its machine is never rebooted."""
 
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 from administrator import KeyPair
-from command_line import CHECKOUT, NODE, CommandLine, own_sandbox
+from api_watch import watched_by_api
+from command_line import CHECKOUT, NODE, CommandLine, own_sandbox, wait_for_line
 from lives import up_as_said
 
 from sandbox import private_file
@@ -35,6 +38,18 @@ ELSEWHERE = f"""
   restartPolicy: Never, containers: [{{name: c, command: [sleep, "3600"], image: "{IMAGE}"}}]}}}}
 """
 """A pod on a machine that stays."""
+ENDS_IN_50_DAYS = """
+set -e
+cd /var/lib/rancher/rke2/server/tls
+shown=/var/lib/rancher/rke2/agent/serving-kubelet.crt
+names=$(openssl x509 -in $shown -noout -ext subjectAltName | tail -1 | sed "s/IP Address/IP/g")
+echo "subjectAltName=$names" >/run/names
+openssl x509 -in $shown -noout -pubkey >/run/public
+signer="-CA server-ca.crt -CAkey server-ca.key -set_serial 7"
+openssl x509 -new -force_pubkey /run/public -subj /CN=a $signer -days 50 -extfile /run/names -out $shown
+systemctl restart rke2-kubelet
+"""
+"""Makes the certificate of a server's kubelet one that does, as it would be on a machine that has run for long."""
 RKE2 = "rke2-server.service"
 FIRST = {"name": NODE, "vmSize": "Standard_NC24ads_A100_v4", "migDevices": {"3g.40gb": 1, "1g.10gb": 4}}
 AGENT = {"name": "gpu", "role": "agent", "vmSize": "Standard_NC24ads_A100_v4", "migDevices": {"7g.80gb": 1}}
@@ -184,6 +199,45 @@ def test_another_token_is_taken_by_every_server_and_agent_while_a_pod_holds_a_de
         person.ssh("sudo systemctl restart rke2-agent", machine="gpu")
     person.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=50s")
     assert cluster.kept() == kept
+
+
+def test_certificates_near_their_end_are_made_anew_on_every_machine_while_a_pod_holds_a_device(
+    cluster: Cluster, kept: dict[str, Any]
+) -> None:
+    person, kubeconfig = cluster.person, access.kubeconfig(cluster.person.root)
+    before, machines = kubeconfig.read_text(), (NODE, "server", "server-1", "gpu")
+    person.ssh(f"sudo sh -c '{ENDS_IN_50_DAYS}'")
+    warning = f"  WARNING: the certificate of the kubelet on {NODE} ends on "
+    assert warning in person.run("verify")
+    # The laptop is closed while the second server has stopped RKE2.
+    command = person.started("rotate-certificates")
+    wait_for_line(command, "server: RKE2 stops, and starts with new certificates", seconds=200)
+    kill_with_children(command)
+    with watched_by_api(person) as seen:
+        said = person.run("rotate-certificates", seconds=400)
+    assert f"{NODE} has certificates of today: nothing to do" in said
+    assert [f"{name} has new certificates, the first of them ends in 364 days" in said for name in machines] == [
+        False,
+        True,
+        True,
+        True,
+    ]
+    assert seen.most_out({NODE, "server", "server-1"}) <= 1, seen.out
+    assert "WARNING" not in person.run("verify")
+    assert kubeconfig.read_text() != before
+    assert cluster.nodes() == ["gpu", NODE, "server", "server-1"]
+    # RKE2 shows the new ones after any later start too.
+    person.ssh("sudo systemctl restart rke2-agent", machine="gpu")
+    person.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=50s")
+    assert cluster.kept() == kept
+
+
+def kill_with_children(command: "subprocess.Popen[str]") -> None:
+    """As when the machine that it runs on is switched off: neither it nor its ssh says goodbye."""
+    children = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()
+    for pid in (command.pid, *map(int, children)):
+        os.kill(pid, signal.SIGKILL)
+    command.communicate(timeout=30)
 
 
 def test_a_pool_in_the_middle_comes_and_goes_and_another_ssh_key_comes_first(
