@@ -21,7 +21,7 @@ from machine.host import files
 from machine.host.console import report
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes import joining, server_token
-from machine.update import agent_token, authorized_keys, certificate_rotation, founding, rke2_upgrade
+from machine.update import agent_token, authorized_keys, certificate_rotation, founding, host_keys, rke2_upgrade
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name
@@ -47,11 +47,13 @@ def update(machine: ThisMachine, configuration: Configuration, servers: Sequence
 
     `servers`: the addresses that it can join the cluster by. Raises NodeError, and nothing is written, where the
     cluster here cannot take it, or there is none and the machine may not found one; UsageError on another machine.
-    Who may log in is written before all of that: it must not wait for a cluster to be well.
+    Who may log in, and what the machine shows them, is written before all of that: it must not wait for a cluster to be
+    well.
     """
     machine.must_be(configuration.desired_state.node.name)
     administrator = configuration.administrator
     changed = administrator is not None and authorized_keys.write(machine, administrator.user, administrator.keys)
+    shown = host_keys.write(machine, configuration.host_keys)
     founding.check(machine, configuration.rke2_config)
     rke2_upgrade.check(machine, configuration.desired_state.rke2)
     rke2_config = joining.rke2_config(machine, configuration, servers)
@@ -69,10 +71,14 @@ def update(machine: ThisMachine, configuration: Configuration, servers: Sequence
         RKE2_TOKEN_PATH: configuration.rke2_token,
         desired_state.PATH: configuration.desired_state.to_json(),
     }
-    written = changed + sum(
-        files.write_if_changed(machine.path(path), content, 0o600)
-        for path, content in wanted.items()
-        if content is not None
+    written = (
+        changed
+        + shown
+        + sum(
+            files.write_if_changed(machine.path(path), content, 0o600)
+            for path, content in wanted.items()
+            if content is not None
+        )
     )
     report(f"{'files':<10} {written} written\n")
     return resume(machine)
