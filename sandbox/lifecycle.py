@@ -79,6 +79,7 @@ def up(name: str, stack_file: Path, program: Path = CHECKOUT, *, skip_preview: b
             raise SandboxError(f"{error}; {report.after_a_failure(sandbox)}") from error
         access.write_kubeconfig(environment)
         outputs = environment.outputs()
+        access.write_known_hosts(environment, outputs.get("knownHosts", {}))
         print(f"\n{report.verification(outputs)}\n\n{report.how_to_go_on(environment)}")
         return 0
 

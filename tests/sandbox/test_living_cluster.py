@@ -50,6 +50,7 @@ openssl x509 -new -force_pubkey /run/public -subj /CN=a $signer -days 50 -extfil
 systemctl restart rke2-kubelet
 """
 """Makes the certificate of a server's kubelet one that does, as it would be on a machine that has run for long."""
+HOST_SECRET = "a:0123456789abcdef0123456789abcdef"
 RKE2 = "rke2-server.service"
 FIRST = {"name": NODE, "vmSize": "Standard_NC24ads_A100_v4", "migDevices": {"3g.40gb": 1, "1g.10gb": 4}}
 AGENT = {"name": "gpu", "role": "agent", "vmSize": "Standard_NC24ads_A100_v4", "migDevices": {"7g.80gb": 1}}
@@ -84,12 +85,31 @@ class Cluster:
         private_file.write(environment.admin_key, key.private)
         private_file.write(environment.admin_key.with_suffix(".pub"), f"{key.public}\n")
 
+    def give_host_secrets(self, **secrets: str | None) -> None:
+        """Set these secrets of host keys; None: take it away."""
+        environment = Environment(self.person.root, machines=True)
+        for key, secret in secrets.items():
+            if secret is not None:
+                environment.set_secret(key, secret)
+            else:
+                environment.output("config", "rm", f"mig-k8s:{key}", project=self.person.root / "pulumi/project")
+
+    def host_keys(self) -> dict[str, set[str]]:
+        """What each machine shows to whoever dials it: the kinds of its host keys."""
+        found = {}
+        for login in access.logins(self.person.sandbox):
+            command = ["ssh-keyscan", "-T", "10", "-t", "ed25519,ecdsa", login.address]
+            seen = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+            found[login.name] = {line.split()[1] for line in seen.splitlines() if not line.startswith("#")}
+        return found
+
     def opened_by(self, key: KeyPair) -> set[str]:
         """The machines that this key opens."""
-        file, known_hosts = self.folder / "tried", self.person.root / "known_hosts"
+        file, root = self.folder / "tried", self.person.root
         private_file.write(file, key.private)
         options = ["-F", "none", "-i", str(file), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"]
-        options += ["-o", f"UserKnownHostsFile={known_hosts}", "-o", "StrictHostKeyChecking=yes"]
+        known = f"UserKnownHostsFile={root / 'known_hosts'} {root / 'known_hosts_told'}"
+        options += ["-o", known, "-o", "StrictHostKeyChecking=yes"]
         opened = set()
         for login in access.logins(self.person.sandbox):
             command = ["ssh", *options, f"{login.user}@{login.address}", "true"]
@@ -240,17 +260,20 @@ def kill_with_children(command: "subprocess.Popen[str]") -> None:
     command.communicate(timeout=30)
 
 
-def test_a_pool_in_the_middle_comes_and_goes_and_another_ssh_key_comes_first(
+def test_a_pool_in_the_middle_comes_and_goes_while_another_ssh_key_and_host_keys_come(
     cluster: Cluster, kept: dict[str, Any], keys: tuple[KeyPair, KeyPair]
 ) -> None:
     machines, (first, second) = set(cluster.person.sandbox.machine_ids), keys
     cluster.ssh = {"otherPublicKeys": [second.public]}
+    cluster.give_host_secrets(sshOtherHostSecret=HOST_SECRET)
     cluster.up(FIRST, SERVERS, MIDDLE, AGENT)
     assert cluster.nodes() == ["gpu", "middle", NODE, "server", "server-1"]
     assert machines < set(cluster.person.sandbox.machine_ids)
     assert cluster.opened_by(second) == cluster.opened_by(first) == {"gpu", "middle", NODE, "server", "server-1"}
-    # From here on by the second one; the machine that goes leaves by the first one yet.
+    assert all({"ssh-ed25519", "ecdsa-sha2-nistp256"} <= kinds for kinds in cluster.host_keys().values())
+    # From here on by the second one; the machine that goes leaves by the first one yet. Host keys likewise.
     cluster.logs_in_by(second)
+    cluster.give_host_secrets(sshHostSecret=HOST_SECRET, sshOtherHostSecret=None)
     cluster.ssh = {"publicKey": second.public, "otherPublicKeys": [first.public]}
     cluster.up(FIRST, SERVERS, AGENT)
     assert cluster.nodes() == ["gpu", NODE, "server", "server-1"]
@@ -258,10 +281,11 @@ def test_a_pool_in_the_middle_comes_and_goes_and_another_ssh_key_comes_first(
     assert cluster.kept() == kept
 
 
-def test_an_agent_is_removed_under_load_and_the_old_ssh_key_goes(
+def test_an_agent_is_removed_under_load_and_the_old_ssh_key_and_host_key_go(
     cluster: Cluster, kept: dict[str, Any], keys: tuple[KeyPair, KeyPair]
 ) -> None:
     cluster.ssh = {"publicKey": keys[1].public}
+    cluster.give_host_secrets(sshHostKey=None)
     cluster.person.kubectl("apply", "-f", "-", stdin=IN_THE_WAY)
     cluster.person.kubectl("wait", "--for=condition=Ready", "pod/in-the-way", "--timeout=50s")
     said = cluster.up(FIRST, SERVERS)
@@ -269,6 +293,8 @@ def test_an_agent_is_removed_under_load_and_the_old_ssh_key_goes(
     assert [pod["metadata"]["name"] for pod in cluster.person.get("pods")["items"]] == ["at-work"]
     assert cluster.nodes() == [NODE, "server", "server-1"]
     assert [cluster.opened_by(key) for key in keys] == [set(), {NODE, "server", "server-1"}]
+    assert cluster.host_keys() == {name: {"ecdsa-sha2-nistp256"} for name in (NODE, "server", "server-1")}
+    assert len({line.split()[-1] for line in cluster.person.output("knownHosts").values()}) == 3
     assert cluster.kept() == kept
 
 
