@@ -94,6 +94,13 @@ class Cluster:
             else:
                 environment.output("config", "rm", f"mig-k8s:{key}", project=self.person.root / "pulumi/project")
 
+    def ends_within_60_days(self) -> list[str]:
+        """The machines whose kubelet shows a certificate that the verification warns of."""
+        shown = "openssl s_client -connect 127.0.0.1:10250 </dev/null 2>/dev/null"
+        look = f"{shown} | openssl x509 -noout -checkend {60 * 24 * 3600} >/dev/null; echo $?"
+        names = sorted(login.name for login in access.logins(self.person.sandbox))
+        return [name for name in names if self.person.ssh(look, machine=name).strip() != "0"]
+
     def host_keys(self) -> dict[str, set[str]]:
         """What each machine shows to whoever dials it: the kinds of its host keys."""
         found = {}
@@ -227,8 +234,7 @@ def test_certificates_near_their_end_are_made_anew_on_every_machine_while_a_pod_
     person, kubeconfig = cluster.person, access.kubeconfig(cluster.person.root)
     before, machines = kubeconfig.read_text(), (NODE, "server", "server-1", "gpu")
     person.ssh(f"sudo sh -c '{ENDS_IN_50_DAYS}'")
-    warning = f"  WARNING: the certificate of the kubelet on {NODE} ends on "
-    assert warning in person.run("verify")
+    assert cluster.ends_within_60_days() == [NODE]
     # The laptop is closed while the second server has stopped RKE2.
     command = person.started("rotate-certificates")
     wait_for_line(command, "server: RKE2 stops, and starts with new certificates", seconds=200)
@@ -243,7 +249,7 @@ def test_certificates_near_their_end_are_made_anew_on_every_machine_while_a_pod_
         True,
     ]
     assert seen.most_out({NODE, "server", "server-1"}) <= 1, seen.out
-    assert "WARNING" not in person.run("verify")
+    assert cluster.ends_within_60_days() == []
     assert kubeconfig.read_text() != before
     assert cluster.nodes() == ["gpu", NODE, "server", "server-1"]
     # RKE2 shows the new ones after any later start too.
