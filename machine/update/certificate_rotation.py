@@ -23,7 +23,7 @@ _NEW_DAYS = 364
 """How long those that were made within a day last: they live for 365 days."""
 _UNIT = "mig-k8s-certificates.service"
 _START_SECONDS = 1200
-_STEPS = (
+STEPS = (
     'systemctl stop rke2-server.service && "$1" certificate rotate; status=$?;'
     f" timeout {_START_SECONDS} systemctl start rke2-server.service && exit $status"
 )
@@ -86,7 +86,7 @@ def _on_server(machine: ThisMachine, name: str) -> None:
         raise NodeError(f"{_UNIT} on {name}, of a session that was cut, does not end: `systemctl status` tells why")
     program = next((path for path in map(machine.path, PROGRAMS) if path.exists()), None)
     say(f"{name}: RKE2 stops, and starts with new certificates")
-    command = ("systemd-run", f"--unit={_UNIT}", "--collect", "--quiet", "--wait", "/bin/sh", "-c", _STEPS, "sh")
+    command = ("systemd-run", f"--unit={_UNIT}", "--collect", "--quiet", "--wait", "/bin/sh", "-c", STEPS, "sh")
     done = machine.run(*command, str(program), seconds=_START_SECONDS + 300)
     if not done.succeeded:
         said = machine.run("journalctl", f"--unit={_UNIT}", "--lines=5", "--output=cat", "--no-pager").stdout
