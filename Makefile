@@ -21,10 +21,10 @@ quick_pytest = $(if $(memory),export TMPDIR=$(memory);) $(pytest) -o tmp_path_re
 tiers = format, lint, types, unit, machine, scripts, graph, contracts, exhaustive, engine
 scripts = $(shell grep -rlE '^\#!/(usr/)?bin/(env )?(ba|da)?sh' cloud-init sandbox .ci --include='*' 2>/dev/null)
 
-.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick-graph quick-plan quick-machine quick-stages exhaustive engine test bench new-stack
+.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick-graph quick-plan quick-machine quick-stages exhaustive engine test bench new-stack rotate-certificates
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
 	@echo "  STACK=examples/single.yaml chooses another stack for preview and sandbox"
 
 setup: ## the virtual environment, in ~/.cache/mig-k8s (the other commands do it by themselves)
@@ -95,3 +95,6 @@ bench: ## plan and preview as ratios in one run; as root, a machine's way from b
 
 new-stack: ## NAME=prod: keys, a stack file and its encrypted secrets, with your own Pulumi
 	@$(run) scripts.new_stack "$(NAME)"
+
+rotate-certificates: ## new certificates of RKE2 on every machine: of the sandbox, or NAME=prod; pods go on
+	@$(run) $(if $(NAME),scripts.rotate_certificates "$(NAME)",sandbox rotate-certificates)

@@ -8,8 +8,8 @@ import pulumi
 from pulumi.runtime.config import CONFIG, is_config_secret
 
 from components.machine import SshKeys
-from plan import Problem, Problems, is_of_another_pair, public_half
-from plan.stack_file.shapes import SECRET_KEYS
+from plan import HostKey, HostKeys, Problem, Problems, is_of_another_pair
+from plan.stack_file.shapes import HOST_SECRETS, SECRET_KEYS
 
 NAMESPACE = "mig-k8s"
 
@@ -31,35 +31,39 @@ class StackConfig:
     def ssh_keys(self, public_key: str) -> SshKeys:
         """The keys of the machines and of the administrator, whose `public_key` this is.
 
-        Raises Problems when the host key is no ed25519 key, or the administrator's private key is of another pair.
+        Raises Problems when machines can not show the host keys, or the administrator's private key is of another pair.
         """
         config = pulumi.Config(NAMESPACE)
         if is_of_another_pair(config.get("sshPrivateKey") or "", public_key):
-            problem = Problem(
-                path=f"{NAMESPACE}:sshPrivateKey",
-                value="(not shown)",
-                what="is not the private half of ssh.publicKey, so no machine would let this program in",
-                remedy=f"Set the one that is: pulumi config set --secret {NAMESPACE}:sshPrivateKey < KEY. Both are "
+            problem = _of_secret(
+                "sshPrivateKey",
+                "is not the private half of ssh.publicKey, so no machine would let this program in",
+                f"Set the one that is: pulumi config set --secret {NAMESPACE}:sshPrivateKey < KEY. Both are "
                 "changed at once, when all machines know the new key: docs/operations.md, `Change the SSH key`.",
             )
             raise Problems([problem])
+        shared, secret, other = (config.get(key) for key in ("sshHostKey", *HOST_SECRETS))
         try:
-            # Read in clear only to take out its public half, which is no secret.
-            host_public = public_half(config.require("sshHostKey"))
+            # Read in clear only to take out their public halves, which are no secret.
+            given = HostKey.given(shared) if shared else None
         except ValueError as error:
-            problem = Problem(
-                path=f"{NAMESPACE}:sshHostKey",
-                value="(not shown)",
-                what=str(error),
-                allowed="an ed25519 private key in OpenSSH format, without a passphrase",
-                remedy=f"ssh-keygen -t ed25519 -N '' -f KEY; pulumi config set --secret {NAMESPACE}:sshHostKey < KEY",
-            )
-            raise Problems([problem]) from None
+            allowed = "an ed25519 private key in OpenSSH format, without a passphrase"
+            remedy = f"ssh-keygen -t ed25519 -N '' -f KEY; pulumi config set --secret {NAMESPACE}:sshHostKey < KEY"
+            raise Problems([_of_secret("sshHostKey", str(error), remedy, allowed)]) from None
+        try:
+            hosts = HostKeys(given, secret or "", other or "")
+        except ValueError as error:
+            remedy = "docs/operations.md, `Change the host keys`, says which one comes after which."
+            raise Problems([_of_secret(HOST_SECRETS[0 if secret else 1], str(error), remedy)]) from None
         return SshKeys(
-            host_private=config.require_secret("sshHostKey"),
-            host_public=host_public,
+            hosts=hosts,
+            digest_key=pulumi.Output.secret(shared or secret or ""),
             admin_private=config.get_secret("sshPrivateKey"),
         )
+
+
+def _of_secret(key: str, what: str, remedy: str, allowed: str = "") -> Problem:
+    return Problem(path=f"{NAMESPACE}:{key}", value="(not shown)", what=what, allowed=allowed, remedy=remedy)
 
 
 def stack_config() -> StackConfig:

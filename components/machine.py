@@ -12,7 +12,7 @@ from components import power, vm_profiles
 from components.machine_command import Access, Login
 from components.memory import Memory
 from components.network import Network
-from plan import Addresses, NodePlan, Problems, StackPlan, kept_by_machine, user_data
+from plan import Addresses, HostKey, HostKeys, NodePlan, Problems, StackPlan, kept_by_machine, user_data
 
 _Value = TypeVar("_Value")
 _CHOSEN_ONCE = ["ipConfigurations[0].privateIPAddress", "ipConfigurations[0].privateIPAllocationMethod"]
@@ -25,12 +25,12 @@ _KEPT_NAMES = ["vmName", "osProfile.computerName"]
 
 @dataclass(frozen=True, kw_only=True)
 class SshKeys:
-    """Who the machine is, and who the administrator is. Private halves are secret, OpenSSH format."""
+    """Who the machines are, and who the administrator is."""
 
-    host_private: pulumi.Input[str]
-    """The host key the machine presents."""
-    host_public: str
-    """What every connection is held to, from the first one on."""
+    hosts: HostKeys
+    """What machines show, and every connection is held to, from the first one on. Their private halves are secret."""
+    digest_key: pulumi.Input[str]
+    """What digests of other secrets are made with. Secret."""
     admin_private: pulumi.Input[str] | None
     """The private half of `ssh.publicKey`. None: an SSH agent has it."""
 
@@ -98,7 +98,8 @@ class Machine(pulumi.ComponentResource):
         self.login = Login(
             address=address.ip_address,
             user=vm.admin_username,
-            host_key=args.keys.host_public,
+            host_key=args.keys.hosts.own(args.plan.name).public,
+            known_host_keys=tuple(args.keys.hosts.known(args.plan.name)),
             private_key=args.keys.admin_private,
             agent_socket_path=vm.agent_socket_path,
             addresses=addresses,
@@ -108,9 +109,8 @@ class Machine(pulumi.ComponentResource):
         """The virtual machine itself. It has to be asked for once; `opts` say what it waits for."""
         args, child = self._args, self._child
         name, vm, network = self._name, args.plan.vm, args.network
-        custom_data = pulumi.Output.all(self.login.addresses, args.keys.host_private).apply(
-            lambda known: _custom_data(args.plan, known[0], host_private=known[1], host_public=args.keys.host_public)
-        )
+        host_key = args.keys.hosts.own(args.plan.name)
+        custom_data = self.login.addresses.apply(lambda known: _custom_data(args.plan, known, host_key))
         machine = azure.compute.VirtualMachine(
             f"{name}-vm",
             vm_name=args.plan.name,
@@ -226,10 +226,10 @@ def _of_planned_name(
     return pulumi.Output.all(machine.name, value).apply(checked)
 
 
-def _custom_data(plan: NodePlan, addresses: Addresses, *, host_private: str, host_public: str) -> str:
+def _custom_data(plan: NodePlan, addresses: Addresses, host_key: HostKey) -> str:
     """The user-data as Azure takes it, base64."""
     try:
-        document = user_data(plan, addresses, host_private_key=host_private, host_public_key=host_public)
+        document = user_data(plan, addresses, host_key)
     except Problems as problems:
         raise pulumi.RunError(str(problems)) from None
     return base64.b64encode(document).decode()

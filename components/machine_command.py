@@ -30,7 +30,9 @@ class Login:
     """Public IPv4 address; a rebuilt machine keeps it."""
     user: str
     host_key: str
-    """The public half of the machine's SSH host key: `ssh-ed25519 AAAA…`."""
+    """The public half of the SSH host key that it is held to: `ssh-ed25519 AAAA…`."""
+    known_host_keys: tuple[str, ...]
+    """Of all that it may show: more than that one while another takes its place."""
     private_key: pulumi.Input[str] | None
     """The administrator's. Secret. None: an SSH agent has it."""
     agent_socket_path: str | None
@@ -64,9 +66,9 @@ class Login:
         )
 
     @property
-    def known_hosts_line(self) -> pulumi.Output[str]:
-        """The machine's line of ~/.ssh/known_hosts."""
-        return pulumi.Output.concat(self.address, " ", self.host_key)
+    def known_hosts_lines(self) -> pulumi.Output[str]:
+        """The machine's lines of ~/.ssh/known_hosts: one but while its host key changes."""
+        return self.address.apply(lambda address: "\n".join(f"{address} {key}" for key in self.known_host_keys))
 
 
 @dataclass(frozen=True, kw_only=True)

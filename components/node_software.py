@@ -11,7 +11,7 @@ from components.identity import digest, keyed_digest
 from components.machine_command import SecretInput, first_child, machine_command
 from components.node_release import NodeRelease
 from components.rollout import TURN_SECONDS
-from plan import NodePlan, configuration
+from plan import HostKey, NodePlan, configuration
 
 _TIMEOUT_SECONDS = 3600 + TURN_SECONDS
 
@@ -27,6 +27,8 @@ class NodeSoftwareArgs:
     """The cluster's server token, from which what the machine gets is derived. Secret."""
     digest_key: pulumi.Input[str]
     """What the token's digest is made with. Secret."""
+    host_keys: Sequence[HostKey]
+    """What it shall show to whoever dials it; none: what it was born with."""
     servers: Sequence[pulumi.Output[str]]
     """Private addresses that the machine can join the cluster by: the other servers', or a single one for all."""
 
@@ -90,13 +92,14 @@ def _joining(servers: Sequence[pulumi.Output[str]]) -> list[pulumi.Input[str]]:
 
 
 def _configuration(args: NodeSoftwareArgs) -> SecretInput:
-    """The machine's configuration with its tokens."""
+    """The machine's configuration with its tokens and host keys."""
     addresses = args.release.access.addresses
     public = addresses.apply(lambda known: configuration(args.plan, known).to_json())
     token = pulumi.Output.from_input(args.token).apply(str.strip)
     text = pulumi.Output.all(addresses, token).apply(
-        lambda known: configuration(args.plan, known[0], token=known[1]).to_json()
+        lambda known: configuration(args.plan, known[0], token=known[1], host_keys=args.host_keys).to_json()
     )
-    return SecretInput(
-        text=text, identity=pulumi.Output.concat(digest(public), " ", keyed_digest(token, key=args.digest_key))
-    )
+    parts = [digest(public), keyed_digest(token, key=args.digest_key)]
+    if args.host_keys:
+        parts.append(digest("\n".join(key.public for key in args.host_keys)))
+    return SecretInput(text=pulumi.Output.secret(text), identity=pulumi.Output.all(*parts).apply(" ".join))

@@ -70,7 +70,7 @@ class Nodes:
         # Nothing can be run only where none of those behind the address lives.
         behind = [self.access[name].away for name in stack.balanced_servers or stack.servers[:1]]
         away = pulumi.Output.all(*behind).apply(lambda known: None if None in known else known[0])
-        return replace(first, address=self.to_servers.address, away=away)
+        return replace(first, address=self.to_servers.address, host_key=self.to_servers.host_key, away=away)
 
     def declare(self, node: NodePlan) -> None:
         """One of them, after all that it waits for."""
@@ -108,7 +108,8 @@ class Nodes:
             plan=node,
             release=release,
             token=self.args.token,
-            digest_key=self.args.keys.host_private,
+            digest_key=self.args.keys.digest_key,
+            host_keys=self.args.keys.hosts.shown(name, is_server=node.role == "server"),
             servers=[self.machines[other].login.private_address for other in stack.servers if other != name],
         )
         self.software[name] = NodeSoftware(name, sent, after(*waits_for))
@@ -141,11 +142,12 @@ def nodes_of(args: NodesArgs) -> Nodes:
 
 
 def _to_servers(args: NodesArgs, machines: dict[str, Machine]) -> Login:
-    """All servers have the same user and host key."""
+    """All servers have the same user, and one host key besides their own."""
     stack = args.stack
     first = machines[stack.servers[0]].login
     servers = {name: machines[name].login.private_address for name in stack.balanced_servers}
     if not servers:
         return first
     balancer = LoadBalancerArgs(network=args.network, group_id=args.group.id, servers=servers, tags=stack.tags)
-    return replace(first, address=LoadBalancer("api", balancer).address)
+    host_key = args.keys.hosts.of_servers().public
+    return replace(first, address=LoadBalancer("api", balancer).address, host_key=host_key, known_host_keys=(host_key,))

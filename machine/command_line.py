@@ -23,7 +23,7 @@ from machine.release.install import install
 
 _LATER = {
     "machine.cluster.commands": ("remove-node", "limit-turns", "end-turn"),
-    "machine.update.command": ("update",),
+    "machine.update.command": ("update", "rotate-certificates"),
     "machine.verification.command": ("verify",),
 }
 """Modules that a machine is made without, with their subcommands: nobody can call them before `pulumi up`."""

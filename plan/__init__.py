@@ -7,6 +7,7 @@ from plan.kept_for_life import LOCATION, kept_by_machine, kept_by_stack, refusal
 from plan.machine.addresses import Addresses
 from plan.machine.configuration import configuration
 from plan.machine.delivery import delivery, delivery_command
+from plan.machine.host_keys import HostKey, HostKeys
 from plan.machine.node import NodePlan, VmPlan
 from plan.machine.release import Release, first_release, release
 from plan.machine.user_data import user_data
@@ -20,6 +21,8 @@ __all__ = [
     "LOCATION",
     "Addresses",
     "GpuOperatorPlan",
+    "HostKey",
+    "HostKeys",
     "NetworkPlan",
     "NodePlan",
     "NodeRemovalPlan",

@@ -64,7 +64,7 @@ def _check(options: argparse.Namespace) -> int:
     file, settings, stack = _read(options.file)
     devices = sum(len(gpu.instances) for node in stack.nodes if node.layout for gpu in node.layout.gpus)
     print(f"{options.file}: all well; machines: {len(stack.nodes)}, MIG devices: {devices}")
-    unset = [key for key in needed_secrets(settings) if key not in file.secrets]
+    unset = [key for key in needed_secrets(settings, file.secrets) if key not in file.secrets]
     if unset:
         print(f"Before `pulumi up` (or by `make new-stack`) these secrets are to be set: {', '.join(unset)}")
         if file.secrets:  # a stack that is older than the demand

@@ -1,7 +1,7 @@
 """From the mapping of a stack file to `Settings`, with every problem of the file in one report."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -109,10 +109,11 @@ def _too_deep(value: object, levels: int) -> bool:
     return levels == 0 or any(_too_deep(each, levels - 1) for each in below if isinstance(each, dict | list))
 
 
-def needed_secrets(settings: Settings) -> dict[str, str]:
-    """The secret keys this stack needs, and what for."""
+def needed_secrets(settings: Settings, known: Container[str]) -> dict[str, str]:
+    """The secret keys this stack needs, and what for. `known`: those that it has."""
     needed = {
-        "sshHostKey": "the machines present this host key, and its public half is pinned",
+        # A stack from before the machines had host keys of their own has the key of all of them instead.
+        ("sshHostKey" if "sshHostKey" in known else "sshHostSecret"): "the machines' SSH host keys are derived from it",
         "rke2Token": "servers start with it and machines join with it; a cluster that runs without it takes it over",
     }
     if settings.ssh.agent_socket_path is None:
@@ -123,7 +124,8 @@ def needed_secrets(settings: Settings) -> dict[str, str]:
 def how_to_set(key: str) -> str:
     """The command that sets a secret; a token is made by it, since nobody has one yet."""
     command = f"pulumi config set --secret {NAMESPACE}:{key}"
-    return f"openssl rand -hex 32 | {command}" if key == "rke2Token" else f"{command} < FILE"
+    made = {"rke2Token": "openssl rand -hex 32", "sshHostSecret": "echo a:$(openssl rand -hex 32)"}
+    return f"{made[key]} | {command}" if key in made else f"{command} < FILE"
 
 
 def _unset_secrets(settings: Settings, secrets: set[str], unsound: frozenset[str]) -> list[Problem]:
@@ -135,6 +137,6 @@ def _unset_secrets(settings: Settings, secrets: set[str], unsound: frozenset[str
             what=f"this secret is not set: {reason}",
             remedy=f"`make new-stack` makes it, or: {how_to_set(key)}",
         )
-        for key, reason in needed_secrets(settings).items()
+        for key, reason in needed_secrets(settings, secrets).items()
         if key not in secrets and known_broken.get(key) not in unsound
     ]

@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     tier.add_argument("tier", choices=["engine", "machines"])
     again = commands.add_parser("verify", help="verify the stack that is up once more; changes nothing")
     again.add_argument("--junit", type=Path, metavar="FILE", help="write the report as JUnit XML too")
+    commands.add_parser("rotate-certificates", help="have RKE2 make its certificates anew on every machine")
     commands.add_parser("refresh", help="compare the state with what is there")
     commands.add_parser("status", help="what runs")
     commands.add_parser("down", help="destroy the stack and leave nothing")
@@ -96,6 +97,7 @@ def _run(arguments: argparse.Namespace, passed_on: list[str]) -> int:
             name, arguments.stack, arguments.program.absolute(), skip_preview=arguments.skip_preview
         ),
         "verify": lambda: lifecycle.verify(name, arguments.junit),
+        "rotate-certificates": lambda: lifecycle.rotate_certificates(name),
         "refresh": lambda: lifecycle.refresh(name),
         "status": lifecycle.status,
         "down": lambda: lifecycle.down(name),

@@ -16,7 +16,9 @@ from sandbox.mirror.server import Mirror
 from sandbox.progress import say, step
 from sandbox.tools import toolchain
 from sandbox.virtualenv import CHECKOUT
+from scripts import rotate_certificates as certificates
 from scripts import verify as verification
+from scripts.ways_in import ScriptError, machines
 
 CANNOT_BOOT = 3
 _STILL_WORKS = "`make preview`, `make check` and `python -m plan` work here all the same"
@@ -77,6 +79,7 @@ def up(name: str, stack_file: Path, program: Path = CHECKOUT, *, skip_preview: b
             raise SandboxError(f"{error}; {report.after_a_failure(sandbox)}") from error
         access.write_kubeconfig(environment)
         outputs = environment.outputs()
+        access.write_known_hosts(environment, outputs.get("knownHosts", {}))
         print(f"\n{report.verification(outputs)}\n\n{report.how_to_go_on(environment)}")
         return 0
 
@@ -85,11 +88,30 @@ def verify(name: str, xml: Path | None) -> int:
     """The verification once more, changing nothing; `xml`: where its report is written as JUnit XML too."""
     environment = opened(name)
     try:
-        ssh = ["ssh", "-F", str(access.ssh_config(environment.root))]
-        report = verification.again([[*ssh, server] for server in verification.servers(environment.stack_file)])
-        return verification.conclude(report, xml)
-    except verification.VerifyError as error:
+        return verification.conclude(verification.again(list(_ways_in(environment, "server").values())), xml)
+    except ScriptError as error:
         raise SandboxError(str(error)) from None
+
+
+def rotate_certificates(name: str) -> int:
+    """As `make rotate-certificates` of a stack in Azure: new certificates on every machine, and the kubeconfig anew."""
+    environment = opened(name)
+    with recovery.alone(environment.root):
+        try:
+            left = certificates.rotate(*(_ways_in(environment, role) for role in ("server", "agent")))
+            recovery.recover(environment)
+            flags = ("--yes", "--skip-preview", "--suppress-outputs", *certificates.KUBECONFIG_ALONE)
+            _engine(environment, "up", *flags)
+            access.write_kubeconfig(environment)
+            certificates.conclude(left)
+        except ScriptError as error:
+            raise SandboxError(str(error)) from None
+    return 0
+
+
+def _ways_in(environment: Environment, role: str) -> dict[str, list[str]]:
+    ssh = ["ssh", "-F", str(access.ssh_config(environment.root))]
+    return {machine: [*ssh, machine] for machine in machines(environment.stack_file, role=role)}
 
 
 def refresh(name: str) -> int:

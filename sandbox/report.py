@@ -11,7 +11,7 @@ from sandbox.engine.environment import Environment
 from sandbox.host import access
 from sandbox.instance import Sandbox
 from scripts.verification_report import summary
-from scripts.verify import servers
+from scripts.ways_in import machines
 
 
 def verification(outputs: Mapping[str, Any]) -> str:
@@ -26,8 +26,9 @@ def how_to_go_on(environment: Environment) -> str:
     """Lines that can be pasted into a shell."""
     root = environment.root
     kubectl = shlex.join([str(environment.programs / "kubectl"), "--kubeconfig", str(access.kubeconfig(root))])
+    first = machines(environment.stack_file, role="server")[0]
     return (
-        f"look around:\n  {kubectl} get nodes,pods -A\n  {_ssh(root, servers(environment.stack_file)[0])}\n"
+        f"look around:\n  {kubectl} get nodes,pods -A\n  {_ssh(root, first)}\n"
         "verify it again:   make verify\n"
         "change the stack:  STACK=examples/single.yaml make preview, then make sandbox\n"
         "end it:            make sandbox-down"

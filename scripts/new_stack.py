@@ -21,10 +21,10 @@ from typing import Any
 
 import yaml
 
-from plan import Problems, public_half, read_settings
+from plan import Problems, read_settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-_SECRETS = ("sshPrivateKey", "sshHostKey", "rke2Token")
+_SECRETS = ("sshPrivateKey", "sshHostSecret", "rke2Token")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _HEADER = "# Every key and its default: docs/config-reference.yaml. Check it with: python -m plan check {file}\n"
 _QUESTIONS = {
@@ -127,10 +127,7 @@ def _make(name: str, file: Path, answers: Answers) -> None:
     written = _load(file)
     if "encryptionsalt" in written and not _has_passphrase(environment):
         environment["PULUMI_CONFIG_PASSPHRASE"] = getpass.getpass("that passphrase again, to encrypt the secrets: ")
-    with tempfile.TemporaryDirectory() as folder:  # 0700
-        host_key = _keygen(Path(folder) / "host").read_text()
-    public_half(host_key)  # what the program will read from it
-    values = (answers.ssh_key.read_text(), host_key, secrets.token_urlsafe(32))
+    values = (answers.ssh_key.read_text(), f"a:{secrets.token_urlsafe(32)}", secrets.token_urlsafe(32))
     for key, value in zip(_SECRETS, values, strict=True):
         _set_secret(name, key, value, environment)
     written = _load(file)

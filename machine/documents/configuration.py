@@ -24,10 +24,11 @@ class Administrator(Form):
 
 @dataclass(frozen=True)
 class Configuration(Document):
-    """Secret with its three tokens. `rke2_config` is RKE2's YAML, in it `SERVER_TO_JOIN`; the other texts are a line.
+    """Secret with its tokens and host keys. `rke2_config` is RKE2's YAML, in it `SERVER_TO_JOIN`; others are a line.
 
     `rke2_token` is what the machine joins with: on a server the server token, on an agent the agent token, which
-    servers know as `rke2_agent_token`. `node_password` is for a machine that has none yet.
+    servers know as `rke2_agent_token`. `node_password` is for a machine that has none yet. `host_keys`: private SSH
+    keys, each a file's content; none: the machine shows what it was born with.
     """
 
     NAME: ClassVar[str] = "the configuration"
@@ -38,3 +39,4 @@ class Configuration(Document):
     rke2_agent_token: str | None = None
     node_password: str | None = None
     administrator: Administrator | None = None
+    host_keys: tuple[str, ...] = ()

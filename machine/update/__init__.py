@@ -1,1 +1,2 @@
-"""What a machine does with another configuration: what its cluster cannot take is refused, the rest is written."""
+"""What a living machine does with another configuration, and what is made anew on it: what its cluster cannot take is
+refused, the rest is done."""

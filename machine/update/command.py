@@ -1,4 +1,7 @@
-"""`mig-k8s update`: what the stack decides of this machine is written, and the machine brought there."""
+"""`mig-k8s update`: what the stack decides of this machine is written, and the machine brought there.
+
+And `mig-k8s rotate-certificates`, which changes what no stack file decides.
+"""
 
 import argparse
 import sys
@@ -18,14 +21,16 @@ from machine.host import files
 from machine.host.console import report
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes import joining, server_token
-from machine.update import agent_token, authorized_keys, founding, rke2_upgrade
+from machine.update import agent_token, authorized_keys, certificate_rotation, founding, host_keys, rke2_upgrade
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name
 
 
 def add_parser(subparsers: "Subparsers") -> None:
-    """Add the subcommand. It sets `run`: (machine, arguments) -> exit code; it may raise MachineError."""
+    """Add the subcommands. Each sets `run`: (machine, arguments) -> exit code; it may raise MachineError."""
+    parser = subparsers.add_parser("rotate-certificates", help="have RKE2 make its certificates anew, pods go on")
+    parser.set_defaults(run=lambda machine, _: certificate_rotation.rotate(machine))
     words = "write the configuration on standard input and bring the machine there, following"
     parser = subparsers.add_parser("update", help=words, description=words)
     words = "private address of a server that it can join the cluster by; may be repeated"
@@ -42,11 +47,13 @@ def update(machine: ThisMachine, configuration: Configuration, servers: Sequence
 
     `servers`: the addresses that it can join the cluster by. Raises NodeError, and nothing is written, where the
     cluster here cannot take it, or there is none and the machine may not found one; UsageError on another machine.
-    Who may log in is written before all of that: it must not wait for a cluster to be well.
+    Who may log in, and what the machine shows them, is written before all of that: it must not wait for a cluster to be
+    well.
     """
     machine.must_be(configuration.desired_state.node.name)
     administrator = configuration.administrator
     changed = administrator is not None and authorized_keys.write(machine, administrator.user, administrator.keys)
+    shown = host_keys.write(machine, configuration.host_keys)
     founding.check(machine, configuration.rke2_config)
     rke2_upgrade.check(machine, configuration.desired_state.rke2)
     rke2_config = joining.rke2_config(machine, configuration, servers)
@@ -64,10 +71,14 @@ def update(machine: ThisMachine, configuration: Configuration, servers: Sequence
         RKE2_TOKEN_PATH: configuration.rke2_token,
         desired_state.PATH: configuration.desired_state.to_json(),
     }
-    written = changed + sum(
-        files.write_if_changed(machine.path(path), content, 0o600)
-        for path, content in wanted.items()
-        if content is not None
+    written = (
+        changed
+        + shown
+        + sum(
+            files.write_if_changed(machine.path(path), content, 0o600)
+            for path, content in wanted.items()
+            if content is not None
+        )
     )
     report(f"{'files':<10} {written} written\n")
     return resume(machine)

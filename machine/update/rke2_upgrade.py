@@ -10,7 +10,7 @@ from machine.host.errors import NodeError
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes.kubectl import AwayError, Kubectl
 
-_PROGRAMS = ("/opt/rke2/bin/rke2", "/usr/local/bin/rke2")
+PROGRAMS = ("/opt/rke2/bin/rke2", "/usr/local/bin/rke2")
 """Where the rke2 stage puts it; the units of the first have precedence."""
 
 
@@ -55,7 +55,7 @@ def _release(machine: ThisMachine, unit: str) -> str | None:
     """The release of the process that runs, or else of the program that would; None where there is neither."""
     pid = machine.systemctl("show", "--property=MainPID", "--value", unit).stdout.strip()
     process = [f"/proc/{pid}/exe"] if pid.isdecimal() and pid != "0" else []
-    return next(_told(machine, [*process, *_PROGRAMS]), None)
+    return next(_told(machine, [*process, *PROGRAMS]), None)
 
 
 def _told(machine: ThisMachine, programs: list[str]) -> Iterator[str]:

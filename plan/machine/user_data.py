@@ -15,6 +15,7 @@ from machine.documents.manifest import HOME
 from plan.machine.addresses import Addresses
 from plan.machine.configuration import configuration
 from plan.machine.delivery import delivery, delivery_command
+from plan.machine.host_keys import HostKey
 from plan.machine.node import NodePlan
 from plan.machine.release import first_release
 from plan.problems import Problem, Problems
@@ -38,12 +39,13 @@ _SAMPLE_KEY = base64.b64encode(b"".join(hashlib.sha256(bytes([number])).digest()
 """As long as an OpenSSH ed25519 private key without comment, and as hard to pack; the real one never comes here."""
 
 
-def user_data(node: NodePlan, addresses: Addresses, *, host_private_key: str, host_public_key: str) -> bytes:
+def user_data(node: NodePlan, addresses: Addresses, host_key: HostKey) -> bytes:
     """A complete `#cloud-config` document, gzipped, which cloud-init unpacks. Raises Problems when Azure refuses it."""
+    kind = "ed25519" if host_key.kind == "ssh-ed25519" else "ecdsa"
     rest = {
         "ssh_deletekeys": True,
         # Where keys are given, cloud-init makes none of its own.
-        "ssh_keys": {"ed25519_private": host_private_key.strip() + "\n", "ed25519_public": host_public_key.strip()},
+        "ssh_keys": {f"{kind}_private": host_key.private, f"{kind}_public": host_key.public},
         "runcmd": [
             # What came over SSH in the meantime is newer and stays.
             f"{delivery_command(if_none=True)} <{_RELEASE}",
@@ -68,8 +70,7 @@ def refuse_too_large(node: NodePlan) -> None:
 
 def user_data_bytes(node: NodePlan) -> int:
     """The size of the machine's user-data, with keys and address of the usual length. Raises Problems as above."""
-    private, public = _SAMPLE_KEY, _SAMPLE_KEY[-80:]
-    return len(user_data(node, _LONGEST, host_private_key=private, host_public_key=public))
+    return len(user_data(node, _LONGEST, HostKey(_SAMPLE_KEY, _SAMPLE_KEY[-80:])))
 
 
 def _own(node: NodePlan, addresses: Addresses) -> str:

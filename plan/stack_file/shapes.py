@@ -14,7 +14,9 @@ from plan.stack_file.settings import Settings
 
 NAMESPACE = "mig-k8s"
 LOCATION_KEY = "azure-native:location"
-SECRET_KEYS = ("sshPrivateKey", "sshHostKey", "rke2Token")
+HOST_SECRETS = ("sshHostSecret", "sshOtherHostSecret")
+"""Of the machines' host keys: what they are held to, and what they show besides."""
+SECRET_KEYS = ("sshPrivateKey", "sshHostKey", *HOST_SECRETS, "rke2Token")
 KNOWN_KEYS = tuple(field.alias or name for name, field in Settings.model_fields.items() if name != "location")
 """The keys of the namespace that are no secrets."""
 

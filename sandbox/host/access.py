@@ -1,7 +1,7 @@
-"""How people get into a sandbox: `ssh_config`, `known_hosts`, `kubeconfig` in its directory, for their owner only."""
+"""How people get into a sandbox: `ssh_config`, `known_hosts…`, `kubeconfig` in its directory, for their owner only."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,10 +53,20 @@ def write_ssh_files(sandbox: Sandbox) -> None:
     private_file.write(known_hosts, "".join(f"{known.address} {host_key}\n" for known in found))
     hosts = [
         f"Host {known.name}\n  HostName {known.address}\n  User {known.user}\n  IdentityFile {environment.admin_key}\n"
-        f"  IdentitiesOnly yes\n  UserKnownHostsFile {known_hosts}\n  StrictHostKeyChecking yes\n  ConnectTimeout 10\n"
+        f"  IdentitiesOnly yes\n  UserKnownHostsFile {known_hosts} {_told_known_hosts(root)}\n"
+        "  StrictHostKeyChecking yes\n  ConnectTimeout 10\n"
         for known in found
     ]
     private_file.write(ssh_config(root), "".join(hosts))
+
+
+def write_known_hosts(environment: Environment, told: Mapping[str, str]) -> None:
+    """The host keys that the stack's output has: those of a stack whose machines have their own."""
+    private_file.write(_told_known_hosts(environment.root), "".join(f"{lines}\n" for lines in told.values()))
+
+
+def _told_known_hosts(root: Path) -> Path:
+    return root / "known_hosts_told"
 
 
 def write_kubeconfig(environment: Environment) -> None:

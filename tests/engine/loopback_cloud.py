@@ -1,12 +1,14 @@
 """The Azure stand-in whose machines are SSH servers on addresses of loopback, in a network namespace of the test's own.
 
 `python loopback_cloud.py ENGINE` is the plugin, `python loopback_cloud.py DIRECTORY ADDRESS` one machine, `python
-loopback_cloud.py deallocate|start|evict MACHINE` what a person or Azure does to one. A machine has
-the host key of its user-data; what is run on it is answered by `stack_programs.py`, which notes it in its directory.
+loopback_cloud.py deallocate|start|evict MACHINE` what a person or Azure does to one. A machine shows the host keys that
+it was told last, or that of its user-data; what is run on it is answered by `stack_programs.py`, which notes it in its
+directory.
 """
 
 import asyncio
 import gzip
+import io
 import json
 import os
 import shutil
@@ -117,12 +119,25 @@ def _machine(directory: Path, address: str) -> None:
     script = f'#!/bin/sh\nexec {sys.executable} {_PROGRAMS} machine {directory} "$@"\n'
     private_file.write(programs / "sudo", script, mode=0o700)
     os.environ["PATH"] = f"{programs}:{os.environ['PATH']}"
-    key = directory / "host_key"
-    private_file.write(key, yaml.safe_load((directory / "user-data").read_text())["ssh_keys"]["ed25519_private"])
+    (born,) = (
+        text
+        for name, text in yaml.safe_load((directory / "user-data").read_text())["ssh_keys"].items()
+        if name.endswith("_private")
+    )
+
+    def shown() -> list[paramiko.PKey]:
+        told = directory / "host-keys.json"
+        return [_key(text) for text in (json.loads(told.read_text()) if told.exists() else []) or [born]]
+
     with socket.create_server((address, 22)) as listener:
         ProcessId.me().write(directory / "machine.pid")
         print("listens", flush=True)
-        SshServer(paramiko.Ed25519Key.from_private_key_file(str(key)), "", listener).serve()
+        SshServer(_key(born), "", listener, shown=shown).serve()
+
+
+def _key(text: str) -> paramiko.PKey:
+    kind = paramiko.ECDSAKey if "EC PRIVATE KEY" in text else paramiko.Ed25519Key
+    return kind.from_private_key(io.StringIO(text))
 
 
 if __name__ == "__main__":

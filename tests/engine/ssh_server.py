@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,8 @@ class SshServer:
     """Whether it asks for the password instead of taking it."""
     accept_env: set[str] = field(default_factory=set)
     """As sshd's AcceptEnv."""
+    shown: Callable[[], list[paramiko.PKey]] | None = None
+    """The host keys that a session is shown, where that is not the one."""
     transports: list[paramiko.Transport] = field(default_factory=list)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -79,7 +81,8 @@ class SshServer:
 
     def _session(self, peer: socket.socket) -> None:
         transport = paramiko.Transport(peer)
-        transport.add_server_key(self.host_key)
+        for key in self.shown() if self.shown else [self.host_key]:
+            transport.add_server_key(key)
         self.transports.append(transport)
         with contextlib.suppress(paramiko.SSHException, EOFError, OSError):  # the client did not like the host key
             transport.start_server(server=_Policy(self))

@@ -27,6 +27,8 @@ def machine(directory: Path, words: list[str]) -> None:
         on = json.loads((directory / "machine.json").read_text())["name"]
         with (directory.parent.parent / "removals").open("a") as notes:
             notes.write(json.dumps({"node": json.loads(stdin)["node"], "on": on, "there": sorted(there)}) + "\n")
+    if command[1:2] == ["update"]:
+        (directory / "host-keys.json").write_text(json.dumps(json.loads(stdin).get("hostKeys", [])))
     with (directory / "commands").open("a") as notes:
         notes.write(json.dumps(asked) + "\n")
     if command == ["cat", "/etc/rancher/rke2/rke2.yaml"]:

@@ -63,7 +63,7 @@ def test_it_writes_a_stack_file_with_encrypted_secrets_that_pulumi_can_read(
     assert config["azure-native:location"] == "westeurope"
     assert config["mig-k8s:adminCidrs"] == ["203.0.113.7/32", "198.51.100.0/24"]
     assert config["mig-k8s:ssh"]["publicKey"].startswith("ssh-ed25519 ")
-    for key in ("sshPrivateKey", "sshHostKey", "rke2Token"):
+    for key in ("sshPrivateKey", "sshHostSecret", "rke2Token"):
         assert list(config[f"mig-k8s:{key}"]) == ["secure"]
     private = Path(variables["SSH_KEY"]).read_text()
     assert Path(variables["SSH_KEY"]).stat().st_mode & 0o077 == 0

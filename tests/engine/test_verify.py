@@ -14,7 +14,8 @@ import pytest
 from ssh_server import SshServer, new_key
 
 from sandbox.engine.environment import Environment
-from scripts.verify import VerifyError, again, servers
+from scripts.verify import again
+from scripts.ways_in import ScriptError, machines
 
 pytestmark = pytest.mark.engine
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -166,7 +167,7 @@ def test_a_stack_that_is_not_there_is_told_by_pulumi(verify: Verify) -> None:
 
 def test_the_first_server_verifies_although_the_engine_sorts_machines_by_name() -> None:
     """`serve`, an agent, comes before it in every output."""
-    assert servers(CHECKOUT / "examples/cluster.yaml")[0] == "server"
+    assert machines(CHECKOUT / "examples/cluster.yaml", role="server")[0] == "server"
 
 
 def test_where_the_first_server_lets_nobody_in_the_next_one_verifies(
@@ -179,7 +180,7 @@ def test_where_the_first_server_lets_nobody_in_the_next_one_verifies(
         way.chmod(0o755)
     assert again([[str(dead)], [str(living)]]).passed
     assert f"`{dead}` does not get in: the next server is asked\n" in capsys.readouterr().err
-    with pytest.raises(VerifyError, match="ssh-to-first` does not get in, see above"):
+    with pytest.raises(ScriptError, match="ssh-to-first` does not get in, see above"):
         again([[str(dead)], [str(dead)]])
 
 

@@ -16,9 +16,9 @@ from components.network import Network, NetworkArgs
 from components.node_release import NodeRelease, NodeReleaseArgs
 from components.node_software import NodeSoftware, NodeSoftwareArgs
 from components.verification import Verification, VerificationArgs
-from plan import StackPlan, kept_by_machine, plan_stack, read_settings
+from plan import HostKey, HostKeys, StackPlan, kept_by_machine, plan_stack, read_settings
 from recording import Graph, run_program
-from stacks import ADMIN_PRIVATE_KEY, HOST_PRIVATE_KEY, HOST_PUBLIC_KEY, stack_file
+from stacks import ADMIN_PRIVATE_KEY, HOST_PRIVATE_KEY, stack_file
 
 
 def stack() -> StackPlan:
@@ -31,8 +31,8 @@ def stack() -> StackPlan:
 def one_of_each(name: str, plan: StackPlan, group: ResourceGroup) -> None:
     node = plan.nodes[0]
     keys = SshKeys(
-        host_private=pulumi.Output.secret(HOST_PRIVATE_KEY),
-        host_public=HOST_PUBLIC_KEY,
+        hosts=HostKeys(HostKey.given(HOST_PRIVATE_KEY)),
+        digest_key=pulumi.Output.secret(HOST_PRIVATE_KEY),
         admin_private=pulumi.Output.secret(ADMIN_PRIVATE_KEY),
     )
     network = Network(name, NetworkArgs(stack=plan, group=group))
@@ -41,7 +41,9 @@ def one_of_each(name: str, plan: StackPlan, group: ResourceGroup) -> None:
     machine.boot(pulumi.ResourceOptions())
     access = machine.access
     release = NodeRelease(name, NodeReleaseArgs(access=access))
-    args = NodeSoftwareArgs(plan=node, release=release, token="shared", digest_key=keys.host_private, servers=[])
+    args = NodeSoftwareArgs(
+        plan=node, release=release, token="shared", digest_key=keys.digest_key, host_keys=(), servers=[]
+    )
     software = NodeSoftware(name, args)
     MigInstances(name, MigInstancesArgs(layout=plan.host_layouts[node.name], access=access), after(software.ready))
     cluster = Cluster(name, ClusterArgs(stack=plan, access=access, software=software, identity=access.vm_id))

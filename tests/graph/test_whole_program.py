@@ -75,7 +75,7 @@ def test_all_mistakes_of_a_stack_are_told_at_once_and_nothing_is_registered(prog
     with pytest.raises(pulumi.RunError) as refused:
         program(adminCidrs=["0.0.0.0/0"], nodePool=[], mig={"strategie": "single"}, sshHostKey=None)
     report = str(refused.value)
-    for mentioned in ("adminCidrs", "nodePool", "strategie", "sshHostKey"):
+    for mentioned in ("adminCidrs", "nodePool", "strategie", "sshHostSecret"):
         assert mentioned in report
     assert refused.value.__cause__ is None
 

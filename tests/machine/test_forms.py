@@ -87,6 +87,7 @@ CONFIGURATION = json.dumps(
         "rke2AgentToken": "a",
         "nodePassword": None,
         "administrator": {"user": "azureuser", "keys": ["ssh-ed25519 AAAA me@home"]},
+        "hostKeys": ["-----BEGIN EC PRIVATE KEY-----\n"],
     }
 )
 MIG_MANAGER = json.dumps(

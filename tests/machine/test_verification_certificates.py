@@ -69,7 +69,7 @@ def authority() -> Authority:
 @pytest.fixture
 def machine(tmp_path: Path, authority: Authority) -> AMachine:
     made = AMachine.below(tmp_path)
-    made.write("var/lib/rancher/rke2/server/tls/server-ca.crt", authority.certificate.decode(), 0o644)
+    made.write("var/lib/rancher/rke2/agent/server-ca.crt", authority.certificate.decode(), 0o644)
     return made
 
 
@@ -106,12 +106,11 @@ def days(count: float) -> dt.datetime:
 def test_one_that_ends_within_sixty_days_is_named_with_what_makes_another_one(machine: AMachine, shown: Shown) -> None:
     ports = {"kubelet": shown(days(59.5)), "API server": shown(days(3.2))}
     said = certificates.ending(machine, nodes(control=SERVER, gpu={}), ports)
-    there = "there, pods go on"
-    anew = "RKE2 makes another one when it starts: `sudo systemctl restart"
+    anew = "`make rotate-certificates NAME=STACK` has RKE2 make all of them anew, pods go on"
     assert said == [
-        f"the certificate of the kubelet on control ends on 2027-01-24, in 59 days. {anew} rke2-server` {there}",
-        f"the certificate of the API server on control ends on 2026-11-29, in 3 days. {anew} rke2-server` {there}",
-        f"the certificate of the kubelet on gpu ends on 2027-01-24, in 59 days. {anew} rke2-agent` {there}",
+        f"the certificate of the kubelet on control ends on 2027-01-24, in 59 days. {anew}",
+        f"the certificate of the API server on control ends on 2026-11-29, in 3 days. {anew}",
+        f"the certificate of the kubelet on gpu ends on 2027-01-24, in 59 days. {anew}",
     ]
 
 
@@ -122,7 +121,7 @@ def test_one_that_lasts_sixty_days_or_more_is_not_worth_a_word(machine: AMachine
 def test_one_that_has_ended_is_named_though_nobody_can_trust_it(machine: AMachine, shown: Shown) -> None:
     port = shown(dt.datetime(2021, 1, 1, tzinfo=dt.UTC))
     (said,) = certificates.ending(machine, nodes(gpu={}), {"kubelet": port})
-    assert said.startswith("the certificate of the kubelet on gpu has ended. RKE2 makes another one when it starts: ")
+    assert said.startswith("the certificate of the kubelet on gpu has ended. `make rotate-certificates NAME=STACK` ")
 
 
 def test_of_a_node_that_shows_none_nothing_is_said(machine: AMachine, shown: Shown) -> None:
@@ -135,7 +134,7 @@ def test_of_a_node_that_shows_none_nothing_is_said(machine: AMachine, shown: Sho
     without = nodes(gpu={})
     without["gpu"]["status"]["addresses"] = []
     assert certificates.ending(machine, without, {"kubelet": shown(days(1))}) == []
-    machine.path("/var/lib/rancher/rke2/server/tls/server-ca.crt").unlink()
+    machine.path("/var/lib/rancher/rke2/agent/server-ca.crt").unlink()
     assert certificates.ending(machine, nodes(gpu={}), {"kubelet": shown(days(1))}) == []
 
 

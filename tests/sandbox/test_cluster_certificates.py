@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.rke2.node import certificates, join_token, kubelet, release
+from sandbox.rke2.node import certificate_rotation, certificates, join_token, kubelet, paths, release
 from sandbox.rke2.node.certificates import Authority
 from sandbox.rke2.node.error import Rke2Error
 from sandbox.rke2.node.join_token import JoinToken
@@ -67,6 +67,50 @@ def test_a_certificate_lasts_a_year_and_a_start_makes_anew_what_ends_within_120_
     authority.issue(tmp_path / "node", "/CN=a", "serverAuth")
     assert (ends_within(certificate, 364), ends_within(certificate, 366)) == (False, True)
     assert not ends_within(authority.certificate, 3649)
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a server's RKE2, with an authority and a certificate of each kind."""
+    for name, place in (("TLS", "server/tls"), ("AGENT", "agent"), ("FORCE_RESTART", "force-restart")):
+        monkeypatch.setattr(paths, name, tmp_path / place)
+    for name in ("server/tls/server-ca", "server/tls/client-admin", "server/tls/etcd/client", "agent/client-kubelet"):
+        for suffix in (".crt", ".key"):
+            paths.write(tmp_path / f"{name}{suffix}", name)
+    return tmp_path
+
+
+def left(folder: Path, pattern: str) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob(pattern))
+
+
+def test_rotating_takes_all_certificates_away_but_the_authoritys_and_keeps_a_copy(server: Path) -> None:
+    certificate_rotation.rotate([])
+    (copy,) = server.glob("server/tls-*")
+    kept = {path for path in left(server, "*.crt") if not path.startswith(f"server/{copy.name}")}
+    assert kept == {"server/tls/server-ca.crt"}
+    assert left(copy, "*.key") == ["client-admin.key", "client-kubelet.key", "etcd/client.key", "server-ca.key"]
+    assert (server / "force-restart").exists()
+
+
+def test_an_agent_has_the_kubelets_to_rotate_and_one_service_is_one_service(server: Path) -> None:
+    certificate_rotation.rotate(["kubelet"])
+    assert (left(server, "client-admin.*"), left(server / "agent", "*")) == (
+        [f"server/{next(server.glob('server/tls-*')).name}/client-admin.{kind}" for kind in ("crt", "key")]
+        + ["server/tls/client-admin.crt", "server/tls/client-admin.key"],
+        [],
+    )
+
+
+def test_what_is_no_service_and_what_is_no_machine_of_rke2s_is_refused(
+    server: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Rke2Error, match="service kublet is not recognized"):
+        certificate_rotation.rotate(["kublet"])
+    assert left(server, "client-admin.crt") == ["server/tls/client-admin.crt"]
+    monkeypatch.setattr(paths, "FORCE_RESTART", server / "nowhere/force-restart")
+    with pytest.raises(Rke2Error, match=r"open .*/nowhere/force-restart: no such file or directory"):
+        certificate_rotation.rotate([])
 
 
 def test_a_token_names_the_authority_or_takes_any(authority: Authority) -> None:

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import shlex
 
 import pytest
 from administrator import Boot, Machine
 from cluster import NODE, Cluster, eventually, install_rke2, install_toolkit, unpack_release
 
+from machine.update import certificate_rotation
 from sandbox.mirror import packages, registry
 from sandbox.mirror.server import Mirror
 from sandbox.rke2 import artifact
@@ -134,6 +136,26 @@ def test_the_nvidia_runtime_is_there_after_the_toolkit_and_a_restart_and_not_bef
     assert 'BinaryName = "/usr/bin/nvidia-container-runtime"' in machine.run(f"sudo cat {CONTAINERD}")
     assert machine.run("systemctl show -p MainPID --value rke2-kube-apiserver") == server
     cluster.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/early", "--timeout=60s")
+
+
+def test_rotated_certificates_come_with_the_next_start_and_containers_go_on(cluster: Cluster, machine: Machine) -> None:
+    """By the steps that a machine does (machine/update/certificate_rotation.py)."""
+    image = "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04"
+    cluster.kubectl("run", "goes-on", f"--image={image}", "--restart=Never", "--", "sleep", "600")
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/goes-on", "--timeout=60s")
+    container = cluster.get("pod", "goes-on")["status"]["containerStatuses"][0]
+    serials = "openssl s_client -connect 127.0.0.1:$port </dev/null 2>/dev/null | openssl x509 -noout -serial"
+    look = f"for port in 10250 6443 9345; do {serials}; done; sudo md5sum /etc/rancher/rke2/rke2.yaml"
+    before = machine.run(look).split()
+
+    steps = shlex.quote(certificate_rotation.STEPS)
+    machine.run(f"sudo systemd-run --quiet --collect --wait /bin/sh -c {steps} sh /usr/local/bin/rke2")
+
+    after = machine.run(look).split()
+    assert [old != new for old, new in zip(before, after, strict=True)] == [True, True, True, True, False]
+    assert machine.run(f"sudo ls {DATA}/server {DATA} | grep -c -e ^tls- -e ^force-restart") == "1"
+    assert cluster.get("pod", "goes-on")["status"]["containerStatuses"][0]["containerID"] == container["containerID"]
+    cluster.kubectl("delete", "pod", "goes-on", "--now")
 
 
 def test_a_snapshot_is_saved_by_the_running_server_listed_and_pruned(machine: Machine) -> None:

@@ -1,6 +1,8 @@
 """One cluster through its life, while a pod that nobody names holds a device: layouts, agents, servers, pools come and
 go. The pod counts on, on the same device, and its machine is never rebooted."""
 
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 from administrator import KeyPair
-from command_line import CHECKOUT, NODE, CommandLine, own_sandbox
+from api_watch import watched_by_api
+from command_line import CHECKOUT, NODE, CommandLine, own_sandbox, wait_for_line
 from lives import up_as_said
 
 from sandbox import private_file
@@ -35,6 +38,19 @@ ELSEWHERE = f"""
   restartPolicy: Never, containers: [{{name: c, command: [sleep, "3600"], image: "{IMAGE}"}}]}}}}
 """
 """A pod on a machine that stays."""
+ENDS_IN_50_DAYS = """
+set -e
+cd /var/lib/rancher/rke2/server/tls
+shown=/var/lib/rancher/rke2/agent/serving-kubelet.crt
+names=$(openssl x509 -in $shown -noout -ext subjectAltName | tail -1 | sed "s/IP Address/IP/g")
+echo "subjectAltName=$names" >/run/names
+openssl x509 -in $shown -noout -pubkey >/run/public
+signer="-CA server-ca.crt -CAkey server-ca.key -set_serial 7"
+openssl x509 -new -force_pubkey /run/public -subj /CN=a $signer -days 50 -extfile /run/names -out $shown
+systemctl restart rke2-kubelet
+"""
+"""Makes the certificate of a server's kubelet one that does, as it would be on a machine that has run for long."""
+HOST_SECRET = "a:0123456789abcdef0123456789abcdef"
 RKE2 = "rke2-server.service"
 FIRST = {"name": NODE, "vmSize": "Standard_NC24ads_A100_v4", "migDevices": {"3g.40gb": 1, "1g.10gb": 4}}
 AGENT = {"name": "gpu", "role": "agent", "vmSize": "Standard_NC24ads_A100_v4", "migDevices": {"7g.80gb": 1}}
@@ -69,12 +85,38 @@ class Cluster:
         private_file.write(environment.admin_key, key.private)
         private_file.write(environment.admin_key.with_suffix(".pub"), f"{key.public}\n")
 
+    def give_host_secrets(self, **secrets: str | None) -> None:
+        """Set these secrets of host keys; None: take it away."""
+        environment = Environment(self.person.root, machines=True)
+        for key, secret in secrets.items():
+            if secret is not None:
+                environment.set_secret(key, secret)
+            else:
+                environment.output("config", "rm", f"mig-k8s:{key}", project=self.person.root / "pulumi/project")
+
+    def ends_within_60_days(self) -> list[str]:
+        """The machines whose kubelet shows a certificate that the verification warns of."""
+        shown = "openssl s_client -connect 127.0.0.1:10250 </dev/null 2>/dev/null"
+        look = f"{shown} | openssl x509 -noout -checkend {60 * 24 * 3600} >/dev/null; echo $?"
+        names = sorted(login.name for login in access.logins(self.person.sandbox))
+        return [name for name in names if self.person.ssh(look, machine=name).strip() != "0"]
+
+    def host_keys(self) -> dict[str, set[str]]:
+        """What each machine shows to whoever dials it: the kinds of its host keys."""
+        found = {}
+        for login in access.logins(self.person.sandbox):
+            command = ["ssh-keyscan", "-T", "10", "-t", "ed25519,ecdsa", login.address]
+            seen = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+            found[login.name] = {line.split()[1] for line in seen.splitlines() if not line.startswith("#")}
+        return found
+
     def opened_by(self, key: KeyPair) -> set[str]:
         """The machines that this key opens."""
-        file, known_hosts = self.folder / "tried", self.person.root / "known_hosts"
+        file, root = self.folder / "tried", self.person.root
         private_file.write(file, key.private)
         options = ["-F", "none", "-i", str(file), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"]
-        options += ["-o", f"UserKnownHostsFile={known_hosts}", "-o", "StrictHostKeyChecking=yes"]
+        known = f"UserKnownHostsFile={root / 'known_hosts'} {root / 'known_hosts_told'}"
+        options += ["-o", known, "-o", "StrictHostKeyChecking=yes"]
         opened = set()
         for login in access.logins(self.person.sandbox):
             command = ["ssh", *options, f"{login.user}@{login.address}", "true"]
@@ -186,17 +228,58 @@ def test_another_token_is_taken_by_every_server_and_agent_while_a_pod_holds_a_de
     assert cluster.kept() == kept
 
 
-def test_a_pool_in_the_middle_comes_and_goes_and_another_ssh_key_comes_first(
+def test_certificates_near_their_end_are_made_anew_on_every_machine_while_a_pod_holds_a_device(
+    cluster: Cluster, kept: dict[str, Any]
+) -> None:
+    person, kubeconfig = cluster.person, access.kubeconfig(cluster.person.root)
+    before, machines = kubeconfig.read_text(), (NODE, "server", "server-1", "gpu")
+    person.ssh(f"sudo sh -c '{ENDS_IN_50_DAYS}'")
+    assert cluster.ends_within_60_days() == [NODE]
+    # The laptop is closed while the second server has stopped RKE2.
+    command = person.started("rotate-certificates")
+    wait_for_line(command, "server: RKE2 stops, and starts with new certificates", seconds=200)
+    kill_with_children(command)
+    with watched_by_api(person) as seen:
+        said = person.run("rotate-certificates", seconds=400)
+    assert f"{NODE} has certificates of today: nothing to do" in said
+    assert [f"{name} has new certificates, the first of them ends in 364 days" in said for name in machines] == [
+        False,
+        True,
+        True,
+        True,
+    ]
+    assert seen.most_out({NODE, "server", "server-1"}) <= 1, seen.out
+    assert cluster.ends_within_60_days() == []
+    assert kubeconfig.read_text() != before
+    assert cluster.nodes() == ["gpu", NODE, "server", "server-1"]
+    # RKE2 shows the new ones after any later start too.
+    person.ssh("sudo systemctl restart rke2-agent", machine="gpu")
+    person.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=50s")
+    assert cluster.kept() == kept
+
+
+def kill_with_children(command: "subprocess.Popen[str]") -> None:
+    """As when the machine that it runs on is switched off: neither it nor its ssh says goodbye."""
+    children = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()
+    for pid in (command.pid, *map(int, children)):
+        os.kill(pid, signal.SIGKILL)
+    command.communicate(timeout=30)
+
+
+def test_a_pool_in_the_middle_comes_and_goes_while_another_ssh_key_and_host_keys_come(
     cluster: Cluster, kept: dict[str, Any], keys: tuple[KeyPair, KeyPair]
 ) -> None:
     machines, (first, second) = set(cluster.person.sandbox.machine_ids), keys
     cluster.ssh = {"otherPublicKeys": [second.public]}
+    cluster.give_host_secrets(sshOtherHostSecret=HOST_SECRET)
     cluster.up(FIRST, SERVERS, MIDDLE, AGENT)
     assert cluster.nodes() == ["gpu", "middle", NODE, "server", "server-1"]
     assert machines < set(cluster.person.sandbox.machine_ids)
     assert cluster.opened_by(second) == cluster.opened_by(first) == {"gpu", "middle", NODE, "server", "server-1"}
-    # From here on by the second one; the machine that goes leaves by the first one yet.
+    assert all({"ssh-ed25519", "ecdsa-sha2-nistp256"} <= kinds for kinds in cluster.host_keys().values())
+    # From here on by the second one; the machine that goes leaves by the first one yet. Host keys likewise.
     cluster.logs_in_by(second)
+    cluster.give_host_secrets(sshHostSecret=HOST_SECRET, sshOtherHostSecret=None)
     cluster.ssh = {"publicKey": second.public, "otherPublicKeys": [first.public]}
     cluster.up(FIRST, SERVERS, AGENT)
     assert cluster.nodes() == ["gpu", NODE, "server", "server-1"]
@@ -204,10 +287,11 @@ def test_a_pool_in_the_middle_comes_and_goes_and_another_ssh_key_comes_first(
     assert cluster.kept() == kept
 
 
-def test_an_agent_is_removed_under_load_and_the_old_ssh_key_goes(
+def test_an_agent_is_removed_under_load_and_the_old_ssh_key_and_host_key_go(
     cluster: Cluster, kept: dict[str, Any], keys: tuple[KeyPair, KeyPair]
 ) -> None:
     cluster.ssh = {"publicKey": keys[1].public}
+    cluster.give_host_secrets(sshHostKey=None)
     cluster.person.kubectl("apply", "-f", "-", stdin=IN_THE_WAY)
     cluster.person.kubectl("wait", "--for=condition=Ready", "pod/in-the-way", "--timeout=50s")
     said = cluster.up(FIRST, SERVERS)
@@ -215,6 +299,8 @@ def test_an_agent_is_removed_under_load_and_the_old_ssh_key_goes(
     assert [pod["metadata"]["name"] for pod in cluster.person.get("pods")["items"]] == ["at-work"]
     assert cluster.nodes() == [NODE, "server", "server-1"]
     assert [cluster.opened_by(key) for key in keys] == [set(), {NODE, "server", "server-1"}]
+    assert cluster.host_keys() == {name: {"ecdsa-sha2-nistp256"} for name in (NODE, "server", "server-1")}
+    assert len({line.split()[-1] for line in cluster.person.output("knownHosts").values()}) == 3
     assert cluster.kept() == kept
 
 

@@ -71,7 +71,7 @@ def test_a_right_stack_is_all_well(run: Run) -> None:
     assert done.stdout == (
         "Pulumi.dev.yaml: all well; machines: 1, MIG devices: 3\n"
         "Before `pulumi up` (or by `make new-stack`) these secrets are to be set: "
-        "sshHostKey, rke2Token, sshPrivateKey\n"
+        "sshHostSecret, rke2Token, sshPrivateKey\n"
         "Only Azure knows whether westeurope has Standard_NC24ads_A100_v4: "
         "`python -m plan show` has the commands that ask it.\n"
     )

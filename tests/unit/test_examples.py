@@ -14,7 +14,7 @@ import yaml
 from minimal_stack import addresses
 
 from machine.documents.configuration import Configuration
-from plan import StackPlan, configuration, plan_stack, read_settings, user_data
+from plan import HostKey, StackPlan, configuration, plan_stack, read_settings, user_data
 from plan.machine.user_data import _RELEASE_BYTES, _release_packed, user_data_bytes
 from plan.report.drawing import draw
 from plan.report.summary import summary
@@ -58,7 +58,7 @@ def test_all_kinds_of_stack_have_an_example() -> None:
 def test_user_data_has_at_most_45_kb(stack: StackPlan) -> None:
     """Gzipped, which leaves 20 kB of what Azure takes to what a stack writes into it."""
     for node in stack.nodes:
-        packed = user_data(node, addresses(node), host_private_key=_KEY, host_public_key="k" * 80)
+        packed = user_data(node, addresses(node), HostKey(_KEY, "k" * 80))
         assert len(packed) <= 45_000
         assert set(yaml.safe_load(gzip.decompress(packed))) == {"ssh_deletekeys", "ssh_keys", "write_files", "runcmd"}
 
@@ -66,7 +66,7 @@ def test_user_data_has_at_most_45_kb(stack: StackPlan) -> None:
 def test_the_size_of_user_data_is_that_of_a_machine_whose_key_does_not_shrink(stack: StackPlan) -> None:
     """A private key is random: a sample of one letter would promise hundreds of bytes too few."""
     node = stack.nodes[0]
-    packed = user_data(node, addresses(node), host_private_key=_KEY, host_public_key="k" * 80)
+    packed = user_data(node, addresses(node), HostKey(_KEY, "k" * 80))
     assert abs(len(packed) - user_data_bytes(node)) < 100
 
 

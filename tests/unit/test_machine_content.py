@@ -16,6 +16,7 @@ import yaml
 from minimal_stack import SECRETS, addresses, minimal
 
 from plan import (
+    HostKey,
     NodePlan,
     Problems,
     Release,
@@ -60,7 +61,7 @@ def _rke2(node: NodePlan) -> dict[str, Any]:
 
 
 def _packed(node: NodePlan) -> bytes:
-    return user_data(node, addresses(node), host_private_key="PRIVATE\n", host_public_key="ssh-ed25519 AAAA")
+    return user_data(node, addresses(node), HostKey("PRIVATE\n", "ssh-ed25519 AAAA"))
 
 
 def _user_data(node: NodePlan) -> str:

@@ -81,20 +81,24 @@ def test_a_stack_without_its_secrets_is_told_which_and_how() -> None:
     with pytest.raises(Problems) as caught:
         read_settings(minimal(), location="westeurope", secrets=())
     assert [problem.path for problem in caught.value.problems] == [
-        "mig-k8s:sshHostKey",
+        "mig-k8s:sshHostSecret",
         "mig-k8s:rke2Token",
         "mig-k8s:sshPrivateKey",
     ]
-    assert [problem.remedy for problem in caught.value.problems[:2]] == [
-        "`make new-stack` makes it, or: pulumi config set --secret mig-k8s:sshHostKey < FILE",
-        "`make new-stack` makes it, or: openssl rand -hex 32 | pulumi config set --secret mig-k8s:rke2Token",
+    assert [problem.remedy.partition(", or: ")[2] for problem in caught.value.problems[:2]] == [
+        "echo a:$(openssl rand -hex 32) | pulumi config set --secret mig-k8s:sshHostSecret",
+        "openssl rand -hex 32 | pulumi config set --secret mig-k8s:rke2Token",
     ]
 
 
 def test_an_ssh_agent_replaces_the_private_key() -> None:
-    """The host key and the token are left."""
+    """The secrets of the machines are left."""
     ssh = {"publicKey": PUBLIC_KEY, "agentSocketPath": "/run/agent.sock"}
-    read_settings(minimal(ssh=ssh), location="westeurope", secrets={"sshHostKey", "rke2Token"})
+    read_settings(minimal(ssh=ssh), location="westeurope", secrets={"sshHostSecret", "rke2Token"})
+
+
+def test_a_stack_from_before_machines_had_host_keys_of_their_own_needs_no_other_secret() -> None:
+    read_settings(minimal(), location="westeurope", secrets={"sshHostKey", "rke2Token", "sshPrivateKey"})
 
 
 def test_an_encrypted_value_in_the_wrong_place_is_refused_and_not_shown() -> None:
@@ -106,7 +110,8 @@ def test_an_encrypted_value_in_the_wrong_place_is_refused_and_not_shown() -> Non
         "1 problem in this stack; nothing was made or changed.\n\n"
         "mig-k8s:rke2: (not shown)\n"
         "    holds an encrypted value, which this program would write to the machines in clear\n"
-        "    allowed: encrypted values only as sshPrivateKey, sshHostKey, rke2Token\n"
+        "    allowed: encrypted values only as sshPrivateKey, sshHostKey, sshHostSecret, sshOtherHostSecret,\n"
+        "             rke2Token\n"
         "    do: Write it in clear if it is no secret; give credentials to the machines by other means."
     )
 

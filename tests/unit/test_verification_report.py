@@ -49,7 +49,7 @@ def test_what_nvidia_smi_warned_of_is_told_whatever_the_verdict() -> None:
 
 
 def test_a_certificate_that_soon_ends_is_told_whatever_the_verdict() -> None:
-    sentence = "the certificate of the kubelet on gpu has ended. RKE2 makes another one when it starts"
+    sentence = "the certificate of the kubelet on gpu has ended."
     for each in (report(), report(WIPED)):
         assert f"\n  WARNING: {sentence}" in summary(dataclasses.replace(each, ending=(sentence,)))
 

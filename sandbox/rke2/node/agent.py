@@ -24,6 +24,7 @@ def serve(configuration: Configuration) -> None:
     client, serving = paths.AGENT / "client-kubelet.crt", paths.AGENT / "serving-kubelet.crt"
     node = kubelet.configure(configuration, serving, client)
     units.stop((node, runtime))
+    paths.FORCE_RESTART.unlink(missing_ok=True)
 
     kubelet_start = int(time.time())
     units.start((api_access.unit(configuration, is_server=False), runtime, node))

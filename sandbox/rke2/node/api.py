@@ -30,9 +30,9 @@ class Api:
     def request(self, method: str, path: str, body: object = None, content_type: str = "application/json") -> Any:  # noqa: ANN401
         """The decoded JSON answer; the text where it is no JSON. Raises ApiError."""
         context = ssl.create_default_context(cafile=str(paths.AUTHORITY))
-        context.load_cert_chain(self.certificate, self.certificate.with_suffix(".key"))
         connection = http.client.HTTPSConnection("127.0.0.1", 6443, timeout=_TIMEOUT, context=context)
         try:
+            context.load_cert_chain(self.certificate, self.certificate.with_suffix(".key"))  # gone: it is being rotated
             content = None if body is None else json.dumps(body)
             connection.request(method, path, content, {"Content-Type": content_type})
             response = connection.getresponse()

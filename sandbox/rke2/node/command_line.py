@@ -1,4 +1,4 @@
-"""`rke2 server|agent [--config FILE]`, `rke2 token rotate`, `rke2 etcd-snapshot save|ls|prune`.
+"""`rke2 server|agent [--config FILE]`, `rke2 token|certificate rotate`, `rke2 etcd-snapshot save|ls|prune`.
 
 The version is told by the program that calls this.
 """
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from . import agent, configuration, etcd_snapshots, paths, server, service
+from . import agent, certificate_rotation, configuration, etcd_snapshots, paths, server, service
 from .api import ApiError
 from .configuration import Configuration
 from .error import Rke2Error
@@ -33,6 +33,7 @@ def main(arguments: list[str]) -> int:
     token.add_argument("--new-token", required=True)  # RKE2 takes it here only, and makes a random one without it
     token.set_defaults(run=_rotate)
     etcd_snapshots.add_parser(commands)
+    certificate_rotation.add_parser(commands)
     chosen = parser.parse_args(arguments)
     try:
         chosen.run(chosen)

@@ -201,9 +201,9 @@ def _call(method: str, body: object = None) -> Any:  # noqa: ANN401 - what JSON 
 
 def _answer(method: str, body: object) -> bytes:
     context = ssl.create_default_context(cafile=str(ETCD.certificate))
-    context.load_cert_chain(CLIENT.with_suffix(".crt"), CLIENT.with_suffix(".key"))
     connection = http.client.HTTPSConnection("127.0.0.1", _CLIENT_PORT, timeout=_TIMEOUT, context=context)
     try:
+        context.load_cert_chain(CLIENT.with_suffix(".crt"), CLIENT.with_suffix(".key"))  # gone: it is being rotated
         connection.request("POST", f"/v3/{method}", json.dumps(body or {}))
         response = connection.getresponse()
         answer = response.read()

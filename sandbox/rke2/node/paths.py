@@ -12,6 +12,8 @@ POD_SECURITY = Path("/etc/rancher/rke2/rke2-pss.yaml")
 NODE_PASSWORD = Path("/etc/rancher/node/password")
 
 DATA = Path("/var/lib/rancher/rke2")
+FORCE_RESTART = DATA / "force-restart"
+"""There: the next start ends etcd and the control plane first, which otherwise outlive a restart."""
 PROGRAMS = DATA / "bin"
 TLS = DATA / "server/tls"
 CREDENTIALS = DATA / "server/cred"

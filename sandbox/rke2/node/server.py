@@ -47,16 +47,20 @@ def serve(configuration: Configuration) -> None:
     node = kubelet.configure(configuration, *kubelet.own_certificates(configuration))
     # RKE2's own children end with it. After an end by force they are still there, with their old configuration.
     units.stop((node, runtime))
+    store, api_server = etcd.unit(configuration), control_plane.api_server(configuration)
+    if paths.FORCE_RESTART.exists():
+        paths.FORCE_RESTART.unlink()
+        units.stop((*control_plane.controllers(configuration, elect=True), api_server, store))
 
     service.tell("STATUS=starting the API server")
-    units.start((etcd.unit(configuration), runtime))
+    units.start((store, runtime))
     service.wait(lambda: etcd.is_learner() is not None, "etcd answers", "etcd", _ETCD_SECONDS)
     if configuration.server is not None:
         joining.wait_for_vote(configuration)
     etcd.require_address(configuration)  # which a learner is not asked: etcd lists no members to it
     bootstrap.settle(configuration)
     api_access.remember([_OWN_API_SERVER])
-    units.start((control_plane.api_server(configuration), api_access.unit(configuration, is_server=True)))
+    units.start((api_server, api_access.unit(configuration, is_server=True)))
     api = Api(control_plane.ADMIN.with_suffix(".crt"))
     service.wait(api.ready, "the API server is ready", "kube-apiserver", _API_SECONDS)
     release.note_data()
