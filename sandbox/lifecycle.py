@@ -17,6 +17,7 @@ from sandbox.progress import say, step
 from sandbox.tools import toolchain
 from sandbox.virtualenv import CHECKOUT
 from scripts import verify as verification
+from scripts.stack import StackError
 
 CANNOT_BOOT = 3
 _STILL_WORKS = "`make preview`, `make check` and `python -m plan` work here all the same"
@@ -88,7 +89,7 @@ def verify(name: str, xml: Path | None) -> int:
         ssh = ["ssh", "-F", str(access.ssh_config(environment.root))]
         report = verification.again([[*ssh, server] for server in verification.servers(environment.stack_file)])
         return verification.conclude(report, xml)
-    except verification.VerifyError as error:
+    except StackError as error:
         raise SandboxError(str(error)) from None
 
 

@@ -8,30 +8,19 @@ way there and the host key it is held to; your own SSH key or agent opens it. Th
 """
 
 import argparse
-import json
-import os
 import shlex
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from machine.documents.form import DocumentError
 from machine.documents.verification_report import VerificationReport
-from plan import Problems, read_settings
-from plan.stack_file.document import read_stack_file
+from scripts.stack import NO_WAY_IN, Stack, StackError, read
 from scripts.verification_report import junit, summary
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 
-
-_NO_WAY_IN = 255
-"""The exit status of ssh where there is no connection."""
-
-
-class VerifyError(Exception):
+class VerifyError(StackError):
     """There is no report; the text says why and what to do."""
 
 
@@ -46,7 +35,7 @@ def main(arguments: list[str]) -> int:
     try:
         report = _read(options.file) if options.file else _of_stack(options.stack)
         return conclude(report, options.junit)
-    except VerifyError as error:
+    except StackError as error:
         print(f"verify: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -73,12 +62,12 @@ def again(ways: Sequence[Sequence[str]]) -> VerificationReport:
     *others, last = ways
     for ssh in others:
         done = _verified(ssh)
-        if done.returncode != _NO_WAY_IN:
+        if done.returncode != NO_WAY_IN:
             break
         print(f"`{shlex.join(ssh)}` does not get in: the next server is asked", file=sys.stderr)
     else:
         done = _verified(last)
-    if done.returncode == _NO_WAY_IN:
+    if done.returncode == NO_WAY_IN:
         raise VerifyError(
             f"`{shlex.join(last)}` does not get in, see above. Is the machine on, your address in adminCidrs, your key "
             "the one of ssh.publicKey (SSH_KEY=FILE names one)?"
@@ -97,55 +86,13 @@ def _verified(ssh: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 def servers(stack_file: Path) -> list[str]:
-    """The names of the machines that can verify, in the order of the stack file. Raises VerifyError."""
-    try:
-        file = read_stack_file(stack_file)
-        settings = read_settings(file.mapping, location=file.location, secrets=file.secrets, ask_for_secrets=False)
-    except Problems as problems:
-        raise VerifyError(str(problems)) from None
-    return [name for pool in settings.node_pools if pool.role == "server" for name in pool.machine_names]
+    """The names of the machines that can verify, in the order of the stack file. Raises StackError."""
+    return [name for pool in read(stack_file).node_pools if pool.role == "server" for name in pool.machine_names]
 
 
 def _of_stack(name: str) -> VerificationReport:
-    outputs = _outputs(name)
-    wanted = servers(CHECKOUT / f"Pulumi.{name}.yaml")
-    there = [server for server in wanted if server in outputs.get("ssh", {})]
-    if not there:
-        raise VerifyError(f"stack {name} has no machine {wanted[0]}: bring it up first, `pulumi up --stack {name}`")
-    with tempfile.TemporaryDirectory() as folder:
-        known_hosts = Path(folder) / "known_hosts"
-        known_hosts.write_text("".join(f"{outputs['knownHosts'][server]}\n" for server in there), encoding="utf-8")
-        settings = (
-            "StrictHostKeyChecking=yes",
-            f"UserKnownHostsFile={known_hosts}",
-            "GlobalKnownHostsFile=none",
-            "ConnectTimeout=20",
-            "ServerAliveInterval=15",
-        )
-        options = [word for setting in settings for word in ("-o", setting)]
-        logins = [shlex.split(outputs["ssh"][server]) for server in there]
-        return again([[program, *options, *_identity(name), login] for program, login in logins])
-
-
-def _identity(name: str) -> list[str]:
-    """The key of SSH_KEY, or the one `make new-stack` makes, besides whatever ssh tries by itself."""
-    given = os.environ.get("SSH_KEY", "").strip()
-    key = Path(given or f"~/.ssh/mig-k8s-{name}").expanduser()
-    return ["-i", str(key)] if given or key.exists() else []
-
-
-def _outputs(name: str) -> dict[str, Any]:
-    command = ["pulumi", "stack", "output", "--json", "--stack", name]
-    try:
-        done = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=False)
-    except FileNotFoundError:
-        raise VerifyError(
-            "pulumi is not on PATH: install it (www.pulumi.com/docs/install) and `pulumi login`"
-        ) from None
-    if done.returncode:
-        raise VerifyError(f"`{shlex.join(command)}` failed, see above")
-    outputs: dict[str, Any] = json.loads(done.stdout)
-    return outputs
+    with Stack(name).machines() as machines:
+        return again([machine.ssh for machine in machines if machine.role == "server"])
 
 
 def _read(file: Path) -> VerificationReport:
