@@ -56,14 +56,13 @@ def _restore(stack: Stack, options: argparse.Namespace) -> int:
         known = {machine.name for machine in machines if machine.role == "server"}
         if unknown := sorted(set(options.without) - known):
             raise StackError(f"{', '.join(unknown)} is no server of {stack.name} (WITHOUT)")
-        there = [machine for machine in machines if machine.name not in options.without]
-        restoring = Restoring(stack.name, backup, there)
-        restoring.check()
+        restoring = Restoring(stack.name, backup, machines, options.without)
+        checked = restoring.check()
         if options.confirm != stack.name:
-            print(restoring.words(options.without))
+            print(restoring.words())
             print(f"Nothing was changed. CONFIRM={stack.name} does it.")
             return 1
-        return restoring.run()
+        return restoring.run(checked)
 
 
 def _read(file: Path, stack: Stack) -> Backup:
@@ -86,26 +85,30 @@ def _take_token(stack: Stack, backup: Backup, *, take: bool) -> int:
 
 @dataclasses.dataclass
 class Restoring:
-    """A restore of a backup on these machines. Methods raise StackError."""
+    """A restore of a backup on these machines, but those it goes `without`. Methods raise StackError."""
 
     stack: str
     backup: Backup
     machines: Sequence[Machine]
+    without: Sequence[str] = ()
     away: list[str] = dataclasses.field(default_factory=list)
     """Agents that do not answer."""
 
     def __post_init__(self) -> None:
-        servers = [machine for machine in self.machines if machine.role == "server"]
+        there = [machine for machine in self.machines if machine.name not in self.without]
+        servers = [machine for machine in there if machine.role == "server"]
         if not servers:
             raise StackError("no server is left to restore on (WITHOUT)")
         self.first, *self.others = servers
-        self.agents = [machine for machine in self.machines if machine.role == "agent"]
+        self.agents = [machine for machine in there if machine.role == "agent"]
         nodes = tuple(machine.name for machine in self.machines)
         self.order = Restore(self.first.name, nodes, self.backup)
 
-    def check(self) -> None:
-        """Ask every machine whether it can be done."""
-        _ask(self.first, "restore --check", self.order)
+    def check(self) -> Restored:
+        """Ask every machine whether it can be done. Returns how others will join the first one."""
+        without_snapshot = dataclasses.replace(self.backup, snapshot="")
+        order = dataclasses.replace(self.order, backup=without_snapshot)
+        checked = _restored(_ask(self.first, "restore --check", order))
         for machine in (*self.others, *self.agents):
             try:
                 _ask(machine, "rejoin --check", self._rejoin(machine))
@@ -113,8 +116,9 @@ class Restoring:
                 if machine.role == "server":
                     raise
                 self.away.append(machine.name)
+        return checked
 
-    def words(self, without: Sequence[str]) -> str:
+    def words(self) -> str:
         """What a person has to know before it is done."""
         lines = [
             f"This makes the cluster of {self.stack} what it was then; everything in it that came later is lost.",
@@ -122,14 +126,16 @@ class Restoring:
             *(f"  {machine.name}: leaves its cluster and joins {self.first.name}" for machine in self.others),
             *(f"  {machine.name}: RKE2 restarts" for machine in self.agents if machine.name not in self.away),
             *(f"  {name}: does not answer. When it is back: `sudo systemctl restart rke2-agent`" for name in self.away),
-            *(f"  {name}: is left out. It must not start again with its old datastore: rebuild it" for name in without),
+            *(
+                f"  {name}: is left out. It must not start again with its old datastore: rebuild it"
+                for name in self.without
+            ),
             "Pods that it does not know end; GPUs, their MIG mode and instances are left as they are.",
         ]
         return "\n".join(lines)
 
-    def run(self) -> int:
+    def run(self, checked: Restored) -> int:
         """Do it; the exit status."""
-        checked = _restored(_ask(self.first, "restore --check", self.order))
         for machine in self.others:
             _say(machine, "RKE2 stops")
             _ask(machine, "rejoin --stop", self._rejoin(machine, checked))

@@ -14,7 +14,7 @@ from machine.host.this_machine import ThisMachine
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name
 
-_LOCK_SECONDS = 30
+_LOCK_SECONDS = 300
 
 
 def add_parser(subparsers: "Subparsers") -> None:
@@ -52,7 +52,12 @@ def _rejoin(machine: ThisMachine, options: argparse.Namespace) -> int:
 
 def _alone(machine: ThisMachine, run: Callable[[], int]) -> int:
     """Not beside a run that brings this machine to another state, which may restart RKE2."""
-    with lock.held(machine.path(LOCK), machine.clock, seconds=_LOCK_SECONDS) as free:
+    words = "a run of `pulumi up`, of a boot or of another restore is under way here"
+
+    def told() -> None:
+        console.say(f"waits: {words}")
+
+    with lock.held(machine.path(LOCK), machine.clock, seconds=_LOCK_SECONDS, told=told) as free:
         if not free:
-            raise UsageError("nothing was changed: a run of `pulumi up`, or of a boot, is under way here. Try again")
+            raise UsageError(f"nothing was changed: {words}. Try again when it has ended")
         return run()

@@ -30,7 +30,10 @@ _API_SECONDS = 300
 
 
 def check(machine: ThisMachine, order: Restore) -> int:
-    """Print under which name it will be done and how others join. Returns 0. Raises MachineError with why it cannot."""
+    """Print under which name it will be done and how others join; the snapshot itself is not needed for that.
+
+    Returns 0. Raises MachineError with why it cannot be done.
+    """
     _require(machine, order)
     report(Restored(underway.begin(machine, order.backup).restore, _address(machine)).to_json())
     return 0
@@ -38,7 +41,6 @@ def check(machine: ThisMachine, order: Restore) -> int:
 
 def _require(machine: ThisMachine, order: Restore) -> None:
     machine.must_be(order.node)
-    order.backup.content()
     if machine.desired_state().rke2.role != "server":
         raise UsageError(f"{order.node} is no server")
     rke2.require_token(machine, digest_of(order.backup.token))
@@ -53,8 +55,9 @@ def _require(machine: ThisMachine, order: Restore) -> None:
 
 
 def restore(machine: ThisMachine, order: Restore) -> int:
-    """Do it, and print how others join. Returns 0. Raises MachineError."""
+    """Do it, and print how others join. Returns 0. Raises MachineError, DocumentError."""
     _require(machine, order)
+    order.backup.content()
     state = underway.begin(machine, order.backup)
     if not state.is_replaced:
         _save_what_is_here(machine)
@@ -101,7 +104,7 @@ def _replace(machine: ThisMachine, order: Restore) -> None:
         machine.path(_FLAG).unlink(missing_ok=True)
         flags = ("--cluster-reset", f"--cluster-reset-restore-path={path}", "--config", str(machine.path(CONFIG)))
         ended.append(machine.run(rke2.program(machine), "server", *flags, seconds=_RESET_SECONDS))
-        return "address already in use" not in ended[-1].stderr + ended[-1].stdout
+        return ended[-1].succeeded or "address already in use" not in ended[-1].stderr + ended[-1].stdout
 
     machine.clock.wait(has_ended, _OTHER_SECONDS, pause=5)
     if not ended[-1].succeeded:

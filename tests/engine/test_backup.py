@@ -139,7 +139,7 @@ def test_it_opens_with_the_stack_file_and_its_passphrase_alone(person: Person, t
     assert person.asked()[asked:] == ["restore --check"]
     done = person.run("restore", str(file), "--confirm", "prod")
     assert done.returncode == 0, done.stderr
-    assert person.asked()[asked + 1 :] == ["restore --check", "restore --check", "restore", "restore --end"]
+    assert person.asked()[asked + 1 :] == ["restore --check", "restore", "restore --end"]
 
 
 def test_what_does_not_open_it_is_told_and_nobody_is_asked(person: Person, tmp_path: Path) -> None:

@@ -91,8 +91,6 @@ def test_a_check_changes_nothing_and_tells_how_others_join(machine: BackedUp) ->
     [
         ({"token": "another"}, "nothing was changed: this server has another token than the snapshot"),
         ({"release": "v1.34.7+rke2r1"}, "nothing was changed: the snapshot was saved by RKE2 v1.34.7+rke2r1, and here"),
-        ({"sha256": "0" * 64}, "the backup: its snapshot is damaged"),
-        ({"snapshot": "no base64 !"}, "the backup: its snapshot is damaged"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_is_changed(
@@ -104,6 +102,15 @@ def test_what_does_not_fit_is_refused_before_anything_is_changed(
         assert words in done.stderr
     assert machine.story() == []
     assert not machine.path("var/lib/mig-k8s/restore.json").exists()
+
+
+@pytest.mark.parametrize("changes", [{"sha256": "0" * 64}, {"snapshot": "no base64 !"}, {"snapshot": ""}])
+def test_a_snapshot_that_is_not_whole_is_refused_before_anything_is_changed(
+    machine: BackedUp, changes: dict[str, str]
+) -> None:
+    done = call(machine, "restore", stdin=order(**changes))
+    assert (done.status, machine.story()) == (2, [])
+    assert "the backup: its snapshot is damaged" in done.stderr
 
 
 def test_the_backup_of_another_machines_order_is_refused(machine: BackedUp) -> None:
@@ -163,7 +170,11 @@ def test_beside_a_run_that_brings_the_machine_to_another_state_nothing_is_restor
     with machine.converging():
         done = call(machine, "restore", stdin=order())
     assert (done.status, machine.story()) == (2, [])
-    assert "nothing was changed: a run of `pulumi up`" in done.stderr
+    words = "a run of `pulumi up`, of a boot or of another restore is under way here"
+    assert done.stderr.splitlines() == [
+        f"waits: {words}",
+        f"mig-k8s: nothing was changed: {words}. Try again when it has ended",
+    ]
 
 
 def test_a_snapshot_that_rke2_had_packed_is_given_to_it_as_such(machine: BackedUp) -> None:

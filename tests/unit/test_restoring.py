@@ -15,6 +15,7 @@ from scripts.stack import Machine, StackError
 from stacks import REPOSITORY
 
 BACKUP = Backup("server", "2026-11-27T19:00:00Z", "v1.36.4+rke2r1", "the token", "s-1", *packed(b"the datastore"))
+JOINING = Restored("1f2e", "10.60.0.4")
 SSH = """#!/bin/sh
 # ssh.sh NAME COMMAND
 echo "$1: ${2#sudo mig-k8s }" >>"$0.calls"
@@ -32,7 +33,7 @@ class Ssh:
         self.path = folder / "ssh.sh"
         self.path.write_text(SSH)
         self.path.chmod(0o755)
-        self.told("says", Restored("1f2e", "10.60.0.4").to_json())
+        self.told("says", JOINING.to_json())
 
     def told(self, what: str, text: str = "") -> None:
         self.path.with_name(f"ssh.sh.{what}").write_text(text)
@@ -57,13 +58,13 @@ def ssh(tmp_path: Path) -> Ssh:
     return Ssh(tmp_path)
 
 
-def restoring(ssh: Ssh) -> Restoring:
+def restoring(ssh: Ssh, *without: str) -> Restoring:
     roles = {"server": "server", "server_1": "server", "server_2": "server", "gpu": "agent", "gpu_1": "agent"}
-    return Restoring("prod", BACKUP, ssh.machines(**roles))
+    return Restoring("prod", BACKUP, ssh.machines(**roles), without)
 
 
 def test_every_machine_is_asked_before_anything_is_changed(ssh: Ssh) -> None:
-    restoring(ssh).check()
+    assert restoring(ssh).check() == JOINING
     assert ssh.asked() == [
         "server: restore --check",
         *(f"{name}: rejoin --check" for name in ("server-1", "server-2", "gpu", "gpu-1")),
@@ -75,9 +76,8 @@ def test_every_machine_is_asked_before_anything_is_changed(ssh: Ssh) -> None:
 def test_servers_stop_one_restores_the_others_join_it_then_agents_restart(
     ssh: Ssh, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert restoring(ssh).run() == 0
+    assert restoring(ssh).run(JOINING) == 0
     assert ssh.asked() == [
-        "server: restore --check",
         "server-1: rejoin --stop",
         "server-2: rejoin --stop",
         "server: restore",
@@ -111,27 +111,36 @@ def test_an_agent_that_does_not_answer_is_told_and_left(ssh: Ssh, capsys: pytest
     ssh.told("away.gpu")
     asked = restoring(ssh)
     asked.check()
-    assert "gpu: does not answer. When it is back: `sudo systemctl restart rke2-agent`" in asked.words([])
-    assert asked.run() == 1
+    assert "gpu: does not answer. When it is back: `sudo systemctl restart rke2-agent`" in asked.words()
+    assert asked.run(JOINING) == 1
     assert "gpu: rejoin" not in ssh.asked()
     assert ssh.asked()[-2:] == ["gpu-1: rejoin", "server: restore --end"]
     assert "gpu did not come back: `sudo systemctl restart rke2-agent` there" in capsys.readouterr().err
+
+
+def test_a_server_that_is_left_out_is_not_asked_and_its_name_is_free_for_another_machine(ssh: Ssh) -> None:
+    ssh.told("away.server")
+    asked = restoring(ssh, "server")
+    assert asked.run(asked.check()) == 0
+    assert [each for each in ssh.asked() if each.startswith("server:")] == []
+    assert ssh.asked()[0] == "server-1: restore --check"
+    assert asked.order.nodes == ("server", "server-1", "server-2", "gpu", "gpu-1")
 
 
 def test_where_the_snapshot_is_not_restored_nobody_leaves_the_cluster(ssh: Ssh) -> None:
     asked = restoring(ssh)
     ssh.told("fails.server", "RKE2 did not restore the snapshot")
     with pytest.raises(StackError):
-        asked.run()
+        asked.run(JOINING)
     assert [each for each in ssh.asked() if each.endswith("rejoin")] == []
 
 
 def test_what_it_costs_is_said_of_every_machine(ssh: Ssh) -> None:
-    said = restoring(ssh).words(["server-9"])
+    said = restoring(ssh, "server-2").words()
     assert "everything in it that came later is lost" in said
     assert "  server-1: leaves its cluster and joins server\n" in said
     assert "  gpu: RKE2 restarts\n" in said
-    assert "  server-9: is left out. It must not start again with its old datastore" in said
+    assert "  server-2: is left out. It must not start again with its old datastore" in said
     assert "GPUs, their MIG mode and instances are left as they are" in said
 
 
