@@ -161,7 +161,8 @@ def test_a_snapshot_is_restored_where_nothing_hinders_it_and_what_does_is_told(c
         config = "sudo sh -c '(cat /etc/rancher/rke2/config.yaml; echo; cat) | tee /tmp/reset.yaml >/dev/null'"
         machine.run(f"echo '{line}' | {config}")
         flags = f"--cluster-reset --cluster-reset-restore-path={path}"
-        return machine.run(f"sudo rke2 server --config /tmp/reset.yaml {flags}", check=False)
+        # What was there before is moved aside under a name that has seconds.
+        return machine.run(f"sleep 1; sudo rke2 server --config /tmp/reset.yaml {flags}", check=False)
 
     assert "bind: address already in use" in restore()
     assert "invalid flag use" in machine.run("sudo rke2 server --cluster-reset-restore-path=/x", check=False)

@@ -65,7 +65,10 @@ def _check(configuration: Configuration, snapshot: Path) -> None:
 def _replace_datastore(configuration: Configuration, snapshot: Path) -> None:
     paths.DATABASE.mkdir(parents=True, exist_ok=True, mode=0o700)
     old = paths.DATABASE.with_name(f"etcd-old-{int(time.time())}")
-    paths.DATABASE.rename(old)
+    try:
+        paths.DATABASE.rename(old)
+    except OSError as error:  # another one of this second
+        raise Rke2Error(f"rename {paths.DATABASE} {old}: {error.strerror}") from None
     print(f"Pre-restore etcd database moved to {old}", flush=True)
     name, peer = etcd.new_name(configuration), etcd.peer_url(configuration)
     who = [f"--name={name}", f"--initial-cluster={name}={peer}", f"--initial-advertise-peer-urls={peer}"]
