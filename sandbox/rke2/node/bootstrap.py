@@ -82,10 +82,11 @@ def restore(configuration: Configuration) -> None:
     content = etcd.values(_PREFIX).get(_key(token.password))
     if content is None:
         raise Rke2Error(DIFFERENT_KEY.rpartition(": ")[2])
+    version = etcd.values(_DATA).get(_VERSION, release.version())
     found = json.loads(content)
     Users.parse(found["passwd"]["content"]).write()
-    write_files(found["files"])
-    paths.write(paths.DATA_VERSION, etcd.values(_DATA).get(_VERSION, release.version()) + "\n")
+    write_files(found["files"])  # from here on etcd, which runs with this machine's own, is not asked any more
+    paths.write(paths.DATA_VERSION, version + "\n")
 
 
 def note_version() -> None:
