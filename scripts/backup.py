@@ -16,7 +16,7 @@ from pathlib import Path
 from machine.documents.backup import Backup
 from machine.documents.form import DocumentError
 from scripts import sealed_file
-from scripts.stack import NO_WAY_IN, Stack, StackError
+from scripts.stack import NO_WAY_IN, Stack, StackError, older_release
 
 
 def main(arguments: list[str]) -> int:
@@ -54,10 +54,7 @@ def taken(ways: Sequence[Sequence[str]]) -> Backup:
             print(f"`{shlex.join(ssh)}` does not get in", file=sys.stderr)
             continue
         if done.returncode:
-            raise StackError(
-                f"the machine did not save its cluster (status {done.returncode}), see above. If it does not know"
-                " `backup`, it has an older release: `pulumi up` brings this one"
-            )
+            raise StackError(f"the machine did not save its cluster, see above{older_release(done.returncode)}")
         try:
             backup = Backup.from_json(done.stdout)
             backup.content()

@@ -15,7 +15,7 @@ from pathlib import Path
 from machine.documents.backup import Backup, Rejoin, Restore, Restored, digest_of
 from machine.documents.form import Document, DocumentError
 from scripts import sealed_file
-from scripts.stack import NO_WAY_IN, Machine, Stack, StackError
+from scripts.stack import NO_WAY_IN, Machine, Stack, StackError, older_release
 
 _TOKEN = "mig-k8s:rke2Token"  # noqa: S105 - where it stands
 
@@ -188,10 +188,7 @@ def _ask(machine: Machine, subcommand: str, document: Document | None) -> str:
             f" WITHOUT={machine.name}"
         )
     if done.returncode:
-        raise StackError(
-            f"{machine.name}: `mig-k8s {subcommand}` ended with status {done.returncode}, see above. If it does not"
-            " know that, it has an older release: `pulumi up` brings this one"
-        )
+        raise StackError(f"{machine.name}: `mig-k8s {subcommand}` failed, see above{older_release(done.returncode)}")
     return done.stdout
 
 

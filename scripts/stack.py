@@ -23,6 +23,17 @@ NO_WAY_IN = 255
 """The exit status of ssh where there is no connection."""
 
 
+_WRONG_USAGE = 2
+"""The exit status of a mig-k8s that does not know a subcommand."""
+
+
+def older_release(status: int) -> str:
+    """What may be wrong with a machine whose mig-k8s ended with this."""
+    if status != _WRONG_USAGE:
+        return ""
+    return ". If it does not know that subcommand, it has an older release: `pulumi up` brings this one"
+
+
 class StackError(Exception):
     """A stack cannot be used; the text says why and what to do."""
 
