@@ -96,7 +96,7 @@ def test_servers_stop_one_restores_the_others_join_it_then_agents_restart(
 
 def test_a_machine_that_refuses_ends_it_before_anything_is_changed(ssh: Ssh) -> None:
     ssh.told("fails.gpu", "this machine is another")
-    with pytest.raises(StackError, match="gpu: `mig-k8s rejoin --check` failed, see above$"):
+    with pytest.raises(StackError, match=r"gpu: `mig-k8s rejoin --check` failed, see above$"):
         restoring(ssh).check()
     assert ssh.asked()[-1] == "gpu: rejoin --check"
 
