@@ -25,8 +25,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("stack", metavar="STACK", help="name of a stack of yours")
     parser.add_argument("--file", type=Path, metavar="FILE", help="where to; by default named by stack and time")
     options = parser.parse_args(arguments)
-    stack = Stack(options.stack)
     try:
+        stack = Stack(options.stack)
         with stack.machines() as machines:
             saved = taken([machine.ssh for machine in machines if machine.role == "server"])
         path = options.file or Path(f"{stack.name}-{saved.taken.replace(':', '')}.backup")

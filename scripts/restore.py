@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
     """Restore, and say what is next; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m scripts.restore", description="Restore a cluster from a backup.")
     parser.add_argument("stack", metavar="STACK", help="name of a stack of yours, which is up")
-    parser.add_argument("file", type=Path, metavar="FILE", help="what `make backup` wrote")
+    parser.add_argument("file", metavar="FILE", help="what `make backup` wrote")
     parser.add_argument(
         "--confirm", default="", metavar="STACK", help="the stack's name again: what it has now is lost"
     )
@@ -32,9 +32,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--without", action="append", default=[], metavar="SERVER", help=words)
     parser.add_argument("--take-token", action="store_true", help="make the backup's token the stack's, and end there")
     options = parser.parse_args(arguments)
-    stack = Stack(options.stack)
     try:
-        return _restore(stack, options)
+        return _restore(Stack(options.stack), options)
     except StackError as error:
         print(f"restore: {error}", file=sys.stderr)
         return 1
@@ -44,12 +43,15 @@ def main(arguments: list[str]) -> int:
 
 
 def _restore(stack: Stack, options: argparse.Namespace) -> int:
-    about = sealed_file.about(options.file)
+    if not options.file:
+        raise StackError("what `make backup` wrote is needed: FILE=…")
+    file = Path(options.file)
+    about = sealed_file.about(file)
     print(
-        f"{options.file}: the cluster of {about['stack']} as {about['node']} had it at {about['taken']},"
+        f"{file}: the cluster of {about['stack']} as {about['node']} had it at {about['taken']},"
         f" RKE2 {about['release']}"
     )
-    backup = _read(options.file, stack)
+    backup = _read(file, stack)
     if stack.pulumi("config", "get", _TOKEN, secret=True).strip() != backup.token:
         return _take_token(stack, backup, take=options.take_token)
     with stack.machines() as machines:

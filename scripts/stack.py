@@ -65,6 +65,8 @@ class Stack:
     """A stack by its name. Every method raises StackError."""
 
     def __init__(self, name: str) -> None:
+        if not name:
+            raise StackError("the name of a stack is needed: NAME=prod")
         self.name = name
         self.file = CHECKOUT / f"Pulumi.{name}.yaml"
 

@@ -164,14 +164,17 @@ def test_no_server_that_lets_one_in_is_told(ssh: Ssh) -> None:
         taken([ssh.way("server")])
 
 
-def test_make_tells_what_is_missing_without_a_traceback(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "scripts.restore", "prod", str(tmp_path / "none")],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 1
-    assert done.stderr == f"restore: {tmp_path}/none: No such file or directory\n"
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["restore", "prod", "/nowhere/none"], "restore: /nowhere/none: No such file or directory\n"),
+        (["restore", "prod", ""], "restore: what `make backup` wrote is needed: FILE=…\n"),
+        (["restore", "", "/nowhere/none"], "restore: the name of a stack is needed: NAME=prod\n"),
+        (["backup", ""], "backup: the name of a stack is needed: NAME=prod\n"),
+    ],
+)
+def test_what_is_missing_is_told_without_a_traceback(words: list[str], said: str) -> None:
+    script, *arguments = words
+    command = [sys.executable, "-m", f"scripts.{script}", *arguments]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (1, said)
