@@ -19,6 +19,9 @@ from machine.documents.verification_report import VerificationReport
 from scripts.stack import NO_WAY_IN, Stack, StackError, read
 from scripts.verification_report import junit, summary
 
+_NO_VERDICT = 2
+"""The exit status of mig-verify where there are no expectations, or Kubernetes does not answer."""
+
 
 class VerifyError(StackError):
     """There is no report; the text says why and what to do."""
@@ -55,16 +58,18 @@ def conclude(report: VerificationReport, xml: Path | None) -> int:
 
 
 def again(ways: Sequence[Sequence[str]]) -> VerificationReport:
-    """The report of a run on the first machine that lets one in; each way is an ssh command without its remote half.
+    """The report of a run on the first machine that lets one in and can tell; each way is an ssh command without its
+    remote half. With several servers only the one that verified last has the expectations.
 
     Progress goes to standard error. Raises VerifyError.
     """
     *others, last = ways
     for ssh in others:
         done = _verified(ssh)
-        if done.returncode != NO_WAY_IN:
+        if done.returncode not in (NO_WAY_IN, _NO_VERDICT):
             break
-        print(f"`{shlex.join(ssh)}` does not get in: the next server is asked", file=sys.stderr)
+        why = "does not get in" if done.returncode == NO_WAY_IN else "leads to one that cannot tell"
+        print(f"`{shlex.join(ssh)}` {why}: the next server is asked", file=sys.stderr)
     else:
         done = _verified(last)
     if done.returncode == NO_WAY_IN:

@@ -183,6 +183,20 @@ def test_where_the_first_server_lets_nobody_in_the_next_one_verifies(
         again([[str(dead)], [str(dead)]])
 
 
+def test_where_the_first_server_has_no_expectations_the_next_one_verifies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = tmp_path / "ssh-to-first", tmp_path / "ssh-to-second"
+    first.write_text("#!/bin/sh\nexit 2\n")
+    second.write_text(f"#!/bin/sh\necho '{json.dumps(PASSED)}'\n")
+    for way in (first, second):
+        way.chmod(0o755)
+    assert again([[str(first)], [str(second)]]).passed
+    assert f"`{first}` leads to one that cannot tell: the next server is asked\n" in capsys.readouterr().err
+    with pytest.raises(VerifyError, match="ended with status 2 and without a report"):
+        again([[str(first)], [str(first)]])
+
+
 def test_a_failed_verification_is_not_run_again_elsewhere(tmp_path: Path) -> None:
     first, second = tmp_path / "ssh-to-first", tmp_path / "ssh-to-second"
     first.write_text(f"#!/bin/sh\necho '{json.dumps(FAILED)}'\nexit 1\n")
