@@ -21,7 +21,7 @@ quick_pytest = $(if $(memory),export TMPDIR=$(memory);) $(pytest) -o tmp_path_re
 tiers = format, lint, types, unit, machine, scripts, graph, contracts, exhaustive, engine
 scripts = $(shell grep -rlE '^\#!/(usr/)?bin/(env )?(ba|da)?sh' cloud-init sandbox .ci --include='*' 2>/dev/null)
 
-.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick-graph quick-plan quick-machine quick-stages exhaustive engine test bench new-stack rotate-certificates
+.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick-graph quick-plan quick-machine quick-stages exhaustive engine test bench new-stack backup restore rotate-certificates
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -92,6 +92,12 @@ bench: ## plan and preview as ratios in one run; as root, a machine's way from b
 	@$(run) tests.bench.preview_times
 	@$(run) tests.bench.machine_times
 	@$(run) tests.bench.change_times
+
+backup: ## NAME=prod: the living cluster's datastore into one encrypted file; FILE names it
+	@$(run) scripts.backup "$(NAME)" $(if $(FILE),--file "$(FILE)")
+
+restore: ## NAME=prod FILE=…: the cluster of a backup, on the stack's machines; says what it costs, CONFIRM=prod does it
+	@$(run) scripts.restore "$(NAME)" "$(FILE)" --confirm "$(CONFIRM)" $(foreach server,$(WITHOUT),--without "$(server)") $(if $(TAKE_TOKEN),--take-token)
 
 new-stack: ## NAME=prod: keys, a stack file and its encrypted secrets, with your own Pulumi
 	@$(run) scripts.new_stack "$(NAME)"

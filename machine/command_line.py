@@ -22,6 +22,7 @@ from machine.kubernetes import commands as kubernetes_commands
 from machine.release.install import install
 
 _LATER = {
+    "machine.backup.command": ("backup", "restore", "rejoin"),
     "machine.cluster.commands": ("remove-node", "limit-turns", "end-turn"),
     "machine.update.command": ("update", "rotate-certificates"),
     "machine.verification.command": ("verify",),

@@ -18,7 +18,7 @@ from sandbox.tools import toolchain
 from sandbox.virtualenv import CHECKOUT
 from scripts import rotate_certificates as certificates
 from scripts import verify as verification
-from scripts.ways_in import ScriptError, machines
+from scripts.stack import StackError, names
 
 CANNOT_BOOT = 3
 _STILL_WORKS = "`make preview`, `make check` and `python -m plan` work here all the same"
@@ -89,7 +89,7 @@ def verify(name: str, xml: Path | None) -> int:
     environment = opened(name)
     try:
         return verification.conclude(verification.again(list(_ways_in(environment, "server").values())), xml)
-    except ScriptError as error:
+    except StackError as error:
         raise SandboxError(str(error)) from None
 
 
@@ -104,14 +104,14 @@ def rotate_certificates(name: str) -> int:
             _engine(environment, "up", *flags)
             access.write_kubeconfig(environment)
             certificates.conclude(left)
-        except ScriptError as error:
+        except StackError as error:
             raise SandboxError(str(error)) from None
     return 0
 
 
 def _ways_in(environment: Environment, role: str) -> dict[str, list[str]]:
     ssh = ["ssh", "-F", str(access.ssh_config(environment.root))]
-    return {machine: [*ssh, machine] for machine in machines(environment.stack_file, role=role)}
+    return {machine: [*ssh, machine] for machine in names(environment.stack_file, role=role)}
 
 
 def refresh(name: str) -> int:

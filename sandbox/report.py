@@ -10,8 +10,8 @@ from machine.documents.verification_report import VerificationReport
 from sandbox.engine.environment import Environment
 from sandbox.host import access
 from sandbox.instance import Sandbox
+from scripts.stack import names
 from scripts.verification_report import summary
-from scripts.ways_in import machines
 
 
 def verification(outputs: Mapping[str, Any]) -> str:
@@ -26,7 +26,7 @@ def how_to_go_on(environment: Environment) -> str:
     """Lines that can be pasted into a shell."""
     root = environment.root
     kubectl = shlex.join([str(environment.programs / "kubectl"), "--kubeconfig", str(access.kubeconfig(root))])
-    first = machines(environment.stack_file, role="server")[0]
+    first = names(environment.stack_file, role="server")[0]
     return (
         f"look around:\n  {kubectl} get nodes,pods -A\n  {_ssh(root, first)}\n"
         "verify it again:   make verify\n"

@@ -22,8 +22,8 @@ from typing import Any
 import yaml
 
 from plan import Problems, read_settings
+from scripts.stack import CHECKOUT, has_passphrase
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 _SECRETS = ("sshPrivateKey", "sshHostSecret", "rke2Token")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _HEADER = "# Every key and its default: docs/config-reference.yaml. Check it with: python -m plan check {file}\n"
@@ -125,7 +125,7 @@ def _make(name: str, file: Path, answers: Answers) -> None:
     if subprocess.run(["pulumi", "stack", "init", name], cwd=CHECKOUT, env=environment, check=False).returncode:
         raise NewStackError(f"`pulumi stack init {name}` failed; see above")
     written = _load(file)
-    if "encryptionsalt" in written and not _has_passphrase(environment):
+    if "encryptionsalt" in written and not has_passphrase(environment):
         environment["PULUMI_CONFIG_PASSPHRASE"] = getpass.getpass("that passphrase again, to encrypt the secrets: ")
     values = (answers.ssh_key.read_text(), f"a:{secrets.token_urlsafe(32)}", secrets.token_urlsafe(32))
     for key, value in zip(_SECRETS, values, strict=True):
@@ -151,10 +151,6 @@ def _set_secret(stack: str, key: str, value: str, environment: Mapping[str, str]
             f"Pulumi did not take the secret {key}:\n{done.stderr.strip()}\n"
             f"To begin again: pulumi stack rm {stack}, and remove Pulumi.{stack}.yaml"
         )
-
-
-def _has_passphrase(environment: Mapping[str, str]) -> bool:
-    return any(name in environment for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"))
 
 
 def _load(file: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
     make rotate-certificates NAME=prod [SSH_KEY=~/.ssh/id_ed25519]
 
-Servers one after the other, then agents (scripts/ways_in.py); RKE2 restarts on each, pods go on. Whatever cuts it, the
+Servers one after the other, then agents (scripts/stack.py); RKE2 restarts on each, pods go on. Whatever cuts it, the
 same command goes on: a machine with certificates of today is left as it is. The exit status is 1 where any is left.
 """
 
@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
-from scripts.ways_in import CHECKOUT, NO_WAY_IN, ScriptError, machines, no_way_in, stack_file_of, ways_in
+from scripts.stack import CHECKOUT, NO_WAY_IN, Stack, StackError, no_way_in
 
 KUBECONFIG_ALONE = ("--target-replace", "**::cluster-kubeconfig", "--target", "**::cluster-kubernetes")
 """What has `pulumi up` read the kubeconfig again, give it to the provider that uses it, and do nothing else."""
@@ -26,15 +26,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("stack", metavar="STACK", help="name of a stack of yours")
     name = parser.parse_args(arguments).stack
     try:
-        file = stack_file_of(name)
-        with ways_in(name) as ways:
+        with Stack(name).machines() as machines:
             servers, agents = (
-                {each: ways[each] for each in machines(file, role=role) if each in ways} for role in ("server", "agent")
+                {each.name: each.ssh for each in machines if each.role == role} for role in ("server", "agent")
             )
             left = rotate(servers, agents)
         _read_kubeconfig(name)
         conclude(left)
-    except ScriptError as error:
+    except StackError as error:
         print(f"rotate-certificates: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -45,7 +44,7 @@ def main(arguments: list[str]) -> int:
 
 
 def rotate(servers: Mapping[str, Sequence[str]], agents: Mapping[str, Sequence[str]]) -> list[str]:
-    """Have every machine do it, one after the other; the agents that let nobody in. Raises ScriptError.
+    """Have every machine do it, one after the other; the agents that let nobody in. Raises StackError.
 
     By name of a machine an ssh command without its remote half. What the machines say goes to standard error.
     """
@@ -55,9 +54,9 @@ def rotate(servers: Mapping[str, Sequence[str]], agents: Mapping[str, Sequence[s
         if status == NO_WAY_IN and name in agents:
             left.append(name)
         elif status == NO_WAY_IN:
-            raise ScriptError(f"{no_way_in(ssh)} No server after {name} was touched, and no agent. {_AGAIN}")
+            raise StackError(f"{no_way_in(ssh)} No server after {name} was touched, and no agent. {_AGAIN}")
         elif status:
-            raise ScriptError(
+            raise StackError(
                 f"`{_COMMAND}` ended on {name} with status {status}, see above; no machine after it was touched. If it "
                 f"does not know that command, it has an older release: `pulumi up` brings this one. {_AGAIN}"
             )
@@ -65,9 +64,9 @@ def rotate(servers: Mapping[str, Sequence[str]], agents: Mapping[str, Sequence[s
 
 
 def conclude(left: Sequence[str]) -> None:
-    """Raises ScriptError where agents are left."""
+    """Raises StackError where agents are left."""
     if left:
-        raise ScriptError(
+        raise StackError(
             f"all machines have new certificates but {', '.join(left)}, which let nobody in, see above. An agent gets "
             f"new ones when it starts. {_AGAIN}"
         )
@@ -76,7 +75,7 @@ def conclude(left: Sequence[str]) -> None:
 def _read_kubeconfig(name: str) -> None:
     command = ["pulumi", "up", "--stack", name, "--yes", "--skip-preview", "--suppress-outputs", *KUBECONFIG_ALONE]
     if subprocess.run(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, check=False).returncode:
-        raise ScriptError(
+        raise StackError(
             f"the certificates are new, and the kubeconfig was not read again, see above: `{shlex.join(command)}` does "
             "it. Where the stack file has changes that it needs, `pulumi up` first"
         )

@@ -18,9 +18,7 @@ def summary(report: VerificationReport) -> str:
     for check in failed:
         lines.append(f"  FAILED {check.node or 'cluster'}: {check.name}")
         lines.append(f"    expected  {check.expected}\n    seen      {check.seen}\n    do        {check.remedy}")
-    lines += [f"  nvidia-smi warns: {warning}" for warning in report.warnings]
-    lines += [f"  WARNING: {sentence}" for sentence in report.ending]
-    lines += [f"  {proof}" for proof in report.proofs()]
+    lines += [f"  {line}" for line in (*report.notes(), *report.proofs())]
     return "\n".join(lines)
 
 

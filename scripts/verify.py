@@ -3,7 +3,7 @@
     make verify NAME=prod [JUNIT=report.xml] [SSH_KEY=~/.ssh/id_ed25519]
     python -m scripts.verify --from report.json --junit report.xml
 
-It runs on the first server that lets you in (scripts/ways_in.py), with the expectations of the last `pulumi up`. The
+It runs on the first server that lets you in (scripts/stack.py), with the expectations of the last `pulumi up`. The
 exit status is 1 when a check failed.
 """
 
@@ -16,8 +16,11 @@ from pathlib import Path
 
 from machine.documents.form import DocumentError
 from machine.documents.verification_report import VerificationReport
+from scripts.stack import NO_WAY_IN, Stack, StackError, no_way_in
 from scripts.verification_report import junit, summary
-from scripts.ways_in import NO_WAY_IN, ScriptError, machines, no_way_in, stack_file_of, ways_in
+
+_NO_VERDICT = 2
+"""The exit status of mig-verify where there are no expectations, or Kubernetes does not answer."""
 
 
 def main(arguments: list[str]) -> int:
@@ -31,7 +34,7 @@ def main(arguments: list[str]) -> int:
     try:
         report = _read(options.file) if options.file else _of_stack(options.stack)
         return conclude(report, options.junit)
-    except ScriptError as error:
+    except StackError as error:
         print(f"verify: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -40,33 +43,35 @@ def main(arguments: list[str]) -> int:
 
 
 def conclude(report: VerificationReport, xml: Path | None) -> int:
-    """Print the summary, write the report as JUnit XML if wanted; the exit status. Raises ScriptError."""
+    """Print the summary, write the report as JUnit XML if wanted; the exit status. Raises StackError."""
     print(summary(report))
     if xml is not None:
         try:
             xml.write_bytes(junit(report))
         except OSError as error:
-            raise ScriptError(f"cannot write {xml}: {error.strerror}") from None
+            raise StackError(f"cannot write {xml}: {error.strerror}") from None
     return 0 if report.passed else 1
 
 
 def again(ways: Sequence[Sequence[str]]) -> VerificationReport:
-    """The report of a run on the first machine that lets one in; each way is an ssh command without its remote half.
+    """The report of a run on the first machine that lets one in and can tell; each way is an ssh command without its
+    remote half. With several servers only the one that verified last has the expectations.
 
-    Progress goes to standard error. Raises ScriptError.
+    Progress goes to standard error. Raises StackError.
     """
     *others, last = ways
     for ssh in others:
         done = _verified(ssh)
-        if done.returncode != NO_WAY_IN:
+        if done.returncode not in (NO_WAY_IN, _NO_VERDICT):
             break
-        print(f"`{shlex.join(ssh)}` does not get in: the next server is asked", file=sys.stderr)
+        why = "does not get in" if done.returncode == NO_WAY_IN else "leads to one that cannot tell"
+        print(f"`{shlex.join(ssh)}` {why}: the next server is asked", file=sys.stderr)
     else:
         done = _verified(last)
     if done.returncode == NO_WAY_IN:
-        raise ScriptError(no_way_in(last))
+        raise StackError(no_way_in(last))
     if done.returncode not in (0, 1) or not done.stdout:
-        raise ScriptError(
+        raise StackError(
             f"mig-verify ended with status {done.returncode} and without a report; see above. If it does not know "
             "--json, the machine has an older release: `pulumi up` brings this one"
         )
@@ -79,12 +84,8 @@ def _verified(ssh: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _of_stack(name: str) -> VerificationReport:
-    with ways_in(name) as ways:
-        wanted = machines(stack_file_of(name), role="server")
-        there = [ways[server] for server in wanted if server in ways]
-        if not there:
-            raise ScriptError(f"stack {name} has no machine {wanted[0]}: bring it up first, `pulumi up --stack {name}`")
-        return again(there)
+    with Stack(name).machines() as machines:
+        return again([machine.ssh for machine in machines if machine.role == "server"])
 
 
 def _read(file: Path) -> VerificationReport:
@@ -92,9 +93,9 @@ def _read(file: Path) -> VerificationReport:
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
-        raise ScriptError(f"{file}: {error.strerror}") from None
+        raise StackError(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise ScriptError(f"{file} is no text: {error.reason}") from None
+        raise StackError(f"{file} is no text: {error.reason}") from None
     return _report(text, f"{file} (`pulumi stack output --json verification` prints a report)")
 
 
@@ -102,7 +103,7 @@ def _report(text: str, where: str) -> VerificationReport:
     try:
         return VerificationReport.from_json(text)
     except DocumentError as error:
-        raise ScriptError(f"{where}: {error}") from None
+        raise StackError(f"{where}: {error}") from None
 
 
 if __name__ == "__main__":

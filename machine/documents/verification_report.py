@@ -54,7 +54,8 @@ class ProvenDevice(Form):
 class VerificationReport(Document):
     """`started` is UTC, `warnings` are nvidia-smi's beside its answers, on this machine and in pods, each once.
 
-    `ending` is a sentence on each certificate of a node that has ended or soon will.
+    `ending` is a sentence on each certificate of a node that has ended or soon will, `snapshot` one on the newest
+    snapshot of the datastore that RKE2 saved by itself, `overdue` one where that is older than it may be.
     """
 
     NAME: ClassVar[str] = "the verification's report"
@@ -66,6 +67,14 @@ class VerificationReport(Document):
     devices: tuple[ProvenDevice, ...]
     warnings: tuple[str, ...] = ()
     ending: tuple[str, ...] = ()
+    snapshot: str = ""
+    overdue: str = ""
+
+    def notes(self) -> list[str]:
+        """What people are told besides, whatever the verdict."""
+        lines = [f"nvidia-smi warns: {warning}" for warning in self.warnings]
+        lines += [f"WARNING: {sentence}" for sentence in (*self.ending, self.overdue) if sentence]
+        return lines if self.overdue or not self.snapshot else [*lines, self.snapshot]
 
     def proofs(self) -> list[str]:
         """How the devices were proven, a line for each proof on a node; nothing where a check failed."""

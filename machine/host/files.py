@@ -8,7 +8,7 @@ from pathlib import Path
 from machine.host.errors import MAKE_ROOM, DiskError
 
 
-def write(path: Path, content: str, mode: int, *, owner: Path | None = None) -> None:
+def write(path: Path, content: str | bytes, mode: int, *, owner: Path | None = None) -> None:
     """Replace a file, or make it with the folders above it. Raises DiskError; the file is then as it was.
 
     It belongs to whom `owner` belongs to; None: to whoever writes, who is root.
@@ -17,11 +17,11 @@ def write(path: Path, content: str, mode: int, *, owner: Path | None = None) -> 
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)  # whatever the umask is, nobody else writes there
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        with os.fdopen(handle, "wb") as stream:
             if owner is not None:
                 os.fchown(stream.fileno(), owner.stat().st_uid, owner.stat().st_gid)
             os.fchmod(stream.fileno(), mode)
-            stream.write(content)
+            stream.write(content.encode() if isinstance(content, str) else content)
             stream.flush()
             os.fsync(stream.fileno())
         Path(temporary).replace(path)

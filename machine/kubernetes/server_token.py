@@ -32,8 +32,7 @@ def take_over(machine: ThisMachine, wanted: str, servers: Sequence[str] = ()) ->
     the one that it was told last: where one of them has started with `wanted`, nobody needs to be told any more.
     Raises NodeError, before anything has changed, where that is not possible.
     """
-    path = machine.path(CLUSTERS_TOKEN)
-    known = _password(path) if path.exists() else ""
+    path, known = machine.path(CLUSTERS_TOKEN), clusters(machine)
     token = wanted.strip()
     if known in ("", token):
         return
@@ -74,6 +73,12 @@ def keep(machine: ThisMachine) -> int:
             return 0
         machine.clock.sleep(1)
     raise NodeError(f"RKE2 runs with its agent token, but cannot keep it over the next start: {_words(ended)}")
+
+
+def clusters(machine: ThisMachine) -> str:
+    """The token of the cluster here; empty where there is none."""
+    path = machine.path(CLUSTERS_TOKEN)
+    return _password(path) if path.exists() else ""
 
 
 def _password(path: Path) -> str:

@@ -16,7 +16,7 @@ PROGRAMS = ("/opt/rke2/bin/rke2", "/usr/local/bin/rke2")
 
 def check(machine: ThisMachine, wanted: Rke2) -> None:
     """Hold the wanted release to the one that runs. Raises NodeError with what is refused and what to do."""
-    known = _release(machine, f"rke2-{wanted.role}.service")
+    known = release(machine, f"rke2-{wanted.role}.service")
     if known is None or known == wanted.version:
         return
     why = _refused_on_server(known, wanted) if wanted.role == "server" else _refused_on_agent(machine, known, wanted)
@@ -51,7 +51,7 @@ def _refused_on_agent(machine: ThisMachine, known: str, wanted: Rke2) -> str:
     )
 
 
-def _release(machine: ThisMachine, unit: str) -> str | None:
+def release(machine: ThisMachine, unit: str) -> str | None:
     """The release of the process that runs, or else of the program that would; None where there is neither."""
     pid = machine.systemctl("show", "--property=MainPID", "--value", unit).stdout.strip()
     process = [f"/proc/{pid}/exe"] if pid.isdecimal() and pid != "0" else []

@@ -10,8 +10,7 @@ def words(report: VerificationReport) -> str:
     for check in failed:
         lines.append(f"FAILED {check.name}{' on ' if check.node else ''}{check.node}")
         lines.append(f"  expected: {check.expected}\n  seen:     {check.seen}\n  do:       {check.remedy}")
-    lines += [f"nvidia-smi warns: {warning}" for warning in report.warnings]
-    lines += [f"WARNING: {sentence}" for sentence in report.ending]
+    lines += report.notes()
     lines += report.proofs()
     count = len(report.checks)
     lines.append(f"{count - len(failed)} of {count} checks passed in {report.seconds:.0f} s")

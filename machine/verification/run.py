@@ -12,7 +12,7 @@ from machine.host.signals import Interrupted, ignored
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes.kubectl import Kubectl
 from machine.kubernetes.node import is_ready
-from machine.verification import certificates, devices
+from machine.verification import certificates, devices, snapshots
 from machine.verification.diagnosis import Diagnosis
 from machine.verification.in_use import InUse, Listed, listed_devices
 from machine.verification.isolation import Isolation
@@ -69,7 +69,8 @@ class Verification:
         passed = bool(checks) and all(check.passed for check in checks)
         seconds = round(self._progress.seconds, 1)
         warnings = tuple(dict.fromkeys([*self._smi.warned, *self._warned]))
-        return VerificationReport(passed, started, seconds, checks, self._devices, warnings, self._ending)
+        ages = snapshots.newest(self._machine)
+        return VerificationReport(passed, started, seconds, checks, self._devices, warnings, self._ending, *ages)
 
     def _nodes(self) -> bool:
         """Wait until every node is as expected; whether they are."""

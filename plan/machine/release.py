@@ -14,9 +14,11 @@ _MAIN = "machine/__main__.py"
 _FOLDERS = {"stages": True, "library": False, "units": False, "entry-points": True}
 """Folders of cloud-init/ that are folders of a release, and whether their files can be run."""
 _ONLY_OVER_SSH = (
+    "machine/backup/",
     "machine/cluster/",
     "machine/update/",
     "machine/verification/",
+    "machine/documents/backup.py",
     "machine/documents/node_removal.py",
     "machine/documents/verification_report.py",
 )

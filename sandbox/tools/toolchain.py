@@ -22,7 +22,7 @@ _COMMAND = _HERE / "command"
 _RKE2 = _HERE.parent / "rke2" / "program"
 _CATALOGUE = _HERE.parent.parent / "plan" / "gpu" / "catalogue.json"
 """NVIDIA's models and profiles, of which the plan and the fake GPU are to have one table."""
-_CALLED_AS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
+_CALLED_AS = ("etcd", "etcdutl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
 _OLDEST_GO = (1, 21)
 """From here on Go understands a newer go.mod and fetches the toolchain it names."""
 # Debug information nobody reads here costs a quarter of the build.
@@ -53,7 +53,7 @@ def command() -> Path:
 
 
 def kubernetes() -> Path:
-    """The directory of etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubelet and kubectl.
+    """The directory of etcd, etcdutl, kube-apiserver, kube-controller-manager, kube-scheduler, kubelet and kubectl.
 
     All are links beside one static program, `kube`, that looks at the name it is called by.
     """

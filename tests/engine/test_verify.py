@@ -14,8 +14,8 @@ import pytest
 from ssh_server import SshServer, new_key
 
 from sandbox.engine.environment import Environment
+from scripts.stack import StackError, names
 from scripts.verify import again
-from scripts.ways_in import ScriptError, machines
 
 pytestmark = pytest.mark.engine
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -167,7 +167,7 @@ def test_a_stack_that_is_not_there_is_told_by_pulumi(verify: Verify) -> None:
 
 def test_the_first_server_verifies_although_the_engine_sorts_machines_by_name() -> None:
     """`serve`, an agent, comes before it in every output."""
-    assert machines(CHECKOUT / "examples/cluster.yaml", role="server")[0] == "server"
+    assert names(CHECKOUT / "examples/cluster.yaml", role="server")[0] == "server"
 
 
 def test_where_the_first_server_lets_nobody_in_the_next_one_verifies(
@@ -180,8 +180,22 @@ def test_where_the_first_server_lets_nobody_in_the_next_one_verifies(
         way.chmod(0o755)
     assert again([[str(dead)], [str(living)]]).passed
     assert f"`{dead}` does not get in: the next server is asked\n" in capsys.readouterr().err
-    with pytest.raises(ScriptError, match="ssh-to-first` does not get in, see above"):
+    with pytest.raises(StackError, match="ssh-to-first` does not get in, see above"):
         again([[str(dead)], [str(dead)]])
+
+
+def test_where_the_first_server_has_no_expectations_the_next_one_verifies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = tmp_path / "ssh-to-first", tmp_path / "ssh-to-second"
+    first.write_text("#!/bin/sh\nexit 2\n")
+    second.write_text(f"#!/bin/sh\necho '{json.dumps(PASSED)}'\n")
+    for way in (first, second):
+        way.chmod(0o755)
+    assert again([[str(first)], [str(second)]]).passed
+    assert f"`{first}` leads to one that cannot tell: the next server is asked\n" in capsys.readouterr().err
+    with pytest.raises(StackError, match="ended with status 2 and without a report"):
+        again([[str(first)], [str(first)]])
 
 
 def test_a_failed_verification_is_not_run_again_elsewhere(tmp_path: Path) -> None:

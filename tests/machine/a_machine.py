@@ -76,7 +76,7 @@ class Systemd:
 
     def set(self, **facts: list[str]) -> None:
         """`active` units run, `starting` ones do not yet; `stuck` ones do not stop, `broken` ones do not start; `known`
-        ones have a unit file."""
+        ones have a unit file; `since`: when an active one became so, in microseconds since the boot."""
         before = self.facts() if (self.folder / "units.json").exists() else {}
         (self.folder / "units.json").write_text(json.dumps({**before, **facts}), encoding="utf-8")
 
@@ -111,6 +111,8 @@ class Systemd:
                 Ended(command, 1, "", f"No files found for {missing[0]}.\n") if missing else Ended(command, 0, "", "")
             )
         if verb == "show":
+            if command[2:4] == ("--property=ActiveEnterTimestampMonotonic", "--value"):
+                return Ended(command, 0, f"{''.join(facts.get('since', ['0']))}\n", "")
             assert command[2:4] == ("--property=MainPID", "--value"), command
             return Ended(command, 0, f"{77 if units[0] in facts['active'] else 0}\n", "")
         wrong = {"stop": "stuck", "start": "broken", "restart": "broken"}.get(verb)

@@ -60,7 +60,8 @@ VERIFICATION = """{
   "devices": [{"node": "mlops-k8s-master", "pod": "work/p", "profile": null, "uuid": null,
                "gpu": null, "resource": "nvidia.com/gpu", "proof": "in use by work/p"}],
   "warnings": ["WARNING: infoROM is corrupted at gpu 0001:00:00.0"],
-  "ending": ["the certificate of the kubelet on gpu has ended."]
+  "ending": ["the certificate of the kubelet on gpu has ended."],
+  "snapshot": "the newest snapshot that RKE2 saved by itself is 14 h old", "overdue": "it is 14 h old, though …"
 }"""
 RESULT = """{
   "version": 1, "bootId": "11111111-1111-1111-1111-111111111111", "state": "done",

@@ -42,7 +42,7 @@ class CommandLine:
         return Sandbox.load(self.root)
 
     def up(self, stack: Path, *more: str, previewed: bool = False, seconds: float = 240) -> str:
-        """Bring it up. A preview before it takes the engine as long again; tests/engine previews each kind of change."""
+        """Bring it up. A preview before it takes as long again, and tests/engine previews each kind of change."""
         said = self.run("up", str(stack), *([] if previewed else ["--skip-preview"]), *more, seconds=seconds)
         self.stacks.append(stack.read_text())
         return said

@@ -172,6 +172,43 @@ def test_a_snapshot_is_saved_by_the_running_server_listed_and_pruned(machine: Ma
     assert (size > 100_000, size % 512) == (True, 32)  # a whole database, and its SHA-256 behind it
 
 
+def test_a_snapshot_is_restored_where_nothing_hinders_it_and_what_does_is_told(cluster: Cluster) -> None:
+    machine = cluster.machine
+    cluster.kubectl("create", "configmap", "before")
+    machine.run("sudo rke2 etcd-snapshot save --name kept")
+    snapshot = machine.run(f"sudo sh -c 'ls {DATA}/server/db/snapshots/kept-*'")
+    cluster.kubectl("create", "configmap", "after")
+
+    def restore(path: str = snapshot, line: str = "") -> str:
+        config = "sudo sh -c '(cat /etc/rancher/rke2/config.yaml; echo; cat) | tee /tmp/reset.yaml >/dev/null'"
+        machine.run(f"echo '{line}' | {config}")
+        flags = f"--cluster-reset --cluster-reset-restore-path={path}"
+        # What was there before is moved aside under a name that has seconds.
+        return machine.run(f"sleep 1; sudo rke2 server --config /tmp/reset.yaml {flags}", check=False)
+
+    assert "bind: address already in use" in restore()
+    assert "invalid flag use" in machine.run("sudo rke2 server --cluster-reset-restore-path=/x", check=False)
+    machine.run("sudo systemctl stop rke2-server")
+    assert "cannot perform cluster-reset while server URL is set" in restore(line="server: https://10.60.0.9:9345")
+    assert "etcd: snapshot path does not exist: /nowhere" in restore("/nowhere")
+    machine.run(f"sudo sh -c 'head -c 4096 {snapshot} >/tmp/half'")
+    assert "starting kubernetes: " in restore("/tmp/half")  # and the datastore is away, as with the real one
+
+    assert "bootstrap data already found and encrypted with different token" in restore(line="token: of another")
+    assert "was previously reset" in restore()
+    machine.run(f"sudo rm {DATA}/server/db/reset-flag")
+    assert "restart without --cluster-reset flag now" in restore()
+    machine.run("sudo timeout 55 systemctl start rke2-server")
+
+    names = cluster.kubectl("get", "configmaps", "-o", "name").split()
+    assert ("configmap/before" in names, "configmap/after" in names) == (True, False)
+    assert machine.run(f"sudo ls {DATA}/server/db/reset-flag", check=False).endswith("No such file or directory")
+    eventually("the node", lambda: cluster.node()["status"]["nodeInfo"]["bootID"], machine.boot_id())
+    name = snapshot.rpartition("/")[2]
+    machine.run(f"sudo rke2 etcd-snapshot delete {name}")
+    assert "not found" in machine.run(f"sudo rke2 etcd-snapshot delete {name}", check=False)
+
+
 def test_another_release_runs_only_after_a_restart_and_of_an_older_minor_never(
     cluster: Cluster, mirror: Mirror
 ) -> None:

@@ -71,6 +71,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
     authority = tmp_path / "server-ca"
     authority.with_suffix(".crt").write_text("the authority")
     monkeypatch.setattr(bootstrap, "SERVER", type(SERVER)(authority, "the authority"))
+    monkeypatch.setattr(bootstrap, "FILES", (authority.with_suffix(".crt"),))
+    monkeypatch.setattr(paths, "TLS", tmp_path)
     return made
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from api_watch import watched_by_api
+from backing_up import BackingUp
 from command_line import CHECKOUT, CommandLine, own_sandbox
 
 from sandbox.host import access
@@ -17,6 +18,12 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(1000)]
 FOUNDED, UPGRADED = "v1.36.4+rke2r1", "v1.37.1+rke2r1"
 SERVERS, AGENTS = {"server", "server-1", "server-2"}, {"gpu", "gpu-1"}
 UP_SECONDS = 900
+_ETCD = "/var/lib/rancher/rke2/server/tls/etcd"
+MEMBERS = (
+    f"sudo curl -sS --cacert {_ETCD}/server-ca.crt --cert {_ETCD}/client.crt --key {_ETCD}/client.key -d '{{}}'"
+    ' https://127.0.0.1:2379/v3/cluster/member/list | grep -o \'"name":"server[^"]*\''
+)
+"""The names of etcd's members, as a server's own knows them."""
 SILENT_SECONDS = 20
 """Two probes of the load balancer, 5 s apart, a request of 3 s that was on its way, and another one."""
 POD = """
@@ -117,6 +124,28 @@ def test_an_agent_is_rebuilt_once_its_pod_has_ended_by_itself(cluster: Cluster) 
     assert {name for name in after if after[name] != before[name]} == {"gpu"}
     assert (seen.ever_out(), cluster.pod("gpu-1")) == ({"gpu"}, kept)
     assert seen.silent < SILENT_SECONDS
+
+
+def test_a_backup_is_restored_on_three_servers_and_all_agents_come_back(
+    cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    person, kept = cluster.person, cluster.pod("gpu-1")
+    backing_up = BackingUp(person, tmp_path_factory.mktemp("backups"))
+    identity = person.get("namespace", "kube-system")["metadata"]["uid"]
+    person.kubectl("create", "configmap", "before")
+    backing_up.backup()
+    person.kubectl("create", "configmap", "after")
+
+    said = backing_up.restore_confirmed()
+
+    assert "server-2: joins server\n" in said
+    names = person.kubectl("get", "configmaps", "-o", "name").split()
+    assert ("configmap/before" in names, "configmap/after" in names) == (True, False)
+    assert person.get("namespace", "kube-system")["metadata"]["uid"] == identity
+    assert cluster.pod("gpu-1") == kept
+    for server in SERVERS:
+        assert len(person.ssh(MEMBERS, machine=server).split()) == 3
+    assert "verification: passed" in person.run("verify", seconds=300)
 
 
 def test_another_driver_waits_for_the_pod_that_may_not_end(cluster: Cluster) -> None:

@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
+from backing_up import BackingUp
 from cluster import eventually
 from command_line import CHECKOUT, NODE, CommandLine, own_sandbox, wait_for_line
 
@@ -24,6 +25,12 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300)]
 VERIFICATION = "mig-k8s-verify"
 """The namespace of the verification's pods."""
 EXPECTATIONS = "/etc/mig-k8s/expectations.json"
+POD = """
+{apiVersion: v1, kind: Pod, metadata: {name: kept}, spec: {restartPolicy: Never, containers: [{name: c,
+ image: "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04", command: [sleep, "5000"],
+ resources: {limits: {nvidia.com/mig-1g.10gb: 1}}}]}}
+"""
+"""A user's, with a device of its own."""
 MIXED = {"nvidia.com/mig-3g.40gb": "1", "nvidia.com/mig-2g.20gb": "1", "nvidia.com/mig-1g.10gb": "1"}
 
 
@@ -172,6 +179,46 @@ def test_after_a_reboot_the_same_devices_are_there_before_kubernetes(person: Com
     eventually("allocatable", person.gpu_resources, MIXED)
 
 
+@pytest.fixture(scope="module")
+def backing_up(person: CommandLine, tmp_path_factory: pytest.TempPathFactory) -> BackingUp:
+    return BackingUp(person, tmp_path_factory.mktemp("backups"))
+
+
+def test_a_backup_is_restored_on_the_living_machine_and_a_pod_keeps_its_device(
+    person: CommandLine, backing_up: BackingUp
+) -> None:
+    person.kubectl("create", "-f", "-", stdin=POD)
+    person.kubectl("wait", "--for=condition=Ready", "pod/kept", "--timeout=50s")
+    person.kubectl("create", "configmap", "before")
+    said = backing_up.backup()
+    assert re.search(rf"the cluster of sandbox as {NODE} had it at \S+, RKE2 v1.36.4\+rke2r1\.\n", said), said
+    assert backing_up.file.stat().st_mode & 0o777 == 0o600
+    person.kubectl("create", "configmap", "after")
+    before = (container(person), person.mig_devices(), person.boot_id())
+
+    said = backing_up.restore(status=1)
+    assert "everything in it that came later is lost" in said
+    assert "configmap/after" in person.kubectl("get", "configmaps", "-o", "name")
+    said = backing_up.restore_confirmed()
+
+    assert "what is here now is saved as " in said
+    names = person.kubectl("get", "configmaps", "-o", "name").split()
+    assert ("configmap/before" in names, "configmap/after" in names) == (True, False)
+    assert (container(person), person.mig_devices(), person.boot_id()) == before
+    assert "verification: passed" in person.run("verify", seconds=120)
+    token = person.ssh("sudo cat /etc/rancher/rke2/token").strip()
+    assert token not in said
+    assert token.encode() not in backing_up.file.read_bytes()
+    assert person.ssh(f"sudo journalctl | grep -v sudo | grep -c {token}", statuses=(0, 1)) == "0\n"
+
+
+def container(person: CommandLine) -> str:
+    """What would be another one if the user's pod had ended."""
+    (status,) = person.get("pod", "kept")["status"]["containerStatuses"]
+    assert "running" in status["state"]
+    return str(status["containerID"])
+
+
 def test_a_changed_rebuild_replaces_the_machine_even_if_the_command_is_killed_on_the_way(
     person: CommandLine, tmp_path: Path
 ) -> None:
@@ -199,6 +246,23 @@ def test_a_changed_rebuild_replaces_the_machine_even_if_the_command_is_killed_on
     assert {uuid for _, uuid in seen_in_pods(person)} == set(person.mig_devices())
     release = person.get("secrets", "-n", "gpu-operator", "-l", "owner=helm,name=gpu-operator")["items"]
     assert [item["metadata"]["labels"]["version"] for item in release] == ["1"]
+
+
+def test_the_same_backup_is_restored_on_the_new_machine_of_another_cluster(
+    person: CommandLine, backing_up: BackingUp
+) -> None:
+    assert "configmap/before" not in person.kubectl("get", "configmaps", "-o", "name")
+
+    backing_up.restore_confirmed()
+
+    (kubeconfig,) = re.findall(r"urn:\S*::cluster-kubeconfig\b", person._quiet("pulumi", "stack", "--show-urns"))
+    flags = ("--yes", "--skip-preview", "--config-file", str(person.root / "stack.yaml"))
+    person.run("pulumi", "up", "--target-replace", kubeconfig, *flags, seconds=120)
+    person.up(person.root / "stack.yaml", "--skip-preview")
+    assert "configmap/before" in person.kubectl("get", "configmaps", "-o", "name")
+    # Of the old machine's device; where no controller makes another one, a person does.
+    person.kubectl("delete", "pod", "kept", "--now")
+    assert "verification: passed" in person.run("verify", seconds=120)
 
 
 def test_destroy_works_with_the_machine_dead_and_leaves_nothing(person: CommandLine) -> None:

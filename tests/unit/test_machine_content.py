@@ -348,8 +348,13 @@ def test_a_machine_is_made_with_all_of_the_release_but_what_only_pulumi_up_calls
     assert {path: text for path, text in whole.items() if path not in first} == {
         path: text
         for path, text in whole.items()
-        if path.startswith(("machine/verification/", "machine/cluster/", "machine/update/"))
-        or path in ("machine/documents/verification_report.py", "machine/documents/node_removal.py")
+        if path.startswith(("machine/verification/", "machine/cluster/", "machine/update/", "machine/backup/"))
+        or path
+        in (
+            "machine/documents/backup.py",
+            "machine/documents/verification_report.py",
+            "machine/documents/node_removal.py",
+        )
     }
     assert {path for path, text in first.items() if whole[path] != text} == {manifest}
     assert {"machine/verification/run.py", "machine/cluster/removal.py"} <= whole.keys() - first.keys()

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from scripts.rotate_certificates import conclude, rotate
-from scripts.ways_in import ScriptError
+from scripts.stack import StackError
 from stacks import REPOSITORY
 
 COMMAND = "sudo mig-k8s rotate-certificates"
@@ -49,7 +49,7 @@ def test_servers_come_one_after_the_other_and_then_agents(ways: Ways) -> None:
 
 
 def test_after_a_server_that_lets_nobody_in_none_is_touched(ways: Ways) -> None:
-    with pytest.raises(ScriptError, match=r"/dead` does not get in, .* No server after dead was touched, and no agent"):
+    with pytest.raises(StackError, match=r"/dead` does not get in, .* No server after dead was touched, and no agent"):
         rotate({**ways.to("server"), **ways.to("dead", status=255), **ways.to("server-1")}, ways.to("gpu"))
     assert ways.called() == [f"server: {COMMAND}", f"dead: {COMMAND}"]
 
@@ -57,7 +57,7 @@ def test_after_a_server_that_lets_nobody_in_none_is_touched(ways: Ways) -> None:
 @pytest.mark.parametrize("status", [1, 2])
 def test_after_a_machine_that_fails_none_is_touched(ways: Ways, status: int) -> None:
     with pytest.raises(
-        ScriptError, match=f"ended on gpu with status {status}, see above; no machine after it was touch"
+        StackError, match=f"ended on gpu with status {status}, see above; no machine after it was touch"
     ):
         rotate(ways.to("server"), {**ways.to("gpu", status=status), **ways.to("gpu-1")})
     assert ways.called() == [f"server: {COMMAND}", f"gpu: {COMMAND}"]
@@ -66,7 +66,7 @@ def test_after_a_machine_that_fails_none_is_touched(ways: Ways, status: int) -> 
 def test_an_agent_that_is_away_is_left_and_named_in_the_end(ways: Ways) -> None:
     left = rotate(ways.to("server"), {**ways.to("off", status=255), **ways.to("gpu")})
     assert (left, len(ways.called())) == (["off"], 3)
-    with pytest.raises(ScriptError, match="all machines have new certificates but off, which let nobody in, see above"):
+    with pytest.raises(StackError, match="all machines have new certificates but off, which let nobody in, see above"):
         conclude(left)
     conclude([])
 

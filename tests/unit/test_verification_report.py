@@ -54,6 +54,14 @@ def test_a_certificate_that_soon_ends_is_told_whatever_the_verdict() -> None:
         assert f"\n  WARNING: {sentence}" in summary(dataclasses.replace(each, ending=(sentence,)))
 
 
+def test_the_age_of_the_newest_snapshot_is_told_and_one_that_is_overdue_once() -> None:
+    aged = dataclasses.replace(report(), snapshot="it is 3 h old")
+    assert summary(aged).endswith("\n  it is 3 h old")
+    overdue = dataclasses.replace(report(WIPED), snapshot="it is 14 h old", overdue="it is 14 h old, though")
+    assert "\n  WARNING: it is 14 h old, though" in summary(overdue)
+    assert summary(overdue).count("14 h") == 1
+
+
 def test_a_failed_report_tells_every_failed_check_with_the_way_out_and_praises_nothing() -> None:
     distinct = Check.of("devices are distinct", "", "7 different devices", "6 different devices", "Is sharing on?")
     assert summary(report(WIPED, distinct, devices=[device("mlops-k8s-master", "1g.10gb")])) == (

@@ -10,13 +10,18 @@ import re
 import secrets
 from typing import Any
 
-from . import etcd, join_token, paths
-from .certificates import SERVER
+from . import etcd, join_token, paths, release
+from .certificates import ETCD, SERVER, SERVICE_KEY
 from .configuration import Configuration
 from .error import Rke2Error
+from .join_token import JoinToken
 from .users import Users
 
+FILES = (SERVER.certificate, SERVER.key, ETCD.certificate, ETCD.key, SERVICE_KEY)
+"""What makes a machine a server of this cluster, besides the passwords."""
 _PREFIX = "/bootstrap/"
+_DATA = "/stand-in/"
+_VERSION = _DATA + "version"
 _SKEW_SECONDS = 3
 _OF_KUBEADM = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}")
 DIFFERENT_KEY = (
@@ -68,6 +73,38 @@ def rotate(configuration: Configuration, new: str) -> None:
     _save(new)
 
 
+def restore(configuration: Configuration) -> None:
+    """The files of the cluster whose snapshot is in the datastore now, over those of this disk, whichever is newer.
+
+    Raises Rke2Error where the token is not of that cluster.
+    """
+    token = configuration.token or JoinToken.parse(paths.TOKEN.read_text().strip())
+    content = etcd.values(_PREFIX).get(_key(token.password))
+    if content is None:
+        raise Rke2Error(DIFFERENT_KEY.rpartition(": ")[2])
+    version = etcd.values(_DATA).get(_VERSION, release.version())
+    found = json.loads(content)
+    Users.parse(found["passwd"]["content"]).write()
+    write_files(found["files"])  # from here on etcd, which runs with this machine's own, is not asked any more
+    paths.write(paths.DATA_VERSION, version + "\n")
+
+
+def note_version() -> None:
+    """An API server of this release writes to the datastore from now on, which a snapshot then tells."""
+    etcd.put(_VERSION, release.version())
+
+
+def files() -> dict[str, str]:
+    """By their path below server/tls."""
+    return {str(file.relative_to(paths.TLS)): file.read_text() for file in FILES}
+
+
+def write_files(content: dict[str, str]) -> None:
+    """As `files` gave them."""
+    for file in FILES:
+        paths.write(file, content[str(file.relative_to(paths.TLS))], 0o644 if file.suffix == ".crt" else 0o600)
+
+
 def _reconcile(stored: dict[str, Any]) -> None:
     """The newer of file and datastore's copy counts, and a newer file is refused."""
     if paths.PASSWORDS.exists():
@@ -80,7 +117,7 @@ def _reconcile(stored: dict[str, Any]) -> None:
 
 def _save(password: str) -> None:
     file = {"content": paths.PASSWORDS.read_text(), "timestamp": int(paths.PASSWORDS.stat().st_mtime)}
-    etcd.put(_key(password), json.dumps({"passwd": file}))
+    etcd.put(_key(password), json.dumps({"passwd": file, "files": files()}))
 
 
 def _key(password: str) -> str:

@@ -1,4 +1,4 @@
-"""`rke2 server|agent [--config FILE]`, `rke2 token|certificate rotate`, `rke2 etcd-snapshot save|ls|prune`.
+"""`rke2 server|agent [--config FILE]`, `rke2 token|certificate rotate`, `rke2 etcd-snapshot save|ls|prune|delete`.
 
 The version is told by the program that calls this.
 """
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from . import agent, certificate_rotation, configuration, etcd_snapshots, paths, server, service
+from . import agent, certificate_rotation, configuration, etcd_snapshots, paths, reset, server, service
 from .api import ApiError
 from .configuration import Configuration
 from .error import Rke2Error
@@ -27,6 +27,10 @@ def main(arguments: list[str]) -> int:
         command = commands.add_parser(role)
         command.add_argument("--config", "-c", type=Path, default=paths.CONFIGURATION)
         command.set_defaults(run=lambda chosen, serve=serve: _serve(serve, chosen.config))
+        if role == "server":
+            command.add_argument("--cluster-reset", action="store_true")
+            command.add_argument("--cluster-reset-restore-path", type=Path)
+            command.set_defaults(run=_run_server)
     token = commands.add_parser("token").add_subparsers(required=True).add_parser("rotate")
     token.add_argument("--token", "-t", default=os.environ.get("RKE2_TOKEN"))
     token.add_argument("--server", "-s", default=os.environ.get("RKE2_URL", f"https://127.0.0.1:{PORT}"))
@@ -46,6 +50,17 @@ def main(arguments: list[str]) -> int:
 def _serve(serve: Callable[[Configuration], None], config: Path) -> None:
     service.hold_stops()
     serve(configuration.read(config))
+
+
+def _run_server(chosen: argparse.Namespace) -> None:
+    if not chosen.cluster_reset:
+        if chosen.cluster_reset_restore_path:
+            raise Rke2Error("invalid flag use; --cluster-reset required with --cluster-reset-restore-path")
+        _serve(server.serve, chosen.config)
+    elif chosen.cluster_reset_restore_path is None:
+        raise Rke2Error("cluster-reset without a snapshot: not stood in for")
+    else:
+        reset.restore(configuration.read(chosen.config), chosen.cluster_reset_restore_path)
 
 
 def _rotate(chosen: argparse.Namespace) -> None:

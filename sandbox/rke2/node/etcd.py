@@ -54,9 +54,13 @@ def is_initialized() -> bool:
     return paths.MEMBER.exists()
 
 
-def initialize(name: str, cluster: dict[str, str], *, joins: bool) -> None:
-    """Settle who this member is: `cluster` has the peer URL of every member by name, this one included."""
-    shutil.rmtree(paths.DATABASE, ignore_errors=True)  # of a start that was cut off before it was settled
+def initialize(name: str, cluster: dict[str, str], *, joins: bool, restored: bool = False) -> None:
+    """Settle who this member is: `cluster` has the peer URL of every member by name, this one included.
+
+    What lies in the database is of a start that was cut off before it was settled, unless it was `restored`.
+    """
+    if not restored:
+        shutil.rmtree(paths.DATABASE, ignore_errors=True)
     member = {"name": name, "cluster": cluster, "state": "existing" if joins else "new"}
     paths.write(paths.MEMBER, json.dumps(member, indent=2) + "\n")
 

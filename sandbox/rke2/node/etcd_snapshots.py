@@ -1,4 +1,4 @@
-"""`rke2 etcd-snapshot`: the running server saves its etcd to a file, lists or prunes the files."""
+"""`rke2 etcd-snapshot`: the running server saves its etcd to a file, lists, prunes or deletes the files."""
 
 import argparse
 import re
@@ -22,7 +22,7 @@ _KEPT = 5
 
 
 def add_parser(commands: "Subparsers") -> None:
-    """The subcommands save, ls and prune; each sets `run`, which raises Rke2Error."""
+    """The subcommands save, ls, prune and delete; each sets `run`, which raises Rke2Error."""
     subcommands = commands.add_parser("etcd-snapshot").add_subparsers(required=True)
     for name, run in (("save", _save), ("ls", _list), ("prune", _prune)):
         command = subcommands.add_parser(name)
@@ -30,6 +30,9 @@ def add_parser(commands: "Subparsers") -> None:
         command.set_defaults(run=run)
         if name == "prune":
             command.add_argument("--snapshot-retention", type=int, default=_KEPT)
+    command = subcommands.add_parser("delete")
+    command.add_argument("names", nargs="+")
+    command.set_defaults(run=_delete)
 
 
 def _save(chosen: argparse.Namespace) -> None:
@@ -57,6 +60,15 @@ def _prune(chosen: argparse.Namespace) -> None:
     for file in _snapshots(chosen.name)[: -chosen.snapshot_retention or None]:
         file.unlink()
         print(f"Snapshot {file.name} deleted.")
+
+
+def _delete(chosen: argparse.Namespace) -> None:
+    _ask_the_server()
+    for name in chosen.names:
+        if not (paths.SNAPSHOTS / name).is_file():
+            raise Rke2Error(f"see server log for details: snapshot {name} not found")
+        (paths.SNAPSHOTS / name).unlink()
+        print(f"Snapshot {name} deleted.")
 
 
 def _snapshots(prefix: str) -> list[Path]:

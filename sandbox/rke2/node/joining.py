@@ -5,7 +5,7 @@ import ipaddress
 import json
 import sys
 
-from . import api_access, certificates, etcd, paths, release, service, supervisor
+from . import api_access, bootstrap, certificates, etcd, paths, release, service, supervisor
 from .certificates import ETCD
 from .configuration import Configuration
 from .error import Rke2Error
@@ -26,8 +26,7 @@ def become_server(configuration: Configuration) -> None:
         raise Rke2Error(f"cannot join {configuration.server}: {error}") from None
     folder = ETCD.path.parent
     folder.mkdir(parents=True, exist_ok=True)
-    for file in supervisor.BOOTSTRAP:
-        paths.write(file, given[str(file.relative_to(paths.TLS))], 0o644 if file.suffix == ".crt" else 0o600)
+    bootstrap.write_files(given)
     name = etcd.new_name(configuration)
     try:
         cluster = _admitted(upstream, configuration, name)

@@ -50,6 +50,12 @@ def check(api: Api, name: str, password: str) -> None:
     api.request("POST", _SECRETS, content)
 
 
+def forget(api: Api, name: str) -> None:
+    """After a restore: the snapshot's password of this node may be another machine's."""
+    if api.get(f"{_SECRETS}/{name}.node-password.rke2") is not None:
+        api.request("DELETE", f"{_SECRETS}/{name}.node-password.rke2")
+
+
 def _hash(password: str, salt: str) -> str:
     return f"{salt}:{hashlib.scrypt(password.encode(), salt=salt.encode(), n=2**14, r=8, p=1).hex()}"
 

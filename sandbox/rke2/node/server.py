@@ -40,7 +40,11 @@ def serve(configuration: Configuration) -> None:
     profile.check(configuration, is_server=True)
     service.link_programs()
     if not etcd.is_initialized():
+        # Of a datastore that was removed: as RKE2, which then takes away the manifests of its static pods.
+        units.stop_by_name("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
         _enter_cluster(configuration)
+    was_reset = paths.RESET_FLAG.exists()
+    paths.RESET_FLAG.unlink(missing_ok=True)
     release.require_data_of_no_newer_minor()
     control_plane.configure(configuration)
     runtime = containerd.configure(configuration.default_runtime)
@@ -64,6 +68,7 @@ def serve(configuration: Configuration) -> None:
     api = Api(control_plane.ADMIN.with_suffix(".crt"))
     service.wait(api.ready, "the API server is ready", "kube-apiserver", _API_SECONDS)
     release.note_data()
+    bootstrap.note_version()
     kubelet_start = int(time.time())
     units.start((*control_plane.controllers(configuration, elect=len(etcd.members()) > 1), node))
     api.ensure(
@@ -75,6 +80,8 @@ def serve(configuration: Configuration) -> None:
     service.wait(lambda: api.node_is_ready(name, kubelet_start), f"node {name} is Ready", "kubelet", _NODE_SECONDS)
     member = json.loads(paths.MEMBER.read_text())["name"]
     api.mark_node(name, labels=_ROLES, annotations={etcd_members.MEMBER_NAME: member})
+    if was_reset:
+        node_password.forget(api, name)
     try:
         node_password.check(api, name, node_password.own())
     except RejectedError as rejected:

@@ -10,7 +10,7 @@ from . import paths, units
 from .error import Rke2Error
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
-_PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
+_PROGRAMS = ("etcd", "etcdutl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
 _CONTAINER_PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc")
 
 

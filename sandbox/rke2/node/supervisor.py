@@ -12,9 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TypeAlias
 
-from . import bootstrap, certificates, etcd, node_password, paths, release
+from . import bootstrap, certificates, etcd, node_password, release
 from .api import Api, ApiError
-from .certificates import ETCD, SERVER
+from .certificates import SERVER
 from .configuration import Configuration, is_node_name
 from .error import Rke2Error
 from .etcd import DuplicateError, EtcdError
@@ -23,8 +23,6 @@ from .users import Users
 
 PORT = 9345
 PREFIX = "/v1-rke2"
-BOOTSTRAP = (SERVER.certificate, SERVER.key, ETCD.certificate, ETCD.key, certificates.SERVICE_KEY)
-"""What makes a machine a server of this cluster."""
 _LONGEST_BODY = 64 * 1024
 
 
@@ -125,7 +123,7 @@ class Supervisor:
 
     def _bootstrap(self, request: _Request) -> bytes:
         self._node(request.headers)
-        return json.dumps({str(file.relative_to(paths.TLS)): file.read_text() for file in BOOTSTRAP}).encode()
+        return json.dumps(bootstrap.files()).encode()
 
     def _node(self, headers: Message) -> str:
         """The node's name, if the machine has the password that goes with it."""

@@ -63,7 +63,12 @@ def start(units: Iterable[Unit]) -> None:
 
 def stop(units: Iterable[Unit]) -> None:
     """Stop those that are known to systemd and wait for them."""
-    known = [unit.service for unit in units if (paths.UNITS / unit.service).exists()]
+    stop_by_name(*(unit.name for unit in units))
+
+
+def stop_by_name(*names: str) -> None:
+    """Stop those of these that are known to systemd, whatever they run, and wait for them."""
+    known = [f"rke2-{name}.service" for name in names if (paths.UNITS / f"rke2-{name}.service").exists()]
     if known:
         _systemctl("stop", *known)
 
