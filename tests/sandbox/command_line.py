@@ -41,8 +41,9 @@ class CommandLine:
     def sandbox(self) -> Sandbox:
         return Sandbox.load(self.root)
 
-    def up(self, stack: Path, *more: str, seconds: float = 240) -> str:
-        said = self.run("up", str(stack), *more, seconds=seconds)
+    def up(self, stack: Path, *more: str, previewed: bool = False, seconds: float = 240) -> str:
+        """Bring it up. A preview before it takes as long again, and tests/engine previews each kind of change."""
+        said = self.run("up", str(stack), *([] if previewed else ["--skip-preview"]), *more, seconds=seconds)
         self.stacks.append(stack.read_text())
         return said
 
@@ -148,14 +149,19 @@ class CommandLine:
 
 
 @contextmanager
-def own_sandbox(obstacle: str | None, name: str) -> Iterator[CommandLine]:
-    """A person at a sandbox that only one file of tests has, `name`; it ends with them, however they end."""
+def own_sandbox(obstacle: str | None, name: str, *, destroyed: bool = False) -> Iterator[CommandLine]:
+    """A person at a sandbox that only one file of tests has, `name`; it ends with them, however they end.
+
+    `destroyed`: by the engine. Else its machines are ended without it, which is quicker.
+    """
     if obstacle is not None:
         pytest.skip(f"no machine can boot here: {obstacle}")
     person = CommandLine(f"test-{os.getpid()}-{name}")
     try:
         yield person
     finally:
+        if not destroyed:
+            (person.root / "stack.yaml").unlink(missing_ok=True)
         person.run("down", seconds=120)
 
 

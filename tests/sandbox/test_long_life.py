@@ -69,7 +69,7 @@ class Cluster:
 @pytest.fixture(scope="module")
 def cluster(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Up, with a pod on each agent."""
-    with own_sandbox(obstacle, "long") as person:
+    with own_sandbox(obstacle, "long", destroyed=True) as person:
         made = Cluster(person, tmp_path_factory.mktemp("stacks"))
         made.up(rke2={"version": FOUNDED})
         for agent in sorted(AGENTS):

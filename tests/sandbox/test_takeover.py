@@ -103,8 +103,7 @@ def before(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> It
         stack = yaml.safe_load((old / "Pulumi.dev.yaml").read_text())
         stack["config"] |= PINNED
         (file := old / "Pulumi.dev.yaml").write_text(yaml.safe_dump(stack))
-        # Its first preview fails with the real command provider too: a secret among the triggers is not known yet.
-        person.up(file, "--program", str(old), "--skip-preview", seconds=400)
+        person.up(file, "--program", str(old), seconds=400)
         person.kubectl("apply", "-f", "-", stdin=WORKLOAD)
         eventually("the workload runs", lambda: person.get("pod", "workload")["status"]["phase"], "Running", seconds=60)
         assert person.ssh("head -1 /usr/local/sbin/mig-k8s") == "#!/usr/bin/env python3\n"
@@ -129,7 +128,7 @@ def program(folder: Path) -> Path:
 def test_an_older_machine_is_taken_over_without_a_reboot_and_keeps_what_runs_on_it(before: Before) -> None:
     """RKE2 does restart, once: the default release and ingress controller are others."""
     person = before.person
-    person.up(CHECKOUT / "Pulumi.dev.yaml", seconds=300)
+    person.up(CHECKOUT / "Pulumi.dev.yaml", previewed=True, seconds=300)
     assert person.output("verification")["passed"] is True
     assert person.boot_id() == before.boot_id
     assert person.mig_devices() == before.devices

@@ -31,7 +31,7 @@ MIXED = {"nvidia.com/mig-3g.40gb": "1", "nvidia.com/mig-2g.20gb": "1", "nvidia.c
 def person(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """At a sandbox of their own, with the dev stack up, whose cluster may be lost."""
     with own_sandbox(obstacle, "way") as person:
-        person.up(changed(tmp_path_factory.mktemp("stacks")))
+        person.up(changed(tmp_path_factory.mktemp("stacks")), previewed=True)
         yield person
 
 
