@@ -6,7 +6,7 @@ import os
 import pwd
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -142,15 +142,20 @@ def free_network(taken: Iterable[int] = ()) -> str:
 
 
 @contextmanager
-def _claims() -> Iterator[Path]:
-    """The folder with a file for each name that is taken, holding the sandbox's directory; one process at a time."""
-    _CLAIMS.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(_CLAIMS, os.O_RDONLY)
+def choosing(folder: Path) -> Iterator[Path]:
+    """Be alone with the names and networks that `folder` keeps: of two who choose at once, one would be refused."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield _CLAIMS
+        yield folder
     finally:
         os.close(descriptor)
+
+
+def _claims() -> AbstractContextManager[Path]:
+    """The folder with a file for each name that is taken, holding the sandbox's directory; one process at a time."""
+    return choosing(_CLAIMS)
 
 
 def _holders(claims: Path) -> Iterator[Sandbox]:

@@ -11,7 +11,7 @@ from sandbox.engine.environment import Environment
 from sandbox.error import SandboxError
 from sandbox.host import access, image, machine
 from sandbox.host import packages as host_packages
-from sandbox.instance import Sandbox, default_root, free_network
+from sandbox.instance import Sandbox, choosing, default_root, free_network
 from sandbox.mirror.server import Mirror
 from sandbox.progress import say, step
 from sandbox.tools import toolchain
@@ -233,10 +233,11 @@ def made(name: str) -> Sandbox:
     root = default_root(name)
     if (root / "instance.json").exists():
         return Sandbox.load(root)
-    others = [default_root(other) for other in _names()]
-    taken = {Sandbox.load(other).number for other in others if (other / "instance.json").exists()}
-    sandbox = Sandbox(name=name, root=root, network=free_network(taken))
-    sandbox.save()
+    with choosing(root.parent):
+        others = [default_root(other) for other in _names()]
+        taken = {Sandbox.load(other).number for other in others if (other / "instance.json").exists()}
+        sandbox = Sandbox(name=name, root=root, network=free_network(taken))
+        sandbox.save()
     return sandbox
 
 

@@ -2,11 +2,14 @@
 
 import getpass
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from sandbox import instance, network
+from sandbox import instance, lifecycle, network
 from sandbox.error import SandboxError
 from sandbox.instance import Sandbox, free_network, holders
 from sandbox.mirror.server import Mirror
@@ -104,6 +107,23 @@ def test_the_free_network_is_the_lowest_that_nobody_on_the_host_has(tmp_path: Pa
     assert free_network({2, 3}) == "10.99.4"
     with pytest.raises(SandboxError, match=r"no network 10\.99\.0 to 10\.99\.255 is free"):
         free_network(range(256))
+
+
+def test_sandboxes_that_come_at_once_choose_another_network_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    all_have_begun, save = threading.Barrier(4), Sandbox.save
+
+    def late(sandbox: Sandbox) -> None:
+        with suppress(threading.BrokenBarrierError):  # who is alone waits in vain
+            all_have_begun.wait(0.2)
+        save(sandbox)
+
+    monkeypatch.setattr(Sandbox, "save", late)
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lifecycle.made, ("one", "two", "three", "four")))
+    assert sorted(sandbox.network for sandbox in made) == ["10.99.0", "10.99.1", "10.99.2", "10.99.3"]
 
 
 def test_who_is_not_root_sees_no_other_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
