@@ -33,11 +33,6 @@ IN_THE_WAY = f"""
   command: [sleep, "3600"], image: "{IMAGE}", resources: {{limits: {{nvidia.com/mig-7g.80gb: 1}}}}}}]}}}}
 """
 """A pod on the agent that is removed."""
-ELSEWHERE = f"""
-{{apiVersion: v1, kind: Pod, metadata: {{name: elsewhere}}, spec: {{nodeSelector: {{kubernetes.io/hostname: server-1}},
-  restartPolicy: Never, containers: [{{name: c, command: [sleep, "3600"], image: "{IMAGE}"}}]}}}}
-"""
-"""A pod on a machine that stays."""
 ENDS_IN_50_DAYS = """
 set -e
 cd /var/lib/rancher/rke2/server/tls
@@ -66,14 +61,12 @@ class Cluster:
         self.ssh: dict[str, Any] = {}
         """Other keys of the administrator than the stack file's."""
 
-    def up(self, *pools: dict[str, Any], rebuild: dict[str, str] | None = None) -> str:
+    def up(self, *pools: dict[str, Any]) -> str:
         config: dict[str, Any] = yaml.safe_load((CHECKOUT / "Pulumi.dev.yaml").read_text())["config"]
         config["mig-k8s:mig"] = {"strategy": "mixed", "onChange": "drain"}
         config["mig-k8s:ssh"] |= self.ssh
         if pools:
             config["mig-k8s:nodePools"] = list(pools)
-        if rebuild:
-            config["mig-k8s:rebuild"] = rebuild
         file = self.folder / "stack.yaml"
         file.write_text(yaml.safe_dump({"config": config}))
         return up_as_said(self.person, file, seconds=500) if self.person.stacks else self.person.up(file, seconds=500)
@@ -319,26 +312,3 @@ def test_back_to_one_machine_two_servers_leave_one_after_the_other(cluster: Clus
     cluster.up(FIRST)
     assert cluster.nodes() == [NODE]
     assert cluster.kept() == kept, "it is not the pod of the first step, on its device"
-
-
-def test_what_has_shrunk_grows_again(cluster: Cluster, kept: dict[str, Any]) -> None:
-    cluster.up(FIRST, SERVERS)
-    assert cluster.nodes() == [NODE, "server", "server-1"]
-    assert cluster.kept() == kept
-
-
-def test_the_founder_is_rebuilt_and_joins_the_others_while_a_pod_elsewhere_goes_on(cluster: Cluster) -> None:
-    before, person = cluster.identity(), cluster.person
-    person.kubectl("apply", "-f", "-", stdin=ELSEWHERE)
-    person.kubectl("wait", "--for=condition=Ready", "pod/elsewhere", "--timeout=50s")
-    uid = person.get("pod", "elsewhere")["metadata"]["uid"]
-    said = cluster.up(FIRST, SERVERS, rebuild={NODE: "2"})
-    assert f"evicts pod default/at-work, because {NODE} is rebuilt" in said
-    assert cluster.identity() == before, "a second cluster was founded"
-    assert cluster.nodes() == [NODE, "server", "server-1"]
-    members = person.kubectl("get", "nodes", "-l", "node-role.kubernetes.io/etcd=true", "-o", "name").split()
-    assert len(members) == 3
-    assert person.output("verification")["passed"] is True
-    pod = person.get("pod", "elsewhere")
-    assert (pod["metadata"]["uid"], "running" in pod["status"]["containerStatuses"][0]["state"]) == (uid, True)
-    assert "server: https://10.60.0." in person.ssh("sudo cat /etc/rancher/rke2/config.yaml", machine=NODE)

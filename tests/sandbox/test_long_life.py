@@ -108,6 +108,8 @@ def test_all_servers_are_rebuilt_one_after_the_other_and_the_cluster_stays(clust
     assert seen.most_out(SERVERS) == 1, seen.out
     assert seen.ever_out() == SERVERS
     assert seen.silent < SILENT_SECONDS
+    members = person.kubectl("get", "nodes", "-l", "node-role.kubernetes.io/etcd=true", "-o", "name").split()
+    assert len(members) == 3
     assert person.output("verification")["passed"] is True
 
 
