@@ -54,8 +54,8 @@ def conclude(report: VerificationReport, xml: Path | None) -> int:
 
 
 def again(ways: Sequence[Sequence[str]]) -> VerificationReport:
-    """The report of a run on the first machine that lets one in and can tell; each way is an ssh command without its
-    remote half. With several servers only the one that verified last has the expectations.
+    """The report of a run on the first machine that lets one in and whose API answers; each way is an ssh command
+    without its remote half.
 
     Progress goes to standard error. Raises StackError.
     """

@@ -7,7 +7,7 @@ from typing import ClassVar
 from machine.documents.form import Document, Form
 
 PATH = "/etc/mig-k8s/expectations.json"
-"""Those of the last verification, on the machine where it ran."""
+"""Where releases before ADR 0035 kept those of the last verification, on the machine where it ran."""
 
 
 @dataclass(frozen=True)

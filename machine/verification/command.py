@@ -51,19 +51,18 @@ def add_parser(subparsers: "Subparsers") -> None:
 
 def _run(machine: ThisMachine, options: argparse.Namespace) -> int:
     if options.again or sys.stdin.isatty():
-        return verify(machine, recall(machine), as_json=options.json)
+        return verify(machine, None, as_json=options.json)
     try:
         text = sys.stdin.read()
     except UnicodeDecodeError as error:
         raise UsageError(f"standard input is no text: {error}") from error
     expected = understood(text)
     machine.must_be(*(node.name for node in expected.nodes))
-    remember(machine, expected)
     return verify(machine, expected, as_json=options.json)
 
 
-def verify(machine: ThisMachine, expected: Expectations, *, as_json: bool) -> int:
-    """Verify and report; the exit status. Raises UsageError and NoVerdictError.
+def verify(machine: ThisMachine, given: Expectations | None, *, as_json: bool) -> int:
+    """Verify and report; the exit status. None: the expectations of the last time. Raises UsageError, NoVerdictError.
 
     The report goes to standard output when the verification passed, and with `as_json` also when it did not.
     """
@@ -76,7 +75,11 @@ def verify(machine: ThisMachine, expected: Expectations, *, as_json: bool) -> in
             if not is_free:
                 way_out = f"`sudo fuser -k -TERM {machine.path(LOCK)}` ends it"
                 raise UsageError(f"another verification runs here and does not end; {way_out}")
-            result = Verification(machine, Kubectl(machine, kubeconfig), expected).run()
+            kubectl = Kubectl(machine, kubeconfig)
+            trouble = remember(kubectl, given) if given else ""
+            result = Verification(machine, kubectl, given or recall(kubectl)).run()
+            if given and trouble and (trouble := remember(kubectl, given)):  # the API server may have been away
+                line(f"--again will not have these expectations: {trouble}")
     except NodeError as error:
         raise NoVerdictError(str(error)) from error
     except signals.Interrupted as interrupted:

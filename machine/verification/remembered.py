@@ -1,12 +1,16 @@
-"""The expectations of the last verification, which the machine remembers so that it can be repeated."""
+"""The expectations of the last verification, which the cluster remembers so that any server can repeat it."""
+
+import json
 
 from machine.documents import expectations
 from machine.documents.expectations import Expectations
 from machine.documents.form import DocumentError
-from machine.host import files
-from machine.host.errors import DiskError, UsageError
-from machine.host.this_machine import ThisMachine
-from machine.verification.progress import line
+from machine.host.errors import NodeError, UsageError
+from machine.kubernetes.kubectl import Kubectl, RefusedError
+
+NAMESPACE, NAME = "kube-system", "mig-k8s-expectations"
+"""Of the ConfigMap. A file on the server that verifies would be an old one when the next `up` verifies on another."""
+_KEY = "expectations.json"
 
 
 def understood(text: str) -> Expectations:
@@ -17,20 +21,39 @@ def understood(text: str) -> Expectations:
         raise UsageError(str(error)) from None
 
 
-def remember(machine: ThisMachine, expected: Expectations) -> None:
-    """Keep them for the next time, when every machine may run. No full disk keeps a verification from running."""
+def remember(kubectl: Kubectl, expected: Expectations) -> str:
+    """Keep them for the next time, when every machine may run. Returns why it cannot be done; empty when it is."""
+    metadata = {"name": NAME, "namespace": NAMESPACE}
+    data = {_KEY: expected.while_away({}).to_json()}
+    body = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
     try:
-        files.write_if_changed(machine.path(expectations.PATH), expected.while_away({}).to_json(), 0o600)
-    except DiskError as error:
-        line(f"--again will not have these expectations: {error}")
+        kubectl.change("apply", "-f", "-", stdin=body)
+    except NodeError as error:
+        return str(error)
+    kubectl.machine.path(expectations.PATH).unlink(missing_ok=True)
+    return ""
 
 
-def recall(machine: ThisMachine) -> Expectations:
-    """Those of the last time. Raises UsageError."""
-    path = machine.path(expectations.PATH)
+def recall(kubectl: Kubectl) -> Expectations:
+    """Those of the last time. Raises UsageError, and AwayError where the API server does not answer."""
+    try:
+        found = json.loads(kubectl.read("get", "configmap", NAME, "-n", NAMESPACE, "-o", "json"))
+        return understood(found["data"][_KEY])
+    except RefusedError as error:
+        if error.reason != "NotFound":
+            raise
+    except KeyError as missing:
+        raise UsageError(
+            f"the ConfigMap {NAMESPACE}/{NAME} has no {missing}. `pulumi up` makes it when it verifies"
+        ) from None
+    return _of_an_older_release(kubectl)
+
+
+def _of_an_older_release(kubectl: Kubectl) -> Expectations:
+    """Which kept them in a file on the server that verified."""
+    path = kubectl.machine.path(expectations.PATH)
     try:
         return understood(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        words = error.strerror if isinstance(error, OSError) else error
-        origin = "`pulumi up` leaves it on the first server when it verifies; it takes sudo"
-        raise UsageError(f"{path}: {words}. {origin}") from None
+    except (OSError, UnicodeDecodeError):
+        words = f"this cluster was not verified yet: it has no ConfigMap {NAMESPACE}/{NAME}"
+        raise UsageError(f"{words}. `pulumi up` makes it when it verifies") from None

@@ -6,9 +6,8 @@ import pytest
 from a_machine import NAME, AMachine
 from calls import call
 from kubernetes_api import node
-from verified_cluster import LABELS, as_it_should_be, called, expectations, failed, policy_is, verified
+from verified_cluster import LABELS, as_it_should_be, called, expectations, failed, policy_is, remembered, verified
 
-from machine.documents.expectations import PATH
 from machine.documents.verification_report import Check
 
 REMEDY = "`az vm start --resource-group rg --name train`, then `pulumi up` does what waits."
@@ -54,8 +53,8 @@ def test_the_operator_need_not_be_ready_on_a_machine_that_does_not_run(machine: 
 
 def test_the_next_time_is_not_told_that_a_machine_was_away(machine: AMachine, nodes: list[object]) -> None:
     assert called(machine, nodes=nodes).status == 1
-    remembered = json.loads(machine.path(PATH).read_text())
-    assert [each["away"] for each in remembered["nodes"]] == [None, None]
+    (kept,) = remembered(machine)
+    assert [each.away for each in kept.nodes] == [None, None]
     again = call(machine, "verify", "--again")
     assert "FAILED ready on train" in again.stderr
     assert "FAILED machine" not in again.stderr

@@ -4,16 +4,24 @@ import fcntl
 import json
 import os
 import sys
+from typing import Any
 
 import pytest
 from a_machine import AMachine
 from calls import call, command_line
-from verified_cluster import as_it_should_be, called, expectations, shows
+from verified_cluster import as_it_should_be, called, expectations, remembered, shows
 
 from machine.documents.expectations import Expectations
 from machine.documents.verification_report import VerificationReport
+from machine.host.program import Ended
 
-REMEMBERED = "etc/mig-k8s/expectations.json"
+OF_AN_OLDER_RELEASE = "etc/mig-k8s/expectations.json"
+
+
+def kept(text: str) -> dict[str, Any]:
+    """The ConfigMap with these expectations."""
+    metadata = {"name": "mig-k8s-expectations", "namespace": "kube-system"}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"expectations.json": text}}
 
 
 @pytest.fixture
@@ -46,8 +54,7 @@ def test_a_failed_one_is_told_to_people_and_is_json_only_where_that_is_asked_for
 
 def test_it_runs_again_with_the_expectations_of_the_last_time(machine: AMachine) -> None:
     called(machine)
-    assert machine.mode_of(REMEMBERED) == "0o600"
-    assert Expectations.from_json(machine.read(REMEMBERED)) == Expectations.from_json(expectations())
+    assert remembered(machine) == [Expectations.from_json(expectations())]
     again = call(machine, "verify", "--again")
     assert again.status == 0, again.stderr
     assert len(json.loads(again.stdout)["devices"]) == 3
@@ -56,6 +63,15 @@ def test_it_runs_again_with_the_expectations_of_the_last_time(machine: AMachine)
     broken = call(machine, "verify", "--again")
     assert broken.status == 1
     assert "expected: nvidia.com/mig.strategy=mixed" in broken.stderr
+
+
+def test_a_server_that_has_never_verified_knows_what_another_one_verified_last(machine: AMachine) -> None:
+    """The load balancer leads `pulumi up` to whichever server lives; a file on each would tell of different times."""
+    machine.write(OF_AN_OLDER_RELEASE, expectations(namespace="of-long-ago"), 0o600)
+    machine.api.change(configmaps=[kept(expectations(namespace="of-today"))])
+    assert call(machine, "verify", "--again").status == 0
+    assert "of-today" in " ".join(machine.api.calls())
+    assert "of-long-ago" not in " ".join(machine.api.calls())
 
 
 def test_at_a_terminal_it_runs_again_without_waiting_for_input(
@@ -72,34 +88,49 @@ def test_expectations_that_an_older_release_remembered_are_understood(machine: A
     older = json.loads(expectations())
     del older["operatorNamespace"]
     older["nodes"][0]["absent"] = ["nvidia.com/gpu"]
-    machine.write(REMEMBERED, json.dumps({**older, "strategy": "mixed"}), 0o600)
+    machine.write(OF_AN_OLDER_RELEASE, json.dumps({**older, "strategy": "mixed"}), 0o600)
     shows(machine, labels={})
     ended = call(machine, "verify", "--again")
     assert ended.status == 1
     assert "`kubectl logs -n gpu-operator -l app=gpu-feature-discovery`" in ended.stderr
 
 
+def test_what_an_older_release_remembered_is_gone_once_the_cluster_does(machine: AMachine) -> None:
+    machine.write(OF_AN_OLDER_RELEASE, expectations(namespace="of-long-ago"), 0o600)
+    called(machine)
+    assert not machine.path(OF_AN_OLDER_RELEASE).exists()
+
+
 def test_without_a_last_time_it_says_where_expectations_come_from(machine: AMachine) -> None:
     ended = call(machine, "verify", "--again")
     assert ended.status == 2
     assert ended.stderr == (
-        f"mig-k8s: {machine.root}/{REMEMBERED}: No such file or directory. "
-        "`pulumi up` leaves it on the first server when it verifies; it takes sudo\n"
+        "mig-k8s: this cluster was not verified yet: it has no ConfigMap kube-system/mig-k8s-expectations."
+        " `pulumi up` makes it when it verifies\n"
     )
+
+
+def test_a_memory_that_somebody_has_emptied_is_told(machine: AMachine) -> None:
+    machine.api.change(configmaps=[{**kept(""), "data": {"other": ""}}])
+    ended = call(machine, "verify", "--again")
+    assert ended.status == 2
+    assert "the ConfigMap kube-system/mig-k8s-expectations has no 'expectations.json'" in ended.stderr
 
 
 def test_expectations_that_are_cut_short_are_not_remembered(machine: AMachine) -> None:
     called(machine)
-    before = machine.read(REMEMBERED)
     assert call(machine, "verify", stdin=expectations(namespace="another")[:-40]).status == 2
-    assert machine.read(REMEMBERED) == before
+    assert remembered(machine) == [Expectations.from_json(expectations())]
 
 
 def test_expectations_that_cannot_be_remembered_are_verified_all_the_same(machine: AMachine) -> None:
-    machine.path("etc/mig-k8s/expectations.json").mkdir()
+    no = Ended(("kubectl",), 1, "", 'Error from server (Forbidden): configmaps is forbidden: User "x" cannot create')
+    machine.api.before("apply", lambda _: no)
+    machine.write(OF_AN_OLDER_RELEASE, expectations(), 0o600)
     ended = called(machine)
     assert ended.status == 0
-    assert "--again will not have these expectations: cannot write" in ended.stderr
+    assert "--again will not have these expectations: kubectl apply" in ended.stderr
+    assert machine.path(OF_AN_OLDER_RELEASE).exists()
 
 
 def test_an_unknown_option_is_refused(machine: AMachine) -> None:
@@ -131,7 +162,6 @@ def test_expectations_of_another_cluster_are_refused_and_not_remembered(machine:
     ended = call(machine, "verify", stdin=expectations())
     assert (ended.status, ended.stdout) == (2, "")
     assert ended.stderr.startswith("mig-k8s: this machine is elsewhere, and what came is for mlops-k8s-master: nothing")
-    assert not machine.path("etc/mig-k8s/expectations.json").exists()
     assert machine.api.calls() == []
 
 

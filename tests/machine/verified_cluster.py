@@ -7,6 +7,7 @@ from a_machine import FIRST_BOOT, NAME, AMachine
 from calls import Called, call
 from kubernetes_api import Hook, node, pod_for
 
+from machine.documents.expectations import Expectations
 from machine.documents.verification_report import Check, VerificationReport
 from machine.host.program import Ended
 
@@ -142,3 +143,9 @@ def at(machine: AMachine, nth: int, pattern: str, does: Hook) -> None:
         return does(words) if len(seen) == nth else None
 
     machine.api.before(pattern, hook)
+
+
+def remembered(machine: AMachine) -> list[Expectations]:
+    """What the cluster keeps of the last verification, at most one."""
+    found = [each for each in machine.api.listed("configmaps") if each["metadata"]["name"] == "mig-k8s-expectations"]
+    return [Expectations.from_json(each["data"]["expectations.json"]) for each in found]

@@ -213,4 +213,4 @@ def test_mig_manager_takes_over_without_touching_devices_that_are_the_same(perso
     assert person.mig_devices() == devices
     assert state(person) == ("mig-k8s-mlops-k8s-master-dae258a2", "success")
     # No layout for the next boot.
-    assert person.ssh("ls /etc/mig-k8s").split() == ["desired.json", "expectations.json", "pods.nft"]
+    assert person.ssh("ls /etc/mig-k8s").split() == ["desired.json", "pods.nft"]

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300)]
 
 VERIFICATION = "mig-k8s-verify"
 """The namespace of the verification's pods."""
-EXPECTATIONS = "/etc/mig-k8s/expectations.json"
+EXPECTATIONS = ("configmap", "mig-k8s-expectations", "--namespace", "kube-system")
 POD = """
 {apiVersion: v1, kind: Pod, metadata: {name: kept}, spec: {restartPolicy: Never, containers: [{name: c,
  image: "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04", command: [sleep, "5000"],
@@ -92,13 +92,15 @@ def test_the_stack_is_verified_again_without_a_change(person: CommandLine, tmp_p
 
 
 def test_a_verification_whose_session_is_cut_leaves_nothing(person: CommandLine) -> None:
-    person.ssh(f"sudo cp {EXPECTATIONS} {EXPECTATIONS}.kept && sudo sed -i s/vectoradd/no-such-image/ {EXPECTATIONS}")
+    kept = person.get(*EXPECTATIONS)["data"]
+    changed = {name: text.replace("vectoradd", "no-such-image") for name, text in kept.items()}
+    person.kubectl("patch", *EXPECTATIONS, "--type=merge", "--patch", json.dumps({"data": changed}))
     with person.started("ssh", NODE, "sudo mig-verify --again") as session:
         wait_for_line(session, "waiting for mig-mixed-3g-40gb-0: ErrImagePull", 60)  # and would for 90 s
         session.kill()
     assert VERIFICATION in namespaces(person)
     eventually("the namespace is gone", lambda: VERIFICATION in namespaces(person), wanted=False, seconds=60)
-    person.ssh(f"sudo mv {EXPECTATIONS}.kept {EXPECTATIONS}")
+    person.kubectl("patch", *EXPECTATIONS, "--type=merge", "--patch", json.dumps({"data": kept}))
     assert {pod["metadata"]["namespace"] for pod in person.get("pods", "-A")["items"]} == {"gpu-operator"}
 
 
