@@ -125,7 +125,7 @@ def _make(name: str, file: Path, answers: Answers) -> None:
     if subprocess.run(["pulumi", "stack", "init", name], cwd=CHECKOUT, env=environment, check=False).returncode:
         raise NewStackError(f"`pulumi stack init {name}` failed; see above")
     written = _load(file)
-    if "encryptionsalt" in written and not _has_passphrase(environment):
+    if "encryptionsalt" in written and not has_passphrase(environment):
         environment["PULUMI_CONFIG_PASSPHRASE"] = getpass.getpass("that passphrase again, to encrypt the secrets: ")
     with tempfile.TemporaryDirectory() as folder:  # 0700
         host_key = _keygen(Path(folder) / "host").read_text()
@@ -156,7 +156,7 @@ def _set_secret(stack: str, key: str, value: str, environment: Mapping[str, str]
         )
 
 
-def _has_passphrase(environment: Mapping[str, str]) -> bool:
+def has_passphrase(environment: Mapping[str, str]) -> bool:
     return any(name in environment for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"))
 
 

@@ -124,10 +124,10 @@ def _of_stack(name: str) -> VerificationReport:
         )
         options = [word for setting in settings for word in ("-o", setting)]
         logins = [shlex.split(outputs["ssh"][server]) for server in there]
-        return again([[program, *options, *_identity(name), login] for program, login in logins])
+        return again([[program, *options, *identity(name), login] for program, login in logins])
 
 
-def _identity(name: str) -> list[str]:
+def identity(name: str) -> list[str]:
     """The key of SSH_KEY, or the one `make new-stack` makes, besides whatever ssh tries by itself."""
     given = os.environ.get("SSH_KEY", "").strip()
     key = Path(given or f"~/.ssh/mig-k8s-{name}").expanduser()
