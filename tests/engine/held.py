@@ -3,6 +3,7 @@
 import os
 import re
 import select
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -56,5 +57,5 @@ class Held:
 
     def end(self) -> None:
         """Nothing is held any more."""
-        self._folder.rename(self._folder.with_name("held-before"))
+        shutil.rmtree(self._folder)
         os.close(self._events)

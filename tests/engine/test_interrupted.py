@@ -50,20 +50,23 @@ class Runs:
 
     def _killed_run(self, held: Held) -> list[str]:
         command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", "prod"]
-        with subprocess.Popen(
-            [*self.person.namespace, *command],
-            cwd=self.person.checkout,
-            env=self.person.variables,
-            stdin=subprocess.DEVNULL,
-            stdout=(self.person.checkout / "said").open("w"),
-            stderr=subprocess.STDOUT,
-        ) as process:
+        log = self.person.checkout / "said"
+        with (
+            log.open("w") as said,
+            subprocess.Popen(
+                [*self.person.namespace, *command],
+                cwd=self.person.checkout,
+                env=self.person.variables,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+            ) as process,
+        ):
             with ended(process) as end:
                 at = held.next(end, seconds=120)
             if not at:
-                said = (self.person.checkout / "said").read_text()
-                assert process.wait(20) == 0, said
-                assert "pending operations" not in said
+                assert process.wait(20) == 0, log.read_text()
+                assert "pending operations" not in log.read_text()
                 return []
             process.kill()
         end_plugins(self.person.environment.root)
