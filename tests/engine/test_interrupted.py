@@ -139,16 +139,6 @@ def test_an_up_that_is_killed_at_each_thing_it_makes_goes_on_after_one_command_e
     settled(person)
     assert started(person) == [SERVER, AGENT]
 
-    # The agent is made anew: the one before it is gone when the next one comes.
-    person.edit(rebuild={AGENT: "once more"})
-    rebuilt = Runs(person)
-    rebuilt.until_done()
-    assert [f"{verb} {AGENT}-vm" for verb in ("delete", "create")] == [
-        each for each in rebuilt.killed if each.endswith(f" {AGENT}-vm")
-    ]
-    settled(person)
-    assert started(person) == [SERVER, AGENT, AGENT]
-
 
 def settled(person: Person) -> None:
     """Nothing is left to do, for nobody."""
