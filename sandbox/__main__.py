@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--junit", type=Path, metavar="FILE", help="write the report as JUnit XML too")
     commands.add_parser("rotate-certificates", help="have RKE2 make its certificates anew on every machine")
     commands.add_parser("refresh", help="compare the state with what is there")
+    commands.add_parser("recover", help="end what an interrupted command left")
     commands.add_parser("status", help="what runs")
     commands.add_parser("down", help="destroy the stack and leave nothing")
     commands.add_parser("clean", help="`down` for every sandbox")
@@ -99,6 +100,7 @@ def _run(arguments: argparse.Namespace, passed_on: list[str]) -> int:
         "verify": lambda: lifecycle.verify(name, arguments.junit),
         "rotate-certificates": lambda: lifecycle.rotate_certificates(name),
         "refresh": lambda: lifecycle.refresh(name),
+        "recover": lambda: lifecycle.recover(name),
         "status": lifecycle.status,
         "down": lambda: lifecycle.down(name),
         "clean": lifecycle.down_all,

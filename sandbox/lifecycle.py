@@ -30,7 +30,6 @@ def preview(name: str, stack_file: Path) -> int:
     with recovery.alone(environment.root):
         with step("setting up"):
             environment.prepare(stack_file, supplies.published(environment.root))
-            recovery.recover(environment)
         _engine(environment, "preview")
     return 0
 
@@ -69,7 +68,6 @@ def up(name: str, stack_file: Path, program: Path = CHECKOUT, *, skip_preview: b
             environment.link_cluster_programs()
             told = supplies.publish(sandbox, stack_file, older_program=program != CHECKOUT)
             environment.prepare(stack_file, told)
-            recovery.recover(environment)
         try:
             if not skip_preview:
                 _engine(environment, "preview", "--suppress-outputs")
@@ -99,7 +97,6 @@ def rotate_certificates(name: str) -> int:
     with recovery.alone(environment.root):
         try:
             left = certificates.rotate(*(_ways_in(environment, role) for role in ("server", "agent")))
-            recovery.recover(environment)
             flags = ("--yes", "--skip-preview", "--suppress-outputs", *certificates.KUBECONFIG_ALONE)
             _engine(environment, "up", *flags)
             access.write_kubeconfig(environment)
@@ -118,8 +115,18 @@ def refresh(name: str) -> int:
     """Compare the state with what is really there."""
     environment = opened(name)
     with recovery.alone(environment.root):
-        recovery.recover(environment)
         _engine(environment, "refresh", "--yes", "--skip-preview")
+    return 0
+
+
+def recover(name: str) -> int:
+    """Take away what an interrupted command left, as `make recover NAME=…` does."""
+    environment = opened(name)
+    try:
+        with recovery.alone(environment.root):
+            recovery.recover(environment)
+    except StackError as error:
+        raise SandboxError(f"recover: {error}") from None
     return 0
 
 
@@ -211,11 +218,7 @@ def _build_for_machines() -> None:
 
 def _destroy(environment: Environment) -> None:
     try:
-        recovery.recover(environment)
-    except SandboxError as error:
-        say(f"the state of the stack cannot be read, so its machines are ended without it: {error}")
-        return
-    try:
+        recovery.clear(environment)
         _engine(environment, "destroy", "--yes", "--skip-preview")
     except SandboxError as error:
         say(f"{error}: its machines are ended without it")

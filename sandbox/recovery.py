@@ -1,7 +1,6 @@
-"""One command at a time on a sandbox, and what a killed one leaves: its engine, a lock, operations without an end."""
+"""One command at a time on a sandbox, and what a killed one leaves: its engine, plugins, and what `recover` ends."""
 
 import fcntl
-import json
 import os
 import signal
 import time
@@ -11,15 +10,15 @@ from pathlib import Path
 from typing import IO
 
 from sandbox import network
-from sandbox.cloud import load_balancer
-from sandbox.cloud.arm import Cloud
-from sandbox.cloud.balancing_rules import LOAD_BALANCER
-from sandbox.engine.environment import Environment
+from sandbox.cloud.arm import SUBSCRIPTION
+from sandbox.engine.environment import STACK, Environment
 from sandbox.error import SandboxError
-from sandbox.host import cgroup, machine
-from sandbox.instance import Sandbox, holders
+from sandbox.host import cgroup
+from sandbox.instance import holders
 from sandbox.process import ProcessId, started_with
 from sandbox.progress import say
+from scripts import recover as recovering
+from scripts.engine import Engine
 
 _ENGINE_SECONDS = 20
 _PLUGIN_SECONDS = 20
@@ -113,35 +112,22 @@ def end_plugins(below: Path) -> None:
         say(f"of a killed command there still ran, and was ended: {'; '.join(ended)}")
 
 
-def recover(environment: Environment) -> None:
-    """Take away what a killed engine left, so that the next one can go on from the state; say so if there was any.
-
-    `pulumi refresh --clear-pending-creates` does the same to the state, but asks machines that may be dead.
-    """
+def clear(environment: Environment) -> None:
+    """End a killed engine and its lock, for who takes everything away."""
     end_engine(environment)
     end_plugins(environment.root)
-    found = []
     if any(environment.locks.rglob("*.json")):
         environment.output("cancel", "--yes")
-        found.append("the engine's lock")
-    deployment = environment.state()
-    if pending := deployment.pop("pending_operations", None):
-        environment.output("stack", "import", stdin=json.dumps({"version": 3, "deployment": deployment}))
-        found += [f"{one['type']} {one['resource']['urn'].rsplit('::', 1)[1]} (unfinished)" for one in pending]
-    if environment.machines:
-        noted = {resource.get("id") for resource in deployment.get("resources", [])}
-        found += [f"{name} (made but not noted)" for name in _take_away_unnoted(Sandbox.load(environment.root), noted)]
-    if found:
-        say(f"a command was killed here; taken away: {'; '.join(found)}")
 
 
-def _take_away_unnoted(sandbox: Sandbox, noted: set[str | None]) -> list[str]:
-    """What the cloud has and the engine does not know: it would be made again, and Azure would refuse."""
-    with Cloud.of(sandbox).open() as records:
-        unnoted = {resource: records.pop(resource) for resource in list(records) if resource not in noted}
-    for resource, record in unnoted.items():
-        if record["kind"] == LOAD_BALANCER:
-            load_balancer.stop(sandbox, resource)
-        if vm_id := record["outputs"].get("vmId"):
-            machine.stop(sandbox, vm_id)
-    return [resource.rsplit("/", 1)[1] for resource in unnoted]
+def recover(environment: Environment) -> None:
+    """What `make recover NAME=…` does to a person's stack, done to the sandbox's. Raises StackError.
+
+    What a killed engine started is ended first, as the end of a session does; an engine that works is refused there.
+    """
+    if ProcessId.read(environment.engine_file) is None:
+        end_plugins(environment.root)
+    variables = environment.variables() | {"ARM_SUBSCRIPTION_ID": SUBSCRIPTION}
+    config = ("--config-file", str(environment.stack_file))
+    engine = Engine(stack=STACK, folder=environment.project(), variables=variables, config=config)
+    recovering.recover(engine, ["-i", str(environment.admin_key)])

@@ -69,6 +69,13 @@ def no_way_in(ssh: Sequence[str]) -> str:
     )
 
 
+def identity(stack: str) -> list[str]:
+    """Words for ssh: the key of SSH_KEY, or the one `make new-stack` makes, besides whatever ssh tries by itself."""
+    given = os.environ.get("SSH_KEY", "").strip()
+    key = Path(given or f"~/.ssh/mig-k8s-{stack}").expanduser()
+    return ["-i", str(key)] if given or key.exists() else []
+
+
 def has_passphrase(environment: Mapping[str, str]) -> bool:
     """Whether Pulumi knows the passphrase without asking."""
     return any(name in environment for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"))
@@ -144,14 +151,8 @@ class Stack:
                 "ConnectTimeout=20",
                 "ServerAliveInterval=15",
             )
-            options = [*(word for setting in settings for word in ("-o", setting)), *self._identity()]
+            options = [*(word for setting in settings for word in ("-o", setting)), *identity(self.name)]
             yield [Machine(name, role, _with_options(outputs["ssh"][name], options)) for name, role in there]
-
-    def _identity(self) -> list[str]:
-        """The key of SSH_KEY, or the one `make new-stack` makes, besides whatever ssh tries by itself."""
-        given = os.environ.get("SSH_KEY", "").strip()
-        key = Path(given or f"~/.ssh/mig-k8s-{self.name}").expanduser()
-        return ["-i", str(key)] if given or key.exists() else []
 
     @cached_property
     def _with_passphrase(self) -> dict[str, str]:

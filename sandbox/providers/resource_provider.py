@@ -162,6 +162,8 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
         found, state, inputs = _told(
             context, request.properties, lambda: self.read(request.type, request.id, state, inputs)
         )
+        if not found:  # without properties, as the real ones: the engine tells by that that there is nothing to import
+            return pb.ReadResponse()
         return pb.ReadResponse(
             id=found, properties=_answer(request.properties, state), inputs=_answer(request.inputs, inputs)
         )

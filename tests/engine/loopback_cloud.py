@@ -20,6 +20,7 @@ from pathlib import Path
 
 import paramiko
 import yaml
+from held import hold
 from ssh_server import SshServer
 
 from sandbox import private_file
@@ -31,6 +32,7 @@ from sandbox.host.machine import MachineSpec, MachineStatus
 from sandbox.instance import Sandbox
 from sandbox.process import ProcessId
 from sandbox.providers.resource_provider import serve
+from sandbox.providers.values import Properties
 
 _PROGRAMS = Path(__file__).with_name("stack_programs.py")
 
@@ -41,6 +43,8 @@ class LoopbackMachines:
     def start(self, sandbox: Sandbox, spec: MachineSpec) -> None:
         directory = sandbox.machine_directory(spec.vm_id)
         directory.mkdir(parents=True, exist_ok=True)
+        with (sandbox.root / "started").open("a") as notes:
+            notes.write(f"{spec.name}\n")
         private_file.write(directory / "user-data", gzip.decompress(spec.custom_data).decode())
         login = {"name": spec.name, "address": spec.public_address, "user": spec.admin_username}
         private_file.write(directory / "machine.json", json.dumps(login))
@@ -88,6 +92,28 @@ class LoopbackBalancers:
         assert balancer
         if carrier := ProcessId.read(sandbox.root / "balancer.pid"):
             carrier.kill()
+
+
+class LoopbackAzure(AzureNative):
+    """Can be held when something is done and nobody was told."""
+
+    def create(self, token: str, urn: str, inputs: Properties, timeout: float) -> tuple[str, Properties]:
+        made = super().create(token, urn, inputs, timeout)
+        hold(self._root, f"create {urn.rsplit('::', 1)[1]}")
+        return made
+
+    def update(self, token: str, urn: str, old: Properties, new: Properties, timeout: float) -> Properties:
+        state = super().update(token, urn, old, new, timeout)
+        hold(self._root, f"update {urn.rsplit('::', 1)[1]}")
+        return state
+
+    def delete(self, token: str, urn: str, resource_id: str, state: Properties) -> None:
+        super().delete(token, urn, resource_id, state)
+        hold(self._root, f"delete {urn.rsplit('::', 1)[1]}")
+
+    @property
+    def _root(self) -> Path:
+        return Sandbox.from_environment().root
 
 
 async def _balance(root: Path, balancer: str) -> None:
@@ -148,4 +174,4 @@ if __name__ == "__main__":
     elif Path(sys.argv[1]).is_dir():
         _machine(Path(sys.argv[1]), sys.argv[2])
     else:
-        serve(AzureNative(LoopbackMachines(), LoopbackBalancers()))
+        serve(LoopbackAzure(LoopbackMachines(), LoopbackBalancers()))

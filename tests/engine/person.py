@@ -20,6 +20,7 @@ import yaml
 
 from sandbox import network, private_file, recovery
 from sandbox.cloud import load_balancer
+from sandbox.cloud.arm import SUBSCRIPTION
 from sandbox.engine.environment import Environment
 from sandbox.instance import Sandbox
 
@@ -62,6 +63,7 @@ class Person:
     def variables(self) -> dict[str, str]:
         own = {name: value for name, value in self.environment.variables().items() if name != "PULUMI_STACK"}
         place = {"LOCATION": "westeurope", "ADMIN_CIDRS": "203.0.113.7/32", "SSH_KEY": f"{self.checkout}-key"}
+        place["ARM_SUBSCRIPTION_ID"] = SUBSCRIPTION
         return {**own, **place}
 
     def _done(self, *command: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import yaml
+from held import hold
 
 REPORT = {"version": 1, "passed": True, "started": "2026-11-26T15:00:00Z", "seconds": 1.0, "checks": [], "devices": []}
 
@@ -42,8 +43,27 @@ def machine(directory: Path, words: list[str]) -> None:
         if away:
             _refuse("\n".join(away))
         print(json.dumps(REPORT))
+    elif command[0].endswith("/kubectl"):
+        revisions(directory.parent.parent / "clusters" / directory.name, command)
     else:
         print("{}")
+    sys.stdout.flush()
+    if command[0] != "/var/lib/rancher/rke2/bin/kubectl":
+        hold(directory.parent.parent, f"run {' '.join(command[:2])[:60]} on {directory.name}")
+
+
+def revisions(cluster: Path, words: list[str]) -> None:
+    """Helm's own records as kubectl on a server lists and deletes them."""
+    releases = _read(cluster, "releases")
+    (release,) = releases or [""]
+    if "get" in words:
+        for number, revision in enumerate(releases.get(release, []), 1):
+            print(f"gpu-operator sh.helm.release.v1.{release}.v{number} {revision['status']}")
+    elif "delete" in words:
+        number = int(words[-1].rpartition(".v")[2])
+        assert number == len(releases[release])
+        kept = releases[release][:-1]
+        _write(cluster, "releases", {release: kept} if kept else {})
 
 
 def kubectl(cluster: Path, words: list[str]) -> None:
@@ -52,7 +72,8 @@ def kubectl(cluster: Path, words: list[str]) -> None:
         objects = _read(cluster, "objects")
         objects[f"{thing['kind']}/{thing['metadata']['name']}"] = thing
         _write(cluster, "objects", objects)
-        print(json.dumps(thing | {"status": {"phase": "Active"}}))
+        print(json.dumps(thing | {"status": {"phase": "Active"}}), flush=True)
+        hold(cluster.parent.parent, f"apply {thing['metadata']['name']}")
     elif words[0] == "get":
         found = f"{words[1].capitalize()}/{words[2]}" in _read(cluster, "objects")
         print(f"{words[1].lower()}/{words[2]}" if found else "")
@@ -67,13 +88,18 @@ def helm(cluster: Path, words: list[str]) -> None:
     elif verb == "list":
         wanted = words[words.index("--filter") + 1].strip("^$")
         print(json.dumps([{"name": name} for name in releases if name == wanted]))
+    elif verb == "upgrade" and releases.get(words[1], [{}])[-1].get("status", "").startswith("pending-"):
+        _refuse("Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress")
     elif verb == "install" and words[1] in releases:
         _refuse("Error: INSTALLATION FAILED: cannot re-use a name that is still in use")
     elif verb == "upgrade" and words[1] not in releases:
         _refuse(f'Error: UPGRADE FAILED: "{words[1]}" has no deployed releases')
     elif verb in ("install", "upgrade"):
-        values = json.loads(sys.stdin.read())
-        _write(cluster, "releases", {**releases, words[1]: [*releases.get(words[1], []), values]})
+        revision = {"values": json.loads(sys.stdin.read()), "status": f"pending-{verb}"}
+        before = releases.get(words[1], [])
+        _write(cluster, "releases", {**releases, words[1]: [*before, revision]})
+        hold(cluster.parent.parent, f"{verb} {words[1]}")
+        _write(cluster, "releases", {**releases, words[1]: [*before, revision | {"status": "deployed"}]})
     else:
         _refuse(f"not asked in this life: helm {' '.join(words)}")
 

@@ -5,6 +5,8 @@ The words are those that the real CLI, language host and command provider were s
 
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +21,8 @@ from sandbox import private_file, recovery
 from sandbox.engine.environment import STACK, Environment
 from sandbox.instance import Sandbox
 from sandbox.process import ProcessId, detach, started_with
+from scripts.engine import Engine
+from scripts.recover import recover
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROGRAM = """
@@ -123,30 +127,26 @@ def test_what_a_killed_cli_started_lives_on_until_down_ends_it(
 
 
 @pytest.mark.engine
-def test_the_lock_of_a_killed_cli_goes_with_cancel_and_its_pending_create_with_a_refresh(killed: Killed) -> None:
+def test_the_lock_of_a_killed_cli_and_its_pending_create_go_with_one_command(
+    killed: Killed, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = (CHECKOUT / "README.md").read_text()
     up = ("up", "--yes", "--skip-preview")
     refused = killed.pulumi(*up)
     assert refused.returncode != 0
     assert "the stack is currently locked by 1 lock(s)" in refused.stderr
     assert "| `the stack is currently locked by 1 lock(s)` |" in rows
-    assert "`pulumi cancel`, then `pulumi up`" in rows
-
-    assert killed.pulumi("cancel", "--yes").returncode == 0
-    again = killed.pulumi(*up)
-    assert again.returncode == 0, again.stdout + again.stderr
-    for done in (again, killed.pulumi(*up)):
-        said = done.stdout + done.stderr
-        assert "Attempting to deploy or update resources with 1 pending operations from previous deployment" in said
-        assert "::command:remote:Command::slow, interrupted while creating" in said
     assert "pending operations from previous deployment … interrupted while creating` |" in rows
-    assert "`pulumi refresh --clear-pending-creates --yes`" in rows
 
-    cleared = killed.pulumi("refresh", "--clear-pending-creates", "--yes", "--skip-preview")
-    assert cleared.returncode == 0, cleared.stdout + cleared.stderr
-    done = killed.pulumi(*up, "--expect-no-changes")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "pending operations" not in done.stdout + done.stderr
+    recover(Engine(stack=STACK, folder=killed.project, variables=killed.variables), [])
+    lock, command, end = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(rf"lock: that of \S+@{re.escape(socket.gethostname())}, process \d+, .* is cancelled", lock)
+    assert command == "command:remote:Command slow was being made: the next `pulumi up` makes it"
+    assert end == "the next `pulumi up` goes on from here"
+    for more in ((), ("--expect-no-changes",)):
+        done = killed.pulumi(*up, *more)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "pending operations" not in done.stdout + done.stderr
 
 
 def test_every_process_of_a_sandbox_is_ended_whatever_program_it_is_and_no_other(

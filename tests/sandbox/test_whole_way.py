@@ -236,10 +236,13 @@ def test_a_changed_rebuild_replaces_the_machine_even_if_the_command_is_killed_on
     # The machine works on by itself, and may be rebooting for its GPU just now.
     eventually("a login", lambda: person.ssh("echo let me in", statuses=(0, 255)), "let me in\n", seconds=120)
 
+    assert "the stack is currently locked by 1 lock(s)" in person.run("up", str(stack), "--skip-preview", status=1)
+    said = person.run("recover")
+    assert re.search(r"^lock: that of \S+, process \d+, since \S+ is cancelled$", said, re.M), said
+    assert "Command mlops-k8s-master-converge was being made: the next `pulumi up` makes it\n" in said
+
     said = person.up(stack)
 
-    unfinished = "the engine's lock; creating mlops-k8s-master-converge (unfinished)"
-    assert f"· a command was killed here; taken away: {unfinished}\n" in said
     assert "pending operations" not in said
     (new,) = person.sandbox.machine_ids
     assert new != old
