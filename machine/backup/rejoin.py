@@ -13,6 +13,7 @@ from machine.documents.configuration import RKE2_CONFIG_PATH
 from machine.host import files
 from machine.host.console import say
 from machine.host.this_machine import ThisMachine
+from machine.update import rke2_upgrade
 
 CONFIG_BEFORE = "/var/lib/mig-k8s/rke2-config-before-rejoin.yaml"
 _PORT = 9345
@@ -23,7 +24,7 @@ def check(machine: ThisMachine, order: Rejoin) -> int:
     machine.must_be(order.node)
     if machine.desired_state().rke2.role == "server":
         rke2.require_token(machine, order.token_digest)
-    rke2.program(machine)
+    rke2_upgrade.program(machine)
     return 0
 
 

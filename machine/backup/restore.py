@@ -44,7 +44,7 @@ def _require(machine: ThisMachine, order: Restore) -> None:
     if machine.desired_state().rke2.role != "server":
         raise UsageError(f"{order.node} is no server")
     rke2.require_token(machine, digest_of(order.backup.token))
-    rke2.program(machine)
+    rke2_upgrade.program(machine)
     here = rke2_upgrade.release(machine, rke2.SERVER)
     if here is None or minor(here) != minor(order.backup.release):
         raise NodeError(
@@ -103,7 +103,7 @@ def _replace(machine: ThisMachine, order: Restore) -> None:
         # Of a reset before: RKE2 refuses another one until it has started, which is just what must not be.
         machine.path(_FLAG).unlink(missing_ok=True)
         flags = ("--cluster-reset", f"--cluster-reset-restore-path={path}", "--config", str(machine.path(CONFIG)))
-        ended.append(machine.run(rke2.program(machine), "server", *flags, seconds=_RESET_SECONDS))
+        ended.append(machine.run(rke2_upgrade.program(machine), "server", *flags, seconds=_RESET_SECONDS))
         return ended[-1].succeeded or "address already in use" not in ended[-1].stderr + ended[-1].stdout
 
     machine.clock.wait(has_ended, _OTHER_SECONDS, pause=5)

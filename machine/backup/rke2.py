@@ -9,7 +9,7 @@ from machine.documents.configuration import RKE2_CONFIG_PATH, RKE2_TOKEN_PATH
 from machine.host.console import one_line
 from machine.host.errors import NodeError, UsageError
 from machine.host.this_machine import ThisMachine
-from machine.update.rke2_upgrade import PROGRAMS
+from machine.update import rke2_upgrade
 
 SERVER, AGENT = "rke2-server.service", "rke2-agent.service"
 DATA = "/var/lib/rancher/rke2/server/db"
@@ -18,17 +18,9 @@ _STOP_SECONDS = 300
 _SNAPSHOT_SECONDS = 300
 
 
-def program(machine: ThisMachine) -> str:
-    """The rke2 that is installed. Raises NodeError."""
-    found = next((path for path in map(machine.path, PROGRAMS) if path.exists()), None)
-    if found is None:
-        raise NodeError("RKE2 is not installed here yet: `pulumi up` first")
-    return str(found)
-
-
 def save(machine: ThisMachine, name: str) -> Path:
     """A fresh snapshot of etcd, the only one of this name that is kept. Raises NodeError with RKE2's words."""
-    rke2 = program(machine)
+    rke2 = rke2_upgrade.program(machine)
     saved = machine.run(rke2, "etcd-snapshot", "save", "--name", name, seconds=_SNAPSHOT_SECONDS)
     if not saved.succeeded:
         raise NodeError(f"no snapshot of etcd could be saved: {one_line(saved.stderr + saved.stdout)}")

@@ -14,7 +14,7 @@ from machine.kubernetes import command_turn
 from machine.kubernetes.kubectl import AwayError, Kubectl
 from machine.kubernetes.node import Node, is_ready
 from machine.kubernetes.turns import READY_SECONDS
-from machine.update.rke2_upgrade import PROGRAMS
+from machine.update import rke2_upgrade
 from machine.verification.shown_certificate import API_SERVER, KUBELET, days_until, shown_end
 
 MARK = "/var/lib/mig-k8s/certificates-rotate"
@@ -84,10 +84,10 @@ def _on_server(machine: ThisMachine, name: str) -> None:
     files.write(machine.path(MARK), "", 0o600)
     if not machine.clock.wait(lambda: not machine.active_units(_UNIT), _START_SECONDS):
         raise NodeError(f"{_UNIT} on {name}, of a session that was cut, does not end: `systemctl status` tells why")
-    program = next((path for path in map(machine.path, PROGRAMS) if path.exists()), None)
+    program = rke2_upgrade.program(machine)
     say(f"{name}: RKE2 stops, and starts with new certificates")
     command = ("systemd-run", f"--unit={_UNIT}", "--collect", "--quiet", "--wait", "/bin/sh", "-c", STEPS, "sh")
-    done = machine.run(*command, str(program), seconds=_START_SECONDS + 300)
+    done = machine.run(*command, program, seconds=_START_SECONDS + 300)
     if not done.succeeded:
         said = machine.run("journalctl", f"--unit={_UNIT}", "--lines=5", "--output=cat", "--no-pager").stdout
         raise NodeError(

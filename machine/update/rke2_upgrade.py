@@ -14,6 +14,14 @@ PROGRAMS = ("/opt/rke2/bin/rke2", "/usr/local/bin/rke2")
 """Where the rke2 stage puts it; the units of the first have precedence."""
 
 
+def program(machine: ThisMachine) -> str:
+    """The rke2 that is installed. Raises NodeError."""
+    found = next((path for path in map(machine.path, PROGRAMS) if path.exists()), None)
+    if found is None:
+        raise NodeError("RKE2 is not installed here yet: `pulumi up` first")
+    return str(found)
+
+
 def check(machine: ThisMachine, wanted: Rke2) -> None:
     """Hold the wanted release to the one that runs. Raises NodeError with what is refused and what to do."""
     known = release(machine, f"rke2-{wanted.role}.service")
