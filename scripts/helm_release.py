@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.engine import Engine
+from scripts.stack import held_to
 
 _RELEASE, _KIND = "gpu-operator", "kubernetes:helm.sh/v3:Release"
 _KUBECONFIG = "/etc/rancher/rke2/rke2.yaml"
@@ -90,16 +91,7 @@ def _clear(value: Any) -> Any:  # noqa: ANN401 - whatever the state has
 def _ssh(connection: Mapping[str, Any], known_hosts: Path, identity: Sequence[str]) -> list[str]:
     """The command that leads to the cluster, held to the host key that `pulumi up` is held to."""
     known_hosts.write_text(f"{connection['host']} {connection['hostKey']}\n", encoding="utf-8")
-    settings = (
-        "StrictHostKeyChecking=yes",
-        f"UserKnownHostsFile={known_hosts}",
-        "GlobalKnownHostsFile=none",
-        "BatchMode=yes",
-        "ConnectTimeout=20",
-        "ServerAliveInterval=15",
-    )
-    options = [word for setting in settings for word in ("-o", setting)]
-    return ["ssh", *options, *identity, f"{connection['user']}@{connection['host']}"]
+    return ["ssh", *held_to(known_hosts, "BatchMode=yes"), *identity, f"{connection['user']}@{connection['host']}"]
 
 
 def _run(ssh: Sequence[str], *command: str) -> "subprocess.CompletedProcess[str]":

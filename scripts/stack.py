@@ -69,6 +69,19 @@ def no_way_in(ssh: Sequence[str]) -> str:
     )
 
 
+def held_to(known_hosts: Path, *more: str) -> list[str]:
+    """Words for ssh, which then trusts these host keys alone and notices a dead connection; `more` settings of it."""
+    settings = (
+        "StrictHostKeyChecking=yes",
+        f"UserKnownHostsFile={known_hosts}",
+        "GlobalKnownHostsFile=none",
+        "ConnectTimeout=20",
+        "ServerAliveInterval=15",
+        *more,
+    )
+    return [word for setting in settings for word in ("-o", setting)]
+
+
 def identity(stack: str) -> list[str]:
     """Words for ssh: the key of SSH_KEY, or the one `make new-stack` makes, besides whatever ssh tries by itself."""
     given = os.environ.get("SSH_KEY", "").strip()
@@ -144,14 +157,7 @@ class Stack:
             known_hosts = Path(folder) / "known_hosts"
             lines = [f"{outputs['knownHosts'][name]}\n" for name, _ in there]
             known_hosts.write_text("".join(lines), encoding="utf-8")
-            settings = (
-                "StrictHostKeyChecking=yes",
-                f"UserKnownHostsFile={known_hosts}",
-                "GlobalKnownHostsFile=none",
-                "ConnectTimeout=20",
-                "ServerAliveInterval=15",
-            )
-            options = [*(word for setting in settings for word in ("-o", setting)), *identity(self.name)]
+            options = [*held_to(known_hosts), *identity(self.name)]
             yield [Machine(name, role, _with_options(outputs["ssh"][name], options)) for name, role in there]
 
     @cached_property
