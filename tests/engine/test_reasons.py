@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -15,45 +16,7 @@ from sandbox.engine.environment import STACK, Environment
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
 CHECKOUT = Path(__file__).resolve().parents[2]
-PROGRAM = """
-import json, os, sys
-sys.path.insert(0, os.environ["TEST_CHECKOUT"])
-import pulumi
-from pulumi_command import remote
-from components.machine_command import Access, machine_command
-
-machines = json.loads(os.environ["TEST_MACHINES"])
-
-def at_port(connection, port):
-    connection.port = port
-    return connection
-
-def through_its_port(args):
-    connection = args.props["connection"].apply(lambda known: at_port(known, machines[args.name]["port"]))
-    return pulumi.ResourceTransformationResult(props={**args.props, "connection": connection}, opts=args.opts)
-
-pulumi.runtime.register_stack_transformation(
-    lambda args: through_its_port(args) if args.type_ == "command:remote:Command" else None
-)
-parent = pulumi.ComponentResource("test:index:Machines", "machines")
-for name, machine in machines.items():
-    address, vm_id = pulumi.Output.from_input("127.0.0.1"), pulumi.Output.from_input("of " + name)
-    access = Access(
-        address=address,
-        user="azureuser",
-        host_key=machine["hostKey"],
-        private_key=pulumi.Output.secret(machine["privateKey"]),
-        agent_socket_path=None,
-        vm_id=vm_id,
-        addresses=pulumi.Output.from_input(None),
-        away=pulumi.Output.from_input(None),
-        servers=(),
-    )
-    machine_command(
-        name, "true", access=access, timeout_seconds=10, logging=remote.Logging.NONE,
-        opts=pulumi.ResourceOptions(parent=parent),
-    )
-"""
+PROGRAM = CHECKOUT / "tests/engine/programs/dials_machines.py"
 REASONS = {
     "wrong-key": r"ssh: handshake failed: ssh: host key mismatch",
     "no-login": r"ssh: handshake failed: ssh: unable to authenticate, attempted methods \[none publickey\]",
@@ -89,7 +52,7 @@ def test_a_wrong_host_key_a_refused_login_and_a_refused_port_are_told_within_the
     project = tmp_path / "project"
     project.mkdir()
     (project / "Pulumi.yaml").write_text("name: reasons\nruntime: python\n")
-    (project / "__main__.py").write_text(PROGRAM)
+    shutil.copy(PROGRAM, project / "__main__.py")
     variables = {"TEST_CHECKOUT": str(CHECKOUT), "TEST_MACHINES": json.dumps(machines)}
 
     def pulumi(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,6 +1,7 @@
 """What a person reads of a layout that a machine refuses: short, in words, by the real engine and over real SSH."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,49 +22,7 @@ from a_machine import AMachine  # noqa: E402
 from gpus import Gpus  # noqa: E402
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
-PROGRAM = """
-import json, os, sys
-sys.path.insert(0, os.environ["TEST_CHECKOUT"])
-from pathlib import Path
-import pulumi
-from components.machine_command import Access
-from components.mig_instances import MigInstances, MigInstancesArgs
-from plan import plan_stack, read_settings
-from plan.stack_file.document import read_stack_file
-
-CONNECTION = json.loads(os.environ["TEST_CONNECTION"])
-
-def on_the_tests_machine(args):
-    if args.type_ != "command:remote:Command":
-        return None
-    def at_port(connection):
-        connection.port = CONNECTION["port"]
-        return connection
-    before, program, words = args.props["create"].partition("/usr/local/sbin/mig-k8s")
-    create = os.environ["TEST_PROGRAM"] + words
-    connection = args.props["connection"].apply(at_port)
-    return pulumi.ResourceTransformationResult(
-        props={**args.props, "create": create, "connection": connection}, opts=args.opts
-    )
-
-pulumi.runtime.register_stack_transformation(on_the_tests_machine)
-file = read_stack_file(Path(os.environ["TEST_CHECKOUT"]) / "Pulumi.dev.yaml")
-settings = read_settings(file.mapping, location=file.location, secrets=file.secrets, ask_for_secrets=False)
-stack = plan_stack(settings)
-(node,) = stack.nodes
-access = Access(
-    address=pulumi.Output.from_input("127.0.0.1"),
-    user="azureuser",
-    host_key=CONNECTION["hostKey"],
-    private_key=pulumi.Output.secret(CONNECTION["privateKey"]),
-    agent_socket_path=None,
-    vm_id=pulumi.Output.from_input("first"),
-    addresses=pulumi.Output.from_input(None),
-    away=pulumi.Output.from_input(None),
-    servers=(),
-)
-MigInstances(node.name, MigInstancesArgs(layout=stack.host_layouts[node.name], access=access))
-"""
+PROGRAM = CHECKOUT / "tests/engine/programs/lays_out_gpus.py"
 
 
 def held_by_pods(gpus: Gpus) -> None:
@@ -102,7 +61,7 @@ def test_the_whole_error_of_a_refused_layout_has_at_most_15_lines_and_no_json(
     spec = tmp_path / "spec.json"
     spec.write_text(json.dumps({"folder": str(machine.folder), "environment": machine.environment, "fate": {}}))
     (project / "Pulumi.yaml").write_text("name: layout\nruntime: python\n")
-    (project / "__main__.py").write_text(PROGRAM)
+    shutil.copy(PROGRAM, project / "__main__.py")
     variables = {
         "TEST_CHECKOUT": str(CHECKOUT),
         "TEST_CONNECTION": json.dumps(server.connection),
