@@ -1,27 +1,18 @@
 """`python -m sandbox COMMAND`: the commands behind `make preview`, `make sandbox` and `make sandbox-down`."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
-from sandbox import lifecycle
+from sandbox import clients
 from sandbox.error import SandboxError
 from sandbox.faults import fault
-from sandbox.host import access
 from sandbox.instance import Sandbox, default_root
 from sandbox.progress import say
 from sandbox.virtualenv import CHECKOUT
 
 _DEFAULT_STACK = CHECKOUT / "Pulumi.dev.yaml"
-_PASSED_ON = {
-    "kubectl": "kubectl on the sandbox's cluster",
-    "ssh": "ssh MACHINE [COMMAND]",
-    "pulumi": "the sandbox's own Pulumi, e.g. `pulumi stack output`",
-}
-
 _MACHINE = {
     "deallocate": "as `az vm deallocate`, or Azure at the hour of autoShutdown: disk and addresses stay",
     "start": "as `az vm start`: a machine that is off boots again, on another host if it was deallocated",
@@ -72,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     broken.add_argument("fault", nargs="?", metavar="NAME", help="which one")
     broken.add_argument("--off", action="store_true", help="end it; without NAME, all of them")
     broken.add_argument("--list", action="store_true", help="every fault, and which are on")
-    for command, text in _PASSED_ON.items():
+    for command, text in clients.ABOUT.items():
         commands.add_parser(command, help=text, add_help=False)
     return parser
 
@@ -80,15 +71,17 @@ def _parser() -> argparse.ArgumentParser:
 def _divided(words: list[str]) -> tuple[list[str], list[str]]:
     """Our own words, and those of a program that is run, which argparse would take for mistakes: `kubectl -n …`."""
     command = 2 if words[:1] == ["--name"] else 1 if words and words[0].startswith("--name=") else 0
-    if command < len(words) and words[command] in _PASSED_ON:
+    if command < len(words) and words[command] in clients.ABOUT:
         return words[: command + 1], words[command + 1 :]
     return words, []
 
 
 def _run(arguments: argparse.Namespace, passed_on: list[str]) -> int:
     name = arguments.name
-    if arguments.command in _PASSED_ON:
-        _become(name, arguments.command, passed_on)
+    if arguments.command in clients.ABOUT:
+        clients.become(name, arguments.command, passed_on)
+    from sandbox import lifecycle  # noqa: PLC0415 - with Pulumi and the plan, for which kubectl and ssh need not wait
+
     if arguments.command in _MACHINE:
         return lifecycle.change_machine(name, arguments.command, arguments.machine)
     actions: dict[str, Callable[[], int]] = {
@@ -104,12 +97,12 @@ def _run(arguments: argparse.Namespace, passed_on: list[str]) -> int:
         "status": lifecycle.status,
         "down": lambda: lifecycle.down(name),
         "clean": lifecycle.down_all,
-        "fault": lambda: _fault(name, arguments.fault, off=arguments.off, show=arguments.list),
+        "fault": lambda: _fault(lifecycle.made, name, arguments.fault, off=arguments.off, show=arguments.list),
     }
     return actions[arguments.command]()
 
 
-def _fault(name: str, wanted: str | None, *, off: bool, show: bool) -> int:
+def _fault(made: Callable[[str], Sandbox], name: str, wanted: str | None, *, off: bool, show: bool) -> int:
     """Switch one fault, or all of them off; or list them."""
     root = default_root(name)
     known = fault.switched_on(Sandbox.load(root)) if (root / "instance.json").exists() else set()
@@ -118,25 +111,9 @@ def _fault(name: str, wanted: str | None, *, off: bool, show: bool) -> int:
             print(f"{'on' if one in known else '':<3}{one:<21}{about}")
         return 0
     for one in [wanted] if wanted else sorted(known):
-        fault.switch(lifecycle.made(name), one, on=not off)
+        fault.switch(made(name), one, on=not off)
         say(f"{one} is off" if off else f"{one} is on: {fault.ABOUT[one]}")
     return 0
-
-
-def _become(name: str, program: str, rest: list[str]) -> NoReturn:
-    """Replace this process by a program that looks at the sandbox."""
-    environment = lifecycle.opened(name)
-    root = environment.root
-    flags = {
-        "kubectl": ["--kubeconfig", str(access.kubeconfig(root))],
-        "ssh": ["-F", str(access.ssh_config(root))],
-        "pulumi": ["--cwd", str(environment.project())],
-    }
-    variables = environment.variables()
-    if program != "pulumi":  # what a person looks with is not the engine's, and goes on when that is ended
-        variables = {name: value for name, value in variables.items() if not name.startswith("PULUMI_")}
-    os.chdir(CHECKOUT)
-    os.execvpe(program, [program, *flags.get(program, []), *rest], variables)  # noqa: S606 - no shell is meant
 
 
 if __name__ == "__main__":

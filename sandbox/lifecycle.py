@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sandbox import cache, network, recovery, report, supplies
+from sandbox.clients import opened
 from sandbox.cloud import load_balancer, power
 from sandbox.engine.environment import Environment
 from sandbox.error import SandboxError
@@ -197,11 +198,6 @@ def status() -> int:
     if not names:
         print("no sandbox")
     return 0
-
-
-def opened(name: str) -> Environment:
-    """The environment of a sandbox that is up. Raises SandboxError if there is none."""
-    return Environment(Sandbox.load(default_root(name)).root, machines=True)
 
 
 def _obstacle() -> str | None:

@@ -44,6 +44,17 @@ def test_the_plan_imports_no_pulumi() -> None:
     assert not {name for name in modules if name.partition(".")[0].startswith("pulumi")}
 
 
+def test_kubectl_and_ssh_at_a_sandbox_wait_for_neither_pulumi_nor_the_plan() -> None:
+    """Importing them takes six times as long as the rest."""
+    listed = "import sys, runpy; runpy.run_module('sandbox'); print('\\n'.join(sys.modules))"
+    run = subprocess.run(
+        [sys.executable, "-c", listed], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=True
+    )
+    modules = set(run.stdout.split())
+    assert "sandbox.clients" in modules, "this test looks at the wrong module"
+    assert not {name for name in modules if name.partition(".")[0] in {"pulumi", "grpc", "plan", "pydantic"}}
+
+
 @pytest.mark.parametrize("path", COMPONENTS, ids=lambda path: path.name)
 def test_a_component_reads_no_configuration_and_does_no_io(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
