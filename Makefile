@@ -73,7 +73,7 @@ quick-stages:
 
 engine: ## the real Pulumi CLI against the stand-ins, without machines; no root
 	@$(run) sandbox build engine
-	@$(pytest) -n 2 --dist loadfile tests/engine
+	@$(pytest) -n 2 --dist loadfile --no-loadscope-reorder tests/engine
 
 exhaustive: ## programs of the machine killed at every place, every history of layouts; no root
 	@$(quick_pytest) -n 2 --dist worksteal -m exhaustive tests/machine tests/unit

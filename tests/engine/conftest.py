@@ -17,6 +17,22 @@ from sandbox.tools import toolchain
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
+LONGEST_FIRST = (
+    "test_interrupted",
+    "test_rebuild",
+    "test_previews_of_changes",
+    "test_whole_life",
+    "test_older_stack",
+    "test_reasons",
+)
+"""Files of which each takes a minute or more. Begun last, one of them would keep one worker waiting for the other."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the longest files to the front; all else keeps its order."""
+    place = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build the CLI and the plugin before the clock of the first test runs."""
