@@ -226,12 +226,9 @@ def test_a_changed_rebuild_replaces_the_machine_even_if_the_command_is_killed_on
 ) -> None:
     (old,) = person.sandbox.machine_ids
     stack = changed(tmp_path, **{NODE: "once more"})
-    with person.started("up", str(stack)) as killed:
-        wait_for_line(killed, "      mlops-k8s-master-converge: ", 90)
-        engine = ProcessId.read(person.root / "pulumi" / "engine.pid")
-        killed.kill()
-    assert engine is not None
-    engine.kill()
+    with person.started("up", str(stack)) as process:
+        wait_for_line(process, "      mlops-k8s-master-converge: ", 90)
+        kill(person, process)
     assert "mlops-k8s-master, 10.99." in person.run("status")
     # The machine works on by itself, and may be rebooting for its GPU just now.
     eventually("a login", lambda: person.ssh("echo let me in", statuses=(0, 255)), "let me in\n", seconds=120)
@@ -241,6 +238,7 @@ def test_a_changed_rebuild_replaces_the_machine_even_if_the_command_is_killed_on
     assert re.search(r"^lock: that of \S+, process \d+, since \S+ is cancelled$", said, re.M), said
     assert "Command mlops-k8s-master-converge was being made: the next `pulumi up` makes it\n" in said
 
+    kill_helm(person, stack, "pending-install", revision=1)
     said = person.up(stack)
 
     assert "pending operations" not in said
@@ -249,8 +247,45 @@ def test_a_changed_rebuild_replaces_the_machine_even_if_the_command_is_killed_on
     assert person.gpu_resources() == MIXED
     assert sorted(person.mig_devices().values()) == ["1g.10gb", "2g.20gb", "3g.40gb"]
     assert {uuid for _, uuid in seen_in_pods(person)} == set(person.mig_devices())
-    release = person.get("secrets", "-n", "gpu-operator", "-l", "owner=helm,name=gpu-operator")["items"]
-    assert [item["metadata"]["labels"]["version"] for item in release] == ["1"]
+    assert revisions(person) == {"1": "deployed"}
+
+
+def test_an_upgrade_of_the_operator_that_is_killed_is_taken_back_and_done_again(
+    person: CommandLine, tmp_path: Path
+) -> None:
+    stack = changed(tmp_path, **{NODE: "once more"})
+    settings = yaml.safe_load(stack.read_text())
+    settings["config"]["mig-k8s:gpuOperator"] = {"values": {"dcgmExporter": {"enabled": False}}}
+    stack.write_text(yaml.safe_dump(settings))
+    kill_helm(person, stack, "pending-upgrade", revision=2)
+    person.up(stack)
+    assert revisions(person) == {"1": "superseded", "2": "deployed"}
+    assert person.run("recover").splitlines()[-1] == "nothing was interrupted: there is nothing to do"
+
+
+def kill(person: CommandLine, process: "subprocess.Popen[str]") -> None:
+    """As a host that is gone: the command and its engine."""
+    engine = ProcessId.read(person.root / "pulumi" / "engine.pid")
+    process.kill()
+    assert engine is not None
+    engine.kill()
+
+
+def kill_helm(person: CommandLine, stack: Path, status: str, *, revision: int) -> None:
+    """Kill an `up` while Helm works at the operator; recover."""
+    with person.started("up", str(stack), "--skip-preview") as process:
+        eventually(status, lambda: revisions(person).get(str(revision)), status, seconds=120)
+        kill(person, process)
+    said = person.run("recover")
+    assert f"Helm: sh.helm.release.v1.gpu-operator.v{revision} ({status}) is taken back; what it made stays" in said
+
+
+def revisions(person: CommandLine) -> dict[str, str]:
+    """Revision → status, as Helm notes them in the cluster; nothing while that does not answer."""
+    columns = '{range .items[*]}{.metadata.labels.version} {.metadata.labels.status}{"\\n"}{end}'
+    kubectl = "sudo /var/lib/rancher/rke2/bin/kubectl --kubeconfig /etc/rancher/rke2/rke2.yaml"
+    command = f"{kubectl} get secrets -A -l owner=helm,name=gpu-operator -o jsonpath='{columns}'"
+    return dict(line.split() for line in person.ssh(command, statuses=(0, 1, 255)).splitlines())
 
 
 def test_the_same_backup_is_restored_on_the_new_machine_of_another_cluster(
