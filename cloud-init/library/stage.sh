@@ -18,14 +18,13 @@ take_turn() { [[ -z ${ASKS_TURN:-} ]] || finish "turn $*"; }
 half_changed() { printf 'half-changed\n' >&3; }
 
 # write_file PATH MODE: standard input becomes the file, in one step. `written` tells whether it was not so before.
-# Never call it in a condition: bash would no longer stop at the first error in it.
+# Nobody else can read it meanwhile. Never call it in a condition: bash would no longer stop at the first error in it.
 write_file() {
   local path=$1 mode=$2
-  mkdir -p "${path%/*}"
-  cat >"$path.new"
-  chmod "$mode" "$path.new"
+  [[ -d ${path%/*} ]] || mkdir -p "${path%/*}"
+  install -m "$mode" /dev/stdin "$path.new"
   written=no
-  if ! cmp -s "$path.new" "$path"; then
+  if [[ ! -e $path ]] || ! cmp -s "$path.new" "$path"; then
     written=yes
   fi
   mv -f "$path.new" "$path"

@@ -83,7 +83,7 @@ def test_a_mirror_takes_the_place_of_the_images_sources_and_gives_it_back(real_s
 def test_a_full_disk_fails_the_stage_and_leaves_the_old_file(real_stages: AMachine) -> None:
     packages(real_stages)
     real_stages.write("etc/apt/apt.conf.d/99-mig-k8s", "old\n")
-    real_stages.program("cat", "echo 'cat: write error: No space left on device' >&2; exit 1")
+    real_stages.program("install", "echo 'install: error writing: No space left on device' >&2; exit 1")
     code, _, ended = run(real_stages, "apt", APT_UBUNTU="")
     assert code != 0
     assert "No space left on device" in ended.stderr
