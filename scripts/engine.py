@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.stack import StackError
+from scripts.stack import NO_PULUMI, StackError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +37,7 @@ class Engine:
                 check=False,
             )
         except FileNotFoundError:
-            raise StackError(
-                "pulumi is not on PATH: install it (www.pulumi.com/docs/install) and `pulumi login`"
-            ) from None
+            raise StackError(NO_PULUMI) from None
 
     def output(self, *arguments: str, stdin: str = "") -> str:
         """The CLI's standard output. Raises StackError with what it said if it fails."""

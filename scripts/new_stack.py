@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from plan import Problems, read_settings
-from scripts.stack import CHECKOUT, has_passphrase
+from scripts.stack import CHECKOUT, NO_PULUMI, has_passphrase
 
 _SECRETS = ("sshPrivateKey", "sshHostSecret", "rke2Token")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
         if file.exists():
             raise NewStackError(f"{file.name} is already there: choose another NAME, or edit that file")
         if shutil.which("pulumi") is None:
-            raise NewStackError("pulumi is not on PATH: install it (www.pulumi.com/docs/install) and `pulumi login`")
+            raise NewStackError(NO_PULUMI)
         answers = _answers(name)
         _require_valid(answers)
         _make(name, file, answers)

@@ -7,17 +7,13 @@ Helm release that was not finished. Nothing that is there is deleted. Run again,
 """
 
 import argparse
-import getpass
-import os
 import sys
 from collections.abc import Iterable, Sequence
-
-import yaml
 
 from scripts.engine import Engine
 from scripts.helm_release import take_back
 from scripts.pending_operations import settle
-from scripts.stack import CHECKOUT, StackError, has_passphrase, identity
+from scripts.stack import CHECKOUT, Stack, StackError, identity
 from scripts.stack_lock import end_lock
 
 
@@ -28,7 +24,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--lock", default="", metavar="HOST", help="end the lock that this other host has, too")
     options = parser.parse_args(arguments)
     try:
-        recover(_engine(options.stack), identity(options.stack), ended=options.lock)
+        stack = Stack(options.stack)
+        engine = Engine(stack=stack.name, folder=CHECKOUT, variables=stack.with_passphrase)
+        recover(engine, identity(stack.name), ended=options.lock)
     except StackError as error:
         print(f"recover: {error}", file=sys.stderr)
         return 1
@@ -56,20 +54,6 @@ def _said(lines: Iterable[str]) -> int:
         print(line, flush=True)
         count += 1
     return count
-
-
-def _engine(name: str) -> Engine:
-    """The person's own Pulumi at this checkout. It is asked for the passphrase once, where the stack has one."""
-    variables, file = dict(os.environ), CHECKOUT / f"Pulumi.{name}.yaml"
-    try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise StackError(
-            f"{file.name} cannot be read, and it says how the stack's secrets are encrypted: {error}"
-        ) from None
-    if "encryptionsalt" in document and not has_passphrase(variables):
-        variables["PULUMI_CONFIG_PASSPHRASE"] = getpass.getpass(f"passphrase of the stack {name}: ")
-    return Engine(stack=name, folder=CHECKOUT, variables=variables)
 
 
 if __name__ == "__main__":

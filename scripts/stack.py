@@ -21,7 +21,7 @@ from plan.stack_file.document import read_stack_file
 CHECKOUT = Path(__file__).resolve().parent.parent
 NO_WAY_IN = 255
 """The exit status of ssh where there is no connection."""
-
+NO_PULUMI = "pulumi is not on PATH: install it (www.pulumi.com/docs/install) and `pulumi login`"
 
 _WRONG_USAGE = 2
 """The exit status of a mig-k8s that does not know a subcommand."""
@@ -110,7 +110,7 @@ class Stack:
     def secrets_provider(self) -> dict[str, Any]:
         """What its file says of how its secrets are encrypted; none of them can be read from that."""
         try:
-            document = yaml.safe_load(self.file.read_text(encoding="utf-8"))
+            document = yaml.safe_load(self.file.read_text(encoding="utf-8")) or {}
         except (OSError, ValueError, yaml.YAMLError):
             raise StackError(f"{self.file.name} cannot be read: restore it from your repository first") from None
         return {key: value for key, value in document.items() if key not in ("config", "environment")}
@@ -118,7 +118,7 @@ class Stack:
     def pulumi(self, *arguments: str, stdin: str | None = None, secret: bool = False) -> str:
         """What Pulumi prints, about this stack. `secret`: it needs the passphrase, where the stack has one."""
         command = ["pulumi", *arguments, "--stack", self.name]
-        environment = self._with_passphrase if secret else dict(os.environ)
+        environment = self.with_passphrase if secret else dict(os.environ)
         try:
             done = subprocess.run(
                 command,
@@ -131,9 +131,7 @@ class Stack:
                 check=False,
             )
         except FileNotFoundError:
-            raise StackError(
-                "pulumi is not on PATH: install it (www.pulumi.com/docs/install) and `pulumi login`"
-            ) from None
+            raise StackError(NO_PULUMI) from None
         if done.returncode:
             raise StackError(f"`{shlex.join(command)}` failed, see above")
         return done.stdout
@@ -161,7 +159,8 @@ class Stack:
             yield [Machine(name, role, _with_options(outputs["ssh"][name], options)) for name, role in there]
 
     @cached_property
-    def _with_passphrase(self) -> dict[str, str]:
+    def with_passphrase(self) -> dict[str, str]:
+        """The environment of Pulumi, which is asked for once where it lacks the passphrase that the stack has."""
         environment = dict(os.environ)
         if "encryptionsalt" in self.secrets_provider() and not has_passphrase(environment):
             environment["PULUMI_CONFIG_PASSPHRASE"] = getpass.getpass(f"passphrase of the stack {self.name}: ")
