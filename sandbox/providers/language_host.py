@@ -7,10 +7,8 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import grpc
 from google.protobuf import empty_pb2
@@ -18,10 +16,8 @@ from google.protobuf.json_format import MessageToDict
 from pulumi.runtime.proto import language_pb2 as pb
 from pulumi.runtime.proto import language_pb2_grpc, plugin_pb2
 
-from sandbox.providers import plugin
+from sandbox.providers import interpreter, plugin
 from sandbox.providers.program import SHOWN
-
-_PROGRAM = Path(__file__).with_name("program.py")
 
 
 class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
@@ -80,25 +76,10 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         environment["PULUMI_CONFIG"] = _go_json(dict(request.config))
         environment["PULUMI_CONFIG_SECRET_KEYS"] = _go_json(list(request.configSecretKeys))
         try:
-            child = subprocess.Popen(
-                [python, "-u", _PROGRAM],
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
+            code = interpreter.run(python, order, environment, lambda line: self._display.info(line.rstrip("\n")))
         except OSError as error:  # above all a configuration of more than 128 KiB, which Linux allows no variable
             why = f"fork/exec {python}: {(error.strerror or str(error)).lower()}"
             return pb.RunResponse(error=f"problem executing program (could not run language executor): {why}")
-        if child.stdin is None or child.stdout is None:
-            raise AssertionError("both are pipes")
-        with child.stdin:
-            json.dump(order, child.stdin)
-        shown = threading.Thread(target=self._show, args=(child.stdout,))
-        shown.start()
-        shown.join()
-        code = child.wait()
         if code == SHOWN:
             return pb.RunResponse(bail=True)
         return pb.RunResponse(error=f"program exited with non-zero exit code: {code}" if code else "")
@@ -118,10 +99,6 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         for line in child.stdout or ():
             yield pb.RunPluginResponse(stdout=line)
         yield pb.RunPluginResponse(exitcode=child.wait())
-
-    def _show(self, lines: IO[str]) -> None:
-        for line in lines:
-            self._display.info(line.rstrip("\n"))
 
 
 def _go_json(value: object) -> str:

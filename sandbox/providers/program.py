@@ -22,15 +22,15 @@ SHOWN = 32
 
 def main() -> NoReturn:
     """Run the program and leave with 0, 1 or SHOWN."""
-    gc.disable()  # a fifth of these few seconds: the SDK's modules are a million objects that stay
-    order = json.load(sys.stdin)
-    code = _run(order)
+    code = run(json.load(sys.stdin))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # half a second sooner than an orderly end of the interpreter, with nothing left to save
 
 
-def _run(order: dict[str, Any]) -> int:
+def run(order: dict[str, Any]) -> int:
+    """Run the program of `order`; its exit status."""
+    gc.disable()  # a fifth of these few seconds: the SDK's modules are a million objects that stay
     import pulumi  # noqa: PLC0415 - the host imports this module for SHOWN alone
 
     settings = order["settings"]

@@ -14,6 +14,7 @@ from sandbox.cloud.azure_native import AzureNative
 from sandbox.engine.environment import Environment
 from sandbox.instance import Sandbox
 from sandbox.tools import toolchain
+from warm_interpreter import warm
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -39,6 +40,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if any(item.get_closest_marker("engine") for item in session.items) and not session.config.option.collectonly:
         toolchain.pulumi()
         toolchain.command()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm_interpreter() -> Iterator[None]:
+    with warm():
+        yield
 
 
 @pytest.fixture(scope="session")

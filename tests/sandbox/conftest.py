@@ -12,6 +12,7 @@ from sandbox.host import machine
 from sandbox.instance import Sandbox, default_root
 from sandbox.mirror.server import Mirror
 from sandbox.process import ProcessId
+from warm_interpreter import warm
 
 LEFTOVER_SECONDS = 100
 """Less than a test may last: this is a part of the first one."""
@@ -51,6 +52,12 @@ def _killed_runs_are_cleaned_up(obstacle: str | None) -> None:
     for leftover in default_root().parent.glob("test-*") if obstacle is None else ():
         if ProcessId.of(int(leftover.name.split("-")[1])) is None:
             lifecycle.down(leftover.name, seconds=LEFTOVER_SECONDS)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm_interpreter() -> Iterator[None]:
+    with warm():
+        yield
 
 
 @pytest.fixture(scope="session")
