@@ -4,7 +4,9 @@ Each test takes up where the one before it ended.
 """
 
 import json
+import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +22,7 @@ from command_line import CHECKOUT, NODE, CommandLine, own_sandbox, wait_for_line
 
 from sandbox.process import ProcessId
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(400)]
 
 VERIFICATION = "mig-k8s-verify"
 """The namespace of the verification's pods."""
@@ -221,7 +223,7 @@ def container(person: CommandLine) -> str:
     return str(status["containerID"])
 
 
-def test_a_changed_rebuild_replaces_the_machine_even_if_the_command_is_killed_on_the_way(
+def test_a_changed_rebuild_replaces_the_machine_however_its_runs_are_interrupted(
     person: CommandLine, tmp_path: Path
 ) -> None:
     (old,) = person.sandbox.machine_ids
@@ -238,7 +240,10 @@ def test_a_changed_rebuild_replaces_the_machine_even_if_the_command_is_killed_on
     assert re.search(r"^lock: that of \S+, process \d+, since \S+ is cancelled$", said, re.M), said
     assert "Command mlops-k8s-master-converge was being made: the next `pulumi up` makes it\n" in said
 
+    cut(person, stack)
+    stop(person, stack, signal.SIGINT, at=FOLLOWED)
     kill_helm(person, stack, "pending-install", revision=1)
+    stop(person, stack, signal.SIGTERM, at=VERIFIED)
     said = person.up(stack)
 
     assert "pending operations" not in said
@@ -261,6 +266,32 @@ def test_an_upgrade_of_the_operator_that_is_killed_is_taken_back_and_done_again(
     person.up(stack)
     assert revisions(person) == {"1": "superseded", "2": "deployed"}
     assert person.run("recover").splitlines()[-1] == "nothing was interrupted: there is nothing to do"
+
+
+FOLLOWED = re.compile(r"      mlops-k8s-master-(resume|ready): ")
+VERIFIED = re.compile(r"      verification-run: ")
+"""How lines begin that tell of the machine, which works on whoever follows it, and of the verification."""
+
+
+def cut(person: CommandLine, stack: Path) -> None:
+    """Cut the connection of an `up` that follows the machine; the next one goes on without `recover`."""
+    with person.started("up", str(stack), "--skip-preview") as process:
+        wait_for_line(process, FOLLOWED, 120)
+        person.ssh("sudo pkill -KILL -f '^sshd: azureuser@notty'", statuses=(0, 255))
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "remote command exited without exit status" in said
+
+
+def stop(person: CommandLine, stack: Path, sent: signal.Signals, at: re.Pattern[str]) -> None:
+    """Stop an `up` once, as Ctrl-C or `kill` does: it waits for what runs. The next one goes on without `recover`."""
+    with person.started("up", str(stack), "--skip-preview") as process:
+        wait_for_line(process, at, 120)
+        engine = ProcessId.read(person.root / "pulumi" / "engine.pid")
+        assert engine is not None
+        os.kill(engine.pid, sent)
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 1, said
 
 
 def kill(person: CommandLine, process: "subprocess.Popen[str]") -> None:
