@@ -25,8 +25,8 @@ _CATALOGUE = _HERE.parent.parent / "plan" / "gpu" / "catalogue.json"
 _CALLED_AS = ("etcd", "etcdutl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
 _OLDEST_GO = (1, 21)
 """From here on Go understands a newer go.mod and fetches the toolchain it names."""
-# Debug information nobody reads here costs a quarter of the build.
-_FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false")
+# Debug information nobody reads here costs a quarter of the build. What has other flags shares nothing with it.
+FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false")
 
 
 def pulumi() -> Path:
@@ -121,7 +121,7 @@ def _cached(  # noqa: PLR0913 - what decides the product, and how it is made
     beside: Iterable[Path] = (),
 ) -> Path:
     """`beside`: files from outside of the module."""
-    key = digest(digest_of_files(module, files), _go_version(), *_FLAGS, *(file.read_bytes() for file in beside))
+    key = digest(digest_of_files(module, files), _go_version(), *FLAGS, *(file.read_bytes() for file in beside))
     return cached(name, key, build, expected=expected)
 
 
@@ -152,7 +152,7 @@ def _version(module: Path, dependency: str) -> str:
 
 def _go_build(module: Path, target: Path, package: str, link: str, *more: str) -> None:
     """A static, reproducible program of `package` at `target`."""
-    _go(module, "build", *_FLAGS, *more, "-ldflags", f"-s -w {link}".strip(), "-o", str(target), package)
+    _go(module, "build", *FLAGS, *more, "-ldflags", f"-s -w {link}".strip(), "-o", str(target), package)
 
 
 def _go(module: Path, *arguments: str) -> str:
