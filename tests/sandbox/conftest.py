@@ -17,15 +17,20 @@ from warm_interpreter import warm
 LEFTOVER_SECONDS = 100
 """Less than a test may last: this is a part of the first one."""
 LONGEST_FIRST = (
+    "test_several_machines",
+    "test_living_cluster",
     "test_long_life",
     "test_growing",
-    "test_living_cluster",
-    "test_several_machines",
     "test_faults",
-    "test_in_use",
-    "test_mig_manager",
-    "test_tutorial",
     "test_whole_way",
+    "test_in_use",
+    "test_fabric",
+    "test_tutorial",
+    "test_mig_manager",
+    "test_faults_slow",
+    "test_takeover",
+    "test_cluster_joining",
+    "test_cluster_rke2",
 )
 """Files of which each is a cluster's life. Begun last, one of them would keep one worker waiting for the other."""
 NUMBERS = range(200, 250)  # of 10.99.N; people's sandboxes count from 0
