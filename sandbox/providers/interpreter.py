@@ -20,7 +20,7 @@ _KILLED = 137
 def run(python: Path, order: Mapping[str, Any], environment: Mapping[str, str], show: Callable[[str], None]) -> int:
     """The exit status of the program of `order`; each line that it prints is shown at once. Raises OSError."""
     warm = os.environ.get(WARM)
-    if warm and python == Path(sys.executable):
+    if warm and python.parents[1].resolve() == Path(sys.prefix).resolve():
         return _forked(warm, order, environment, show)
     with subprocess.Popen(
         [python, "-u", _PROGRAM],
