@@ -23,6 +23,7 @@ from sandbox.cloud import load_balancer
 from sandbox.cloud.arm import SUBSCRIPTION
 from sandbox.engine.environment import Environment
 from sandbox.instance import Sandbox
+from sandbox.virtualenv import virtualenv
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -103,6 +104,10 @@ class Person:
 
     def up(self) -> None:
         self.pulumi("up", "--yes", "--skip-preview")
+
+    def link_environment(self) -> None:
+        """Have the virtual environment of the tests in the place of the one that `pulumi install` makes."""
+        (self.checkout / "venv").symlink_to(virtualenv())
 
     def edit(self, **values: object) -> None:
         """Change keys of the stack file."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from install_step import install
 from person import HERE, Person
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(400)]
@@ -29,7 +28,7 @@ def pools(server: dict[str, int], agent: dict[str, int]) -> list[dict[str, Any]]
 def stack(person: Person) -> Person:
     """A server and an agent that have been up, both on spot capacity."""
     person.run(sys.executable, "-m", "scripts.new_stack", "prod")
-    install(person.checkout)
+    person.link_environment()
     person.edit(
         nodePools=pools({"1g.10gb": 7}, {"1g.10gb": 7}), vm={"spot": {"maxPrice": -1, "evictionPolicy": "Delete"}}
     )

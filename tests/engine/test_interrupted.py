@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 from held import Held
-from install_step import install
 from person import Person
 
 from sandbox.process import ProcessId, started_with
@@ -109,7 +108,7 @@ def state(person: Person) -> dict[str, Any]:
 
 def test_an_up_that_is_killed_at_each_thing_it_makes_goes_on_after_one_command_each(person: Person) -> None:
     person.run(sys.executable, "-m", "scripts.new_stack", "prod")
-    install(person.checkout)
+    person.link_environment()
     assert recover(person) == NOTHING
 
     first = Runs(person)

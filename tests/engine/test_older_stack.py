@@ -5,7 +5,6 @@ import sys
 from typing import Any
 
 import pytest
-from install_step import install
 from person import Person
 
 pytestmark = pytest.mark.engine
@@ -58,7 +57,7 @@ def refused_up(person: Person) -> str:
 @pytest.mark.timeout(900)
 def test_a_stack_of_an_older_version_is_kept_or_refused_and_never_replaced(person: Person) -> None:
     person.run(sys.executable, "-m", "scripts.new_stack", "prod")
-    install(person.checkout)
+    person.link_environment()
     person.edit(nodePools=KEPT, mig={"strategy": "none"})
     person.up()
     given = give_static_addresses(person)

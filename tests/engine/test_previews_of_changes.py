@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import yaml
-from install_step import install
 from person import Person
 
 from changes import CHANGES, Change
@@ -32,7 +31,7 @@ _SEEN = {
 def stack(person: Person) -> Person:
     """The table's first stack, up."""
     person.run(sys.executable, "-m", "scripts.new_stack", "prod")
-    install(person.checkout)
+    person.link_environment()
     with edited(person, CHANGES["adminCidrs"], before=True):
         person.up()
     return person

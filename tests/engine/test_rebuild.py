@@ -4,7 +4,6 @@ import json
 import sys
 
 import pytest
-from install_step import install
 from person import Person
 from ssh_server import new_key
 
@@ -67,7 +66,7 @@ def new(before: list[list[str]], after: list[list[str]]) -> list[list[str]]:
 @pytest.mark.timeout(900)
 def test_servers_are_rebuilt_one_after_the_other_and_the_cluster_goes_on(person: Person) -> None:
     person.run(sys.executable, "-m", "scripts.new_stack", "prod")
-    install(person.checkout)
+    person.link_environment()
     person.edit(nodePools=[SERVERS, AGENT], mig={"strategy": "none"})
     person.up()
     machines, before = person.machines(), runs(person)
