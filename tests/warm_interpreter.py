@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,11 +12,16 @@ from sandbox.providers import interpreter, warm_interpreter
 
 
 @contextmanager
-def warm() -> Iterator[None]:
-    """Runs of the program begin in it; it ends here, or with this process."""
+def warm(namespace: Sequence[str] = ()) -> Iterator[None]:
+    """Runs of the program begin in it; it ends here, or with this process.
+
+    `namespace`: the words before a command that run it where the engine runs, with which a program has to speak.
+    """
+    before = os.environ.get(interpreter.WARM)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "interpreter"
-        command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-u", warm_interpreter.__file__, str(path)]
+        started = [sys.executable, "-u", warm_interpreter.__file__, str(path)]
+        command = [*namespace, "setpriv", "--pdeathsig", "KILL", *started]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
             assert process.stdout.readline() == "ready\n"
@@ -24,5 +29,7 @@ def warm() -> Iterator[None]:
             try:
                 yield
             finally:
-                del os.environ[interpreter.WARM]
+                os.environ.pop(interpreter.WARM)
+                if before is not None:
+                    os.environ[interpreter.WARM] = before
                 process.terminate()

@@ -83,5 +83,5 @@ def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AzureNative:
 @pytest.fixture(scope="module")
 def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
     """At a network and a checkout of their own."""
-    with own_network() as namespace, person_at(tmp_path_factory.mktemp("life"), namespace) as person:
+    with own_network() as namespace, warm(namespace), person_at(tmp_path_factory.mktemp("life"), namespace) as person:
         yield person
