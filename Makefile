@@ -71,9 +71,10 @@ quick-machine:
 quick-stages:
 	@$(quick_pytest) -m "not exhaustive" tests/machine/test_[q-z]*.py
 
+# Three at once on two cores: for a third of its time a test waits for what it has started.
 engine: ## the real Pulumi CLI against the stand-ins, without machines; no root
 	@$(run) sandbox build engine
-	@$(pytest) -n 2 --dist loadfile --no-loadscope-reorder tests/engine
+	@$(pytest) -n 3 --dist loadfile --no-loadscope-reorder tests/engine
 
 exhaustive: ## programs of the machine killed at every place, every history of layouts; no root
 	@$(quick_pytest) -n 2 --dist worksteal -m exhaustive tests/machine tests/unit
@@ -81,7 +82,7 @@ exhaustive: ## programs of the machine killed at every place, every history of l
 test: check exhaustive engine ## everything there is, the sandbox included
 	@status=0; $(run) sandbox build machines || status=$$?; \
 	case $$status in \
-	0) $(pytest) -n 2 --dist loadfile --no-loadscope-reorder tests/sandbox && echo "RAN, and passed: $(tiers), sandbox. Nothing was left out." ;; \
+	0) $(pytest) -n 3 --dist loadfile --no-loadscope-reorder tests/sandbox && echo "RAN, and passed: $(tiers), sandbox. Nothing was left out." ;; \
 	3) line=$$(printf '%80s' | tr ' ' '*'); echo "RAN, and passed: $(tiers)."; \
 	   printf '%s\n' "$$line" "LEFT OUT: sandbox. This machine cannot boot others, for the reason above." "$$line" ;; \
 	*) exit $$status ;; \
