@@ -27,12 +27,13 @@ FILES = {
     "share/rke2/rke2-cis-sysctl.conf": "vm.panic_on_oom=0\n",
 }
 RKE2_SYSTEMCTL = """
-    run() { mkdir -p "$MIG_K8S_ROOT/proc/77"; cp "$MIG_K8S_ROOT/usr/local/bin/rke2" "$MIG_K8S_ROOT/proc/77/exe"; }
+    process=$MIG_K8S_ROOT/proc/77
+    run() { [ -d "$process" ] || mkdir -p "$process"; cp "$MIG_K8S_ROOT/usr/local/bin/rke2" "$process/exe"; }
     case "$1" in
       start|restart)
         [ ! -f "$STATE/broken" ] || exit 1
         [ "$1" = start ] && [ -f "$STATE/up" ] || run
-        touch "$STATE/up"; rm -f "$STATE/starting" ;;
+        : >"$STATE/up"; [ ! -f "$STATE/starting" ] || rm "$STATE/starting" ;;
       is-active) [ -f "$STATE/up" ] && [ ! -f "$STATE/starting" ] && echo active || { echo activating; exit 3; } ;;
       show) [ -f "$STATE/up" ] && echo 77 || echo 0 ;;
     esac

@@ -1,18 +1,16 @@
 """`make restore` on a person's machine: whom it asks what, in which order, and where it ends. ssh is the test's own."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from machine.documents.backup import Backup, Restored, packed
+from scripts import backup, restore
 from scripts.backup import taken
 from scripts.restore import Restoring
 from scripts.stack import Machine, StackError
-from stacks import REPOSITORY
 
 BACKUP = Backup("server", "2026-11-27T19:00:00Z", "v1.36.4+rke2r1", "the token", "s-1", *packed(b"the datastore"))
 JOINING = Restored("1f2e", "10.60.0.4")
@@ -173,8 +171,9 @@ def test_no_server_that_lets_one_in_is_told(ssh: Ssh) -> None:
         (["backup", ""], "backup: the name of a stack is needed: NAME=prod\n"),
     ],
 )
-def test_what_is_missing_is_told_without_a_traceback(words: list[str], said: str) -> None:
+def test_what_is_missing_is_told_without_a_traceback(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     script, *arguments = words
-    command = [sys.executable, "-m", f"scripts.{script}", *arguments]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode, done.stderr) == (1, said)
+    assert {"backup": backup.main, "restore": restore.main}[script](arguments) == 1
+    assert capsys.readouterr().err == said
