@@ -19,7 +19,7 @@ Wait = Callable[[Callable[[], bool], str], None]
 COMMAND = (*isolated_python(), str(Path(__file__).with_name("mig_k8s.py")))
 # Units start, and are active while their process lives; one that was killed may be a zombie for a while.
 SYSTEMCTL = """
-    lives() {{ [ -f "$STATE/pid" ] && grep -qs '^State:.[^Z]' "/proc/$(cat "$STATE/pid")/status"; }}
+    lives() {{ [ -f "$STATE/pid" ] && grep -qs '^State:.[^Z]' "/proc/$(<"$STATE/pid")/status"; }}
     case "$1" in
       start)
         if ! lives; then
@@ -73,7 +73,7 @@ def running(words: Sequence[str], stdin: str) -> "Iterator[subprocess.Popen[str]
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("victim", RUN)
 def test_killed_around_any_stage_the_next_run_finishes(machine: StagedMachine, victim: str, moment: str) -> None:
-    kill = '[ -f "$STATE/killed" ] || { touch "$STATE/killed"; kill -9 $PPID; exit 1; }'
+    kill = '[ -f "$STATE/killed" ] || { : >"$STATE/killed"; kill -9 $PPID; exit 1; }'
     for name in RUN:
         effect = f'echo x >>"$STATE/effect-{name}"'
         lines = [effect] if name != victim else [kill, effect] if moment == "before" else [effect, kill]

@@ -26,18 +26,22 @@ MODPROBE = """
     for package in "$STATE"/installed/linux-modules-nvidia-580-server*-$(uname -r); do
       [ -f "$package" ] || { echo "modprobe: FATAL: Module nvidia not found" >&2; exit 1; }
       mkdir -p "$MIG_K8S_ROOT/proc/driver/nvidia"
-      sed -n '2s/.*server (>= \\([0-9.]*\\).*/\\1/p' "$package" >"$STATE/loaded"
+      mapfile -t field <"$package"
+      [[ ${field[1]} =~ .*server' (>= '([0-9.]*) ]]
+      echo "${BASH_REMATCH[1]}" >"$STATE/loaded"
       case $package in
-        *-open-*) says="NVIDIA UNIX Open Kernel Module for x86_64  $(cat "$STATE/loaded")  Release Build" ;;
-        *) says="NVIDIA UNIX x86_64 Kernel Module  $(cat "$STATE/loaded")" ;;
+        *-open-*) says="NVIDIA UNIX Open Kernel Module for x86_64  ${BASH_REMATCH[1]}  Release Build" ;;
+        *) says="NVIDIA UNIX x86_64 Kernel Module  ${BASH_REMATCH[1]}" ;;
       esac
       echo "NVRM version: $says" >"$MIG_K8S_ROOT/proc/driver/nvidia/version"
     done
 """
 """It loads what is installed for the running kernel, whatever its version; a loaded module stays."""
 NVIDIA_SMI = """
-    loaded=$(cat "$STATE/loaded" 2>/dev/null)
-    library=$(sed -n '1s/-.*//p' "$STATE/installed/nvidia-utils-580-server" 2>/dev/null)
+    loaded='' library='' utils=$STATE/installed/nvidia-utils-580-server
+    [ ! -f "$STATE/loaded" ] || read -r loaded <"$STATE/loaded"
+    [ ! -f "$utils" ] || read -r library <"$utils"
+    library=${library%%-*}
     if [ -z "$loaded" ]; then
       echo "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."; exit 9
     elif [ -n "$library" ] && [ "$library" != "$loaded" ]; then

@@ -17,8 +17,8 @@ GPU 00000001:00:00.0
     MIG Mode
         Current                                        : Enabled
     Fabric
-        State                                          : $(cat "$STATE/fabric-state")
-        Status                                         : $(cat "$STATE/fabric-status")
+        State                                          : $(<"$STATE/fabric-state")
+        Status                                         : $(<"$STATE/fabric-status")
         CliqueId                                       : 0
     Processes                                          : None
 SMI
@@ -29,8 +29,8 @@ SMI
 SYSTEMCTL = """
     case "$1" in
       cat) [ -f "$STATE/installed/nvidia-fabricmanager-580" ] ;;
-      enable) touch "$STATE/enabled" ;;
-      start|restart) [ ! -f "$STATE/broken" ] && touch "$STATE/active" ;;
+      enable) : >"$STATE/enabled" ;;
+      start|restart) [ ! -f "$STATE/broken" ] && : >"$STATE/active" ;;
       is-enabled) [ -f "$STATE/enabled" ] ;;
       is-active) [ -f "$STATE/active" ] ;;
     esac

@@ -197,7 +197,7 @@ def test_an_rke2_without_its_unit_is_installed_again(rke2_machine: AMachine) -> 
 MORTAL = """
     real() { env PATH="${PATH#*:}" "$@"; }
     echo run >>"$STATE/runs"
-    if [ "$(wc -l <"$STATE/runs")" = "$(cat "$STATE/cut")" ]; then
+    if [ "$(wc -l <"$STATE/runs")" = "$(<"$STATE/cut")" ]; then
         case ${0##*/} in
             curl) while [ "$1" != --output ]; do shift; done; echo half >"$2" ;;
             tar) real tar "$@"; while [ "$1" != --directory ]; do shift; done; echo half >"$2/bin/rke2" ;;

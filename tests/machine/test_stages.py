@@ -331,7 +331,7 @@ MODES = """
     echo "$*" >>"$STATE/asked"
     echo "GPU 0: looking" >&2
     cat "$STATE/says"
-    exit $(cat "$STATE/status")
+    exit $(<"$STATE/status")
 """
 
 
