@@ -82,7 +82,7 @@ exhaustive: ## programs of the machine killed at every place, every history of l
 test: check exhaustive engine ## everything there is, the sandbox included
 	@status=0; $(run) sandbox build machines || status=$$?; \
 	case $$status in \
-	0) $(pytest) -n 3 --dist loadfile --no-loadscope-reorder tests/sandbox && echo "RAN, and passed: $(tiers), sandbox. Nothing was left out." ;; \
+	0) $(pytest) -n 2 --dist loadfile --no-loadscope-reorder tests/sandbox && echo "RAN, and passed: $(tiers), sandbox. Nothing was left out." ;; \
 	3) line=$$(printf '%80s' | tr ' ' '*'); echo "RAN, and passed: $(tiers)."; \
 	   printf '%s\n' "$$line" "LEFT OUT: sandbox. This machine cannot boot others, for the reason above." "$$line" ;; \
 	*) exit $$status ;; \
