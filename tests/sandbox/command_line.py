@@ -165,17 +165,17 @@ def own_sandbox(obstacle: str | None, name: str, *, destroyed: bool = False) -> 
         person.run("down", seconds=120)
 
 
-def wait_for_line(process: "subprocess.Popen[str]", words: str | re.Pattern[str], seconds: float) -> None:
-    """Read what a command prints until a line has `words`; a command that hangs silently is killed, and that fails."""
+def wait_for_line(process: "subprocess.Popen[str]", words: str, seconds: float) -> None:
+    """Read what a command prints until it has said `words`; a command that hangs silently is killed, and that fails."""
     deadline = time.monotonic() + seconds
     assert process.stdout is not None
-    said, wanted = [], words if isinstance(words, re.Pattern) else re.compile(re.escape(words))
+    said = []
     for line in process.stdout:
         said.append(line)
-        if wanted.search(line):
+        if words in line:
             return
-        assert time.monotonic() < deadline, f"no `{wanted.pattern}` after {seconds:.0f} s:\n{''.join(said)}"
-    raise AssertionError(f"it ended without `{wanted.pattern}`:\n{''.join(said)}")
+        assert time.monotonic() < deadline, f"no `{words}` after {seconds:.0f} s:\n{''.join(said)}"
+    raise AssertionError(f"it ended without `{words}`:\n{''.join(said)}")
 
 
 def _read(path: Path) -> str:
