@@ -20,7 +20,7 @@ from backing_up import BackingUp
 from cluster import eventually
 from command_line import CHECKOUT, NODE, CommandLine, own_sandbox, wait_for_line
 
-from sandbox.process import ProcessId
+from sandbox.process import ProcessId, started_with
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(400)]
 
@@ -294,11 +294,14 @@ def stop(person: CommandLine, stack: Path, sent: signal.Signals) -> None:
 
 
 def kill(person: CommandLine, process: "subprocess.Popen[str]") -> None:
-    """As a host that is gone: the command and its engine."""
+    """As a host that is gone: the command, its engine, and a Helm that works."""
     engine = ProcessId.read(person.root / "pulumi" / "engine.pid")
     process.kill()
     assert engine is not None
     engine.kill()
+    for each, home in started_with("PULUMI_HOME"):
+        if Path(home).is_relative_to(person.root) and each.command.startswith("helm "):
+            each.kill()
 
 
 def kill_helm(person: CommandLine, stack: Path, status: str, *, revision: int) -> None:
