@@ -8,7 +8,7 @@ from pathlib import Path
 from sandbox import clients
 from sandbox.error import SandboxError
 from sandbox.faults import fault
-from sandbox.instance import Sandbox, default_root
+from sandbox.instance import Sandbox, default_root, made
 from sandbox.progress import say
 from sandbox.virtualenv import CHECKOUT
 
@@ -97,12 +97,12 @@ def _run(arguments: argparse.Namespace, passed_on: list[str]) -> int:
         "status": lifecycle.status,
         "down": lambda: lifecycle.down(name),
         "clean": lifecycle.down_all,
-        "fault": lambda: _fault(lifecycle.made, name, arguments.fault, off=arguments.off, show=arguments.list),
+        "fault": lambda: _fault(name, arguments.fault, off=arguments.off, show=arguments.list),
     }
     return actions[arguments.command]()
 
 
-def _fault(made: Callable[[str], Sandbox], name: str, wanted: str | None, *, off: bool, show: bool) -> int:
+def _fault(name: str, wanted: str | None, *, off: bool, show: bool) -> int:
     """Switch one fault, or all of them off; or list them."""
     root = default_root(name)
     known = fault.switched_on(Sandbox.load(root)) if (root / "instance.json").exists() else set()

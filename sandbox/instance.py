@@ -177,6 +177,25 @@ def _owner(root: Path) -> str:
         return str(number)
 
 
+def made(name: str) -> Sandbox:
+    """The sandbox of this name, or a new one with the lowest network that is free on this host."""
+    root = default_root(name)
+    if (root / "instance.json").exists():
+        return Sandbox.load(root)
+    with choosing(root.parent):
+        others = [default_root(other) for other in of_this_user()]
+        taken = {Sandbox.load(other).number for other in others if (other / "instance.json").exists()}
+        sandbox = Sandbox(name=name, root=root, network=free_network(taken))
+        sandbox.save()
+    return sandbox
+
+
+def of_this_user() -> list[str]:
+    """The names of this user's sandboxes, half-made ones too."""
+    parent = default_root().parent
+    return sorted(entry.name for entry in parent.iterdir() if entry.is_dir()) if parent.is_dir() else []
+
+
 def default_root(name: str = "default") -> Path:
     state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Path(state) / "mig-k8s" / name

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from sandbox import cache, network, recovery, report, supplies
@@ -12,7 +11,7 @@ from sandbox.engine.environment import Environment
 from sandbox.error import SandboxError
 from sandbox.host import access, image, machine
 from sandbox.host import packages as host_packages
-from sandbox.instance import Sandbox, choosing, default_root, free_network
+from sandbox.instance import Sandbox, default_root, made, of_this_user
 from sandbox.mirror.server import Mirror
 from sandbox.progress import say, step
 from sandbox.tools import toolchain
@@ -173,7 +172,7 @@ def down(name: str, *, seconds: float = 0) -> int:
 
 def down_all() -> int:
     """`down` for every sandbox of this user, and what killed ones left to nobody."""
-    for name in _names():
+    for name in of_this_user():
         down(name)
     recovery.end_plugins(default_root().parent)
     recovery.remove_dead_groups()
@@ -182,7 +181,7 @@ def down_all() -> int:
 
 def status() -> int:
     """One line for each sandbox and each machine."""
-    names = list(_names())
+    names = of_this_user()
     for name in names:
         root = default_root(name)
         if not (root / "instance.json").exists():
@@ -225,21 +224,3 @@ def _engine(environment: Environment, verb: str, *flags: str) -> None:
     with step(f"pulumi {verb}", silent=False):
         if environment.pulumi(verb, *flags, "--config-file", str(environment.stack_file)):
             raise SandboxError(f"pulumi {verb} failed")
-
-
-def made(name: str) -> Sandbox:
-    """The sandbox of this name, or a new one with the lowest network that is free on this host."""
-    root = default_root(name)
-    if (root / "instance.json").exists():
-        return Sandbox.load(root)
-    with choosing(root.parent):
-        others = [default_root(other) for other in _names()]
-        taken = {Sandbox.load(other).number for other in others if (other / "instance.json").exists()}
-        sandbox = Sandbox(name=name, root=root, network=free_network(taken))
-        sandbox.save()
-    return sandbox
-
-
-def _names() -> Iterator[str]:
-    parent = default_root().parent
-    yield from sorted(entry.name for entry in parent.iterdir() if entry.is_dir()) if parent.is_dir() else ()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import instance, lifecycle, network
+from sandbox import instance, network
 from sandbox.error import SandboxError
 from sandbox.instance import Sandbox, free_network, holders
 from sandbox.mirror.server import Mirror
@@ -122,7 +122,7 @@ def test_sandboxes_that_come_at_once_choose_another_network_each(
 
     monkeypatch.setattr(Sandbox, "save", late)
     with ThreadPoolExecutor(4) as pool:
-        made = list(pool.map(lifecycle.made, ("one", "two", "three", "four")))
+        made = list(pool.map(instance.made, ("one", "two", "three", "four")))
     assert sorted(sandbox.network for sandbox in made) == ["10.99.0", "10.99.1", "10.99.2", "10.99.3"]
 
 
