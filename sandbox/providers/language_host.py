@@ -21,7 +21,7 @@ from sandbox.providers.program import SHOWN
 
 
 class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
-    """Each run of the program is a fresh interpreter: the SDK and the program keep state in their modules."""
+    """Each run of the program has a process of its own: the SDK and the program keep state in their modules."""
 
     def __init__(self, display: plugin.Display) -> None:
         self._display = display

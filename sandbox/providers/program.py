@@ -23,14 +23,19 @@ SHOWN = 32
 def main() -> NoReturn:
     """Run the program and leave with 0, 1 or SHOWN."""
     code = run(json.load(sys.stdin))
-    sys.stdout.flush()
-    sys.stderr.flush()
     os._exit(code)  # half a second sooner than an orderly end of the interpreter, with nothing left to save
 
 
 def run(order: dict[str, Any]) -> int:
-    """Run the program of `order`; its exit status."""
+    """Run the program of `order`; its exit status, when all that it printed is on its way."""
     gc.disable()  # a fifth of these few seconds: the SDK's modules are a million objects that stay
+    code = _run(order)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
+def _run(order: dict[str, Any]) -> int:
     import pulumi  # noqa: PLC0415 - the host imports this module for SHOWN alone
 
     settings = order["settings"]

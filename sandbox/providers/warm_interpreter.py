@@ -15,9 +15,10 @@ import socket
 import struct
 import sys
 import threading
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 SDKS = (
     "pulumi_azure_native.compute",
@@ -26,8 +27,6 @@ SDKS = (
     "pulumi_command.remote",
     "pulumi_kubernetes.helm.v3",
 )
-_PROGRAM = runpy.run_path(str(Path(__file__).with_name("program.py")))
-"""Not imported: on the path of modules is what is there for a program in an interpreter of its own."""
 LENGTH = struct.Struct("!Q")
 
 
@@ -35,6 +34,8 @@ def main(path: str) -> NoReturn:
     """Serve until killed."""
     for name in SDKS:
         import_module(name)
+    # Not imported: on the path of modules is what is there for a program in an interpreter of its own.
+    run = runpy.run_path(str(Path(__file__).with_name("program.py")))["run"]
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # each run tells its own status
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
@@ -45,11 +46,11 @@ def main(path: str) -> NoReturn:
             connection, _ = listener.accept()
             if os.fork() == 0:
                 listener.close()
-                _run(connection)
+                _run(connection, run)
             connection.close()
 
 
-def _run(connection: socket.socket) -> NoReturn:
+def _run(connection: socket.socket, run: Callable[[dict[str, Any]], int]) -> NoReturn:
     """One program, as in an interpreter of its own; a connection that ends ends it, as a pipe would."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     size, (output, *_), _, _ = socket.recv_fds(connection, LENGTH.size, 1)
@@ -62,10 +63,7 @@ def _run(connection: socket.socket) -> NoReturn:
         os.dup2(source, target)
     os.environ.clear()
     os.environ.update(asked["environment"])
-    code: int = _PROGRAM["run"](asked["order"])
-    sys.stdout.flush()
-    sys.stderr.flush()
-    connection.sendall(bytes([code]))
+    connection.sendall(bytes([run(asked["order"])]))
     os._exit(0)
 
 
