@@ -28,11 +28,12 @@ def settle(engine: Engine) -> Iterator[str]:
     lines, asked = [], []
     for operation in pending:
         resource, doing = operation["resource"], operation["type"]
-        if doing == "creating" and resource["type"].startswith(PREFIX) and not _is_noted(resource, resources):
+        if doing == "creating" and _is_noted(resource, resources):
+            lines.append(f"{_called(resource)} is in the state")
+        elif doing == "creating" and resource["type"].startswith(PREFIX):
             asked.append(resource)
         else:
-            again = "is in the state" if _is_noted(resource, resources) and doing == "creating" else _AGAIN.get(doing)
-            lines.append(f"{_called(resource)} {again or f'was at `{doing}`: no more'}")
+            lines.append(f"{_called(resource)} {_AGAIN.get(doing, f'was at `{doing}`: no more')}")
     if asked:
         subscription = subscription_of(engine, resources)
         with azure_of(engine) as azure:
