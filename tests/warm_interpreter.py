@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 from sandbox.providers import interpreter, warm_interpreter
 
@@ -17,7 +18,6 @@ def warm(namespace: Sequence[str] = ()) -> Iterator[None]:
 
     `namespace`: the words before a command that run it where the engine runs, with which a program has to speak.
     """
-    before = os.environ.get(interpreter.WARM)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "interpreter"
         started = [sys.executable, "-u", warm_interpreter.__file__, str(path)]
@@ -25,11 +25,8 @@ def warm(namespace: Sequence[str] = ()) -> Iterator[None]:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
             assert process.stdout.readline() == "ready\n"
-            os.environ[interpreter.WARM] = str(path)
             try:
-                yield
+                with mock.patch.dict(os.environ, {interpreter.WARM: str(path)}):
+                    yield
             finally:
-                os.environ.pop(interpreter.WARM)
-                if before is not None:
-                    os.environ[interpreter.WARM] = before
                 process.terminate()

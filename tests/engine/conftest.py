@@ -9,6 +9,7 @@ from command_plugin import CommandPlugin, command_plugin
 from person import Person, own_network, person_at
 from ssh_server import SshServer, new_key, ssh_server
 
+from longest_first import bring_forward
 from sandbox import recovery
 from sandbox.cloud.azure_native import AzureNative
 from sandbox.engine.environment import Environment
@@ -26,13 +27,11 @@ LONGEST_FIRST = (
     "test_older_stack",
     "test_reasons",
 )
-"""Files of which each takes a minute or more. Begun last, one of them would keep one worker waiting for the other."""
+"""Files of which each takes a minute or more."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Bring the longest files to the front; all else keeps its order."""
-    place = {name: number for number, name in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+    bring_forward(items, LONGEST_FIRST)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from administrator import Boot, KeyPair, Keys
 
+from longest_first import bring_forward
 from sandbox import cache, lifecycle, network
 from sandbox.error import SandboxError
 from sandbox.host import machine
@@ -32,14 +33,12 @@ LONGEST_FIRST = (
     "test_cluster_joining",
     "test_cluster_rke2",
 )
-"""Files of which each is a cluster's life. Begun last, one of them would keep one worker waiting for the other."""
+"""Files of which each is a cluster's life."""
 NUMBERS = range(200, 250)  # of 10.99.N; people's sandboxes count from 0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Bring the longest files to the front; all else keeps its order."""
-    place = {name: number for number, name in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+    bring_forward(items, LONGEST_FIRST)
 
 
 @pytest.fixture(scope="session")
