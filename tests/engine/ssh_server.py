@@ -37,7 +37,7 @@ class SshServer:
     """As sshd's AcceptEnv."""
     shown: Callable[[], list[paramiko.PKey]] | None = None
     """The host keys that a session is shown, where that is not the one."""
-    transports: list[paramiko.Transport] = field(default_factory=list)
+    transports: list["_Transport"] = field(default_factory=list)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -80,17 +80,35 @@ class SshServer:
             process.kill()
 
     def _session(self, peer: socket.socket) -> None:
-        transport = paramiko.Transport(peer)
+        transport = _Transport(peer)
         for key in self.shown() if self.shown else [self.host_key]:
             transport.add_server_key(key)
         self.transports.append(transport)
         with contextlib.suppress(paramiko.SSHException, EOFError, OSError):  # the client did not like the host key
-            transport.start_server(server=_Policy(self))
+            transport.start_server(server=_Policy(self, transport))
+
+
+class _Transport(paramiko.Transport):
+    """Begins a command when the client has been told that it will be run, as sshd does.
+
+    One that began before could have ended, and closed its channel, before that answer was sent: the client's EOF.
+    """
+
+    def __init__(self, peer: socket.socket) -> None:
+        super().__init__(peer)
+        self.granted: list[threading.Thread] = []
+
+    def _send_user_message(self, data: paramiko.Message) -> None:
+        super()._send_user_message(data)
+        if threading.current_thread() is self:  # which answers a request before it reads anything else
+            while self.granted:
+                self.granted.pop().start()
 
 
 class _Policy(paramiko.ServerInterface):
-    def __init__(self, server: SshServer) -> None:
+    def __init__(self, server: SshServer, transport: _Transport) -> None:
         self._server = server
+        self._transport = transport
         self._username = ""
         self._environment: dict[str, str] = {}
 
@@ -126,7 +144,7 @@ class _Policy(paramiko.ServerInterface):
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         arguments = (self._server, channel, command.decode(), self._environment)
-        threading.Thread(target=_run, args=arguments, daemon=True).start()
+        self._transport.granted.append(threading.Thread(target=_run, args=arguments, daemon=True))
         return True
 
 
