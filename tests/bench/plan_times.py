@@ -3,6 +3,7 @@
 python tests/bench/plan_times.py      prints a table; exit code 1 when check (0.5 s) or solver (10 ms) are too slow
 """
 
+import gc
 import os
 import subprocess
 import sys
@@ -43,13 +44,21 @@ def check(compiled: str) -> None:
 
 
 def slowest_layout(name: str) -> float:
-    """Processor seconds of the layout of this GPU model that takes the solver longest."""
+    """Processor seconds of the layout of this GPU model that takes the solver longest.
+
+    Each is asked once, as the second time its answer is remembered; so the one among hundreds in which Python looks
+    for garbage, everything it ever loaded, would be the slowest. As with timeit, it does not look while this runs.
+    """
     model = gpu_models()[name]
     slowest = 0.0
-    for layout in layouts(model):  # each asked once: the second time its answer is remembered
-        begun = time.process_time()
-        best_placement(model, dict(layout))
-        slowest = max(slowest, time.process_time() - begun)
+    gc.disable()
+    try:
+        for layout in layouts(model):
+            begun = time.process_time()
+            best_placement(model, dict(layout))
+            slowest = max(slowest, time.process_time() - begun)
+    finally:
+        gc.enable()
     return slowest
 
 
