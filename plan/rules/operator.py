@@ -7,13 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from plan.cluster import sharing
 from plan.cluster.gpu_operator import value_at
 from plan.cluster.managed_values import MANAGED_VALUES
 from plan.problems import Problem, Refusal, names_a_secret, nearest_word
 from plan.secret_values import marked
+from plan.stack_file import strict_yaml
 from plan.stack_file.settings import Settings
 from plan.stack_file.shapes import shown
 from plan.stack_file.values.releases import AS_OF
@@ -127,8 +126,8 @@ def _is_of(value: object, kind: str) -> bool:
 
 @cache
 def _chart_keys() -> dict[str, Any]:
-    tables = (yaml.safe_load((_DATA / name).read_text(encoding="utf-8")) for name in _KEY_TABLES)
-    return {key: kind for table in tables for key, kind in table.items()}
+    tables = (strict_yaml.load((_DATA / name).read_text(encoding="utf-8"), name=name) for name in _KEY_TABLES)
+    return {key: kind for table in tables if isinstance(table, dict) for key, kind in table.items()}
 
 
 def devices_by_environment(settings: Settings) -> Iterator[Problem]:
