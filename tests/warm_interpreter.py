@@ -9,20 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
-from sandbox.providers import interpreter, warm_interpreter
+from sandbox.providers import interpreter
 
 
 @contextmanager
 def warm(namespace: Sequence[str] = ()) -> Iterator[None]:
-    """Runs of the program begin in it; it ends here, or with this process.
+    """Runs of the program and of the stand-ins begin in it; it ends here, or with this process.
 
     `namespace`: the words before a command that run it where the engine runs, with which a program has to speak.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "interpreter"
-        started = [sys.executable, "-u", warm_interpreter.__file__, str(path)]
+        started = [sys.executable, "-Pu", str(interpreter.WARM_INTERPRETER), "serve", str(path)]
         command = [*namespace, "setpriv", "--pdeathsig", "KILL", *started]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # a program brings its own
+        with subprocess.Popen(command, env=own, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
             assert process.stdout.readline() == "ready\n"
             try:

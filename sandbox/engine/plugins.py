@@ -1,11 +1,10 @@
 """The stand-ins where the engine looks for its plugins: a program of Go, and small ones that start this interpreter."""
 
 import importlib.metadata
-import shlex
-import sys
 from pathlib import Path
 
 from sandbox import private_file
+from sandbox.providers import interpreter
 from sandbox.tools import toolchain
 from sandbox.virtualenv import CHECKOUT
 
@@ -32,5 +31,5 @@ def _provider(folder: Path, name: str) -> Path:
 def _install(folder: Path, plugin: str, module: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # -P: the engine starts it in the program's folder, whose modules are the program's.
-    start = f"PYTHONPATH={shlex.quote(str(CHECKOUT))} exec {shlex.quote(sys.executable)} -Pm sandbox.{module}"
-    private_file.write(folder / f"pulumi-{plugin}", f'#!/bin/sh\n{start} "$@"\n', mode=0o700)
+    script = interpreter.start_script(str(CHECKOUT), "-Pm", f"sandbox.{module}")
+    private_file.write(folder / f"pulumi-{plugin}", script, mode=0o700)

@@ -21,18 +21,12 @@ SHOWN = 32
 
 
 def main() -> NoReturn:
-    """Run the program and leave with 0, 1 or SHOWN."""
-    code = run(json.load(sys.stdin))
-    os._exit(code)  # half a second sooner than an orderly end of the interpreter, with nothing left to save
-
-
-def run(order: dict[str, Any]) -> int:
-    """Run the program of `order`; its exit status, when all that it printed is on its way."""
+    """Run the program and leave with 0, 1 or SHOWN, when all that it printed is on its way."""
     gc.disable()  # a fifth of these few seconds: the SDK's modules are a million objects that stay
-    code = _run(order)
+    code = _run(json.load(sys.stdin))
     sys.stdout.flush()
     sys.stderr.flush()
-    return code
+    os._exit(code)  # half a second sooner than an orderly end of the interpreter, with nothing left to save
 
 
 def _run(order: dict[str, Any]) -> int:

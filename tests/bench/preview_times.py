@@ -4,7 +4,8 @@ python tests/bench/preview_times.py     prints medians and ratios; exit code 1 w
 
 Three programs take turns, so that a machine that gets slower gets slower for all of them: one that is empty, one that
 loads the same providers and the same modules of their SDKs but declares only one small resource of each, and ours with
-the development stack. The Azure stand-in loads a module of the SDK for the first resource of it, as the program does. The SDKs are generated and large (network alone takes 0.7 s to import); what they cost is theirs.
+the development stack. The SDKs are generated and large (network alone takes 0.7 s to import); what they cost is theirs.
+The Azure stand-in, too, loads a module of the SDK for the first resource of it.
 """
 
 import shutil

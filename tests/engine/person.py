@@ -23,6 +23,7 @@ from sandbox.cloud import load_balancer
 from sandbox.cloud.arm import SUBSCRIPTION
 from sandbox.engine.environment import Environment
 from sandbox.instance import Sandbox
+from sandbox.providers import interpreter
 from sandbox.virtualenv import virtualenv
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -176,8 +177,8 @@ def person_at(folder: Path, namespace: list[str]) -> Iterator[Person]:
         words = f'{sys.executable} {HERE / "stack_programs.py"} {program} {environment.root / "clusters"} "$@"'
         private_file.write(environment.programs / program, f"#!/bin/sh\nexec {words}\n", mode=0o700)
     (plugin,) = (environment.root / "pulumi/home/plugins").glob("resource-azure-native-*/pulumi-resource-azure-native")
-    start = f"PYTHONPATH={CHECKOUT}:{HERE} exec {sys.executable} {HERE / 'loopback_cloud.py'}"
-    private_file.write(plugin, f'#!/bin/sh\n{start} "$@"\n', mode=0o700)
+    script = interpreter.start_script(f"{CHECKOUT}:{HERE}", str(HERE / "loopback_cloud.py"))
+    private_file.write(plugin, script, mode=0o700)
     checkout = folder / "checkout"
     left_out = shutil.ignore_patterns(".*", "__pycache__", "sandbox", "tests", "venv", "Pulumi.*.yaml")
     shutil.copytree(CHECKOUT, checkout, ignore=left_out)

@@ -21,6 +21,7 @@ from sandbox import private_file, recovery
 from sandbox.engine.environment import STACK, Environment
 from sandbox.instance import Sandbox
 from sandbox.process import ProcessId, detach, started_with
+from sandbox.providers import interpreter
 from scripts.engine import Engine
 from scripts.recover import recover
 
@@ -71,7 +72,8 @@ class Killed:
 
 
 @pytest.fixture
-def killed(server: SshServer, tmp_path: Path) -> Iterator[Killed]:
+def killed(server: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Killed]:
+    monkeypatch.delenv(interpreter.WARM)  # processes as a person has them
     root = tmp_path / "state" / "mig-k8s" / "default"
     environment = Environment(root, machines=False)
     environment.prepare(CHECKOUT / "Pulumi.dev.yaml", None)
