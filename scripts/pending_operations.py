@@ -1,4 +1,8 @@
-"""What a killed engine had begun and not noted the end of: noted, or taken out of the state, to be done again."""
+"""What a killed engine had begun and not noted the end of: noted, or taken out of the state, to be done again.
+
+What is in the state and was not finished is done again, also where the stack file has been put back to what it was:
+nobody knows how far it came. The engine updates what has errors of its initialization, though its inputs are the same.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,12 +32,16 @@ def settle(engine: Engine) -> Iterator[str]:
     lines, asked = [], []
     for operation in pending:
         resource, doing = operation["resource"], operation["type"]
-        if doing == "creating" and _is_noted(resource, resources):
-            lines.append(f"{_called(resource)} is in the state")
-        elif doing == "creating" and resource["type"].startswith(PREFIX):
-            asked.append(resource)
-        else:
-            lines.append(f"{_called(resource)} {_AGAIN.get(doing, f'was at `{doing}`: no more')}")
+        noted = _is_noted(resource, resources)
+        if doing == "creating" and resource["type"].startswith(PREFIX):
+            if noted:
+                lines.append(f"{_called(resource)} is in the state")
+            else:
+                asked.append(resource)
+            continue
+        if noted:
+            _have_done_again(resource, resources)
+        lines.append(f"{_called(resource)} {_AGAIN.get(doing, f'was at `{doing}`: no more')}")
     if asked:
         subscription = subscription_of(engine, resources)
         with azure_of(engine) as azure:
@@ -63,6 +71,12 @@ def _found(azure: Azure, resource: dict[str, Any], resources: list[dict[str, Any
     state = outputs.get("provisioningState", "Succeeded")
     more = "" if state == "Succeeded" else f", as {state}"
     return f"{_called(resource)} was being made: Azure has it{more}, and now the state does"
+
+
+def _have_done_again(resource: dict[str, Any], resources: list[dict[str, Any]]) -> None:
+    for number, each in enumerate(resources):
+        if each["urn"] == resource["urn"] and not each.get("delete"):
+            resources[number] = {**each, "initErrors": ["a run that was interrupted may have changed it"]}
 
 
 def _is_noted(resource: dict[str, Any], resources: list[dict[str, Any]]) -> bool:

@@ -35,11 +35,14 @@ class Runs:
     said: list[str] = field(default_factory=list)
     """What `make recover` said after each."""
 
-    def until_done(self) -> None:
-        """Kill every run at the first thing that none was killed at; recover; again, until one comes to its end."""
+    def until_done(self, last: str = "") -> None:
+        """Kill every run at the first thing that none was killed at; recover; again, until one comes to its end.
+
+        `last`: what the last one is killed at.
+        """
         held = Held(self.person.environment.root)
         try:
-            while at := self._killed_run(held):
+            while last not in self.killed and (at := self._killed_run(held)):
                 self.killed += at
                 self.said.append(recover(self.person))
                 assert self.said[-1].endswith("the next `pulumi up` goes on from here\n"), (at, self.said[-1])
@@ -137,6 +140,16 @@ def test_an_up_that_is_killed_at_each_thing_it_makes_goes_on_after_one_command_e
     assert [each for each in later.said if "(pending-upgrade) is taken back" in each] != []
     settled(person)
     assert started(person) == [SERVER, AGENT]
+
+    # A change that is taken out of the stack file again, as it did not end, is taken out of the cluster, too.
+    releases = person.releases(person.machines()[SERVER])
+    person.edit(gpuOperator={"values": {"dcgmExporter": {"enabled": True}}})
+    Runs(person).until_done("upgrade gpu-operator")
+    person.edit(gpuOperator={"values": {"dcgmExporter": {"enabled": False}}})
+    assert person.preview()["update"] >= {"kubernetes:helm.sh/v3:Release gpu-operator-release"}
+    person.up()
+    assert person.releases(person.machines()[SERVER]) == releases + 1
+    settled(person)
 
 
 def settled(person: Person) -> None:

@@ -95,7 +95,21 @@ def test_commands_changes_and_deletions_are_taken_out_and_azure_is_not_asked(clo
     ]
     (state,) = pulumi.replaced
     assert "pending_operations" not in state
-    assert state["resources"] == pulumi.state["deployment"]["resources"]
+    assert [each["urn"] for each in state["resources"]] == [PROVIDER, GROUP["urn"]]
+    assert cloud.asked == []
+
+
+@pytest.mark.parametrize("doing", ["updating", "deleting", "creating"])
+def test_what_is_in_the_state_and_was_not_finished_is_done_again_whatever_the_stack_file_says(
+    cloud: Cloud, doing: str
+) -> None:
+    """The engine updates what has errors of its initialization, and the inputs here are those from before."""
+    replaced = {**COMMAND, "delete": True}
+    pulumi = engine((doing, {**COMMAND, "inputs": {"create": "new"}}), resources=[GROUP, replaced, COMMAND])
+    list(settle(pulumi))
+    (state,) = pulumi.replaced
+    noted = {**COMMAND, "initErrors": ["a run that was interrupted may have changed it"]}
+    assert state["resources"] == [GROUP, replaced, noted]
     assert cloud.asked == []
 
 
