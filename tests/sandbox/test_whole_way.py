@@ -4,7 +4,6 @@ Each test takes up where the one before it ended.
 """
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -44,10 +43,11 @@ def person(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> It
         yield person
 
 
-def changed(folder: Path, **rebuild: str) -> Path:
-    """The dev stack, whose cluster may be lost, with these machines to be rebuilt."""
+def changed(folder: Path, operator: dict[str, Any] | None = None, **rebuild: str) -> Path:
+    """The dev stack, whose cluster may be lost, with these machines to be rebuilt and these values of the operator."""
     stack = yaml.safe_load((CHECKOUT / "Pulumi.dev.yaml").read_text())
     stack["config"] |= {"mig-k8s:clusterMayBeLost": True, "mig-k8s:rebuild": rebuild}
+    stack["config"]["mig-k8s:gpuOperator"] = {"values": {"operator": operator or {}}}
     file = folder / "Pulumi.dev.yaml"
     file.write_text(yaml.safe_dump(stack))
     return file
@@ -272,10 +272,15 @@ def stop(person: CommandLine, stack: Path) -> None:
     """Stop an `up` by one Ctrl-C: it waits for what runs. The next one goes on without `recover`."""
     with person.started("up", str(stack), "--skip-preview") as process:
         wait_for_line(process, VERIFIED, 120)
-        engine = ProcessId.read(person.root / "pulumi" / "engine.pid")
-        assert engine is not None
-        os.kill(engine.pid, signal.SIGINT)
-        said, _ = process.communicate(timeout=120)
+        end(person, process, signal.SIGINT)
+
+
+def end(person: CommandLine, process: "subprocess.Popen[str]", number: signal.Signals) -> None:
+    """Tell the engine of a run to end, and wait for it."""
+    engine = ProcessId.read(person.root / "pulumi" / "engine.pid")
+    assert engine is not None
+    engine.send(number)
+    said, _ = process.communicate(timeout=120)
     assert process.returncode == 1, said
 
 
@@ -297,6 +302,37 @@ def kill_helm(person: CommandLine, stack: Path) -> None:
         kill(person, process)
     said = person.run("recover")
     assert "Helm: sh.helm.release.v1.gpu-operator.v1 (pending-install) is taken back; what it made stays" in said, said
+
+
+def test_an_upgrade_of_the_operator_that_cannot_end_is_killed_or_ended_and_given_up(
+    person: CommandLine, tmp_path: Path
+) -> None:
+    rebuilt = {NODE: "once more"}
+    stack = changed(tmp_path, {"resources": {"requests": {"cpu": "640"}}}, **rebuilt)  # of a node with two
+    with person.started("up", str(stack), "--skip-preview") as process:
+        upgrading = {"1": "deployed", "2": "pending-upgrade"}
+        eventually("Helm upgrades", lambda: revisions(person), upgrading, seconds=60)
+        kill(person, process)
+    said = person.run("recover")
+    taken_back = "sh.helm.release.v1.gpu-operator.v2 (pending-upgrade) is taken back; what it made stays"
+    assert f"Helm: {taken_back}: the next `pulumi up` upgrades over it\n" in said
+    assert "helm.sh/v3:Release gpu-operator-release was being changed: the next `pulumi up` changes it\n" in said
+
+    with person.started("up", str(stack), "--skip-preview") as process:
+        eventually("Helm upgrades", lambda: revisions(person), upgrading, seconds=60)
+        end(person, process, signal.SIGTERM)
+    assert revisions(person) == {"1": "deployed", "2": "failed"}
+
+    assert operator_pods(person) == ["Pending"]
+    person.up(changed(tmp_path, **rebuilt))
+    assert revisions(person) == {"1": "superseded", "2": "failed", "3": "deployed"}
+    assert operator_pods(person) == ["Running"]
+
+
+def operator_pods(person: CommandLine) -> list[str]:
+    """The phase of each."""
+    pods = person.get("pods", "-n", "gpu-operator", "-l", "app=gpu-operator")["items"]
+    return [str(pod["status"]["phase"]) for pod in pods]
 
 
 def revisions(person: CommandLine) -> dict[str, str]:
