@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"mig-k8s/sandbox/gpu/driver"
 )
 
 type mount struct {
@@ -19,7 +21,7 @@ type mount struct {
 // giveDevices edits an OCI config.json, keeping all it does not know.
 func giveDevices(path, id string) error {
 	var config map[string]json.RawMessage
-	if err := readJSON(path, &config); err != nil {
+	if err := driver.ReadJSON(path, &config); err != nil {
 		return err
 	}
 	var made container
@@ -38,10 +40,10 @@ func giveDevices(path, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(clientsDirectory(), 0o755); err != nil {
+	if err := os.MkdirAll(driver.ClientsDirectory(), 0o755); err != nil {
 		return err
 	}
-	if err := writeFile(clientPath(id), []byte(strings.Join(visible, "\n")+"\n"), forEverybody); err != nil {
+	if err := driver.WriteFile(clientPath(id), []byte(strings.Join(visible, "\n")+"\n"), driver.ForEverybody); err != nil {
 		return err
 	}
 	added, err := deviceMounts(clientPath(id), mounts)
@@ -55,7 +57,7 @@ func giveDevices(path, id string) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(path, config, about.Mode().Perm()) // the environment in it may be secret
+	return driver.WriteJSON(path, config, about.Mode().Perm()) // the environment in it may be secret
 }
 
 func unmarshal(content json.RawMessage, value any) error {
@@ -93,9 +95,9 @@ func deviceMounts(visible string, present []json.RawMessage) ([]json.RawMessage,
 	var added []json.RawMessage
 	for _, wanted := range []mount{
 		{Destination: "/usr/bin/nvidia-smi", Source: program},
-		{Destination: "/hardware", Source: hardwareDirectory()},
-		{Destination: "/run/gpu", Source: volatileDirectory()},
-		{Destination: visibleFile, Source: visible},
+		{Destination: "/hardware", Source: driver.HardwareDirectory()},
+		{Destination: "/run/gpu", Source: driver.VolatileDirectory()},
+		{Destination: driver.VisibleFile, Source: visible},
 	} {
 		if taken[wanted.Destination] {
 			continue
@@ -116,39 +118,22 @@ func deviceMounts(visible string, present []json.RawMessage) ([]json.RawMessage,
 // resolve turns NVIDIA_VISIBLE_DEVICES into the UUIDs of GPUs and MIG devices, or "all", or nothing for "none". It
 // knows UUIDs, GPU indices and INDEX:NUMBER for a MIG device.
 func resolve(wanted string) ([]string, error) {
-	driver, err := loadedDriver()
+	session, err := driver.Open("", false)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("nvidia-container-cli: initialization error: nvml error: %w", containerCLIWords(err))
 	}
-	if driver == "" {
-		return nil, errors.New("nvidia-container-cli: initialization error: nvml error: driver not loaded")
-	}
-	faults, err := readFaults()
-	if err != nil {
-		return nil, err
-	}
-	if different, err := mismatch(driver, faults); err != nil || different {
-		return nil, errors.Join(errors.New("nvidia-container-cli: initialization error: nvml error: driver/library version mismatch"), err)
-	}
+	defer session.Close()
 	switch wanted {
 	case "all":
 		return []string{"all"}, nil
 	case "none":
 		return nil, nil
 	}
-	state, err := readState()
-	if err != nil {
-		return nil, err
-	}
-	devices, err := readDevices(state)
-	if err != nil {
-		return nil, err
-	}
 	known := map[string]string{}
-	for _, device := range devices {
+	for _, device := range session.Devices {
 		known[device.UUID] = device.UUID
 		known[fmt.Sprint(device.Index)] = device.UUID
-		for number, mig := range device.migDevices() {
+		for number, mig := range device.MIGDevices() {
 			known[mig.UUID] = mig.UUID
 			known[fmt.Sprintf("%d:%d", device.Index, number)] = mig.UUID
 		}
@@ -162,4 +147,15 @@ func resolve(wanted string) ([]string, error) {
 		visible = append(visible, uuid)
 	}
 	return visible, nil
+}
+
+// containerCLIWords are the library's own words for a refusal of the driver.
+func containerCLIWords(err error) error {
+	switch {
+	case errors.Is(err, driver.NotLoaded):
+		return errors.New("driver not loaded")
+	case errors.Is(err, driver.LibraryMismatch):
+		return errors.New("driver/library version mismatch")
+	}
+	return err
 }

@@ -3,17 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"syscall"
-)
 
-// fabricPath is there while Fabric Manager has the GPUs joined.
-func fabricPath() string { return filepath.Join(volatileDirectory(), "fabric") }
+	"mig-k8s/sandbox/gpu/driver"
+)
 
 // fabricManager is `nv-fabricmanager VERSION`: it serves until it is ended. Like the real one it runs only beside a
 // driver of its own version, and only where there are NVSwitches.
@@ -29,7 +26,7 @@ func serveFabric(arguments []string) error {
 	if len(arguments) != 1 {
 		return fmt.Errorf("takes one argument, its version; got %q", arguments)
 	}
-	loaded, err := loadedDriver()
+	loaded, err := driver.LoadedVersion()
 	if err != nil {
 		return err
 	}
@@ -37,24 +34,24 @@ func serveFabric(arguments []string) error {
 		return fmt.Errorf("fabric manager NVIDIA GPU driver interface version %s don't match with driver version %s",
 			arguments[0], loaded)
 	}
-	gpus, err := readGPUs()
+	gpus, err := driver.ReadGPUs()
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(gpus, func(gpu GPU) bool { return gpu.NVSwitch }) {
+	if !slices.ContainsFunc(gpus, func(gpu driver.GPU) bool { return gpu.NVSwitch }) {
 		return errors.New("request to query NVSwitch device information from NVSwitch driver failed with error:" +
 			"WARNING Nothing to do [NV_WARN_NOTHING_TO_DO]")
 	}
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, syscall.SIGTERM, syscall.SIGINT)
-	if err := writeFile(fabricPath(), nil, forEverybody); err != nil {
+	if err := driver.WriteFile(driver.FabricPath(), nil, driver.ForEverybody); err != nil {
 		return err
 	}
 	if err := tellSystemd("READY=1"); err != nil {
 		return err
 	}
 	<-ended
-	return os.Remove(fabricPath())
+	return os.Remove(driver.FabricPath())
 }
 
 // tellSystemd sends a state to the service manager that started this process, if one asked for it.
@@ -70,28 +67,4 @@ func tellSystemd(state string) error {
 	defer connection.Close()
 	_, err = connection.Write([]byte(state))
 	return err
-}
-
-// joined tells whether the fabric serves this GPU: always where there is none.
-func (gpu GPU) joined(faults Faults) (bool, error) {
-	if !gpu.NVSwitch {
-		return true, nil
-	}
-	_, err := os.Stat(fabricPath())
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil && !faults.FabricNotReady, err
-}
-
-// fabric is state and status in `nvidia-smi -q`. GPUs before Hopper show neither, with NVSwitch or without.
-func (device Device) fabric(faults Faults) (state, status string, err error) {
-	if !device.NVSwitch || device.Model.Architecture == "Ampere" {
-		return "N/A", "N/A", nil
-	}
-	joined, err := device.joined(faults)
-	if joined {
-		return "Completed", "Success", err
-	}
-	return "In Progress", "N/A", err
 }

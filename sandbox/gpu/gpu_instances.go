@@ -1,135 +1,104 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"mig-k8s/sandbox/gpu/driver"
 )
 
 // createInstances is `mig -cgi LIST [-C]`. Like the driver it works through the list and stops at the first item that
 // fails, leaving what it made before.
 func (s *session) createInstances(options migCall) int {
-	return s.change(func(device Device) (status, bool) {
+	return s.change(func(device driver.Device) error {
 		for _, wanted := range options.profiles {
-			if reason, ok := s.createInstance(device, wanted, options.withCompute); !ok {
-				fmt.Fprintf(s.out, "Unable to create a GPU instance on GPU %2d using profile %s: %s\n"+
-					"Failed to create GPU instances: %s\n", device.Index, wanted, reason.text, reason.text)
-				return reason, false
+			if err := s.createInstance(device, wanted, options.withCompute); err != nil {
+				fmt.Fprintf(s.out, "Unable to create a GPU instance on GPU %2d using profile %s: %v\n"+
+					"Failed to create GPU instances: %v\n", device.Index, wanted, err, err)
+				return err
 			}
 		}
-		return status{}, true
+		return nil
 	})
 }
 
 // createInstance makes one GPU instance of PROFILE[:START], with its compute instance if asked.
-func (s *session) createInstance(device Device, wanted string, withCompute bool) (status, bool) {
-	if !privileged() {
-		return insufficientPermissions, false
-	}
-	name, place, placed := cutPlace(wanted)
-	profile, known := device.Model.profile(s.branch, name)
+func (s *session) createInstance(device driver.Device, wanted string, withCompute bool) error {
+	name, place, placed := strings.Cut(strings.TrimSpace(wanted), ":")
+	profile, known := device.Model.FindProfile(s.Branch, name)
 	if !known {
-		return invalidArgument, false
+		profile.ID = noSuchID
 	}
-	if s.creationFails() {
-		return insufficientResources, false
-	}
-	start, found := device.Model.firstFit(device.State.Instances, profile)
+	var start *int
 	if placed {
 		number, err := strconv.Atoi(place)
-		if err != nil || !slices.Contains(profile.Starts, number) {
-			return invalidArgument, false
+		if err != nil {
+			number = noSuchID
 		}
-		start, found = number, device.Model.fits(device.State.Instances, profile, number)
+		start = &number
 	}
-	if !found {
-		return insufficientResources, false
+	instance, err := s.CreateGPUInstance(device, profile.ID, start)
+	if err != nil {
+		return err
 	}
-	instance := GPUInstance{ID: device.Model.instanceID(device.GPU, profile, start), Profile: profile.ID, Start: start}
 	fmt.Fprintf(s.out, "Successfully created GPU instance ID %2d on GPU %2d using profile MIG %s (ID %2d)\n",
 		instance.ID, device.Index, profile.Name, profile.ID)
-	if withCompute {
-		part := device.Model.defaultComputeProfile(profile)
-		instance.Compute = []ComputeInstance{{Profile: part.ID}}
-		s.sayCreated(device, instance.ID, 0, part)
+	if !withCompute {
+		return nil
 	}
-	if !s.faults.CreationClaims {
-		device.State.Instances = append(device.State.Instances, instance)
-	}
-	return status{}, true
+	return s.createComputeInstance(device, instance.ID, device.Model.DefaultComputeProfile(profile))
 }
 
-// creationFails counts the instances asked for since faults.json was written last; the fault strikes once.
-func (s *session) creationFails() bool {
-	if s.state.FaultsAt != s.faults.writtenAt {
-		s.state.FaultsAt, s.state.Creations = s.faults.writtenAt, 0
-	}
-	s.state.Creations++
-	return s.state.Creations == s.faults.CreationFailsAt
-}
+// noSuchID is what a word that names nothing is for the driver, which refuses it in its turn.
+const noSuchID = -1
 
-// cutPlace splits "9:4" and "3g.40gb:4".
-func cutPlace(wanted string) (profile, start string, placed bool) {
-	return strings.Cut(strings.TrimSpace(wanted), ":")
-}
-
-// destroyInstances is `mig -dgi [-gi IDS]`; a compute instance in the GPU instance is a client of it.
+// destroyInstances is `mig -dgi [-gi IDS]`.
 func (s *session) destroyInstances(options migCall) int {
-	return s.change(func(device Device) (status, bool) {
-		chosen := device.chosen(options.instances)
-		if len(chosen) == 0 {
-			fmt.Fprintf(s.out, "No GPU instances found: %s\n", notFound.text)
-			return notFound, false
+	return s.change(func(device driver.Device) error {
+		instances := chosen(device, options.instances)
+		if len(instances) == 0 {
+			fmt.Fprintf(s.out, "No GPU instances found: %v\n", driver.NotFound)
+			return driver.NotFound
 		}
-		slices.SortFunc(chosen, func(a, b GPUInstance) int { return a.ID - b.ID })
-		for _, instance := range chosen {
-			reason := status{}
-			switch {
-			case !privileged():
-				reason = insufficientPermissions
-			case len(instance.Compute) > 0:
-				reason = inUse
+		slices.SortFunc(instances, func(a, b driver.GPUInstance) int { return a.ID - b.ID })
+		for _, instance := range instances {
+			if err := s.DestroyGPUInstance(device, instance.ID); err != nil {
+				fmt.Fprintf(s.out, "Unable to destroy GPU instance ID %2d from GPU %2d: %v\nFailed to destroy GPU instances: %v\n",
+					instance.ID, device.Index, err, err)
+				return err
 			}
-			if reason.code != 0 {
-				fmt.Fprintf(s.out, "Unable to destroy GPU instance ID %2d from GPU %2d: %s\nFailed to destroy GPU instances: %s\n",
-					instance.ID, device.Index, reason.text, reason.text)
-				return reason, false
-			}
-			device.State.remove(instance.ID)
 			fmt.Fprintf(s.out, "Successfully destroyed GPU instance ID %2d from GPU %2d\n", instance.ID, device.Index)
 		}
-		return status{}, true
+		return nil
 	})
 }
 
-// change runs act on each GPU with MIG mode on, until one fails, and keeps what was done up to there.
-func (s *session) change(act func(Device) (status, bool)) int {
+// change runs act on each GPU with MIG mode on, until one fails, and keeps what was done up to there. A refusal of the
+// driver has been said by then, and is the exit code.
+func (s *session) change(act func(driver.Device) error) int {
 	enabled := s.migEnabled()
 	if len(enabled) == 0 {
 		fmt.Fprint(s.out, noMIGEnabledText)
 		return 0
 	}
-	code := 0
+	var failure error
 	for _, device := range enabled {
-		if reason, ok := act(device); !ok {
-			code = reason.code
+		if failure = act(device); failure != nil {
 			break
 		}
 	}
-	if privileged() {
-		if err := s.state.write(); err != nil {
-			return failed(s.out, err)
-		}
+	if err := s.Save(); err != nil {
+		return failed(s.out, err)
 	}
-	return code
-}
-
-func (state *GPUState) remove(id int) {
-	state.Instances = slices.DeleteFunc(state.Instances, func(instance GPUInstance) bool { return instance.ID == id })
-}
-
-func (state *GPUState) instance(id int) *GPUInstance {
-	at := slices.IndexFunc(state.Instances, func(instance GPUInstance) bool { return instance.ID == id })
-	return &state.Instances[at]
+	var refusal driver.Status
+	switch {
+	case failure == nil:
+		return 0
+	case errors.As(failure, &refusal):
+		return int(refusal)
+	}
+	return otherError
 }

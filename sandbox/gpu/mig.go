@@ -3,6 +3,8 @@ package main
 import (
 	"slices"
 	"strings"
+
+	"mig-k8s/sandbox/gpu/driver"
 )
 
 // migCall is the part of a command line behind `nvidia-smi mig`.
@@ -53,8 +55,8 @@ func action(run func(*session, migCall) int) func(*session, call) int {
 }
 
 // migEnabled are the chosen GPUs whose MIG mode is on now.
-func (s *session) migEnabled() []Device {
-	return slices.DeleteFunc(slices.Clone(s.devices), func(device Device) bool { return !device.State.Mode })
+func (s *session) migEnabled() []driver.Device {
+	return slices.DeleteFunc(slices.Clone(s.devices), func(device driver.Device) bool { return !device.State.Mode })
 }
 
 const migHelpText = `nvidia-smi mig of the mig-k8s sandbox: stands in for NVIDIA's.

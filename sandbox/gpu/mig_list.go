@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"mig-k8s/sandbox/gpu/driver"
 )
 
 // listInstanceProfiles is `mig -lgip`; it answers with MIG mode off too.
@@ -25,9 +27,9 @@ func (s *session) listInstanceProfiles(migCall) int {
 `)
 	}
 	for _, device := range s.devices {
-		for _, p := range device.Model.profiles(s.branch) {
-			free := device.Model.free(device.State.Instances, p)
-			gib := fmt.Sprintf("%.2f", float64(p.MiB.at(s.branch))/1024)
+		for _, p := range device.Model.Known(s.Branch) {
+			free := device.Model.Free(device.State.Instances, p)
+			gib := fmt.Sprintf("%.2f", float64(p.MiB.At(s.Branch))/1024)
 			fmt.Fprintf(s.out, "|%4d  MIG %-*s%4d %5d/%d        %-11sNo     %-7d%d%6d   |\n",
 				device.Index, name, p.Name, p.ID, free, p.Max, gib, p.SM, p.DEC, p.ENC)
 			fmt.Fprintf(s.out, "|%*d%6d%6d   |\n%s", indent+1, p.CE, p.JPEG, p.OFA, ruler)
@@ -39,7 +41,7 @@ func (s *session) listInstanceProfiles(migCall) int {
 // listPlacements is `mig -lgipp`: every placement there is, taken or not.
 func (s *session) listPlacements(migCall) int {
 	for _, device := range s.devices {
-		for _, profile := range device.Model.profiles(s.branch) {
+		for _, profile := range device.Model.Known(s.Branch) {
 			word, starts := "Placement ", make([]string, len(profile.Starts))
 			if len(starts) > 1 {
 				word = "Placements"
@@ -56,7 +58,7 @@ func (s *session) listPlacements(migCall) int {
 
 // listInstances is `mig -lgi`.
 func (s *session) listInstances(migCall) int {
-	return s.display("GPU instances", func(enabled []Device) int {
+	return s.display("GPU instances", func(enabled []driver.Device) int {
 		name, ruler := 16, "+---------------------------------------------------------+\n"
 		header := ruler + `| GPU instances:                                          |
 | GPU   Name               Profile  Instance   Placement  |
@@ -73,11 +75,11 @@ func (s *session) listInstances(migCall) int {
 		}
 		rows := 0
 		for _, device := range enabled {
-			for _, instance := range device.Model.inListOrder(device.State.Instances) {
+			for _, instance := range device.Model.InListOrder(device.State.Instances) {
 				if rows++; rows == 1 {
 					s.lines(header)
 				}
-				profile := device.Model.profileByID(instance.Profile)
+				profile := device.Model.ProfileByID(instance.Profile)
 				fmt.Fprintf(s.out, "|%4d  MIG %-*s%4d%9d%11d:%d     |\n%s",
 					device.Index, name, profile.Name, profile.ID, instance.ID, instance.Start, profile.Memory, ruler)
 			}
@@ -88,11 +90,11 @@ func (s *session) listInstances(migCall) int {
 
 // listComputeInstances is `mig -lci`.
 func (s *session) listComputeInstances(options migCall) int {
-	return s.display("compute instances", func(enabled []Device) int {
+	return s.display("compute instances", func(enabled []driver.Device) int {
 		rows := 0
 		for _, device := range enabled {
-			for _, instance := range device.chosen(options.instances) {
-				profile := device.Model.profileByID(instance.Profile)
+			for _, instance := range chosen(device, options.instances) {
+				profile := device.Model.ProfileByID(instance.Profile)
 				for _, compute := range instance.Compute {
 					if rows++; rows == 1 {
 						s.lines(`
@@ -104,7 +106,7 @@ func (s *session) listComputeInstances(options migCall) int {
 |====================================================================|
 `)
 					}
-					part := device.computeProfile(profile, compute.Profile)
+					part := device.Model.ComputeProfileByID(profile, compute.Profile)
 					fmt.Fprintf(s.out, "|%4d%7d       MIG %-14s%4d%10d%11d:%d     |\n%s",
 						device.Index, instance.ID, part.Name, part.ID, compute.ID, compute.Start, part.Slices,
 						"+--------------------------------------------------------------------+\n")
@@ -117,14 +119,14 @@ func (s *session) listComputeInstances(options migCall) int {
 
 // listComputeProfiles is `mig -lcip`; a star marks the profile that fills the GPU instance.
 func (s *session) listComputeProfiles(options migCall) int {
-	return s.display("GPU instances", func(enabled []Device) int {
+	return s.display("GPU instances", func(enabled []driver.Device) int {
 		const ruler = "+--------------------------------------------------------------------------------------+\n"
 		rows := 0
 		for _, device := range enabled {
-			for _, instance := range device.chosen(options.instances) {
-				profile := device.Model.profileByID(instance.Profile)
-				free := device.Model.freeSlices(instance)
-				for _, part := range device.Model.computeProfiles(profile) {
+			for _, instance := range chosen(device, options.instances) {
+				profile := device.Model.ProfileByID(instance.Profile)
+				free := device.Model.FreeSlices(instance)
+				for _, part := range device.Model.ComputeProfiles(profile) {
 					if rows++; rows == 1 {
 						s.lines(ruler + `| Compute instance profiles:                                                           |
 | GPU     GPU       Name             Profile  Instances   Exclusive       Shared       |
@@ -148,51 +150,26 @@ func (s *session) listComputeProfiles(options migCall) int {
 }
 
 // display runs a listing of what exists; print returns how many rows it had.
-func (s *session) display(what string, print func(enabled []Device) int) int {
+func (s *session) display(what string, print func(enabled []driver.Device) int) int {
 	enabled := s.migEnabled()
 	if len(enabled) == 0 {
 		fmt.Fprint(s.out, noMIGEnabledText)
 		return 0
 	}
-	if !privileged() {
-		fmt.Fprintf(s.out, "Failed to display %s: %s\n", what, insufficientPermissions.text)
-		return insufficientPermissions.code
+	if !driver.Privileged() {
+		fmt.Fprintf(s.out, "Failed to display %s: %v\n", what, driver.InsufficientPermissions)
+		return int(driver.InsufficientPermissions)
 	}
 	if print(enabled) == 0 {
-		fmt.Fprintf(s.out, "No %s found: %s\n", what, notFound.text)
-		return notFound.code
+		fmt.Fprintf(s.out, "No %s found: %v\n", what, driver.NotFound)
+		return int(driver.NotFound)
 	}
 	return 0
 }
 
 // chosen are the GPU instances that -gi names, or all of them, in list order.
-func (device Device) chosen(ids []string) []GPUInstance {
-	return slices.DeleteFunc(device.Model.inListOrder(device.State.Instances), func(instance GPUInstance) bool {
+func chosen(device driver.Device, ids []string) []driver.GPUInstance {
+	return slices.DeleteFunc(device.Model.InListOrder(device.State.Instances), func(instance driver.GPUInstance) bool {
 		return ids != nil && !slices.Contains(ids, strconv.Itoa(instance.ID))
 	})
-}
-
-// freeSlices are the compute slices of a GPU instance that no compute instance has.
-func (model Model) freeSlices(instance GPUInstance) []int {
-	profile := model.profileByID(instance.Profile)
-	free := make([]bool, profile.Compute)
-	for i := range free {
-		free[i] = true
-	}
-	for _, compute := range instance.Compute {
-		for _, part := range model.computeProfiles(profile) {
-			if part.ID == compute.Profile {
-				for i := range part.Slices {
-					free[compute.Start+i] = false
-				}
-			}
-		}
-	}
-	var slices []int
-	for i, isFree := range free {
-		if isFree {
-			slices = append(slices, i)
-		}
-	}
-	return slices
 }

@@ -5,34 +5,36 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"mig-k8s/sandbox/gpu/driver"
 )
 
 // field is a column of --query-gpu; unit is "" for texts.
 type field struct {
 	unit  string
-	value func(*session, Device) string
+	value func(*session, driver.Device) string
 }
 
 var gpuFields = map[string]field{
-	"index":            {value: func(_ *session, d Device) string { return strconv.Itoa(d.Index) }},
-	"count":            {value: func(s *session, _ Device) string { return strconv.Itoa(len(s.devices)) }},
-	"name":             {value: func(_ *session, d Device) string { return d.Name }},
-	"gpu_name":         {value: func(_ *session, d Device) string { return d.Name }},
-	"uuid":             {value: func(_ *session, d Device) string { return d.UUID }},
-	"gpu_uuid":         {value: func(_ *session, d Device) string { return d.UUID }},
-	"pci.bus_id":       {value: func(_ *session, d Device) string { return d.PCIBusID }},
-	"gpu_bus_id":       {value: func(_ *session, d Device) string { return d.PCIBusID }},
-	"pci.device_id":    {value: func(_ *session, d Device) string { return d.Model.PCIDeviceID }},
-	"driver_version":   {value: func(s *session, _ Device) string { return s.driver }},
-	"mig.mode.current": {value: func(_ *session, d Device) string { return enabled(d.State.Mode) }},
-	"mig.mode.pending": {value: func(_ *session, d Device) string { return enabled(d.Pending) }},
-	"memory.total":     {unit: "MiB", value: func(_ *session, d Device) string { return strconv.Itoa(d.Model.MemoryMiB) }},
-	"memory.used":      {unit: "MiB", value: func(_ *session, d Device) string { return strconv.Itoa(d.UsedMiB) }},
-	"compute_cap":      {value: func(_ *session, d Device) string { return d.Model.ComputeCapability }},
-	"vbios_version":    {value: func(_ *session, d Device) string { return d.Model.VBIOS }},
-	"persistence_mode": {value: func(_ *session, d Device) string { return enabled(d.persistence()) }},
-	"temperature.gpu":  {value: func(_ *session, d Device) string { return strconv.Itoa(d.celsius()) }},
-	"ecc.mode.current": {value: func(*session, Device) string { return "Enabled" }},
+	"index":            {value: func(_ *session, d driver.Device) string { return strconv.Itoa(d.Index) }},
+	"count":            {value: func(s *session, _ driver.Device) string { return strconv.Itoa(len(s.devices)) }},
+	"name":             {value: func(_ *session, d driver.Device) string { return d.Name }},
+	"gpu_name":         {value: func(_ *session, d driver.Device) string { return d.Name }},
+	"uuid":             {value: func(_ *session, d driver.Device) string { return d.UUID }},
+	"gpu_uuid":         {value: func(_ *session, d driver.Device) string { return d.UUID }},
+	"pci.bus_id":       {value: func(_ *session, d driver.Device) string { return d.PCIBusID }},
+	"gpu_bus_id":       {value: func(_ *session, d driver.Device) string { return d.PCIBusID }},
+	"pci.device_id":    {value: func(_ *session, d driver.Device) string { return d.Model.PCIDeviceID }},
+	"driver_version":   {value: func(s *session, _ driver.Device) string { return s.Version }},
+	"mig.mode.current": {value: func(_ *session, d driver.Device) string { return enabled(d.State.Mode) }},
+	"mig.mode.pending": {value: func(_ *session, d driver.Device) string { return enabled(d.Pending) }},
+	"memory.total":     {unit: "MiB", value: func(_ *session, d driver.Device) string { return strconv.Itoa(d.Model.MemoryMiB) }},
+	"memory.used":      {unit: "MiB", value: func(_ *session, d driver.Device) string { return strconv.Itoa(d.UsedMiB) }},
+	"compute_cap":      {value: func(_ *session, d driver.Device) string { return d.Model.ComputeCapability }},
+	"vbios_version":    {value: func(_ *session, d driver.Device) string { return d.Model.VBIOS }},
+	"persistence_mode": {value: func(_ *session, d driver.Device) string { return enabled(d.PersistenceMode()) }},
+	"temperature.gpu":  {value: func(_ *session, d driver.Device) string { return strconv.Itoa(d.Temperature()) }},
+	"ecc.mode.current": {value: func(*session, driver.Device) string { return "Enabled" }},
 }
 
 func enabled(on bool) string {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"mig-k8s/sandbox/gpu/driver"
 )
 
 // runcPaths is where runc lies if it is not on PATH: RKE2's own, then the distribution's.
@@ -65,7 +67,7 @@ func option(arguments []string, names ...string) string {
 	return ""
 }
 
-func clientPath(id string) string { return filepath.Join(clientsDirectory(), filepath.Base(id)) }
+func clientPath(id string) string { return filepath.Join(driver.ClientsDirectory(), filepath.Base(id)) }
 
 func becomeRunc(arguments []string) error {
 	program := os.Getenv("RUNC")

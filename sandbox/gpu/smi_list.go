@@ -6,7 +6,7 @@ import "fmt"
 func (s *session) list() int {
 	for _, device := range s.devices {
 		fmt.Fprintf(s.out, "GPU %d: %s (UUID: %s)\n", device.Index, device.Name, device.UUID)
-		for number, mig := range device.migDevices() {
+		for number, mig := range device.MIGDevices() {
 			fmt.Fprintf(s.out, "  MIG %-11s Device %2d: (UUID: %s)\n", mig.Slices.Name, number, mig.UUID)
 		}
 	}

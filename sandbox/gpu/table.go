@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"mig-k8s/sandbox/gpu/driver"
 )
 
 // wideBranch is the first driver branch whose tables have the layout captured on R580; the tutorial's R515 has another.
 const wideBranch = 580
 
-func (s *session) wide() bool { return s.branch >= wideBranch }
+func (s *session) wide() bool { return s.Branch >= wideBranch }
 
 func (s *session) lines(text string) { fmt.Fprint(s.out, strings.TrimPrefix(text, "\n")) }
 
@@ -32,7 +34,7 @@ func (s *session) wideGPUs() {
 	s.lines(`
 +-----------------------------------------------------------------------------------------+
 `)
-	fmt.Fprintf(s.out, "| NVIDIA-SMI %-23sDriver Version: %-15sCUDA Version: %-9s|\n", s.driver, s.driver, s.cuda())
+	fmt.Fprintf(s.out, "| NVIDIA-SMI %-23sDriver Version: %-15sCUDA Version: %-9s|\n", s.Version, s.Version, s.CUDA())
 	s.lines(`
 +-----------------------------------------+------------------------+----------------------+
 | GPU  Name                 Persistence-M | Bus-Id          Disp.A | Volatile Uncorr. ECC |
@@ -41,11 +43,11 @@ func (s *session) wideGPUs() {
 |=========================================+========================+======================|
 `)
 	for _, device := range s.devices {
-		ecc, use, mode := device.columns()
+		ecc, use, mode := columns(device)
 		fmt.Fprintf(s.out, "|%4d  %-31s%-4s|%19s Off |%21s |\n",
-			device.Index, cut(device.Name, 27), onOff(device.persistence()), device.PCIBusID, ecc)
+			device.Index, cut(device.Name, 27), onOff(device.PersistenceMode()), device.PCIBusID, ecc)
 		fmt.Fprintf(s.out, "| N/A%5dC    P0%15dW /%5dW |%8dMiB /%7dMiB |%8s      Default |\n",
-			device.celsius(), device.watt(), device.Model.PowerLimitWatt, device.UsedMiB, device.Model.MemoryMiB, use)
+			device.Temperature(), device.Power(), device.Model.PowerLimitWatt, device.UsedMiB, device.Model.MemoryMiB, use)
 		fmt.Fprintf(s.out, "|%40s |%23s |%21s |\n", "", "", mode)
 		s.lines(`
 +-----------------------------------------+------------------------+----------------------+
@@ -57,7 +59,7 @@ func (s *session) narrowGPUs() {
 	s.lines(`
 +-----------------------------------------------------------------------------+
 `)
-	fmt.Fprintf(s.out, "| NVIDIA-SMI %-13sDriver Version: %-13sCUDA Version: %-9s|\n", s.driver, s.driver, s.cuda())
+	fmt.Fprintf(s.out, "| NVIDIA-SMI %-13sDriver Version: %-13sCUDA Version: %-9s|\n", s.Version, s.Version, s.CUDA())
 	s.lines(`
 |-------------------------------+----------------------+----------------------+
 | GPU  Name        Persistence-M| Bus-Id        Disp.A | Volatile Uncorr. ECC |
@@ -66,11 +68,11 @@ func (s *session) narrowGPUs() {
 |===============================+======================+======================|
 `)
 	for _, device := range s.devices {
-		ecc, use, mode := device.columns()
+		ecc, use, mode := columns(device)
 		fmt.Fprintf(s.out, "|%4d  %-20s%-5s|%17s Off |%21s |\n",
-			device.Index, cut(device.Name, 18), onOff(device.persistence()), device.PCIBusID, ecc)
+			device.Index, cut(device.Name, 18), onOff(device.PersistenceMode()), device.PCIBusID, ecc)
 		fmt.Fprintf(s.out, "| N/A%5dC    P0%6dW /%4dW |%7dMiB /%6dMiB |%8s      Default |\n",
-			device.celsius(), device.watt(), device.Model.PowerLimitWatt, device.UsedMiB, device.Model.MemoryMiB, use)
+			device.Temperature(), device.Power(), device.Model.PowerLimitWatt, device.UsedMiB, device.Model.MemoryMiB, use)
 		fmt.Fprintf(s.out, "|%30s |%21s |%21s |\n", "", "", mode)
 		s.lines(`
 +-------------------------------+----------------------+----------------------+
@@ -79,14 +81,12 @@ func (s *session) narrowGPUs() {
 }
 
 // columns are the texts for ECC errors, utilisation and MIG mode.
-func (device Device) columns() (ecc, use, mode string) {
+func columns(device driver.Device) (ecc, use, mode string) {
 	if device.State.Mode {
 		return "On", "N/A", "Enabled"
 	}
 	return "0", "0%", "Disabled"
 }
-
-func (s *session) cuda() string { return catalogue.CUDA[s.branch] }
 
 func onOff(on bool) string {
 	if on {
@@ -134,12 +134,12 @@ func (s *session) migTable() {
 	}
 	empty := true
 	for _, device := range s.devices {
-		bar1 := device.Model.BAR1MiB.at(s.branch)
-		for number, mig := range device.migDevices() {
+		bar1 := device.Model.BAR1MiB.At(s.Branch)
+		for number, mig := range device.MIGDevices() {
 			empty = false
 			p := mig.Profile
 			fmt.Fprintf(s.out, row, device.Index, mig.Instance.ID, mig.Compute.ID, number,
-				"0MiB", mib(p.MiB.at(s.branch)), mig.Slices.SM, 0, p.CE, p.ENC, p.DEC, p.OFA, p.JPEG,
+				"0MiB", mib(p.MiB.At(s.Branch)), mig.Slices.SM, 0, p.CE, p.ENC, p.DEC, p.OFA, p.JPEG,
 				"0MiB", mib((bar1-1)*p.Memory/device.Model.MemorySlots))
 			fmt.Fprint(s.out, ruler)
 		}
@@ -184,7 +184,7 @@ func (s *session) processes() {
 // hiddenProcesses is so in a container where others use the GPU's memory: there, nvidia-smi shows no process and does
 // not say that there are none (the tutorial's job log).
 func (s *session) hiddenProcesses() bool {
-	visible, err := visibleUUIDs()
+	visible, err := driver.VisibleUUIDs()
 	if err != nil || visible == nil {
 		return false
 	}

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
+
+	"mig-k8s/sandbox/gpu/driver"
 )
 
 const (
@@ -45,30 +48,21 @@ func vectorAdd([]string) int {
 
 // cudaError is why CUDA finds no device, or "". A GPU with MIG mode on counts only through its MIG devices.
 func cudaError() string {
-	driver, err := loadedDriver()
-	if err != nil || driver == "" {
+	session, err := driver.Open("", false)
+	switch {
+	case errors.Is(err, driver.NotLoaded):
 		return "CUDA driver version is insufficient for CUDA runtime version"
-	}
-	faults, err := readFaults()
-	if err != nil {
-		return err.Error()
-	}
-	if different, err := mismatch(driver, faults); err != nil || different {
+	case errors.Is(err, driver.LibraryMismatch):
 		return "system has unsupported display driver / cuda driver combination"
-	}
-	state, err := readState()
-	if err != nil {
+	case err != nil:
 		return err.Error()
 	}
-	devices, err := readDevices(state)
-	if err != nil {
-		return err.Error()
-	}
-	for _, device := range devices {
-		if joined, err := device.joined(faults); err != nil || !joined {
+	defer session.Close()
+	for _, device := range session.Devices {
+		if joined, err := device.Joined(session.Faults); err != nil || !joined {
 			return "system not yet initialized"
 		}
-		if !device.State.Mode || len(device.migDevices()) > 0 {
+		if !device.State.Mode || len(device.MIGDevices()) > 0 {
 			return ""
 		}
 	}

@@ -95,7 +95,7 @@ def gpu() -> Path:
 
     def build(draft: Path) -> None:
         with tempfile.NamedTemporaryFile("w", suffix=".json") as overlay:  # Go embeds nothing from outside a module
-            json.dump({"Replace": {str(_GPU / _CATALOGUE.name): str(_CATALOGUE)}}, overlay)
+            json.dump({"Replace": {str(_GPU / "driver" / _CATALOGUE.name): str(_CATALOGUE)}}, overlay)
             overlay.flush()
             _go_build(_GPU, draft / "gpu", ".", "", "-overlay", overlay.name)
 

@@ -1,4 +1,4 @@
-package main
+package driver
 
 import (
 	"encoding/json"
@@ -21,7 +21,8 @@ type GPU struct {
 	UsedMiB     int    `json:"memory_used_mib"`
 	Watt        int    `json:"power_w"`
 	Celsius     int    `json:"temperature_c"`
-	NVSwitch    bool   `json:"nvswitch"` // joined to the others, so that CUDA needs Fabric Manager
+	NVSwitch    bool   `json:"nvswitch"`  // joined to the others, so that CUDA needs Fabric Manager
+	ModuleID    int    `json:"module_id"` // of the socket on the board
 }
 
 // Faults is faults.json: what goes wrong on purpose. GPUs are named by index.
@@ -57,8 +58,11 @@ type ForeignRequest struct {
 	Start   int    `json:"start"`
 }
 
-func hardwareDirectory() string { return directory("GPU_HARDWARE", "/hardware") }
-func volatileDirectory() string { return directory("GPU_VOLATILE", "/run/gpu") }
+// HardwareDirectory has what a machine keeps without power: gpus.json, faults.json and inforom.json.
+func HardwareDirectory() string { return directory("GPU_HARDWARE", "/hardware") }
+
+// VolatileDirectory has what a reboot takes away.
+func VolatileDirectory() string { return directory("GPU_VOLATILE", "/run/gpu") }
 
 func directory(variable, standard string) string {
 	if value := os.Getenv(variable); value != "" {
@@ -67,9 +71,10 @@ func directory(variable, standard string) string {
 	return standard
 }
 
-func readGPUs() ([]GPU, error) {
+// ReadGPUs gives what is plugged in, whether a driver is loaded or not.
+func ReadGPUs() ([]GPU, error) {
 	var gpus []GPU
-	if err := readJSON(filepath.Join(hardwareDirectory(), "gpus.json"), &gpus); err != nil {
+	if err := ReadJSON(filepath.Join(HardwareDirectory(), "gpus.json"), &gpus); err != nil {
 		return nil, err
 	}
 	for _, gpu := range gpus {
@@ -82,25 +87,25 @@ func readGPUs() ([]GPU, error) {
 
 func readFaults() (Faults, error) {
 	var faults Faults
-	path := filepath.Join(hardwareDirectory(), "faults.json")
+	path := filepath.Join(HardwareDirectory(), "faults.json")
 	if about, err := os.Stat(path); err == nil {
 		faults.writtenAt = about.ModTime().UnixNano()
 	}
-	return faults, readJSON(path, &faults)
+	return faults, ReadJSON(path, &faults)
 }
 
 // readInfoROM gives the MIG mode to take up at the next reset, by GPU UUID, of the GPUs that store it.
 func readInfoROM() (map[string]bool, error) {
 	modes := map[string]bool{}
-	return modes, readJSON(filepath.Join(hardwareDirectory(), "inforom.json"), &modes)
+	return modes, ReadJSON(filepath.Join(HardwareDirectory(), "inforom.json"), &modes)
 }
 
 func writeInfoROM(modes map[string]bool) error {
-	return writeJSON(filepath.Join(hardwareDirectory(), "inforom.json"), modes, forEverybody)
+	return WriteJSON(filepath.Join(HardwareDirectory(), "inforom.json"), modes, ForEverybody)
 }
 
-// readJSON leaves value as it is if there is no such file.
-func readJSON(path string, value any) error {
+// ReadJSON leaves value as it is if there is no such file.
+func ReadJSON(path string, value any) error {
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -114,19 +119,20 @@ func readJSON(path string, value any) error {
 	return nil
 }
 
-// forEverybody lets containers that do not run as root read a file.
-const forEverybody fs.FileMode = 0o644
+// ForEverybody lets containers that do not run as root read a file.
+const ForEverybody fs.FileMode = 0o644
 
-func writeJSON(path string, value any, mode fs.FileMode) error {
+// WriteJSON replaces a file by this value.
+func WriteJSON(path string, value any, mode fs.FileMode) error {
 	content, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
 		return err
 	}
-	return writeFile(path, append(content, '\n'), mode)
+	return WriteFile(path, append(content, '\n'), mode)
 }
 
-// writeFile replaces a file as a whole.
-func writeFile(path string, content []byte, mode fs.FileMode) error {
+// WriteFile replaces a file as a whole.
+func WriteFile(path string, content []byte, mode fs.FileMode) error {
 	draft, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package main
+package driver
 
 import (
 	"errors"
@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 )
@@ -23,6 +22,8 @@ type GPUState struct {
 	Mode      bool          `json:"mode"`    // current
 	Pending   bool          `json:"pending"` // only where the mode needs no reset; else the InfoROM has it
 	Instances []GPUInstance `json:"instances"`
+	// Set by a client since the driver was loaded; nil: as GPU.Persistence has it.
+	Persistence *bool `json:"persistence_mode,omitempty"`
 }
 
 // GPUInstance is a GPU instance and the compute instances in it.
@@ -50,37 +51,27 @@ func (state *State) of(gpu GPU) *GPUState {
 	return state.GPUs[gpu.UUID]
 }
 
-func statePath() string { return filepath.Join(volatileDirectory(), "state.json") }
+// Instance is the GPU instance of this id, to be read or changed.
+func (state *GPUState) Instance(id int) (*GPUInstance, bool) {
+	at := slices.IndexFunc(state.Instances, func(instance GPUInstance) bool { return instance.ID == id })
+	if at < 0 {
+		return nil, false
+	}
+	return &state.Instances[at], true
+}
+
+func statePath() string { return filepath.Join(VolatileDirectory(), "state.json") }
 
 func readState() (*State, error) {
 	state := &State{}
-	return state, readJSON(statePath(), state)
+	return state, ReadJSON(statePath(), state)
 }
 
-func (state *State) write() error { return writeJSON(statePath(), state, forEverybody) }
-
-// loadedDriver is the version in the marker that load-driver leaves; empty when no driver is loaded.
-func loadedDriver() (string, error) {
-	content, err := os.ReadFile(markerPath())
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	return strings.TrimSpace(string(content)), err
-}
-
-// branchOf is the major number of a driver version.
-func branchOf(version string) int {
-	major, _, _ := strings.Cut(version, ".")
-	branch, err := strconv.Atoi(major)
-	if err != nil {
-		return 0
-	}
-	return branch
-}
+func (state *State) write() error { return WriteJSON(statePath(), state, ForEverybody) }
 
 // lock makes the caller the only writer until it calls the function it got. Readers need none: files change as a whole.
 func lock() (func(), error) {
-	file, err := os.OpenFile(filepath.Join(volatileDirectory(), "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	file, err := os.OpenFile(filepath.Join(VolatileDirectory(), "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -91,17 +82,18 @@ func lock() (func(), error) {
 	return func() { file.Close() }, nil
 }
 
-func clientsDirectory() string { return filepath.Join(volatileDirectory(), "clients") }
+// ClientsDirectory has a file of UUIDs for each container that was given devices.
+func ClientsDirectory() string { return filepath.Join(VolatileDirectory(), "clients") }
 
 // busyDevices are the UUIDs of GPUs and MIG devices in use: by a container (one file each in clients/) or by fault.
 func busyDevices(faults Faults) ([]string, error) {
 	busy := slices.Clone(faults.Busy)
-	entries, err := os.ReadDir(clientsDirectory())
+	entries, err := os.ReadDir(ClientsDirectory())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	for _, entry := range entries {
-		content, err := os.ReadFile(filepath.Join(clientsDirectory(), entry.Name()))
+		content, err := os.ReadFile(filepath.Join(ClientsDirectory(), entry.Name()))
 		if errors.Is(err, fs.ErrNotExist) { // that container just ended
 			continue
 		}

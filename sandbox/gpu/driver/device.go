@@ -1,4 +1,4 @@
-package main
+package driver
 
 import (
 	"cmp"
@@ -13,9 +13,9 @@ import (
 	"strings"
 )
 
-// visibleFile is what the container runtime mounts into a container: the UUIDs of the devices it was given, or "all".
+// VisibleFile is what the container runtime mounts into a container: the UUIDs of the devices it was given, or "all".
 // Where there is no such file, nothing is hidden.
-const visibleFile = "/run/nvidia-visible-devices"
+const VisibleFile = "/run/nvidia-visible-devices"
 
 // Device is a GPU as this process sees it.
 type Device struct {
@@ -63,16 +63,12 @@ func migUUID(gpu string, instance, compute int) string {
 }
 
 // readDevices gives every GPU of the machine that this process may see.
-func readDevices(state *State) ([]Device, error) {
-	gpus, err := readGPUs()
+func readDevices(state *State, infoROM map[string]bool) ([]Device, error) {
+	gpus, err := ReadGPUs()
 	if err != nil {
 		return nil, err
 	}
-	infoROM, err := readInfoROM()
-	if err != nil {
-		return nil, err
-	}
-	visible, err := visibleUUIDs()
+	visible, err := VisibleUUIDs()
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +83,7 @@ func readDevices(state *State) ([]Device, error) {
 		}
 		if visible != nil && !slices.Contains(visible, gpu.UUID) {
 			var given []string
-			for _, mig := range device.migDevices() {
+			for _, mig := range device.MIGDevices() {
 				if slices.Contains(visible, mig.UUID) {
 					given = append(given, mig.UUID)
 				}
@@ -101,26 +97,27 @@ func readDevices(state *State) ([]Device, error) {
 	return devices, nil
 }
 
-// visibleUUIDs is nil where everything is visible.
-func visibleUUIDs() ([]string, error) {
-	content, err := os.ReadFile(directory("GPU_VISIBLE", visibleFile))
+// VisibleUUIDs is nil where everything is visible.
+func VisibleUUIDs() ([]string, error) {
+	content, err := os.ReadFile(directory("GPU_VISIBLE", VisibleFile))
 	if errors.Is(err, fs.ErrNotExist) || strings.TrimSpace(string(content)) == "all" {
 		return nil, nil
 	}
 	return append([]string{}, strings.Fields(string(content))...), err
 }
 
-// migDevices are the visible MIG devices in the order of -L: by GPU instance id, then by compute instance id.
-func (device Device) migDevices() []MIGDevice {
+// MIGDevices are the visible MIG devices in the order of -L: by GPU instance id, then by compute instance id.
+func (device Device) MIGDevices() []MIGDevice {
 	var found []MIGDevice
 	for _, instance := range device.State.Instances {
-		profile := device.Model.profileByID(instance.Profile)
+		profile := device.Model.ProfileByID(instance.Profile)
 		for _, compute := range instance.Compute {
 			uuid := migUUID(device.UUID, instance.ID, compute.ID)
 			if device.Only != nil && !slices.Contains(device.Only, uuid) {
 				continue
 			}
-			found = append(found, MIGDevice{instance, compute, profile, device.computeProfile(profile, compute.Profile), uuid})
+			part := device.Model.ComputeProfileByID(profile, compute.Profile)
+			found = append(found, MIGDevice{instance, compute, profile, part, uuid})
 		}
 	}
 	slices.SortFunc(found, func(a, b MIGDevice) int {
@@ -132,36 +129,35 @@ func (device Device) migDevices() []MIGDevice {
 	return found
 }
 
-func (device Device) computeProfile(profile Profile, id int) ComputeProfile {
-	for _, candidate := range device.Model.computeProfiles(profile) {
-		if candidate.ID == id {
-			return candidate
-		}
-	}
-	panic(fmt.Sprintf("GPU instance profile %s has no compute instance profile %d", profile.Name, id))
+// PersistenceMode is what a client set since the driver was loaded, or what the machine's services set at boot.
+func (device Device) PersistenceMode() bool {
+	set := cmp.Or(device.State.Persistence, device.Persistence)
+	return set == nil || *set
 }
 
-func (device Device) persistence() bool { return device.Persistence == nil || *device.Persistence }
-func (device Device) celsius() int      { return cmp.Or(device.Celsius, device.Model.IdleCelsius) }
-func (device Device) watt() int         { return cmp.Or(device.Watt, device.Model.IdleWatt) }
+// Temperature is in °C.
+func (device Device) Temperature() int { return cmp.Or(device.Celsius, device.Model.IdleCelsius) }
+
+// Power is in watts.
+func (device Device) Power() int { return cmp.Or(device.Watt, device.Model.IdleWatt) }
 
 // inUse tells whether somebody uses the whole GPU or one of its MIG devices.
 func (device Device) inUse(busy []string) bool {
 	if slices.Contains(busy, device.UUID) {
 		return true
 	}
-	return slices.ContainsFunc(device.migDevices(), func(mig MIGDevice) bool { return slices.Contains(busy, mig.UUID) })
+	return slices.ContainsFunc(device.MIGDevices(), func(mig MIGDevice) bool { return slices.Contains(busy, mig.UUID) })
 }
 
-// selectDevices keeps what -i names: indices, PCI bus ids and UUIDs, comma separated. Empty names all.
-func selectDevices(devices []Device, ids string) []Device {
+// SelectDevices keeps what -i names: indices, PCI bus ids and UUIDs, comma separated. Empty names all.
+func SelectDevices(devices []Device, ids string) []Device {
 	if ids == "" {
 		return devices
 	}
 	var chosen []Device
 	for _, device := range devices {
 		for _, id := range strings.Split(ids, ",") {
-			if id == device.UUID || id == strconv.Itoa(device.Index) || sameBusID(id, device.PCIBusID) {
+			if id == device.UUID || id == strconv.Itoa(device.Index) || SameBusID(id, device.PCIBusID) {
 				chosen = append(chosen, device)
 				break
 			}
@@ -170,7 +166,7 @@ func selectDevices(devices []Device, ids string) []Device {
 	return chosen
 }
 
-// sameBusID compares PCI bus ids, whose domain has four or eight digits.
-func sameBusID(a, b string) bool {
+// SameBusID compares PCI bus ids, whose domain has four or eight digits.
+func SameBusID(a, b string) bool {
 	return strings.Contains(a, ":") && strings.EqualFold(strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0"))
 }

@@ -1,4 +1,4 @@
-package main
+package driver
 
 import (
 	"errors"
@@ -7,31 +7,16 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-const standardDriver = "580.159.04"
+// StandardVersion is the driver that is loaded where nobody names another.
+const StandardVersion = "580.159.04"
 
-// modulesDirectory has the kernel modules that packages brought, by kernel release; a module of ours is a text: the
-// driver's version and the module's kind, open or proprietary.
-func modulesDirectory() string { return directory("GPU_MODULES", "/usr/lib/modules") }
-
-// loadDriver is what modprobe runs for the module nvidia: `load-driver --kernel RELEASE` loads the module that is
-// installed for this kernel, `load-driver [VERSION [KIND]]` this very one, and `load-driver --unload` is `modprobe -r`. A
-// driver that is loaded already stays as it is.
-func loadDriver(arguments []string) int {
-	if err := changeDriver(arguments); err != nil {
-		fmt.Fprintf(os.Stderr, "modprobe: %v\n", err)
-		return 1
-	}
-	return 0
-}
-
-func changeDriver(arguments []string) error {
-	if len(arguments) > 2 {
-		return fmt.Errorf("load-driver takes --kernel RELEASE, VERSION KIND or --unload; got %q", arguments)
-	}
-	if err := os.MkdirAll(volatileDirectory(), 0o755); err != nil {
+// Change runs act while nobody else changes the driver: one of Load and Unload.
+func Change(act func() error) error {
+	if err := os.MkdirAll(VolatileDirectory(), 0o755); err != nil {
 		return err
 	}
 	unlock, err := lock()
@@ -39,56 +24,21 @@ func changeDriver(arguments []string) error {
 		return err
 	}
 	defer unlock()
-	if len(arguments) == 1 && arguments[0] == "--unload" {
-		return errors.Join(os.RemoveAll(markerPath()), os.RemoveAll(procDirectory()), os.RemoveAll(statePath()))
-	}
-	if loaded, err := loadedDriver(); err != nil || loaded != "" {
-		return err
-	}
-	version, kind := standardDriver, "proprietary"
-	switch {
-	case len(arguments) == 2 && arguments[0] == "--kernel":
-		if version, kind, err = installedModule(arguments[1]); err != nil {
-			return err
-		}
-	case len(arguments) > 0:
-		version = arguments[0]
-		if len(arguments) == 2 {
-			kind = arguments[1]
-		}
-	}
-	if err := insert(version, kind); err != nil {
-		return fmt.Errorf("ERROR: could not insert 'nvidia': %w", err)
-	}
-	return nil
+	return act()
 }
 
-// installedModule is version and kind of the module that a package brought for this kernel.
-func installedModule(release string) (version, kind string, err error) {
-	found, err := filepath.Glob(filepath.Join(modulesDirectory(), release, "kernel/nvidia-*/nvidia.ko"))
-	if err != nil {
-		return "", "", err
-	}
-	if len(found) == 0 {
-		return "", "", fmt.Errorf("FATAL: Module nvidia not found in directory /lib/modules/%s", release)
-	}
-	content, err := os.ReadFile(found[0])
-	if err != nil {
-		return "", "", err
-	}
-	words := strings.Fields(string(content))
-	if len(words) != 2 {
-		return "", "", fmt.Errorf("FATAL: %s is no module: %q", found[0], content)
-	}
-	return words[0], words[1], nil
+// Unload takes the module away, and all that the GPUs had been set to.
+func Unload() error {
+	return errors.Join(os.RemoveAll(markerPath()), os.RemoveAll(procDirectory()), os.RemoveAll(statePath()))
 }
 
-func insert(version, kind string) error {
+// Load puts a module of this version and kind (open or proprietary) into the kernel, which resets the GPUs.
+func Load(version, kind string) error {
 	faults, err := readFaults()
 	if err != nil {
 		return err
 	}
-	gpus, err := readGPUs()
+	gpus, err := ReadGPUs()
 	if err != nil {
 		return err
 	}
@@ -109,19 +59,38 @@ func insert(version, kind string) error {
 		return err
 	}
 	says := fmt.Sprintf("NVRM version: NVIDIA UNIX %s  %s  Release Build\n", about, version)
-	if err := writeFile(filepath.Join(procDirectory(), "version"), []byte(says), forEverybody); err != nil {
+	if err := WriteFile(filepath.Join(procDirectory(), "version"), []byte(says), ForEverybody); err != nil {
 		return err
 	}
-	return writeFile(markerPath(), []byte(version+"\n"), forEverybody)
+	return WriteFile(markerPath(), []byte(version+"\n"), ForEverybody)
 }
 
 // moduleNames are what each kind of module calls itself in /proc/driver/nvidia/version.
 var moduleNames = map[string]string{"open": "Open Kernel Module for x86_64", "proprietary": "x86_64 Kernel Module"}
 
-// procDirectory is what a machine has as /proc/driver/nvidia.
-func procDirectory() string { return filepath.Join(volatileDirectory(), "proc/nvidia") }
+// LoadedVersion is the version in the marker that Load leaves; empty when no driver is loaded.
+func LoadedVersion() (string, error) {
+	content, err := os.ReadFile(markerPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(content)), err
+}
 
-func markerPath() string { return filepath.Join(volatileDirectory(), "driver") }
+// branchOf is the major number of a driver version.
+func branchOf(version string) int {
+	major, _, _ := strings.Cut(version, ".")
+	branch, err := strconv.Atoi(major)
+	if err != nil {
+		return 0
+	}
+	return branch
+}
+
+// procDirectory is what a machine has as /proc/driver/nvidia.
+func procDirectory() string { return filepath.Join(VolatileDirectory(), "proc/nvidia") }
+
+func markerPath() string { return filepath.Join(VolatileDirectory(), "driver") }
 
 // mismatch tells whether the loaded module is of another version than the library that nvidia-smi and CUDA use. Where
 // no package brought a library, as in a container, it is taken for the module's.
@@ -158,7 +127,7 @@ func (state *State) addForeign(gpus []GPU, faults Faults) error {
 			return fmt.Errorf("faults.json: foreign instance on GPU %d, which is not there", foreign.GPU)
 		}
 		gpu, model := gpus[at], catalogue.model(gpus[at].Model)
-		profile, known := model.profile(branchOf(standardDriver), foreign.Profile)
+		profile, known := model.FindProfile(branchOf(StandardVersion), foreign.Profile)
 		if !known || !slices.Contains(profile.Starts, foreign.Start) {
 			return fmt.Errorf("faults.json: a %s has no %s:%d", gpu.Model, foreign.Profile, foreign.Start)
 		}
@@ -168,7 +137,7 @@ func (state *State) addForeign(gpus []GPU, faults Faults) error {
 		}
 		gpuState.Instances = append(gpuState.Instances, GPUInstance{
 			ID: model.instanceID(gpu, profile, foreign.Start), Profile: profile.ID, Start: foreign.Start,
-			Compute: []ComputeInstance{{Profile: model.defaultComputeProfile(profile).ID}},
+			Compute: []ComputeInstance{{Profile: model.DefaultComputeProfile(profile).ID}},
 		})
 	}
 	return nil

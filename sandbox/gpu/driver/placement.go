@@ -1,4 +1,4 @@
-package main
+package driver
 
 import "slices"
 
@@ -19,7 +19,7 @@ func (model Model) fits(instances []GPUInstance, profile Profile, start int) boo
 		return false
 	}
 	for _, instance := range instances {
-		size := model.profileByID(instance.Profile).Memory
+		size := model.ProfileByID(instance.Profile).Memory
 		if start < instance.Start+size && instance.Start < start+profile.Memory {
 			return false
 		}
@@ -38,8 +38,8 @@ func (model Model) firstFit(instances []GPUInstance, profile Profile) (int, bool
 	return 0, false
 }
 
-// free is how many more instances of a profile fit, as -lgip counts them.
-func (model Model) free(instances []GPUInstance, profile Profile) int {
+// Free is how many more instances of a profile fit, as -lgip counts them.
+func (model Model) Free(instances []GPUInstance, profile Profile) int {
 	imagined := slices.Clone(instances)
 	for count := 0; ; count++ {
 		start, found := model.firstFit(imagined, profile)
@@ -65,8 +65,8 @@ func upperHalfFirst(gpu GPU) bool {
 	return len(gpu.UUID) > 0 && slices.Contains([]byte("13579bdfBDF"), gpu.UUID[len(gpu.UUID)-1])
 }
 
-// inListOrder is the order of -lgi and -lci: by profile as -lgip lists them, then by id.
-func (model Model) inListOrder(instances []GPUInstance) []GPUInstance {
+// InListOrder is the order of -lgi and -lci: by profile as -lgip lists them, then by id.
+func (model Model) InListOrder(instances []GPUInstance) []GPUInstance {
 	rank := map[int]int{}
 	for i, profile := range model.Profiles {
 		rank[profile.ID] = i
@@ -79,4 +79,33 @@ func (model Model) inListOrder(instances []GPUInstance) []GPUInstance {
 		return a.ID - b.ID
 	})
 	return sorted
+}
+
+// FreeSlices are the compute slices of a GPU instance that no compute instance has.
+func (model Model) FreeSlices(instance GPUInstance) []int {
+	profile := model.ProfileByID(instance.Profile)
+	taken := make([]bool, profile.Compute)
+	for _, compute := range instance.Compute {
+		for i := range model.ComputeProfileByID(profile, compute.Profile).Slices {
+			taken[compute.Start+i] = true
+		}
+	}
+	var free []int
+	for slice, isTaken := range taken {
+		if !isTaken {
+			free = append(free, slice)
+		}
+	}
+	return free
+}
+
+// firstComputeFit is the first place in a GPU instance with as many free slices side by side as a profile needs.
+func (model Model) firstComputeFit(instance GPUInstance, part ComputeProfile) (int, bool) {
+	free := model.FreeSlices(instance)
+	for i, start := range free {
+		if end := i + part.Slices; end <= len(free) && free[end-1] == start+part.Slices-1 {
+			return start, true
+		}
+	}
+	return 0, false
 }

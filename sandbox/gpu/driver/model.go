@@ -1,4 +1,4 @@
-package main
+package driver
 
 import (
 	_ "embed"
@@ -15,12 +15,12 @@ import (
 //go:embed catalogue.json
 var catalogueJSON []byte
 
-// smi.json holds what nvidia-smi says of them beyond that: memory and engines from captured output (H100-80GB and
+// models.json holds what the driver says of them beyond that: memory and engines from captured output (H100-80GB and
 // H200-141GB first-hand, the others published). What nobody captured is plausible only: the fill orders of id 15 and of
 // the A30, most BAR1 sizes, idle power and temperature, and every VBIOS version but the H100's.
 //
-//go:embed smi.json
-var smiJSON []byte
+//go:embed models.json
+var detailsJSON []byte
 
 // catalogue holds both files with their models as text: a call needs one model and is over in milliseconds, and reading
 // all of them would be half of that.
@@ -40,7 +40,7 @@ type Model struct {
 	ModelDetails   `json:"-"`
 }
 
-// ModelDetails are a model's entry of smi.json.
+// ModelDetails are a model's entry of models.json.
 type ModelDetails struct {
 	Name              string                    `json:"name"`
 	Architecture      string                    `json:"architecture"`
@@ -51,7 +51,7 @@ type ModelDetails struct {
 	PowerLimitWatt    int                       `json:"power_limit_w"`
 	IdleWatt          int                       `json:"idle_w"`
 	IdleCelsius       int                       `json:"idle_c"`
-	BAR1MiB           byBranch                  `json:"bar1_mib"` // shared out to the instances by memory slots
+	BAR1MiB           ByBranch                  `json:"bar1_mib"` // shared out to the instances by memory slots
 	SMPerSlice        int                       `json:"sm_per_slice"`
 	Profiles          map[string]ProfileDetails `json:"profiles"` // by name
 }
@@ -68,10 +68,10 @@ type Profile struct {
 	ProfileDetails `json:"-"`
 }
 
-// ProfileDetails are a profile's entry of smi.json.
+// ProfileDetails are a profile's entry of models.json.
 type ProfileDetails struct {
 	Fill  []int    `json:"fill"` // the starts in the order in which the driver takes the first free one
-	MiB   byBranch `json:"mib"`
+	MiB   ByBranch `json:"mib"`
 	DEC   int      `json:"dec"`
 	ENC   int      `json:"enc"`
 	CE    int      `json:"ce"`
@@ -80,10 +80,11 @@ type ProfileDetails struct {
 	Since int      `json:"since"` // first driver branch that knows the profile; 0: all of them
 }
 
-// byBranch is a number that changed with some driver branches; the key is the first branch it holds for.
-type byBranch map[int]int
+// ByBranch is a number that changed with some driver branches; the key is the first branch it holds for.
+type ByBranch map[int]int
 
-func (values byBranch) at(branch int) int {
+// At is the number that holds for a driver branch.
+func (values ByBranch) At(branch int) int {
 	best := 0
 	for first := range values {
 		if first <= branch && first > best {
@@ -101,7 +102,7 @@ func readCatalogue() catalogueFile {
 		CUDA   map[int]string             `json:"cuda"`
 		Models map[string]json.RawMessage `json:"models"`
 	}
-	if err := errors.Join(json.Unmarshal(catalogueJSON, &models), json.Unmarshal(smiJSON, &smi)); err != nil {
+	if err := errors.Join(json.Unmarshal(catalogueJSON, &models), json.Unmarshal(detailsJSON, &smi)); err != nil {
 		panic(fmt.Sprintf("the GPU catalogue: %v", err))
 	}
 	return catalogueFile{models.Models, smi.Models, map[string]Model{}, smi.CUDA}
@@ -115,12 +116,12 @@ func (file catalogueFile) model(name string) Model {
 	var model Model
 	err := errors.Join(json.Unmarshal(file.models[name], &model), json.Unmarshal(file.details[name], &model.ModelDetails))
 	if err != nil || len(model.ModelDetails.Profiles) != len(model.Profiles) {
-		panic(fmt.Sprintf("smi.json lacks %s, or has other profiles of it than catalogue.json: %v", name, err))
+		panic(fmt.Sprintf("models.json lacks %s, or has other profiles of it than catalogue.json: %v", name, err))
 	}
 	for i, profile := range model.Profiles {
 		details, known := model.ModelDetails.Profiles[profile.Name]
 		if !known {
-			panic(fmt.Sprintf("smi.json lacks profile %s of %s", profile.Name, name))
+			panic(fmt.Sprintf("models.json lacks profile %s of %s", profile.Name, name))
 		}
 		model.Profiles[i].ProfileDetails = details
 	}
@@ -128,8 +129,8 @@ func (file catalogueFile) model(name string) Model {
 	return model
 }
 
-// profiles are the GPU instance profiles that a driver branch knows.
-func (model Model) profiles(branch int) []Profile {
+// Known are the GPU instance profiles that a driver branch knows.
+func (model Model) Known(branch int) []Profile {
 	var known []Profile
 	for _, profile := range model.Profiles {
 		if profile.Since <= branch {
@@ -139,11 +140,11 @@ func (model Model) profiles(branch int) []Profile {
 	return known
 }
 
-// profile finds a GPU instance profile by its id or name; nvidia-smi takes "9", "3g.40gb" and "MIG 3g.40gb".
-func (model Model) profile(branch int, idOrName string) (Profile, bool) {
+// FindProfile finds a GPU instance profile by its id or name; nvidia-smi takes "9", "3g.40gb" and "MIG 3g.40gb".
+func (model Model) FindProfile(branch int, idOrName string) (Profile, bool) {
 	name := strings.TrimPrefix(idOrName, "MIG ")
 	id, err := strconv.Atoi(name)
-	for _, profile := range model.profiles(branch) {
+	for _, profile := range model.Known(branch) {
 		if profile.Name == name || err == nil && profile.ID == id {
 			return profile, true
 		}
@@ -151,7 +152,13 @@ func (model Model) profile(branch int, idOrName string) (Profile, bool) {
 	return Profile{}, false
 }
 
-func (model Model) profileByID(id int) Profile {
+// Profile finds a GPU instance profile that a driver branch knows by its id.
+func (model Model) Profile(branch, id int) (Profile, bool) {
+	return model.FindProfile(branch, strconv.Itoa(id))
+}
+
+// ProfileByID is the profile of an instance that exists.
+func (model Model) ProfileByID(id int) Profile {
 	for _, profile := range model.Profiles {
 		if profile.ID == id {
 			return profile
@@ -171,8 +178,8 @@ type ComputeProfile struct {
 
 var computeProfileIDs = map[int]int{1: 0, 2: 1, 3: 2, 4: 3, 7: 4}
 
-// computeProfiles are those of a GPU instance; the last one fills it and is the default.
-func (model Model) computeProfiles(profile Profile) []ComputeProfile {
+// ComputeProfiles are those of a GPU instance; the last one fills it and is the default.
+func (model Model) ComputeProfiles(profile Profile) []ComputeProfile {
 	if profile.Compute == 1 && profile.Memory == 2 {
 		return []ComputeProfile{{Name: profile.Name, ID: 7, Slices: 1, SM: profile.SM, Total: 1}}
 	}
@@ -193,7 +200,26 @@ func (model Model) computeProfiles(profile Profile) []ComputeProfile {
 	panic(fmt.Sprintf("profile %s has %d compute slices", profile.Name, profile.Compute))
 }
 
-func (model Model) defaultComputeProfile(profile Profile) ComputeProfile {
-	all := model.computeProfiles(profile)
+// DefaultComputeProfile fills a GPU instance.
+func (model Model) DefaultComputeProfile(profile Profile) ComputeProfile {
+	all := model.ComputeProfiles(profile)
 	return all[len(all)-1]
+}
+
+// ComputeProfileByID is the profile of a compute instance that exists.
+func (model Model) ComputeProfileByID(profile Profile, id int) ComputeProfile {
+	found, known := model.computeProfile(profile, id)
+	if !known {
+		panic(fmt.Sprintf("GPU instance profile %s has no compute instance profile %d", profile.Name, id))
+	}
+	return found
+}
+
+func (model Model) computeProfile(profile Profile, id int) (ComputeProfile, bool) {
+	for _, candidate := range model.ComputeProfiles(profile) {
+		if candidate.ID == id {
+			return candidate, true
+		}
+	}
+	return ComputeProfile{}, false
 }
