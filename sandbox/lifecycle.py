@@ -35,12 +35,14 @@ def preview(name: str, stack_file: Path) -> int:
 
 
 def build(tier: str) -> int:
-    """Everything that takes long, before something with a time limit wants it: `engine`, or `machines` as well.
+    """What takes long and the tests of a tier want within a time limit: `engine` or `machines`.
 
     CANNOT_BOOT is the status when this machine cannot boot others; it has been said why.
     """
     toolchain.pulumi()
     toolchain.command()
+    if tier == "engine":
+        toolchain.nvml()
     if tier == "machines":
         if why := _obstacle():
             say(f"no machine can boot on this one: {why}")

@@ -125,7 +125,6 @@ func (s *session) listComputeProfiles(options migCall) int {
 		for _, device := range enabled {
 			for _, instance := range chosen(device, options.instances) {
 				profile := device.Model.ProfileByID(instance.Profile)
-				free := device.Model.FreeSlices(instance)
 				for _, part := range device.Model.ComputeProfiles(profile) {
 					if rows++; rows == 1 {
 						s.lines(ruler + `| Compute instance profiles:                                                           |
@@ -140,7 +139,7 @@ func (s *session) listComputeProfiles(options migCall) int {
 						star = "*"
 					}
 					fmt.Fprintf(s.out, "|%4d%7d       MIG %-14s%4d%s%6d/%d%13d%9d%6d%6d   |\n|%71d%6d         |\n%s",
-						device.Index, instance.ID, part.Name, part.ID, star, len(free)/part.Slices, part.Total, part.SM,
+						device.Index, instance.ID, part.Name, part.ID, star, device.Model.FreeCompute(instance, part), part.Total, part.SM,
 						profile.DEC, profile.ENC, profile.OFA, profile.CE, profile.JPEG, ruler)
 				}
 			}

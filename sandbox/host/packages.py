@@ -16,6 +16,7 @@ _NEEDED = {
     "ssh-keygen": "openssh-client",
     "openssl": "openssl",
     "ip": "iproute2",
+    "gcc": "build-essential",
 }
 """Program → the package that has it."""
 

@@ -3,6 +3,7 @@
 Nothing is downloaded as a binary. Versions are those of each module's go.mod and go.sum.
 """
 
+import contextlib
 import functools
 import json
 import os
@@ -10,7 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from sandbox.cache import cached, digest, digest_of_files
@@ -20,6 +21,9 @@ _HERE = Path(__file__).parent
 _PULUMI, _KUBERNETES, _GPU = _HERE / "pulumi", _HERE / "kubernetes", _HERE.parent / "gpu"
 _COMMAND = _HERE / "command"
 _RKE2 = _HERE.parent / "rke2" / "program"
+_NVML = _GPU / "nvml"
+_GO_NVML = "github.com/NVIDIA/go-nvml"
+_SHARED_NAME = "-extldflags=-Wl,-soname,libnvidia-ml.so.1"
 _CATALOGUE = _HERE.parent.parent / "plan" / "gpu" / "catalogue.json"
 """NVIDIA's models and profiles, of which the plan and the fake GPU are to have one table."""
 _CALLED_AS = ("etcd", "etcdutl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
@@ -94,12 +98,50 @@ def gpu() -> Path:
     """The fake GPU's program, by its name nvidia-smi, container runtime or driver."""
 
     def build(draft: Path) -> None:
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as overlay:  # Go embeds nothing from outside a module
-            json.dump({"Replace": {str(_GPU / "driver" / _CATALOGUE.name): str(_CATALOGUE)}}, overlay)
-            overlay.flush()
-            _go_build(_GPU, draft / "gpu", ".", "", "-overlay", overlay.name)
+        with _with_catalogue() as overlay:
+            _go_build(_GPU, draft / "gpu", ".", "", *overlay)
 
-    return _cached("gpu", _GPU, _sources(_GPU), build, "about 20 s", beside=[_CATALOGUE]) / "gpu"
+    files = [file for file in _sources(_GPU) if not file.is_relative_to(_NVML)]
+    return _cached("gpu", _GPU, files, build, "about 20 s", beside=[_CATALOGUE]) / "gpu"
+
+
+def nvml() -> Path:
+    """The driver's library over the same GPUs: libnvidia-ml.so.1. Needs a C compiler."""
+
+    def build(draft: Path) -> None:
+        with _with_catalogue() as overlay:
+            _go_build(_GPU, draft / "libnvidia-ml.so.1", "./nvml", _SHARED_NAME, *overlay, compiler=_c_compiler())
+
+    return _cached("nvml", _GPU, _sources(_GPU), build, "about 20 s", beside=[_CATALOGUE]) / "libnvidia-ml.so.1"
+
+
+def with_c(name: str, module: Path) -> Path:
+    """A program of a module outside of the sandbox, such as a test's, that needs a C compiler."""
+
+    def build(draft: Path) -> None:
+        _go_build(module, draft / name, ".", "", compiler=_c_compiler())
+
+    return _cached(name, module, _sources(module), build, "about 20 s") / name
+
+
+@contextlib.contextmanager
+def _with_catalogue() -> Iterator[list[str]]:
+    """Arguments of a build in which the fake GPU has the plan's catalogue: Go embeds nothing from outside a module."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as overlay:
+        json.dump({"Replace": {str(_GPU / "driver" / _CATALOGUE.name): str(_CATALOGUE)}}, overlay)
+        overlay.flush()
+        yield ["-overlay", overlay.name]
+
+
+def _c_compiler() -> dict[str, str]:
+    """The environment in which Go builds with C and finds NVIDIA's nvml.h, which is part of go-nvml's module."""
+    if shutil.which("gcc") is None:
+        raise SandboxError(
+            "gcc is not on PATH, and the driver's library is built with it: apt-get install build-essential"
+        )
+    _go(_GPU, "mod", "download", _GO_NVML)
+    header = Path(_go(_GPU, "list", "-m", "-f", "{{.Dir}}", _GO_NVML).strip()) / "pkg" / "nvml"
+    return {"CGO_ENABLED": "1", "CC": "gcc", "CGO_CFLAGS": f"-O2 -I{header}"}
 
 
 def rke2(version: str) -> Path:
@@ -150,13 +192,17 @@ def _version(module: Path, dependency: str) -> str:
     return _go(module, "list", "-m", "-f", "{{.Version}}", dependency).strip()
 
 
-def _go_build(module: Path, target: Path, package: str, link: str, *more: str) -> None:
-    """A static, reproducible program of `package` at `target`."""
-    _go(module, "build", *FLAGS, *more, "-ldflags", f"-s -w {link}".strip(), "-o", str(target), package)
+def _go_build(
+    module: Path, target: Path, package: str, link: str, *more: str, compiler: Mapping[str, str] | None = None
+) -> None:
+    """A reproducible program of `package` at `target`: static, or with C and then a library if that is its name."""
+    shared = ["-buildmode=c-shared"] if ".so" in target.suffixes else []
+    flags = [*FLAGS, *shared, *more, "-ldflags", f"-s -w {link}".strip()]
+    _go(module, "build", *flags, "-o", str(target), package, compiler=compiler)
 
 
-def _go(module: Path, *arguments: str) -> str:
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
+def _go(module: Path, *arguments: str, compiler: Mapping[str, str] | None = None) -> str:
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off", **(compiler or {})}
     done = subprocess.run(["go", *arguments], cwd=module, env=environment, text=True, capture_output=True, check=False)
     if done.returncode:
         lines = "\n".join(done.stderr.strip().splitlines()[-12:])

@@ -157,16 +157,11 @@ func SelectDevices(devices []Device, ids string) []Device {
 	var chosen []Device
 	for _, device := range devices {
 		for _, id := range strings.Split(ids, ",") {
-			if id == device.UUID || id == strconv.Itoa(device.Index) || SameBusID(id, device.PCIBusID) {
+			if id == device.UUID || id == strconv.Itoa(device.Index) || sameBusID(id, device.PCIBusID) {
 				chosen = append(chosen, device)
 				break
 			}
 		}
 	}
 	return chosen
-}
-
-// SameBusID compares PCI bus ids, whose domain has four or eight digits.
-func SameBusID(a, b string) bool {
-	return strings.Contains(a, ":") && strings.EqualFold(strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0"))
 }

@@ -32,9 +32,13 @@ const (
 	FabricCompleted    FabricState = 3
 )
 
-// Fabric is the state that clients are told. GPUs before Hopper have none, with NVSwitch or without.
+// KnowsFabric tells whether GPUs of this model say anything of a fabric. Those before Hopper do not, with NVSwitch or
+// without.
+func (model Model) KnowsFabric() bool { return model.Architecture != "Ampere" }
+
+// Fabric is the state that clients are told.
 func (s *Session) Fabric(device Device) (FabricState, error) {
-	if !device.NVSwitch || device.Model.Architecture == "Ampere" {
+	if !device.NVSwitch || !device.Model.KnowsFabric() {
 		return FabricNotSupported, nil
 	}
 	if joined, err := device.Joined(s.Faults); err != nil || !joined {

@@ -99,6 +99,11 @@ func (model Model) FreeSlices(instance GPUInstance) []int {
 	return free
 }
 
+// FreeCompute is how many more compute instances of a profile are counted as possible, as -lcip does.
+func (model Model) FreeCompute(instance GPUInstance, part ComputeProfile) int {
+	return len(model.FreeSlices(instance)) / part.Slices
+}
+
 // firstComputeFit is the first place in a GPU instance with as many free slices side by side as a profile needs.
 func (model Model) firstComputeFit(instance GPUInstance, part ComputeProfile) (int, bool) {
 	free := model.FreeSlices(instance)

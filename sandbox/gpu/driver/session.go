@@ -75,6 +75,15 @@ func (s *Session) Save() error {
 	return s.state.write()
 }
 
+// SetPersistence is nvidia-smi's -pm: until the driver is loaded anew.
+func (s *Session) SetPersistence(device Device, on bool) error {
+	if !Privileged() {
+		return InsufficientPermissions
+	}
+	device.State.Persistence = &on
+	return nil
+}
+
 // CUDA is the newest version of CUDA that the loaded driver serves, such as 13.0.
 func (s *Session) CUDA() string { return catalogue.CUDA[s.Branch] }
 
