@@ -72,7 +72,7 @@ quick-stages:
 	@$(quick_pytest) -m "not exhaustive" tests/machine/test_[q-z]*.py
 
 # Three at once on two cores: for a third of its time a test waits for what it has started.
-engine: ## the real Pulumi CLI against the stand-ins, without machines; no root
+engine: ## the real Pulumi CLI against the stand-ins, NVIDIA's own clients against the GPU's; no machines, no root
 	@$(run) sandbox build engine
 	@$(pytest) -n 3 --dist loadfile --no-loadscope-reorder tests/engine
 
