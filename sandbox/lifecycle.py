@@ -42,6 +42,7 @@ def build(tier: str) -> int:
     toolchain.pulumi()
     toolchain.command()
     if tier == "engine":
+        host_packages.install_missing(host_packages.FOR_C)
         toolchain.nvml()
     if tier == "machines":
         if why := _obstacle():
@@ -204,7 +205,7 @@ def status() -> int:
 def _obstacle() -> str | None:
     """Why no machine can boot here, once what Debian can bring has been installed."""
     if os.geteuid() == 0:
-        host_packages.install_missing()
+        host_packages.install_missing(host_packages.FOR_MACHINES)
     return machine.obstacle()
 
 

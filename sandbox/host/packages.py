@@ -1,13 +1,14 @@
-"""Debian packages that a sandbox with machines needs on the host."""
+"""Debian packages that the host needs: for a sandbox with machines, and for what is built with C."""
 
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 
 from sandbox.error import SandboxError
 from sandbox.progress import say, step
 
-_NEEDED = {
+FOR_MACHINES = {
     "systemd-nspawn": "systemd-container",
     "mmdebstrap": "mmdebstrap",
     "busybox": "busybox-static",
@@ -16,19 +17,20 @@ _NEEDED = {
     "ssh-keygen": "openssh-client",
     "openssl": "openssl",
     "ip": "iproute2",
-    "gcc": "build-essential",
 }
 """Program → the package that has it."""
+FOR_C = {"gcc": "build-essential"}
+"""For the driver's library, which the engine's tests read."""
 
 
-def missing() -> list[str]:
-    """Packages whose program is not here."""
-    return [package for program, package in _NEEDED.items() if shutil.which(program) is None]
+def missing(needed: Mapping[str, str]) -> list[str]:
+    """The packages of `needed` whose program is not here."""
+    return [package for program, package in needed.items() if shutil.which(program) is None]
 
 
-def install_missing() -> None:
+def install_missing(needed: Mapping[str, str]) -> None:
     """Install what is missing with apt-get, after saying so. Raises SandboxError where that is not possible."""
-    packages = missing()
+    packages = missing(needed)
     if not packages:
         return
     wanted = " ".join(packages)
@@ -47,5 +49,5 @@ def install_missing() -> None:
             )
             if done.returncode and command != ["update"]:  # one unreachable source need not matter
                 raise SandboxError(f"apt-get could not install {wanted}:\n{done.stderr.strip()[-1500:]}")
-    if rest := missing():
+    if rest := missing(needed):
         raise SandboxError(f"apt-get installed {wanted}, yet still missing: {' '.join(rest)}")

@@ -25,6 +25,7 @@ LONGEST_FIRST = (
     "test_previews_of_changes",
     "test_whole_life",
     "test_older_stack",
+    "test_nvml_agrees",
     "test_reasons",
 )
 """Files of which each takes a minute or more."""
