@@ -39,7 +39,7 @@ def settle(engine: Engine) -> Iterator[str]:
             else:
                 asked.append(resource)
             continue
-        if noted:
+        if noted and not resource.get("delete"):  # one that has been replaced has only to go
             _have_done_again(resource, resources)
         lines.append(f"{_called(resource)} {_AGAIN.get(doing, f'was at `{doing}`: no more')}")
     if asked:

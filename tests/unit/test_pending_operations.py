@@ -113,6 +113,15 @@ def test_what_is_in_the_state_and_was_not_finished_is_done_again_whatever_the_st
     assert cloud.asked == []
 
 
+def test_what_took_the_place_of_one_that_was_being_deleted_is_not_touched(cloud: Cloud) -> None:
+    replaced = {**COMMAND, "delete": True}
+    pulumi = engine(("deleting", replaced), resources=[GROUP, replaced, COMMAND])
+    list(settle(pulumi))
+    (state,) = pulumi.replaced
+    assert state["resources"] == [GROUP, replaced, COMMAND]
+    assert cloud.asked == []
+
+
 def test_a_machine_that_azure_has_is_noted_with_the_inputs_of_the_program(cloud: Cloud) -> None:
     """Azure tells no custom data; without it in the state the next `up` would see a change of it."""
     cloud.has[VM_ID] = {"vmId": "1", "osProfile": {"computerName": "m"}, "provisioningState": "Succeeded"}
