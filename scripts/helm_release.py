@@ -1,13 +1,18 @@
-"""The operator's Helm release, where Helm was killed at it: the revision that it did not finish is taken back.
+"""The operator's Helm release, where Helm did not come to its end: what the next `pulumi up` goes on from.
 
-What Helm had made stays, and bears Helm's marks: the next install or upgrade takes it over.
+An install is taken back: what it had made stays, bears Helm's marks, and is taken over by the next one. An upgrade
+counts as deployed: Helm compares what is wanted with the last revision that was deployed, so what only the unfinished
+one had brought would stay for ever, also where it is in the values no more (ADR 0038).
 """
 
+import base64
+import gzip
 import json
 import shlex
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +23,32 @@ _RELEASE, _KIND = "gpu-operator", "kubernetes:helm.sh/v3:Release"
 _KUBECONFIG = "/etc/rancher/rke2/rke2.yaml"
 _KUBECTL = ("sudo", "/var/lib/rancher/rke2/bin/kubectl", "--kubeconfig", _KUBECONFIG, "--request-timeout=20s")
 _ITS_REVISIONS = f"owner=helm,name={_RELEASE}"
-_COLUMNS = '{.metadata.namespace}{" "}{.metadata.name}{" "}{.metadata.labels.status}{"\\n"}'
-"""Labels alone: the rest of such a secret is everything that was released."""
+_COLUMNS = (
+    '{.metadata.labels.version}{" "}{.metadata.labels.status}{" "}{.metadata.namespace}{" "}{.metadata.name}{"\\n"}'
+)
+"""Labels and names alone: the rest of such a secret is everything that was released."""
 
 
-def take_back(engine: Engine, identity: Sequence[str]) -> Iterator[str]:
-    """Take back what Helm did not finish and say what it was; nothing where there is nothing, or no cluster yet.
+@dataclass(frozen=True, order=True, slots=True)
+class _Revision:
+    """One of Helm's notes, a Secret."""
+
+    number: int
+    status: str
+    namespace: str
+    name: str
+
+    @property
+    def said(self) -> str:
+        return f"{self.name} ({self.status})"
+
+
+class _RefusedError(Exception):
+    """What kubectl or ssh said."""
+
+
+def settle(engine: Engine, identity: Sequence[str]) -> Iterator[str]:
+    """Note what Helm did not finish so that Helm goes on from it, and say what; nothing where all is finished.
 
     `identity`: words for ssh that name the administrator's key. Raises StackError.
     """
@@ -34,31 +59,41 @@ def take_back(engine: Engine, identity: Sequence[str]) -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory() as folder:
         ssh = _ssh(connection, Path(folder) / "known_hosts", identity)
-        done = _run(
-            ssh,
-            *_KUBECTL,
-            "get",
-            "secrets",
-            "-A",
-            "-l",
-            _ITS_REVISIONS,
-            "-o",
-            f"jsonpath={{range .items[*]}}{_COLUMNS}{{end}}",
-        )
-        if done.returncode:
-            yield f"Helm: {connection['host']} does not tell of its release, so nothing was looked at: {_last(done)}"
+        jsonpath = f"jsonpath={{range .items[*]}}{_COLUMNS}{{end}}"
+        try:
+            listed = _run(ssh, "get", "secrets", "-A", "-l", _ITS_REVISIONS, "-o", jsonpath)
+        except _RefusedError as refused:
+            yield f"Helm: {connection['host']} does not tell of its release, so nothing was looked at: {refused}"
             return
-        revisions = [line.split(" ") for line in done.stdout.splitlines()]
-        unknown = _was_being_installed(deployment) and len(revisions) == 1
-        for namespace, name, status in revisions:
-            if not status.startswith("pending-") and not unknown:
-                continue
-            done = _run(ssh, *_KUBECTL, "delete", "secret", "--ignore-not-found", "-n", namespace, name)
-            if done.returncode:
-                yield f"Helm: {name} could not be taken back, run this again: {_last(done)}"
-            else:
-                left = "installs" if len(revisions) == 1 else "upgrades"
-                yield f"Helm: {name} ({status}) is taken back; what it made stays: the next `pulumi up` {left} over it"
+        revisions = sorted(_Revision(int(line.split(" ")[0]), *line.split(" ")[1:]) for line in listed.splitlines())
+        if not revisions:
+            return
+        *before, last = revisions
+        pending = last.status.startswith("pending-")
+        try:
+            if not before and (pending or _was_being_installed(deployment)):
+                _run(ssh, "delete", "secret", "--ignore-not-found", "-n", last.namespace, last.name)
+                yield f"Helm: {last.said} is taken back; what it made stays: the next `pulumi up` installs over it"
+            elif before and (pending or last.status == "failed"):
+                _note(ssh, last, "deployed")
+                for each in before:
+                    if each.status == "deployed":
+                        _note(ssh, each, "superseded")
+                yield f"Helm: {last.said} counts as deployed; what it made stays: the next `pulumi up` upgrades from it"
+        except _RefusedError as refused:
+            yield f"Helm: the note of {last.said} could not be changed, run this again: {refused}"
+
+
+def _note(ssh: Sequence[str], revision: _Revision, status: str) -> None:
+    """Change the status of a revision, in the label that Helm searches by and in the note itself."""
+    secret = json.loads(_run(ssh, "get", "secret", "-n", revision.namespace, revision.name, "-o", "json"))
+    note = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
+    note["info"]["status"] = status
+    packed = base64.b64encode(gzip.compress(json.dumps(note).encode()))
+    secret["data"]["release"] = base64.b64encode(packed).decode()
+    secret["metadata"]["labels"]["status"] = status
+    # The secret has the version that was read: what another Helm noted meanwhile is not written over.
+    _run(ssh, "replace", "-f", "-", stdin=json.dumps(secret))
 
 
 def _was_being_installed(deployment: Mapping[str, Any]) -> bool:
@@ -94,12 +129,10 @@ def _ssh(connection: Mapping[str, Any], known_hosts: Path, identity: Sequence[st
     return ["ssh", *held_to(known_hosts, "BatchMode=yes"), *identity, f"{connection['user']}@{connection['host']}"]
 
 
-def _run(ssh: Sequence[str], *command: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*ssh, shlex.join(command)], stdin=subprocess.DEVNULL, text=True, capture_output=True, check=False
-    )
-
-
-def _last(done: "subprocess.CompletedProcess[str]") -> str:
-    """The end of what a command said, in one line."""
-    return (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+def _run(ssh: Sequence[str], *arguments: str, stdin: str = "") -> str:
+    """What kubectl on the server says to these arguments. Raises _RefusedError with the last line of its errors."""
+    command = [*ssh, shlex.join((*_KUBECTL, *arguments))]
+    done = subprocess.run(command, input=stdin, text=True, capture_output=True, check=False)
+    if done.returncode:
+        raise _RefusedError((done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1])
+    return done.stdout

@@ -10,9 +10,8 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 
+from scripts import helm_release, pending_operations
 from scripts.engine import Engine
-from scripts.helm_release import take_back
-from scripts.pending_operations import settle
 from scripts.stack import CHECKOUT, Stack, StackError, identity
 from scripts.stack_lock import end_lock
 
@@ -42,8 +41,8 @@ def recover(engine: Engine, identity: Sequence[str], *, ended: str = "") -> None
     `identity`: words for ssh that name the administrator's key. `ended`: a host whose lock is ended all the same.
     """
     done = _said(end_lock(engine, ended))
-    done += _said(take_back(engine, identity))
-    done += _said(settle(engine))
+    done += _said(helm_release.settle(engine, identity))
+    done += _said(pending_operations.settle(engine))
     print("the next `pulumi up` goes on from here" if done else "nothing was interrupted: there is nothing to do")
 
 

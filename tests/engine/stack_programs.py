@@ -7,6 +7,8 @@ A cluster is known by the token in its kubeconfig, which every machine has of it
 one. Helm refuses as the real one does: a name that is taken, and an upgrade of what was never installed.
 """
 
+import base64
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -44,7 +46,7 @@ def machine(directory: Path, words: list[str]) -> None:
             _refuse("\n".join(away))
         print(json.dumps(REPORT))
     elif command[0].endswith("/kubectl"):
-        revisions(directory.parent.parent / "clusters" / directory.name, command)
+        revisions(directory.parent.parent / "clusters" / directory.name, command, stdin)
     else:
         print("{}")
     sys.stdout.flush()
@@ -52,18 +54,29 @@ def machine(directory: Path, words: list[str]) -> None:
         hold(directory.parent.parent, f"run {' '.join(command[:2])[:60]} on {directory.name}")
 
 
-def revisions(cluster: Path, words: list[str]) -> None:
-    """Helm's own records as kubectl on a server lists and deletes them."""
+def revisions(cluster: Path, words: list[str], stdin: str) -> None:
+    """Helm's own records as kubectl on a server lists, shows, writes and deletes them."""
     releases = _read(cluster, "releases")
     (release,) = releases or [""]
-    if "get" in words:
-        for number, revision in enumerate(releases.get(release, []), 1):
-            print(f"gpu-operator sh.helm.release.v1.{release}.v{number} {revision['status']}")
+    its = releases.get(release, [])
+    prefix = f"sh.helm.release.v1.{release}.v"
+    if "secrets" in words:
+        for number, revision in enumerate(its, 1):
+            print(f"{number} {revision['status']} gpu-operator {prefix}{number}")
+    elif "get" in words:
+        (name,) = (word for word in words if word.startswith(prefix))
+        note = {"info": {"status": its[int(name.removeprefix(prefix)) - 1]["status"]}}
+        packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(note).encode()))).decode()
+        print(json.dumps({"metadata": {"name": name, "labels": {}}, "data": {"release": packed}}))
+    elif "replace" in words:
+        secret = json.loads(stdin)
+        note = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
+        assert note["info"]["status"] == secret["metadata"]["labels"]["status"]
+        its[int(secret["metadata"]["name"].removeprefix(prefix)) - 1]["status"] = note["info"]["status"]
+        _write(cluster, "releases", releases)
     elif "delete" in words:
-        number = int(words[-1].rpartition(".v")[2])
-        assert number == len(releases[release])
-        kept = releases[release][:-1]
-        _write(cluster, "releases", {release: kept} if kept else {})
+        assert words[-1] == f"{prefix}{len(its)}"
+        _write(cluster, "releases", {release: its[:-1]} if its[:-1] else {})
 
 
 def kubectl(cluster: Path, words: list[str]) -> None:

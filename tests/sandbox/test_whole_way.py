@@ -307,6 +307,7 @@ def kill_helm(person: CommandLine, stack: Path) -> None:
 def test_an_upgrade_of_the_operator_that_cannot_end_is_killed_or_ended_and_given_up(
     person: CommandLine, tmp_path: Path
 ) -> None:
+    """What it brought goes with it, though Helm itself compares with the last revision that came to its end."""
     rebuilt = {NODE: "once more"}
     stack = changed(tmp_path, {"resources": {"requests": {"cpu": "640"}}}, **rebuilt)  # of a node with two
     with person.started("up", str(stack), "--skip-preview") as process:
@@ -314,18 +315,21 @@ def test_an_upgrade_of_the_operator_that_cannot_end_is_killed_or_ended_and_given
         eventually("Helm upgrades", lambda: revisions(person), upgrading, seconds=60)
         kill(person, process)
     said = person.run("recover")
-    taken_back = "sh.helm.release.v1.gpu-operator.v2 (pending-upgrade) is taken back; what it made stays"
-    assert f"Helm: {taken_back}: the next `pulumi up` upgrades over it\n" in said
+    note = "Helm: sh.helm.release.v1.gpu-operator.v{} ({}) counts as deployed; what it made stays: the next `pulumi up`"
+    assert note.format(2, "pending-upgrade") in said
     assert "helm.sh/v3:Release gpu-operator-release was being changed: the next `pulumi up` changes it\n" in said
+    assert revisions(person) == {"1": "superseded", "2": "deployed"}
 
     with person.started("up", str(stack), "--skip-preview") as process:
+        upgrading = {"1": "superseded", "2": "deployed", "3": "pending-upgrade"}
         eventually("Helm upgrades", lambda: revisions(person), upgrading, seconds=60)
         end(person, process, signal.SIGTERM)
-    assert revisions(person) == {"1": "deployed", "2": "failed"}
-
+    assert revisions(person) == {"1": "superseded", "2": "deployed", "3": "failed"}
     assert operator_pods(person) == ["Pending"]
+    assert note.format(3, "failed") in person.run("recover")
+
     person.up(changed(tmp_path, **rebuilt))
-    assert revisions(person) == {"1": "superseded", "2": "failed", "3": "deployed"}
+    assert revisions(person) == {"1": "superseded", "2": "superseded", "3": "superseded", "4": "deployed"}
     assert operator_pods(person) == ["Running"]
 
 

@@ -1,5 +1,7 @@
-"""What is taken back of a Helm release that was killed, over an ssh and a kubectl that note what they are asked."""
+"""What becomes of a Helm release that did not come to its end: an ssh and a kubectl note what they are asked."""
 
+import base64
+import gzip
 import json
 import shlex
 import subprocess
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from scripts.engine import Engine
-from scripts.helm_release import take_back
+from scripts.helm_release import settle
 
 _MARK = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
 CONNECTION = {"host": "203.0.113.9", "user": "anna", "hostKey": "ssh-ed25519 AAAA", "privateKey": "-----SECRET-----"}
@@ -22,8 +24,7 @@ KUBECONFIG = {
     },
 }
 INSTALLING = {"type": "creating", "resource": {"type": "kubernetes:helm.sh/v3:Release"}}
-FIRST = "gpu-operator sh.helm.release.v1.gpu-operator.v1"
-SECOND = "gpu-operator sh.helm.release.v1.gpu-operator.v2"
+NAME = "sh.helm.release.v1.gpu-operator.v"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,21 +40,55 @@ class Exporting(Engine):
 
 @dataclass(frozen=True)
 class Way:
-    """The ssh on PATH."""
+    """The ssh on PATH, and the kubectl at its end."""
 
     folder: Path
 
-    def answers(self, *revisions: str, status: int = 0) -> None:
-        (self.folder / "revisions").write_text("".join(f"{each}\n" for each in revisions))
-        script = (
-            f'printf "%s\\n" "$*" >>{self.folder}/calls\ncase "$*" in *" get "*) cat {self.folder}/revisions ;; esac\n'
+    def answers(self, *statuses: str, status: int = 0, replaces: int = 0) -> None:
+        """One revision for each of `statuses`; ssh ends with `status`, and with `replaces` where it is to write."""
+        for number, its in enumerate(statuses, 1):
+            (self.folder / f"{NAME}{number}").write_text(json.dumps(self.secret(number, its)))
+        rows = [f"{number} {its} gpu-operator {NAME}{number}\n" for number, its in enumerate(statuses, 1)]
+        (self.folder / "revisions").write_text("".join(reversed(rows)))  # by name v10 comes before v2
+        (self.folder / "ssh").write_text(
+            f"""#!/bin/sh
+            cd {self.folder}
+            printf '%s\\n' "$*" >>calls
+            case "$*" in
+            *" get secrets "*) cat revisions ;;
+            *" get secret "*) for word in $*; do case $word in {NAME}*) cat "$word" ;; esac; done ;;
+            *" replace "*) cat >>replaced; echo >>replaced; [ {replaces} = 0 ] || {{ echo Conflict >&2; exit 1; }} ;;
+            esac
+            [ {status} = 0 ] || echo no way in >&2
+            exit {status}
+            """
         )
-        (self.folder / "ssh").write_text(f"#!/bin/sh\n{script}[ {status} = 0 ] || echo no way in >&2\nexit {status}\n")
         (self.folder / "ssh").chmod(0o755)
+
+    @staticmethod
+    def secret(number: int, status: str) -> dict[str, Any]:
+        """As Helm keeps a revision: JSON, packed, as text, which Kubernetes encodes once more."""
+        note = {"name": "gpu-operator", "info": {"status": status, "notes": "é"}, "config": {"a": "SECRET"}}
+        packed = base64.b64encode(gzip.compress(json.dumps(note).encode()))
+        labels = {"owner": "helm", "name": "gpu-operator", "status": status, "version": str(number)}
+        metadata = {"name": f"{NAME}{number}", "resourceVersion": str(40 + number), "labels": labels}
+        return {"kind": "Secret", "metadata": metadata, "data": {"release": base64.b64encode(packed).decode()}}
 
     def deleted(self) -> list[str]:
         calls = [shlex.split(line) for line in (self.folder / "calls").read_text().splitlines()]
         return [call[-1] for call in calls if "delete" in call]
+
+    def noted(self) -> list[tuple[str, str, str, str, str]]:
+        """(name, version read, label, status in the note, a value in it) of each revision that was written."""
+        file = self.folder / "replaced"
+        found = []
+        for line in file.read_text().splitlines() if file.exists() else ():
+            secret = json.loads(line)
+            metadata = secret["metadata"]
+            note = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
+            about = (metadata["name"], metadata["resourceVersion"], metadata["labels"]["status"])
+            found.append((*about, note["info"]["status"], note["config"]["a"]))
+        return found
 
 
 @pytest.fixture
@@ -68,45 +103,70 @@ def engine(*resources: dict[str, Any], pending: list[dict[str, Any]] | None = No
 
 
 def test_without_a_cluster_in_the_state_nobody_is_asked() -> None:
-    assert list(take_back(engine({"type": "pulumi:pulumi:Stack"}), [])) == []
+    assert list(settle(engine({"type": "pulumi:pulumi:Stack"}), [])) == []
 
 
 def test_an_install_that_was_killed_is_taken_back(way: Way) -> None:
-    way.answers(f"{FIRST} pending-install")
-    (line,) = take_back(engine(KUBECONFIG), [])
+    way.answers("pending-install")
+    (line,) = settle(engine(KUBECONFIG), [])
     assert line == (
-        "Helm: sh.helm.release.v1.gpu-operator.v1 (pending-install) is taken back; what it made stays: the next"
-        " `pulumi up` installs over it"
+        f"Helm: {NAME}1 (pending-install) is taken back; what it made stays: the next `pulumi up` installs over it"
     )
-    assert way.deleted() == ["sh.helm.release.v1.gpu-operator.v1"]
+    assert (way.deleted(), way.noted()) == ([f"{NAME}1"], [])
 
 
-def test_of_an_upgrade_that_was_killed_the_last_revision_goes_and_the_deployed_one_stays(way: Way) -> None:
-    way.answers(f"{FIRST} deployed", f"{SECOND} pending-upgrade")
-    (line,) = take_back(engine(KUBECONFIG), [])
-    assert line.endswith("(pending-upgrade) is taken back; what it made stays: the next `pulumi up` upgrades over it")
-    assert way.deleted() == ["sh.helm.release.v1.gpu-operator.v2"]
+@pytest.mark.parametrize("status", ["pending-upgrade", "pending-rollback", "failed"])
+def test_an_upgrade_that_did_not_end_counts_as_deployed_so_that_what_it_brought_can_go_again(
+    way: Way, status: str
+) -> None:
+    """Helm compares with the deployed revision alone: what is in neither that nor the values would stay."""
+    way.answers("superseded", "deployed", "failed", status)
+    (line,) = settle(engine(KUBECONFIG), [])
+    assert line == (
+        f"Helm: {NAME}4 ({status}) counts as deployed; what it made stays: the next `pulumi up` upgrades from it"
+    )
+    assert way.noted() == [
+        (f"{NAME}4", "44", "deployed", "deployed", "SECRET"),
+        (f"{NAME}2", "42", "superseded", "superseded", "SECRET"),
+    ]
+    assert way.deleted() == []
+    assert "SECRET" not in line + (way.folder / "calls").read_text()
+
+
+def test_the_last_of_ten_revisions_is_the_tenth(way: Way) -> None:
+    way.answers(*["superseded"] * 8, "deployed", "pending-upgrade")
+    (line,) = settle(engine(KUBECONFIG), [])
+    assert line.startswith(f"Helm: {NAME}10 (pending-upgrade) counts as deployed")
+
+
+def test_a_note_that_another_helm_changed_meanwhile_is_left_and_said(way: Way) -> None:
+    way.answers("deployed", "failed", replaces=1)
+    (line,) = settle(engine(KUBECONFIG), [])
+    assert line == f"Helm: the note of {NAME}2 (failed) could not be changed, run this again: Conflict"
 
 
 def test_an_install_that_came_to_its_end_unseen_is_taken_back_too(way: Way) -> None:
     """The provider outlives a killed CLI; the next install would be told that the name is in use."""
-    way.answers(f"{FIRST} deployed")
-    (line,) = take_back(engine(KUBECONFIG, pending=[INSTALLING]), [])
+    way.answers("deployed")
+    (line,) = settle(engine(KUBECONFIG, pending=[INSTALLING]), [])
     assert "(deployed) is taken back" in line
 
 
-@pytest.mark.parametrize("status", ["deployed", "failed"])
-def test_a_release_that_nobody_works_on_stays(way: Way, status: str) -> None:
-    way.answers(f"{FIRST} superseded", f"{SECOND} {status}")
-    assert list(take_back(engine(KUBECONFIG, pending=[INSTALLING]), [])) == []
-    way.answers(f"{FIRST} {status}")
-    assert list(take_back(engine(KUBECONFIG), [])) == []
-    assert way.deleted() == []
+@pytest.mark.parametrize(
+    ("statuses", "pending"),
+    [(["superseded", "deployed"], [INSTALLING]), (["deployed"], []), (["failed"], []), ([], [INSTALLING])],
+)
+def test_a_release_that_helm_goes_on_from_by_itself_stays(
+    way: Way, statuses: list[str], pending: list[dict[str, Any]]
+) -> None:
+    way.answers(*statuses)
+    assert list(settle(engine(KUBECONFIG, pending=pending), [])) == []
+    assert (way.deleted(), way.noted()) == ([], [])
 
 
 def test_the_connection_is_held_to_the_host_key_of_the_state_and_its_private_key_is_not_used(way: Way) -> None:
     way.answers()
-    assert list(take_back(engine(KUBECONFIG), ["-i", "mine"])) == []
+    assert list(settle(engine(KUBECONFIG), ["-i", "mine"])) == []
     call = (way.folder / "calls").read_text()
     assert "-o StrictHostKeyChecking=yes" in call
     assert "-i mine anna@203.0.113.9 sudo /var/lib/rancher/rke2/bin/kubectl" in call
@@ -115,5 +175,5 @@ def test_the_connection_is_held_to_the_host_key_of_the_state_and_its_private_key
 
 def test_a_cluster_that_does_not_answer_is_told_and_stops_nothing(way: Way) -> None:
     way.answers(status=255)
-    (line,) = take_back(engine(KUBECONFIG), [])
+    (line,) = settle(engine(KUBECONFIG), [])
     assert line == "Helm: 203.0.113.9 does not tell of its release, so nothing was looked at: no way in"
