@@ -210,7 +210,7 @@ def _obstacle() -> str | None:
 
 
 def _build_for_machines() -> None:
-    for make in (toolchain.kubernetes, toolchain.helm, toolchain.operator, toolchain.gpu, image.rootfs):
+    for make in (toolchain.kubernetes, toolchain.helm, toolchain.operator, toolchain.gpu, toolchain.nvml, image.rootfs):
         make()
 
 

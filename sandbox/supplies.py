@@ -23,9 +23,8 @@ def publish(sandbox: Sandbox, stack_file: Path, *, older_program: bool) -> dict[
     tree, address = Mirror(sandbox).root, sandbox.mirror_url
     tree.mkdir(parents=True, exist_ok=True)
     version = _rke2_version(stack_file)
-    gpu = toolchain.gpu()
-    packages.publish(tree, gpu)
-    registry.publish_cuda_sample(tree, gpu)
+    packages.publish(tree, packages.Ours.built())
+    registry.publish_cuda_sample(tree, toolchain.gpu())
     rke2.publish(tree, toolchain.kubernetes(), version)
     gpu_operator.publish(tree, toolchain.operator(), toolchain.helm())
     sources = {

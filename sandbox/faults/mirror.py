@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sandbox.mirror import packages
-from sandbox.tools import toolchain
 
 ABOUT = {
     "package-missing": "the apt repository no longer has nvidia-utils-580-server",
@@ -19,7 +18,7 @@ _TARBALL = "/rke2/*/rke2.linux-amd64.tar.gz"
 _UBUNTU: dict[str, Callable[[Path], None]] = {
     "package-missing": lambda ubuntu: packages.take_out(ubuntu, "nvidia-utils-580-server"),
     "fabric-manager-missing": lambda ubuntu: packages.take_out(ubuntu, "nvidia-fabricmanager-580"),
-    "modules-stale": lambda ubuntu: packages.let_modules_be_older(ubuntu, toolchain.gpu()),
+    "modules-stale": lambda ubuntu: packages.let_modules_be_older(ubuntu, packages.Ours.built()),
 }
 """Faults of /ubuntu: what is done to its tree."""
 
@@ -28,7 +27,7 @@ def write(folder: Path, names: set[str], *, final: Path) -> None:
     """``mirror.json`` and its files in ``folder``, which will be moved to ``final``: pattern of a path → what to do."""
     rules: dict[str, str] = {}
     if names & set(_UBUNTU):
-        packages.publish(folder, toolchain.gpu())
+        packages.publish(folder, packages.Ours.built())
         for name in sorted(names & set(_UBUNTU)):
             _UBUNTU[name](folder / "ubuntu")
         rules["/ubuntu/*"] = str(final)

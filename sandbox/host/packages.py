@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from sandbox.error import SandboxError
 from sandbox.progress import say, step
 
+FOR_C = {"gcc": "build-essential"}
+"""Program → the package that has it, for the driver's library."""
 FOR_MACHINES = {
+    **FOR_C,
     "systemd-nspawn": "systemd-container",
     "mmdebstrap": "mmdebstrap",
     "busybox": "busybox-static",
@@ -18,9 +21,7 @@ FOR_MACHINES = {
     "openssl": "openssl",
     "ip": "iproute2",
 }
-"""Program → the package that has it."""
-FOR_C = {"gcc": "build-essential"}
-"""For the driver's library, which the engine's tests read."""
+"""For everything else that machines are made with, too."""
 
 
 def missing(needed: Mapping[str, str]) -> list[str]:

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass, field
 
 DRIVER_BRANCH, DRIVER_VERSION = "580", "580.159.04"
+LIBRARY = "libnvidia-ml.so"
+"""The name of the driver's library; behind it, of the file the version, and 1 of the link."""
 TOOLKIT_VERSIONS = ("1.19.1-1", "1.20.2-1")
 OLDER_DRIVER_VERSION = "580.126.09"
 """What modules are of that were built for a driver of before."""
@@ -38,13 +40,17 @@ mode = "auto"
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """``programs``: paths at which the GPU program is installed (it looks at the name it is called by)."""
+    """``programs``: paths at which the GPU program is installed (it looks at the name it is called by).
+
+    ``library``: where the driver's library is installed; beside it is the link that programs load.
+    """
 
     name: str
     version: str
     depends: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
+    library: str = ""
     files: dict[str, str] = field(default_factory=dict)
     configuration: dict[str, str] = field(default_factory=dict)
     """Files whose changes on a machine outlast a new version of the package."""
@@ -76,7 +82,7 @@ def driver_packages(kernel: str) -> list[Package]:
             name=f"nvidia-utils-{DRIVER_BRANCH}-server",
             version=_UBUNTU_VERSION,
             programs=("/usr/bin/nvidia-smi",),
-            files={"/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1": f"{DRIVER_VERSION}\n"},
+            library=f"/usr/lib/x86_64-linux-gnu/{LIBRARY}.{DRIVER_VERSION}",  # there in a package of its own
         ),
         Package(name=common, version=_UBUNTU_VERSION, programs=("/usr/lib/nvidia/load-driver",), files=load),
     ]

@@ -9,11 +9,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.cache import cached, digest
 from sandbox.mirror import nvidia_packages
 from sandbox.mirror.nvidia_packages import (
+    LIBRARY,
     OLDER_DRIVER_VERSION,
     TOOLKIT_VERSIONS,
     Package,
@@ -22,17 +24,38 @@ from sandbox.mirror.nvidia_packages import (
     toolkit_packages,
 )
 from sandbox.process import run
+from sandbox.tools import toolchain
 
 UBUNTU_KEYRING = "/usr/share/keyrings/ubuntu-archive-keyring.asc"
 _SUITE = "sandbox"
 
 
-def publish(mirror: Path, gpu: Path) -> None:
-    """Put /ubuntu and /toolkit into the tree of a mirror, made from the GPU program ``gpu``."""
+@dataclass(frozen=True)
+class Ours:
+    """What the packages hold in place of NVIDIA's: the GPU's program and the driver's library."""
+
+    gpu: Path
+    library: Path
+
+    @classmethod
+    def built(cls) -> "Ours":
+        """As the toolchain builds them."""
+        return cls(toolchain.gpu(), toolchain.nvml())
+
+
+def publish(mirror: Path, ours: Ours) -> None:
+    """Put /ubuntu and /toolkit into the tree of a mirror."""
     kernel = os.uname().release
     sources = [Path(file).read_bytes() for file in (__file__, nvidia_packages.__file__)]
-    key = digest(*sources, gpu.read_bytes(), kernel, fingerprint("ubuntu"), fingerprint("toolkit"))
-    built = cached("apt-repositories", key, lambda draft: _build(draft, gpu, kernel), expected="about 5 s")
+    key = digest(
+        *sources,
+        ours.gpu.read_bytes(),
+        ours.library.read_bytes(),
+        kernel,
+        fingerprint("ubuntu"),
+        fingerprint("toolkit"),
+    )
+    built = cached("apt-repositories", key, lambda draft: _build(draft, ours, kernel), expected="about 5 s")
     for repository in ("ubuntu", "toolkit"):
         shutil.rmtree(mirror / repository, ignore_errors=True)
         shutil.copytree(built / repository, mirror / repository)
@@ -57,7 +80,7 @@ def fingerprint(repository: str) -> str:
     return (_keys() / f"{repository}.fingerprint").read_text().strip()
 
 
-def build_package(package: Package, gpu: Path, pool: Path) -> None:
+def build_package(package: Package, ours: Ours, pool: Path) -> None:
     """One .deb in ``pool``."""
     control = {
         "Package": package.name,
@@ -74,8 +97,13 @@ def build_package(package: Package, gpu: Path, pool: Path) -> None:
         for path in package.programs:
             target = tree / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(gpu, target)
+            shutil.copyfile(ours.gpu, target)
             target.chmod(0o755)
+        if package.library:
+            target = tree / package.library.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ours.library, target)
+            target.with_name(f"{LIBRARY}.1").symlink_to(target.name)
         for path, content in {**package.files, **package.configuration}.items():
             target = tree / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -102,11 +130,11 @@ def take_out(ubuntu: Path, name: str) -> None:
     _index_again(ubuntu)
 
 
-def let_modules_be_older(ubuntu: Path, gpu: Path) -> None:
+def let_modules_be_older(ubuntu: Path, ours: Ours) -> None:
     """The running kernel's modules in a published /ubuntu are as they were built for an older driver."""
     for package in module_packages(os.uname().release, OLDER_DRIVER_VERSION):
         (ubuntu / "pool" / f"{package.name}_{package.version}_amd64.deb").unlink()
-        build_package(package, gpu, ubuntu / "pool")
+        build_package(package, ours, ubuntu / "pool")
     _index_again(ubuntu)
 
 
@@ -117,16 +145,16 @@ def _index_again(ubuntu: Path) -> None:
     _index(ubuntu, {"Date": date.removeprefix("Date: ")})
 
 
-def _build(draft: Path, gpu: Path, kernel: str) -> None:
+def _build(draft: Path, ours: Ours, kernel: str) -> None:
     ubuntu, flat = draft / "ubuntu", draft / "toolkit/stable/deb/amd64"
     pool = ubuntu / "pool"
     for folder in (pool, flat):
         folder.mkdir(parents=True)
     for package in driver_packages(kernel):
-        build_package(package, gpu, pool)
+        build_package(package, ours, pool)
     for version in TOOLKIT_VERSIONS:
         for package in toolkit_packages(version):
-            build_package(package, gpu, flat)
+            build_package(package, ours, flat)
     _index(ubuntu, {})
     (flat / "Packages").write_text(_ftparchive(flat, "packages", "."))
     (flat / "Release").write_text(_release(flat, {"Origin": "https://nvidia.github.io/libnvidia-container"}))

@@ -20,11 +20,12 @@ Shell = Callable[[str], str]
 @pytest.fixture
 def apt(tmp_path: Path) -> Shell:
     """Runs a command with an apt of its own, whose only source has modules of an older driver for this kernel."""
-    gpu = tmp_path / "gpu"
-    gpu.write_text("#!/bin/sh\n")
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\n")
+    ours = packages.Ours(program, program)
     (tmp_path / "mirror").mkdir()
-    packages.publish(tmp_path / "mirror", gpu)
-    packages.let_modules_be_older(tmp_path / "mirror/ubuntu", gpu)
+    packages.publish(tmp_path / "mirror", ours)
+    packages.let_modules_be_older(tmp_path / "mirror/ubuntu", ours)
     for folder in ("lists/partial", "cache/archives/partial", "parts"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "status").touch()

@@ -38,7 +38,7 @@ PLUGIN = "nvidia-device-plugin-daemonset"
 def cluster(mirror: Mirror, boot: Boot, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     """MIG mode on, 3g.40gb + 2g.20gb + 1g.10gb, RKE2, the operator with strategy mixed."""
     gpu = toolchain.gpu()
-    packages.publish(mirror.root, gpu)
+    packages.publish(mirror.root, packages.Ours.built())
     registry.publish_cuda_sample(mirror.root, gpu)
     artifact.publish(mirror.root, toolchain.kubernetes())
     release.publish(mirror.root, toolchain.operator(), toolchain.helm())

@@ -24,7 +24,7 @@ CONTAINERD = f"{DATA}/agent/etc/containerd/config.toml"
 def cluster(mirror: Mirror, boot: Boot, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     artifact.publish(mirror.root, toolchain.kubernetes())
     registry.publish_cuda_sample(mirror.root, toolchain.gpu())
-    packages.publish(mirror.root, toolchain.gpu())
+    packages.publish(mirror.root, packages.Ours.built())
     machine = boot(number=41)
     machine.wait_for_cloud_init()
     labels = ["team=mlops", "nvidia.com/mig.config=all-1g.10gb"]

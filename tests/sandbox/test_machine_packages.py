@@ -22,7 +22,7 @@ def machine(mirror: Mirror, boot: Boot) -> Machine:
     """With an apt that has read the mirror's repositories; the GPU program only says how it was called."""
     program = mirror.root.parent / "gpu"
     program.write_text(PROGRAM)
-    packages.publish(mirror.root, program)
+    packages.publish(mirror.root, packages.Ours(program, program))
     born = boot(number=30)
     born.wait_for_cloud_init()
     born.run(f"sudo apt-get {QUICK} update")
@@ -67,7 +67,8 @@ def test_modules_of_an_older_driver_stand_beside_a_newer_userland_only_when_they
 ) -> None:
     modules = f"linux-modules-nvidia-580-server-{KERNEL}"
     machine.run("sudo apt-get remove -y 'linux-modules-nvidia-*'")
-    packages.let_modules_be_older(mirror.root / "ubuntu", mirror.root.parent / "gpu")
+    program = mirror.root.parent / "gpu"
+    packages.let_modules_be_older(mirror.root / "ubuntu", packages.Ours(program, program))
     machine.run(f"sudo apt-get {QUICK} update; sudo apt-get install -y {modules} nvidia-utils-580-server")
     assert "nvidia-kernel-common-580-server (>= 580.126.09)" in machine.run(f"apt-cache show {modules}")
     said = machine.run(

@@ -106,6 +106,28 @@ def test_a_verification_whose_session_is_cut_leaves_nothing(person: CommandLine)
     assert {pod["metadata"]["namespace"] for pod in person.get("pods", "-A")["items"]} == {"gpu-operator"}
 
 
+BY_LIBRARY = """
+from ctypes import CDLL, byref, c_uint, c_void_p, create_string_buffer
+nvml = CDLL("libnvidia-ml.so.1")
+gpu, device, most, uuid = c_void_p(), c_void_p(), c_uint(), create_string_buffer(96)
+calls = [nvml.nvmlInit_v2(), nvml.nvmlDeviceGetHandleByIndex_v2(0, byref(gpu))]
+calls += [nvml.nvmlDeviceGetMaxMigDeviceCount(gpu, byref(most))]
+for number in range(most.value):
+    if nvml.nvmlDeviceGetMigDeviceHandleByIndex(gpu, number, byref(device)) == 0:
+        calls += [nvml.nvmlDeviceGetUUID(device, uuid, 96)]
+        print(uuid.value.decode())
+assert not any(calls), calls
+"""
+"""A program that asks the driver's library for the UUIDs of the first GPU's MIG devices."""
+
+
+def test_what_loads_the_drivers_library_on_the_machine_sees_the_devices_that_nvidia_smi_lists(
+    person: CommandLine,
+) -> None:
+    assert sorted(person.ssh("python3 -", stdin=BY_LIBRARY).split()) == sorted(dict(person.mig_devices()))
+    assert "libnvidia-ml.so.580.159.04" in person.ssh("readlink -f /usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1")
+
+
 def test_the_printed_lines_give_a_kubectl_and_a_shell(person: CommandLine) -> None:
     (kubectl,) = re.findall(r"^  (\S+/kubectl --kubeconfig \S+) get nodes,pods -A$", person.said[0], re.M)
     assert (person.root / "kubeconfig").stat().st_mode & 0o077 == 0

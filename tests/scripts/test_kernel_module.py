@@ -14,7 +14,7 @@ def install(gpu: FakeGpu, module: str, library: str) -> None:
     path = Path(gpu.environment["GPU_MODULES"]) / KERNEL / "kernel/nvidia-580srv/nvidia.ko"
     path.parent.mkdir(parents=True)
     path.write_text(module)
-    Path(gpu.environment["GPU_LIBRARY"]).write_text(f"{library}\n")
+    Path(gpu.environment["GPU_LIBRARY"]).symlink_to(f"libnvidia-ml.so.{library}")
 
 
 def test_a_module_of_another_version_than_the_library_loads_and_nothing_works(gpu: FakeGpu) -> None:

@@ -95,11 +95,11 @@ func markerPath() string { return filepath.Join(VolatileDirectory(), "driver") }
 // mismatch tells whether the loaded module is of another version than the library that nvidia-smi and CUDA use. Where
 // no package brought a library, as in a container, it is taken for the module's.
 func mismatch(loaded string, faults Faults) (bool, error) {
-	content, err := os.ReadFile(directory("GPU_LIBRARY", "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1"))
+	library, err := os.Readlink(directory("GPU_LIBRARY", "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return faults.DriverMismatch, nil
 	}
-	return faults.DriverMismatch || strings.TrimSpace(string(content)) != loaded, err
+	return faults.DriverMismatch || filepath.Base(library) != "libnvidia-ml.so."+loaded, err
 }
 
 // resetGPUs puts every GPU into the state it has after a boot: no instances, the MIG mode the InfoROM keeps, or none.
