@@ -6,6 +6,7 @@ import select
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 _LOCK = threading.Lock()
@@ -50,6 +51,17 @@ class Held:
             elif ready or self._said:
                 said, self._said = self._said.decode().splitlines(), b""
                 return said
+
+    def late(self, works: Callable[[], bool], seconds: float) -> list[str]:
+        """Whatever else comes to be held, and goes on at once, until nothing `works` any more."""
+        deadline = time.monotonic() + seconds
+        while works():
+            assert time.monotonic() < deadline, f"what was begun does not end within {seconds:.0f} s"
+            self.open_gate()
+            if select.select([self._events], [], [], 0.05)[0]:
+                self._said += os.read(self._events, 65536)
+        said, self._said = self._said.decode().splitlines(), b""
+        return said
 
     def open_gate(self) -> None:
         """Whoever waits goes on."""
