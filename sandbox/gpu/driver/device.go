@@ -157,7 +157,8 @@ func SelectDevices(devices []Device, ids string) []Device {
 	var chosen []Device
 	for _, device := range devices {
 		for _, id := range strings.Split(ids, ",") {
-			if id == device.UUID || id == strconv.Itoa(device.Index) || sameBusID(id, device.PCIBusID) {
+			place, isPlace := ParseBusID(id)
+			if id == device.UUID || id == strconv.Itoa(device.Index) || isPlace && device.At(place) {
 				chosen = append(chosen, device)
 				break
 			}

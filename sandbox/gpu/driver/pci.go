@@ -32,9 +32,8 @@ func ParseBusID(text string) (BusID, bool) {
 	return BusID{numbers[0], numbers[1], numbers[2]}, true
 }
 
-// sameBusID compares what a client names with what a GPU has.
-func sameBusID(named, has string) bool {
-	wanted, ok := ParseBusID(named)
-	given, _ := ParseBusID(has)
-	return ok && wanted == given
+// At tells whether a GPU is plugged in there.
+func (gpu GPU) At(place BusID) bool {
+	has, ok := ParseBusID(gpu.PCIBusID)
+	return ok && has == place
 }

@@ -44,10 +44,7 @@ func nvmlDeviceGetHandleByPciBusId_v2(text C.constText, handle *C.nvmlDevice_t) 
 		if !ok {
 			return driver.InvalidArgument
 		}
-		at := slices.IndexFunc(session.Devices, func(device driver.Device) bool {
-			has, _ := driver.ParseBusID(device.PCIBusID)
-			return has == wanted
-		})
+		at := slices.IndexFunc(session.Devices, func(device driver.Device) bool { return device.At(wanted) })
 		if at < 0 {
 			return driver.NotFound
 		}

@@ -20,17 +20,21 @@ func nvmlDeviceGetGpuInstanceProfileInfo(
 			return err
 		}
 		profile, err := session.ProfileByNumber(device, uint32(number))
-		if err != nil {
-			return err
+		if err == nil {
+			*info = profileInfo(session, profile)
 		}
-		*info = C.nvmlGpuInstanceProfileInfo_t{
-			id: C.uint(profile.ID), sliceCount: C.uint(profile.Compute), instanceCount: C.uint(profile.Max),
-			multiprocessorCount: C.uint(profile.SM), copyEngineCount: C.uint(profile.CE),
-			decoderCount: C.uint(profile.DEC), encoderCount: C.uint(profile.ENC), jpegCount: C.uint(profile.JPEG),
-			ofaCount: C.uint(profile.OFA), memorySizeMB: C.ulonglong(profile.MiB.At(session.Branch)),
-		}
-		return nil
+		return err
 	})
+}
+
+// profileInfo is what all forms of a profile's description have, by the same names.
+func profileInfo(session *driver.Session, profile driver.Profile) C.nvmlGpuInstanceProfileInfo_t {
+	return C.nvmlGpuInstanceProfileInfo_t{
+		id: C.uint(profile.ID), sliceCount: C.uint(profile.Compute), instanceCount: C.uint(profile.Max),
+		multiprocessorCount: C.uint(profile.SM), copyEngineCount: C.uint(profile.CE),
+		decoderCount: C.uint(profile.DEC), encoderCount: C.uint(profile.ENC), jpegCount: C.uint(profile.JPEG),
+		ofaCount: C.uint(profile.OFA), memorySizeMB: C.ulonglong(profile.MiB.At(session.Branch)),
+	}
 }
 
 // nvmlDeviceGetGpuInstanceProfileInfoV leaves 0 in `version`, as captured.
@@ -42,16 +46,12 @@ func nvmlDeviceGetGpuInstanceProfileInfoV(
 	if info == nil || info.version != C.nvmlGpuInstanceProfileInfo_v2 && info.version != C.nvmlGpuInstanceProfileInfo_v3 {
 		return ask(func(*driver.Session) error { return driver.InvalidArgument })
 	}
-	var plain C.nvmlGpuInstanceProfileInfo_t
-	if code := nvmlDeviceGetGpuInstanceProfileInfo(handle, number, &plain); code != C.NVML_SUCCESS {
-		return code
-	}
 	return ofGPU(handle, func(session *driver.Session, device driver.Device) error {
 		profile, err := session.ProfileByNumber(device, uint32(number))
 		if err != nil {
 			return err
 		}
-		name := "MIG " + profile.Name
+		plain, name := profileInfo(session, profile), "MIG "+profile.Name
 		if info.version == C.nvmlGpuInstanceProfileInfo_v2 {
 			*info = C.nvmlGpuInstanceProfileInfo_v2_t{
 				id: plain.id, sliceCount: plain.sliceCount, instanceCount: plain.instanceCount,
