@@ -12,6 +12,8 @@ from typing import Any
 WARM = "MIG_K8S_INTERPRETER"
 """The variable with the socket of a warm interpreter (`warm_interpreter.py`) of the same virtualenv as this one."""
 WARM_INTERPRETER = Path(__file__).with_name("warm_interpreter.py")
+_FORKED = ("-IS", str(WARM_INTERPRETER), "run")
+"""Python's words for a run in a fork of the warm interpreter; its socket comes next, then the words of the run."""
 _PROGRAM = Path(__file__).with_name("program.py")
 
 
@@ -21,7 +23,7 @@ def run(python: Path, order: Mapping[str, Any], environment: Mapping[str, str], 
     forked = bool(warm) and python.parents[1].resolve() == Path(sys.prefix).resolve()
     words = [str(python), "-u"]
     if forked:  # and ends with us: gRPC in a fork does not see that the engine is gone
-        words = ["setpriv", "--pdeathsig", "KILL", str(python), "-IS", str(WARM_INTERPRETER), "run", str(warm)]
+        words = ["setpriv", "--pdeathsig", "KILL", str(python), *_FORKED, str(warm)]
     with subprocess.Popen(
         [*words, _PROGRAM],
         env=environment,
@@ -42,7 +44,7 @@ def run(python: Path, order: Mapping[str, Any], environment: Mapping[str, str], 
 def start_script(modules: str, *arguments: str) -> str:
     """A shell script that becomes `python ARGUMENTS…` of this interpreter; `modules` is its PYTHONPATH."""
     python, what = shlex.quote(sys.executable), shlex.join(arguments)
-    forked = f'exec {python} -IS {shlex.quote(str(WARM_INTERPRETER))} run "${WARM}" {what} "$@"'
+    forked = f'exec {python} {shlex.join(_FORKED)} "${WARM}" {what} "$@"'
     return (
         f"#!/bin/sh\nexport PYTHONPATH={shlex.quote(modules)}\n"
         f'[ -z "${WARM}" ] || {forked}\n'
