@@ -262,7 +262,8 @@ def test_a_changed_rebuild_replaces_the_machine_however_its_runs_are_interrupted
     assert re.search(r"^lock: that of \S+, process \d+, since \S+ is cancelled$", said, re.M), said
     assert "Command mlops-k8s-master-converge was being made: the next `pulumi up` makes it\n" in said
 
-    kill_helm(person, stack)
+    said = kill_helm(person, stack, {"1": "pending-install"})
+    assert "Helm: sh.helm.release.v1.gpu-operator.v1 (pending-install) is taken back; what it made stays" in said, said
     cut(person, stack)
     stop(person, stack)
     said = person.up(stack)
@@ -317,13 +318,12 @@ def kill(person: CommandLine, process: "subprocess.Popen[str]") -> None:
     engine.kill()
 
 
-def kill_helm(person: CommandLine, stack: Path) -> None:
-    """Kill an `up` while Helm installs the operator; recover."""
+def kill_helm(person: CommandLine, stack: Path, noted: dict[str, str]) -> str:
+    """Kill an `up` while Helm works at the operator and has noted this of its revisions; what `recover` says then."""
     with person.started("up", str(stack), "--skip-preview") as process:
-        eventually("Helm installs", lambda: revisions(person), {"1": "pending-install"}, seconds=120)
+        eventually("Helm works", lambda: revisions(person), noted, seconds=120)
         kill(person, process)
-    said = person.run("recover")
-    assert "Helm: sh.helm.release.v1.gpu-operator.v1 (pending-install) is taken back; what it made stays" in said, said
+    return person.run("recover")
 
 
 def test_an_upgrade_of_the_operator_that_cannot_end_is_killed_or_ended_and_given_up(
@@ -332,11 +332,7 @@ def test_an_upgrade_of_the_operator_that_cannot_end_is_killed_or_ended_and_given
     """What it brought goes with it, though Helm itself compares with the last revision that came to its end."""
     rebuilt = {NODE: "once more"}
     stack = changed(tmp_path, {"resources": {"requests": {"cpu": "640"}}}, **rebuilt)  # of a node with two
-    with person.started("up", str(stack), "--skip-preview") as process:
-        upgrading = {"1": "deployed", "2": "pending-upgrade"}
-        eventually("Helm upgrades", lambda: revisions(person), upgrading, seconds=60)
-        kill(person, process)
-    said = person.run("recover")
+    said = kill_helm(person, stack, {"1": "deployed", "2": "pending-upgrade"})
     note = "Helm: sh.helm.release.v1.gpu-operator.v{} ({}) counts as deployed; what it made stays: the next `pulumi up`"
     assert note.format(2, "pending-upgrade") in said
     assert "helm.sh/v3:Release gpu-operator-release was being changed: the next `pulumi up` changes it\n" in said
