@@ -274,7 +274,8 @@ def run_program(
     `Cloud`.
     `lived`: an earlier run, whose resources the state has: what is ignored of theirs is as it was then.
 
-    What belongs to Azure's other API versions, and where in the program each resource stands, is left away for speed.
+    What belongs to Azure's other API versions, where in the program each resource stands, and what the SDK tells of its
+    own work (270 messages in a run) is left away for speed.
     """
     unmade = ([""] if preview else []) if unmade is None else unmade
     cloud = Cloud(unmade=unmade, born_as=born_as or {}, statuses=statuses or {})
@@ -309,16 +310,22 @@ def _run(
     # failure itself is raised below, and a report out of a garbage collection breaks whatever parses then.
     loop.set_exception_handler(lambda _loop, _context: None)
     asyncio.set_event_loop(loop)
+    ended = False
     try:
         mocks.set_mocks(monitor.mocks, project="mig-k8s", stack="test", preview=preview, monitor=monitor)
         set_all_config(
             {key: value.text if isinstance(value, Encrypted) else value for key, value in config.items()},
             [key for key, value in config.items() if isinstance(value, Encrypted)],
         )
-        with mock.patch.object(pulumi.runtime.resource, "_get_stack_trace", source_pb2.StackTrace):
+        with (
+            mock.patch.object(pulumi.runtime.resource, "_get_stack_trace", source_pb2.StackTrace),
+            mock.patch.object(pulumi.log, "debug", _unsaid),
+        ):
             loop.run_until_complete(whole())
+        ended = True
     finally:
-        loop.run_until_complete(_left_over())
+        if not ended:
+            loop.run_until_complete(_left_over())
         loop.run_until_complete(loop.shutdown_default_executor())
         asyncio.set_event_loop(None)
         for each in (loop, *of_threads):
@@ -343,6 +350,10 @@ def _reset(inputs: Wire, before: Wire, path: str) -> None:
         inputs.pop(last, None)
 
 
+def _unsaid(*_message: object, **_options: object) -> None:
+    """In the place of what would be said."""
+
+
 _API_VERSION = re.compile(r"(azure-native:\w+)/v\d{8}\w*(:\w+)")
 
 
@@ -357,10 +368,14 @@ def _without_other_versions(resource: pulumi.ResourceTransformationArgs) -> pulu
     return pulumi.ResourceTransformationResult(resource.props, options)
 
 
+_PLAIN_ALIAS = vars(pulumi.Alias())
+
+
 def _is_other_version(alias: object, type_name: str) -> bool:
     if not isinstance(alias, pulumi.Alias) or not isinstance(alias.type_, str):
         return False
-    return vars(alias) == vars(pulumi.Alias(type_=alias.type_)) and _API_VERSION.sub(r"\1\2", alias.type_) == type_name
+    only_a_type = vars(alias) == {**_PLAIN_ALIAS, "type_": alias.type_}
+    return only_a_type and _API_VERSION.sub(r"\1\2", alias.type_) == type_name
 
 
 def _own_loop() -> asyncio.AbstractEventLoop:
