@@ -210,7 +210,9 @@ def _obstacle() -> str | None:
 
 
 def _build_for_machines() -> None:
-    for make in (toolchain.kubernetes, toolchain.helm, toolchain.operator, toolchain.gpu, toolchain.nvml, image.rootfs):
+    # In this order: containerd and Helm are to a good part made of what Kubernetes is.
+    programs = (toolchain.kubernetes, toolchain.containerd, toolchain.helm, toolchain.operator)
+    for make in (*programs, toolchain.gpu, toolchain.nvml, image.rootfs):
         make()
 
 

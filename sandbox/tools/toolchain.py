@@ -1,4 +1,4 @@
-"""The programs the sandbox runs, built from their Go modules and kept in the cache: Pulumi, Kubernetes, Helm, ours.
+"""The programs the sandbox runs, others' and ours, built from their Go modules and kept in the cache.
 
 Nothing is downloaded as a binary. Versions are those of each module's go.mod and go.sum.
 """
@@ -19,7 +19,7 @@ from sandbox.error import SandboxError
 
 _HERE = Path(__file__).parent
 _PULUMI, _KUBERNETES, _GPU = _HERE / "pulumi", _HERE / "kubernetes", _HERE.parent / "gpu"
-_COMMAND = _HERE / "command"
+_COMMAND, _CONTAINERD = _HERE / "command", _HERE / "containerd"
 _RKE2 = _HERE.parent / "rke2" / "program"
 _NVML = _GPU / "nvml"
 _GO_NVML = "github.com/NVIDIA/go-nvml"
@@ -27,6 +27,7 @@ _SHARED_NAME = "-extldflags=-Wl,-soname,libnvidia-ml.so.1"
 _CATALOGUE = _HERE.parent.parent / "plan" / "gpu" / "catalogue.json"
 """NVIDIA's models and profiles, of which the plan and the fake GPU are to have one table."""
 _CALLED_AS = ("etcd", "etcdutl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
+_SHIM = "containerd-shim-runc-v2"
 _OLDEST_GO = (1, 21)
 """From here on Go understands a newer go.mod and fetches the toolchain it names."""
 # Debug information nobody reads here costs a quarter of the build. What has other flags shares nothing with it.
@@ -73,6 +74,22 @@ def kubernetes() -> Path:
 def kubectl() -> Path:
     """The kubectl program."""
     return kubernetes() / "kubectl"
+
+
+def containerd() -> Path:
+    """The directory of containerd, ctr, which is a link beside it, and containerd-shim-runc-v2.
+
+    The shim is a program of its own, as one runs for every pod: it takes a third of the memory that both in one would.
+    """
+
+    def build(draft: Path) -> None:
+        package = "github.com/containerd/containerd/v2"
+        version = f"-X {package}/version.Version={_version(_CONTAINERD, package)}"
+        _go_build(_CONTAINERD, draft / "containerd", ".", version)
+        _go_build(_CONTAINERD, draft / _SHIM, f"{package}/cmd/{_SHIM}", version)
+        (draft / "ctr").symlink_to("containerd")
+
+    return _cached("containerd", _CONTAINERD, _module_files(_CONTAINERD), build, "about 35 s")
 
 
 def helm() -> Path:
