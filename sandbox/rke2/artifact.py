@@ -1,6 +1,6 @@
 """RKE2's release as the mirror serves it: for each version the tarball and its checksum.
 
-containerd, runc and the CNI plugins are Debian's; the Kubernetes programs and etcd are built from their Go modules.
+runc and the CNI plugins are Debian's; the Kubernetes programs, etcd and containerd are built from their Go modules.
 """
 
 import gzip
@@ -8,6 +8,7 @@ import hashlib
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox.cache import cached, digest, digest_of_files
@@ -18,15 +19,10 @@ from sandbox.tools import toolchain
 VERSION = "v1.36.4+rke2r1"
 TARBALL, CHECKSUMS = "rke2.linux-amd64.tar.gz", "sha256sum-amd64.txt"
 PAUSE_IMAGE = "docker.io/rancher/mirrored-pause:3.6"
-DEBIAN_PACKAGES = ("containerd", "runc", "containernetworking-plugins")
+DEBIAN_PACKAGES = ("runc", "containernetworking-plugins")
 
 _HERE = Path(__file__).parent
-_PROGRAMS = (
-    "usr/bin/containerd",
-    "usr/bin/containerd-shim-runc-v2",
-    "usr/bin/ctr",
-    "usr/sbin/runc",
-)
+_CONTAINERD = ("containerd", "containerd-shim-runc-v2")
 _CIS_SETTINGS = "rke2-cis-sysctl.conf"
 _CNI_PLUGINS = ("bridge", "host-local", "loopback")
 
@@ -50,8 +46,10 @@ def artifact(kubernetes: Path, version: str = VERSION) -> Path:
     ours = digest_of_files(_HERE, (path for path in _HERE.rglob("*") if path.is_file() and path.suffix != ".pyc"))
     with (kubernetes / "kube").open("rb") as program:
         kube = hashlib.file_digest(program, "sha256").hexdigest()
-    key = digest(ours, kube, version)
-    return cached("rke2", key, lambda draft: _build(draft, kubernetes / "kube", version), expected="about 10 s")
+    containerd = toolchain.containerd()  # whose name says what it was built from
+    programs = {"kube": kubernetes / "kube"} | {name: containerd / name for name in _CONTAINERD}
+    key = digest(ours, kube, containerd.name, version)
+    return cached("rke2", key, lambda draft: _build(draft, programs, version), expected="about 10 s")
 
 
 def tarball_checksum(release: Path) -> str:
@@ -59,12 +57,12 @@ def tarball_checksum(release: Path) -> str:
     return (release / CHECKSUMS).read_text().split()[0]
 
 
-def _build(draft: Path, kube: Path, version: str) -> None:
+def _build(draft: Path, programs: Mapping[str, Path], version: str) -> None:
     with tempfile.TemporaryDirectory(dir=draft) as folder:
         debian = _unpacked_packages(Path(folder))
         share = Path("share/rke2")
-        content = {share / "bin/kube": kube}
-        content |= {share / "bin" / Path(name).name: debian / name for name in _PROGRAMS}
+        content = {share / "bin" / name: path for name, path in programs.items()}
+        content[share / "bin/runc"] = debian / "usr/sbin/runc"
         content |= {share / "cni" / name: debian / "usr/lib/cni" / name for name in _CNI_PLUGINS}
         content[share / _CIS_SETTINGS] = _HERE / _CIS_SETTINGS
         content |= {Path("bin/rke2"): toolchain.rke2(version), share / "main": _HERE / "main"}

@@ -65,6 +65,7 @@ def test_kubectl_ctr_and_the_version_are_where_rke2_has_them(cluster: Cluster, m
     kubectl = f"sudo {DATA}/bin/kubectl --kubeconfig /etc/rancher/rke2/rke2.yaml get nodes -o name"
     assert machine.run(kubectl) == f"node/{NODE}"
     assert "Server:" in machine.run(f"sudo {DATA}/bin/ctr -a /run/k3s/containerd/containerd.sock version")
+    assert cluster.node()["status"]["nodeInfo"]["containerRuntimeVersion"].startswith("containerd://2.")
     assert machine.run("rke2 --version").startswith("rke2 version v1.36.4+rke2r1")
     assert versions(cluster) == ("v1.36.4+rke2r1", "v1.36.4+rke2r1", "v1.36.4+rke2r1")
 

@@ -101,9 +101,9 @@ PROFILES = """\
 |   0  MIG 7g.80gb          0     1/1        79.25      No     98     5     0   |
 """
 CONTAINERD_RUNTIME = """\
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes."nvidia"]
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.'nvidia']
   runtime_type = "io.containerd.runc.v2"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes."nvidia".options]
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.'nvidia'.options]
   BinaryName = "/usr/bin/nvidia-container-runtime"
 """
 

@@ -10,8 +10,10 @@ from . import paths, units
 from .error import Rke2Error
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
-_PROGRAMS = ("etcd", "etcdutl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
-_CONTAINER_PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc")
+_PROGRAMS = ("containerd", "containerd-shim-runc-v2", "runc")
+_KUBE = ("etcd", "etcdutl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
+_OTHER_NAMES = dict.fromkeys(_KUBE, "kube") | {"ctr": "containerd"}
+"""Name → the program that looks at the name it is called by."""
 
 
 def hold_stops() -> None:
@@ -27,8 +29,8 @@ def stopped(seconds: float) -> bool:
 def link_programs() -> None:
     """/var/lib/rancher/rke2/bin, where RKE2 unpacks its programs."""
     paths.PROGRAMS.mkdir(parents=True, exist_ok=True)
-    for name in (*_PROGRAMS, *_CONTAINER_PROGRAMS):
-        link, target = paths.PROGRAMS / name, paths.SHARE / "bin" / ("kube" if name in _PROGRAMS else name)
+    for name in (*_PROGRAMS, *_OTHER_NAMES):
+        link, target = paths.PROGRAMS / name, paths.SHARE / "bin" / _OTHER_NAMES.get(name, name)
         if not link.is_symlink() or link.readlink() != target:
             link.unlink(missing_ok=True)
             link.symlink_to(target)
