@@ -12,6 +12,8 @@ type call struct {
 	help     bool
 	changes  bool // wants to be the only writer
 	ids      string
+	query    bool     // -q
+	xml      bool     // -x
 	mode     bool     // -mig
 	fields   []string // --query-…
 	format   string
@@ -46,7 +48,7 @@ func parseCall(arguments []string) (call, bool) {
 	}
 	table := func(s *session, _ call) int { return s.table() }
 	c, actions, ok := parse(call{helpText: helpText, run: table}, smiOptions, arguments)
-	return c, ok && actions <= 1
+	return c, ok && actions <= 1 && (c.query || !c.xml)
 }
 
 // parse reads words by a table of options, up to -h, and counts the actions.
@@ -87,7 +89,19 @@ var idOption = smiOption{names: []string{"-i", "--id"}, value: needed, read: fun
 var smiOptions = []smiOption{
 	idOption,
 	{names: []string{"-L", "--list-gpus"}, run: func(s *session, _ call) int { return s.list() }},
-	{names: []string{"-q", "--query"}, run: func(s *session, _ call) int { return s.details() }},
+	{names: []string{"-q", "--query"}, read: func(c *call, _ string) error {
+		c.query = true
+		return nil
+	}, run: func(s *session, c call) int {
+		if c.xml {
+			return s.xmlDetails()
+		}
+		return s.details()
+	}},
+	{names: []string{"-x", "--xml-format"}, read: func(c *call, _ string) error {
+		c.xml = true
+		return nil
+	}},
 	{names: []string{"-r", "--gpu-reset"}, changes: true, run: func(s *session, _ call) int { return s.reset() }},
 	{names: []string{"-mig", "--multi-instance-gpu"}, value: needed, changes: true,
 		read: func(c *call, value string) (err error) {
@@ -114,7 +128,7 @@ const helpText = `nvidia-smi of the mig-k8s sandbox: stands in for NVIDIA's.
 
     nvidia-smi                                      the table of GPUs, MIG devices and processes
     nvidia-smi -L                                   GPUs and MIG devices with their UUIDs
-    nvidia-smi -q                                   details
+    nvidia-smi -q [-x]                              details; -x: as XML, with the MIG devices
     nvidia-smi --query-gpu=FIELD,... --format=csv[,noheader][,nounits]
     nvidia-smi --query-compute-apps=FIELD,... --format=csv[,noheader]
     nvidia-smi -mig 0|1                             MIG mode

@@ -134,13 +134,12 @@ func (s *session) migTable() {
 	}
 	empty := true
 	for _, device := range s.devices {
-		bar1 := device.Model.BAR1MiB.At(s.Branch)
 		for number, mig := range device.MIGDevices() {
 			empty = false
 			p := mig.Profile
 			fmt.Fprintf(s.out, row, device.Index, mig.Instance.ID, mig.Compute.ID, number,
 				"0MiB", mib(p.MiB.At(s.Branch)), mig.Slices.SM, 0, p.CE, p.ENC, p.DEC, p.OFA, p.JPEG,
-				"0MiB", mib((bar1-1)*p.Memory/device.Model.MemorySlots))
+				"0MiB", mib(device.BAR1MiB(s.Branch, mig)))
 			fmt.Fprint(s.out, ruler)
 		}
 	}

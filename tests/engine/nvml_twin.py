@@ -12,9 +12,11 @@ from nvml_process import NvmlError, client_of
 from nvml_views import (
     by_nvitop,
     compute_instances,
+    devices,
     instances,
     listed,
     printed_compute_instances,
+    printed_devices,
     printed_instances,
     printed_list,
     printed_query,
@@ -102,6 +104,7 @@ class Twin:
             assert printed_list(gpu) == listed(picture)
             assert printed_instances(gpu) == instances(picture)
             assert printed_compute_instances(gpu) == compute_instances(picture)
+            assert printed_devices(gpu) == devices(picture)
             assert printed_query(gpu) == query(picture, DRIVER)
             assert client.call("picture_of_nvitop") == by_nvitop(picture)
             lost = {one["refused"] for one in picture if "refused" in one}

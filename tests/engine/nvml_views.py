@@ -1,6 +1,7 @@
 """What nvidia-smi prints of the GPUs, and what it would have to print by what the driver's library says of them."""
 
 from typing import Any
+from xml.etree import ElementTree as ET
 
 from fake_gpu import FakeGpu
 
@@ -64,6 +65,44 @@ def compute_instances(picture: list[dict[str, Any]]) -> list[list[str]]:
 
 def place(one: dict[str, Any]) -> str:
     return f"{one['placement']['start']}:{one['placement']['size']}"
+
+
+def printed_devices(gpu: FakeGpu) -> dict[str, list[list[str]]]:
+    """`-q -x`: GPU's UUID -> its MIG devices, each with its number, the ids of its instances, and what it has."""
+    document = gpu.smi("-q -x").stdout.partition("<nvidia_smi_log>")
+    if not document[1]:  # no GPU answers
+        return {}
+    root = ET.fromstring("".join(document[1:]))  # noqa: S314 - our own
+    return {
+        one.findtext("uuid", ""): [[mig.findtext(path, "") for path in _OF_A_DEVICE] for mig in one.iter("mig_device")]
+        for one in root.iter("gpu")
+    }
+
+
+_SHARED = "device_attributes/shared"
+_OF_A_DEVICE = {
+    "index": "index",
+    "gpu_instance_id": "gpu_instance",
+    "compute_instance_id": "compute_instance",
+    f"{_SHARED}/multiprocessor_count": "multiprocessorCount",
+    f"{_SHARED}/copy_engine_count": "sharedCopyEngineCount",
+    f"{_SHARED}/encoder_count": "sharedEncoderCount",
+    f"{_SHARED}/decoder_count": "sharedDecoderCount",
+    f"{_SHARED}/ofa_count": "sharedOfaCount",
+    f"{_SHARED}/jpg_count": "sharedJpegCount",
+}
+"""What the library calls each of them."""
+
+
+def devices(picture: list[dict[str, Any]]) -> dict[str, list[list[str]]]:
+    """The same by the library."""
+    return {
+        one["uuid"]: [
+            [str((mig | mig["attributes"])[name]) for name in _OF_A_DEVICE.values()] for mig in one["devices"]
+        ]
+        for one in picture
+        if "refused" not in one
+    }
 
 
 def printed_query(gpu: FakeGpu) -> list[str]:

@@ -326,3 +326,71 @@ NVITOP_MIG_TABLE = """\
 |                  |      4MiB / 32767MiB |           |                       |
 +------------------+----------------------+-----------+-----------------------+
 """
+
+# Of `nvidia-smi -q -x`, on an A100-SXM4-40GB with 510.47.03 and two 3g.20gb (netdata#14321).
+MIG_DEVICES_XML = """\
+		<mig_devices>
+		<mig_device>
+			<index>0</index>
+			<gpu_instance_id>1</gpu_instance_id>
+			<compute_instance_id>0</compute_instance_id>
+			<device_attributes>
+				<shared>
+					<multiprocessor_count>42</multiprocessor_count>
+					<copy_engine_count>3</copy_engine_count>
+					<encoder_count>0</encoder_count>
+					<decoder_count>2</decoder_count>
+					<ofa_count>0</ofa_count>
+					<jpg_count>0</jpg_count>
+				</shared>
+			</device_attributes>
+			<ecc_error_count>
+				<volatile_count>
+					<sram_uncorrectable>0</sram_uncorrectable>
+				</volatile_count>
+			</ecc_error_count>
+			<fb_memory_usage>
+				<total>19968 MiB</total>
+				<reserved>0 MiB</reserved>
+				<used>19 MiB</used>
+				<free>19948 MiB</free>
+			</fb_memory_usage>
+			<bar1_memory_usage>
+				<total>32767 MiB</total>
+				<used>0 MiB</used>
+				<free>32767 MiB</free>
+			</bar1_memory_usage>
+		</mig_device>
+		<mig_device>
+			<index>1</index>
+			<gpu_instance_id>2</gpu_instance_id>
+			<compute_instance_id>0</compute_instance_id>
+			<device_attributes>
+				<shared>
+					<multiprocessor_count>42</multiprocessor_count>
+					<copy_engine_count>3</copy_engine_count>
+					<encoder_count>0</encoder_count>
+					<decoder_count>2</decoder_count>
+					<ofa_count>0</ofa_count>
+					<jpg_count>0</jpg_count>
+				</shared>
+			</device_attributes>
+			<ecc_error_count>
+				<volatile_count>
+					<sram_uncorrectable>0</sram_uncorrectable>
+				</volatile_count>
+			</ecc_error_count>
+			<fb_memory_usage>
+				<total>19968 MiB</total>
+				<reserved>0 MiB</reserved>
+				<used>19 MiB</used>
+				<free>19948 MiB</free>
+			</fb_memory_usage>
+			<bar1_memory_usage>
+				<total>32767 MiB</total>
+				<used>0 MiB</used>
+				<free>32767 MiB</free>
+			</bar1_memory_usage>
+		</mig_device>
+		</mig_devices>
+"""

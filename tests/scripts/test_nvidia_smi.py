@@ -96,7 +96,7 @@ def test_a_query_of_processes_prints_its_header_alone(gpu: FakeGpu) -> None:
 def test_an_unknown_field_or_option_is_refused(gpu: FakeGpu) -> None:
     answer = gpu.smi("--query-gpu=colour --format=csv")
     assert (answer.returncode, answer.stdout) == (2, 'Field "colour" is not a valid field to query.\n\n')
-    for wrong in ("--frobnicate", "mig", "mig -lgi -lci", "-L -q", "-mig perhaps"):
+    for wrong in ("--frobnicate", "mig", "mig -lgi -lci", "-L -q", "-mig perhaps", "-x", "-L -x"):
         assert gpu.smi(wrong).returncode == 2, wrong
 
 

@@ -219,7 +219,7 @@ def test_only_root_sees_and_changes_instances(a100: FakeGpu) -> None:
         assert answer.returncode == 4, command
         assert answer.stdout.endswith(": Insufficient Permissions\n"), command
     assert a100.smi("-mig 0").returncode == 4
-    for command in ("", "-L", "-q", "mig -lgip", "mig -lgipp", "--query-gpu=uuid --format=csv"):
+    for command in ("", "-L", "-q", "-q -x", "mig -lgip", "mig -lgipp", "--query-gpu=uuid --format=csv"):
         assert a100.smi(command).returncode == 0, command
 
 

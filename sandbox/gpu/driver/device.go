@@ -129,6 +129,11 @@ func (device Device) MIGDevices() []MIGDevice {
 	return found
 }
 
+// BAR1MiB is a MIG device's part of the GPU's BAR1.
+func (device Device) BAR1MiB(branch int, mig MIGDevice) int {
+	return (device.Model.BAR1MiB.At(branch) - 1) * mig.Profile.Memory / device.Model.MemorySlots
+}
+
 // PersistenceMode is what a client set since the driver was loaded, or what the machine's services set at boot.
 func (device Device) PersistenceMode() bool {
 	set := cmp.Or(device.State.Persistence, device.Persistence)
