@@ -51,7 +51,7 @@ def with_uuids(smi: NvidiaSmi, index: int, gpu: Gpu) -> Gpu:
     """The same state with the UUIDs of the MIG devices, which takes two more questions. Raises GpuError."""
     if not gpu.instances:
         return gpu
-    uuids = _read_uuids(smi, index)
+    uuids = _read_uuids(smi, index, gpu.uuid)
     return replace(gpu, instances=tuple(replace(i, uuids=uuids.get(i.id, ())) for i in gpu.instances))
 
 
@@ -77,10 +77,10 @@ def _read_instances(smi: NvidiaSmi, index: int) -> tuple[Instance, ...]:
     return tuple(sorted(instances, key=lambda instance: (instance.place.start, instance.id)))
 
 
-def _read_uuids(smi: NvidiaSmi, index: int) -> dict[int, tuple[str, ...]]:
+def _read_uuids(smi: NvidiaSmi, index: int, uuid: str) -> dict[int, tuple[str, ...]]:
     """GPU instance id -> UUIDs of its MIG devices: one listing has the UUIDs, another says which device is which."""
     devices = {device.number: device.uuid for gpu in smi.listed() if gpu.index == index for device in gpu.devices}
     return {
         instance: tuple(devices[number] for number in numbers if number in devices)
-        for instance, numbers in smi.device_numbers(index).items()
+        for instance, numbers in smi.device_numbers(index, uuid).items()
     }

@@ -2,11 +2,14 @@
 
 Its exit code says too little to be used, and a warning may stand beside an answer, on either stream: `WARNING: infoROM
 is corrupted at gpu 0001:00:00.0`. So the readers look for the lines they know, and leave all others to messages.
+Why it is asked and not the driver's library, and which form each fact is read from: docs/adr/0039.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from xml.etree import ElementTree as ET
 
 from machine.host import signals
 from machine.host.console import one_line
@@ -126,14 +129,19 @@ class NvidiaSmi:
             raise GpuError(f"GPU {index} lists no placements: {one_line(text)}")
         return found
 
-    def device_numbers(self, index: int) -> dict[int, list[int]]:
-        """GPU instance id -> numbers of its MIG devices, as the table of the plain `nvidia-smi` has them."""
+    def device_numbers(self, index: int, uuid: str) -> dict[int, list[int]]:
+        """GPU instance id -> numbers of its MIG devices, by the XML of `nvidia-smi -q -x`; without those it leaves out.
+
+        A number that two devices have means neither.
+        """
+        elements = _mig_devices(self.say("-i", str(index), "-q", "-x"), uuid)
+        texts = [(element.findtext("gpu_instance_id", ""), element.findtext("index", "")) for element in elements]
+        told = [(int(instance), int(number)) for instance, number in texts if instance.isdigit() and number.isdigit()]
+        times = Counter(number for _, number in told)
         numbers: dict[int, list[int]] = {}
-        _, _, table = self.say("-i", str(index)).partition("MIG devices:")
-        for line in table.splitlines():
-            cells = line.split("|")[1].split() if line.startswith("|") else []
-            if len(cells) == 4 and cells[0] == str(index) and cells[3].isdigit():
-                numbers.setdefault(int(cells[1]), []).append(int(cells[3]))
+        for instance, number in told:
+            if times[number] == 1:
+                numbers.setdefault(instance, []).append(number)
         return numbers
 
 
@@ -145,3 +153,19 @@ def _rows(text: str) -> list[list[str]]:
 def _modes(text: str) -> dict[int, MigMode]:
     rows = re.findall(r"^(\d+), *(GPU-[^,\s]+), *([^,\s]+), *([^,\s]+) *$", text, re.MULTILINE)
     return {int(index): MigMode(*words) for index, *words in rows}
+
+
+def _mig_devices(text: str, uuid: str) -> list[ET.Element]:
+    """The MIG devices of a GPU in the answer to `nvidia-smi -q -x`; none where it is no such answer.
+
+    No more than they is parsed: warnings stand around the document, and it is not well-formed everywhere. Names of
+    processes have been seen in it that are not text, and clocks whose elements do not close.
+    """
+    for gpu in re.findall(r"<gpu id=.*?</gpu>", text, re.DOTALL):
+        devices = re.search(r"<mig_devices>.*?</mig_devices>", gpu, re.DOTALL)
+        if devices and f"<uuid>{uuid}</uuid>" in gpu:
+            try:
+                return ET.fromstring(devices[0]).findall("mig_device")  # noqa: S314 - no document type
+            except ET.ParseError:
+                return []
+    return []

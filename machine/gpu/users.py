@@ -60,7 +60,8 @@ def _in_the_way(device: Device, held: dict[str, tuple[Pod, ...]]) -> dict[Pod, s
         gone[device.before.uuid] = f"GPU {device.index}"
     unknown = [str(instance.place) for instance in touched if instance.computes != () and not instance.uuids]
     if unknown and held:
-        raise NodeError(f"nvidia-smi does not tell the UUID of {', '.join(unknown)}, so who holds it is unknown")
+        words = f"nvidia-smi does not tell the UUID of {', '.join(unknown)}, so who holds it is unknown"
+        raise NodeError(f"{words}: see `nvidia-smi -L`, and the mig_devices of `nvidia-smi -q -x`")
     return {pod: gone[uuid] for uuid, pods in held.items() if uuid in gone for pod in pods}
 
 

@@ -228,16 +228,17 @@ def test_a_record_with_the_devices_in_one_list_is_read_too(live: LiveNode) -> No
 
 
 def test_an_instance_whose_holder_cannot_be_told_is_not_removed(live: LiveNode) -> None:
-    """The table of plain nvidia-smi says which MIG device is which instance; without it nobody knows who holds one."""
+    """The XML of nvidia-smi says which MIG device is which instance; without it nobody knows who holds one."""
     live.hold(("training", 0))
     before = live.gpus.state()
     real = (live.machine.programs / "nvidia-smi").readlink()
-    body = f'[ "$*" = "-i 0" ] && exit 9\nexec -a nvidia-smi {real} "$@"'
+    body = f'[ "$*" = "-i 0 -q -x" ] && exit 9\nexec -a nvidia-smi {real} "$@"'
     live.machine.program("nvidia-smi", body)
     ended = live.apply(FOUR_STAY)
     assert (ended.status, live.gpus.state()) == (1, before)
-    assert "does not tell the UUID of 1g.10gb at 4, 1g.10gb at 5, 1g.10gb at 6, so who holds it is unknown" in (
-        ended.report.gpus[0].reason
+    assert ended.report.gpus[0].reason == (
+        "nvidia-smi does not tell the UUID of 1g.10gb at 4, 1g.10gb at 5, 1g.10gb at 6, so who holds it is unknown: "
+        "see `nvidia-smi -L`, and the mig_devices of `nvidia-smi -q -x`"
     )
     assert live.apply(SEVEN).status == 0
     assert NAME in live.machine.read("etc/mig-k8s/desired.json")

@@ -120,13 +120,107 @@ def test_rows_of_another_gpu_are_not_taken_for_ones_own(says: Callable[[str], Nv
     smi = says(
         "| GPU instances:                                      |\n"
         "|   0  MIG 1g.10gb          19        7          0:1     |\n"
-        "|   1  MIG 3g.40gb           9        2          4:4     |\n"
-        "| MIG devices:                                                            |\n"
-        "|  0    7   0   0  |              12MiB /  9728MiB    | 14      0 |  1   0 |\n"
-        "|  1    2   0   0  |              12MiB / 40192MiB    | 42      0 |  3   0 |"
+        "|   1  MIG 3g.40gb           9        2          4:4     |"
     )
     assert smi.table(0, "-lgi") == [["0", "MIG", "1g.10gb", "19", "7", "0:1"]]
-    assert smi.device_numbers(0) == {7: [0]}
+
+
+A100 = "GPU-27b94a00-ed54-5c24-b1fd-1054085de32a"
+H100 = "GPU-00000000-0000-0000-0000-000000000000"
+# Of `nvidia-smi -q -x` of an A100 with two instances (510.47.03, netdata#14321).
+DEVICES = f"""\
+<?xml version="1.0" ?>
+<!DOCTYPE nvidia_smi_log SYSTEM "nvsmi_device_v11.dtd">
+<nvidia_smi_log>
+	<attached_gpus>1</attached_gpus>
+	<gpu id="00000000:00:04.0">
+		<product_name>NVIDIA A100-SXM4-40GB</product_name>
+		<mig_devices>
+		<mig_device>
+			<index>0</index>
+			<gpu_instance_id>1</gpu_instance_id>
+			<compute_instance_id>0</compute_instance_id>
+			<fb_memory_usage>
+				<total>19968 MiB</total>
+			</fb_memory_usage>
+		</mig_device>
+		<mig_device>
+			<index>1</index>
+			<gpu_instance_id>2</gpu_instance_id>
+			<compute_instance_id>0</compute_instance_id>
+			<fb_memory_usage>
+				<total>19968 MiB</total>
+			</fb_memory_usage>
+		</mig_device>
+		</mig_devices>
+		<serial>1324321002473</serial>
+		<uuid>{A100}</uuid>
+		<processes>
+		</processes>
+	</gpu>
+
+</nvidia_smi_log>
+"""
+# Of an H100 with MIG mode off (580.105.08, NVIDIA/k8s-test-infra).
+NONE = f"""\
+	<gpu id="00000000:53:00.0">
+		<mig_devices>
+			None
+		</mig_devices>
+		<uuid>{H100}</uuid>
+	</gpu>
+"""
+
+
+def test_numbers_of_mig_devices_are_read_from_the_xml(says: Callable[[str], NvidiaSmi]) -> None:
+    assert says(DEVICES).device_numbers(0, A100) == {1: [0], 2: [1]}
+    both = DEVICES.replace("<gpu_instance_id>2</gpu_instance_id>", "<gpu_instance_id>1</gpu_instance_id>")
+    assert says(both).device_numbers(0, A100) == {1: [0, 1]}
+    assert says(NONE).device_numbers(0, H100) == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{WARNING}\n{DEVICES}",
+        f"{DEVICES}{WARNING}",
+        DEVICES.replace("</processes>", "<process_name>a & b < \ufffd</process_name>\n</processes>"),
+        # A clock whose element does not open (lollipopkit/flutter_server_box#286).
+        DEVICES.replace("<processes>", "<supported_mem_clock>5001 MHz</supported_graphics_clock><processes>"),
+    ],
+)
+def test_numbers_of_mig_devices_are_read_where_the_rest_is_no_xml(says: Callable[[str], NvidiaSmi], text: str) -> None:
+    assert says(text).device_numbers(0, A100) == {1: [0], 2: [1]}
+
+
+def test_mig_devices_of_another_gpu_are_not_taken_for_ones_own(says: Callable[[str], NvidiaSmi]) -> None:
+    assert says(DEVICES).device_numbers(0, H100) == {}
+    assert says(NONE + DEVICES).device_numbers(0, A100) == {1: [0], 2: [1]}
+    assert says(NONE + DEVICES).device_numbers(0, H100) == {}
+
+
+@pytest.mark.parametrize(
+    ("seen", "instead", "told"),
+    [
+        ("<index>1</index>", "<index>N/A</index>", {1: [0]}),
+        ("<index>1</index>", "", {1: [0]}),
+        ("<gpu_instance_id>2</gpu_instance_id>", "<gpu_instance_id>GPU is lost</gpu_instance_id>", {1: [0]}),
+        # So it was seen over a mock library that answers with the GPU's index (NVIDIA/k8s-test-infra).
+        ("<index>1</index>", "<index>0</index>", {}),
+        ("</mig_device>", "", {}),
+        ("</mig_devices>", "", {}),
+    ],
+)
+def test_what_the_xml_does_not_tell_of_a_mig_device_is_unknown(
+    says: Callable[[str], NvidiaSmi], seen: str, instead: str, told: dict[int, list[int]]
+) -> None:
+    assert seen in DEVICES
+    assert says(DEVICES.replace(seen, instead)).device_numbers(0, A100) == told
+
+
+@pytest.mark.parametrize("text", ["", "No devices were found", "| MIG devices: |\n|  0    7   0   0  | 12MiB |"])
+def test_an_answer_that_is_no_xml_tells_no_mig_devices(says: Callable[[str], NvidiaSmi], text: str) -> None:
+    assert says(text).device_numbers(0, A100) == {}
 
 
 def test_placements_are_read_whatever_the_width_of_the_columns(says: Callable[[str], NvidiaSmi]) -> None:
