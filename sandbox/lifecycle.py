@@ -212,7 +212,7 @@ def _obstacle() -> str | None:
 def _build_for_machines() -> None:
     # In this order: containerd and Helm are to a good part made of what Kubernetes is.
     programs = (toolchain.kubernetes, toolchain.containerd, toolchain.helm, toolchain.operator)
-    for make in (*programs, toolchain.gpu, toolchain.nvml, image.rootfs):
+    for make in (*programs, toolchain.gpu, toolchain.nvml, toolchain.container_toolkit, image.rootfs):
         make()
 
 

@@ -1,6 +1,5 @@
 // Command gpu stands in for the NVIDIA driver's programs on a machine without a GPU. It is one static program that
-// looks at the name it is called by: nvidia-smi, load-driver, nv-fabricmanager, nvidia-container-runtime or
-// vectorAdd. Called by any other name, its first argument is the name, or "calls": see answerCalls.
+// looks at the name it is called by: nvidia-smi, load-driver, nv-fabricmanager, container-hook or vectorAdd. Called by any other name, its first argument is the name, or "calls": see answerCalls.
 package main
 
 import (
@@ -13,11 +12,11 @@ import (
 )
 
 var programs = map[string]func(arguments []string) int{
-	"nvidia-smi":               nvidiaSMI,
-	"load-driver":              loadDriver,
-	"nv-fabricmanager":         fabricManager,
-	"nvidia-container-runtime": containerRuntime,
-	"vectorAdd":                vectorAdd,
+	"nvidia-smi":       nvidiaSMI,
+	"load-driver":      loadDriver,
+	"nv-fabricmanager": fabricManager,
+	"container-hook":   containerHook,
+	"vectorAdd":        vectorAdd,
 }
 
 func main() {

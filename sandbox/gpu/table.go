@@ -183,8 +183,7 @@ func (s *session) processes() {
 // hiddenProcesses is so in a container where others use the GPU's memory: there, nvidia-smi shows no process and does
 // not say that there are none (the tutorial's job log).
 func (s *session) hiddenProcesses() bool {
-	visible, err := driver.VisibleUUIDs()
-	if err != nil || visible == nil {
+	if !driver.Confined() {
 		return false
 	}
 	for _, device := range s.devices {

@@ -27,14 +27,25 @@ ExecStopPost=/bin/rm -f /run/gpu/fabric
 WantedBy=multi-user.target
 """
 
-# What the real package's first installation writes, as far as the sandbox's runtime reads it: keys at their default.
-_TOOLKIT_CONFIGURATION = """\
-#accept-nvidia-visible-devices-as-volume-mounts = false
-#accept-nvidia-visible-devices-envvar-when-unprivileged = true
-disable-require = false
-
-[nvidia-container-runtime]
-mode = "auto"
+# As the real package does: it writes what its program takes for the default, and keeps what was changed.
+_CONFIGURE_TOOLKIT = """\
+/usr/bin/nvidia-ctk --quiet config --config-file=/etc/nvidia-container-runtime/config.toml --in-place
+systemctl daemon-reload
+systemctl enable --quiet nvidia-cdi-refresh.path nvidia-cdi-refresh.service
+systemctl start --no-block nvidia-cdi-refresh.path nvidia-cdi-refresh.service
+"""
+_TOOLKIT_UNITS = {
+    f"/usr/lib/systemd/system/{place}": f"systemd/{name}"
+    for place, name in {
+        "nvidia-cdi-refresh.path": "nvidia-cdi-refresh.path",
+        "nvidia-cdi-refresh.service": "nvidia-cdi-refresh.service",
+        "nvidia-cdi-refresh.service.d/10-container-engines.conf": "10-container-engines.conf",
+    }.items()
+} | {"/etc/nvidia-container-toolkit/nvidia-cdi-refresh.env": "systemd/nvidia-cdi-refresh.env"}
+# In depmod's place, which our modules are no modules for. NVIDIA's units look into it, and wait for it to change.
+_LIST_MODULES = """\
+cd /usr/lib/modules/{kernel}
+find kernel -name nvidia.ko -printf '%p:\\n' >modules.dep
 """
 
 
@@ -43,6 +54,8 @@ class Package:
     """``programs``: paths at which the GPU program is installed (it looks at the name it is called by).
 
     ``library``: where the driver's library is installed; beside it is the link that programs load.
+    ``of_the_toolkit``: path → the file of NVIDIA's container toolkit that is installed there.
+    ``after_installation``: commands that the package runs when it has been installed.
     """
 
     name: str
@@ -51,9 +64,16 @@ class Package:
     conflicts: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     library: str = ""
+    of_the_toolkit: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     configuration: dict[str, str] = field(default_factory=dict)
     """Files whose changes on a machine outlast a new version of the package."""
+    after_installation: str = ""
+
+    @property
+    def holds(self) -> str:
+        """Whose code it is, for the description that `apt show` prints."""
+        return "NVIDIA's own programs, built from their source" if self.of_the_toolkit else "no code of NVIDIA"
 
 
 def kernel_flavour(kernel: str) -> str:
@@ -84,7 +104,12 @@ def driver_packages(kernel: str) -> list[Package]:
             programs=("/usr/bin/nvidia-smi",),
             library=f"/usr/lib/x86_64-linux-gnu/{LIBRARY}.{DRIVER_VERSION}",  # there in a package of its own
         ),
-        Package(name=common, version=_UBUNTU_VERSION, programs=("/usr/lib/nvidia/load-driver",), files=load),
+        Package(
+            name=common,
+            version=_UBUNTU_VERSION,
+            programs=("/usr/lib/nvidia/load-driver", "/usr/lib/nvidia/container-hook"),
+            files=load,
+        ),
     ]
     packages.append(
         Package(
@@ -126,13 +151,14 @@ def module_packages(kernel: str, version: str) -> list[Package]:
                 depends=(f"linux-image-{kernel} | linux-image-unsigned-{kernel}", *upper, f"{common} (>= {version})"),
                 conflicts=(f"linux-modules-nvidia-{other}-{kernel}",),
                 files={f"{folder}/nvidia.ko": f"{version} {kind}\n"},
+                after_installation=_LIST_MODULES.format(kernel=kernel),
             )
         )
     return packages
 
 
 def toolkit_packages(version: str) -> list[Package]:
-    """The four packages of the container toolkit."""
+    """The four packages of the container toolkit. Each version holds the same programs, and no libnvidia-container."""
     same = f"(= {version})"
     return [
         Package(name="libnvidia-container1", version=version),
@@ -140,12 +166,14 @@ def toolkit_packages(version: str) -> list[Package]:
         Package(
             name="nvidia-container-toolkit-base",
             version=version,
-            programs=("/usr/bin/nvidia-container-runtime",),
-            configuration={"/etc/nvidia-container-runtime/config.toml": _TOOLKIT_CONFIGURATION},
+            of_the_toolkit=_TOOLKIT_UNITS
+            | {f"/usr/bin/{name}": name for name in ("nvidia-container-runtime", "nvidia-ctk", "nvidia-cdi-hook")},
+            after_installation=_CONFIGURE_TOOLKIT,
         ),
         Package(
             name="nvidia-container-toolkit",
             version=version,
             depends=(f"nvidia-container-toolkit-base {same}", f"libnvidia-container-tools {same}"),
+            of_the_toolkit={"/usr/bin/nvidia-container-runtime-hook": "nvidia-container-runtime-hook"},
         ),
     ]

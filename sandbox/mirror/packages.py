@@ -32,15 +32,16 @@ _SUITE = "sandbox"
 
 @dataclass(frozen=True)
 class Ours:
-    """What the packages hold in place of NVIDIA's: the GPU's program and the driver's library."""
+    """What the packages hold: the GPU's program and the driver's library, ours, and NVIDIA's container toolkit."""
 
     gpu: Path
     library: Path
+    toolkit: Path
 
     @classmethod
     def built(cls) -> "Ours":
         """As the toolchain builds them."""
-        return cls(toolchain.gpu(), toolchain.nvml())
+        return cls(toolchain.gpu(), toolchain.nvml(), toolchain.container_toolkit())
 
 
 def publish(mirror: Path, ours: Ours) -> None:
@@ -51,6 +52,7 @@ def publish(mirror: Path, ours: Ours) -> None:
         *sources,
         ours.gpu.read_bytes(),
         ours.library.read_bytes(),
+        ours.toolkit.name,  # the key of what it was built from
         kernel,
         fingerprint("ubuntu"),
         fingerprint("toolkit"),
@@ -90,7 +92,7 @@ def build_package(package: Package, ours: Ours, pool: Path) -> None:
         "Section": "restricted/misc",
         "Depends": ", ".join(package.depends),
         "Conflicts": ", ".join(package.conflicts),
-        "Description": "stand-in of the mig-k8s sandbox: holds no code of NVIDIA",
+        "Description": f"the mig-k8s sandbox's: holds {package.holds}",
     }
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
@@ -99,6 +101,11 @@ def build_package(package: Package, ours: Ours, pool: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ours.gpu, target)
             target.chmod(0o755)
+        for path, source in package.of_the_toolkit.items():
+            target = tree / path.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ours.toolkit / source, target)
+            target.chmod(0o644 if source.startswith("systemd/") else 0o755)
         if package.library:
             target = tree / package.library.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -112,6 +119,10 @@ def build_package(package: Package, ours: Ours, pool: Path) -> None:
         lines = "".join(f"{name}: {value}\n" for name, value in control.items() if value)
         (tree / "DEBIAN/control").write_text(lines)
         (tree / "DEBIAN/conffiles").write_text("".join(f"{path}\n" for path in package.configuration))
+        if package.after_installation:
+            script = tree / "DEBIAN/postinst"
+            script.write_text(f"#!/bin/sh\nset -e\n{package.after_installation}")
+            script.chmod(0o755)
         run(["dpkg-deb", "--root-owner-group", "-Zgzip", "--build", str(tree), str(pool)])
 
 

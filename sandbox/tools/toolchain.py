@@ -19,10 +19,15 @@ from sandbox.error import SandboxError
 
 _HERE = Path(__file__).parent
 _PULUMI, _KUBERNETES, _GPU = _HERE / "pulumi", _HERE / "kubernetes", _HERE.parent / "gpu"
-_COMMAND, _CONTAINERD = _HERE / "command", _HERE / "containerd"
+_COMMAND, _CONTAINERD, _CONTAINER_TOOLKIT = _HERE / "command", _HERE / "containerd", _HERE / "container_toolkit"
 _RKE2 = _HERE.parent / "rke2" / "program"
 _NVML = _GPU / "nvml"
 _GO_NVML = "github.com/NVIDIA/go-nvml"
+_NVIDIAS_TOOLKIT = "github.com/NVIDIA/nvidia-container-toolkit"
+TOOLKIT_PROGRAMS = ("nvidia-container-runtime", "nvidia-container-runtime-hook", "nvidia-ctk", "nvidia-cdi-hook")
+"""Those of NVIDIA's container toolkit that its packages bring."""
+# As NVIDIA builds them: the driver's library is loaded when it is needed, and its functions are looked up then.
+_TOOLKIT_LINK = "-extldflags=-Wl,--export-dynamic,--unresolved-symbols=ignore-in-object-files,-z,lazy"
 _SHARED_NAME = "-extldflags=-Wl,-soname,libnvidia-ml.so.1"
 _CATALOGUE = _HERE.parent.parent / "plan" / "gpu" / "catalogue.json"
 """NVIDIA's models and profiles, of which the plan and the fake GPU are to have one table."""
@@ -132,6 +137,21 @@ def nvml() -> Path:
     return _cached("nvml", _GPU, _sources(_GPU), build, "about 20 s", beside=[_CATALOGUE]) / "libnvidia-ml.so.1"
 
 
+def container_toolkit() -> Path:
+    """The directory of NVIDIA's container toolkit: its programs, and `systemd` with its units. Needs a C compiler."""
+
+    def build(draft: Path) -> None:
+        version = _version(_CONTAINER_TOOLKIT, _NVIDIAS_TOOLKIT).removeprefix("v")
+        link = f"{_TOOLKIT_LINK} -X {_NVIDIAS_TOOLKIT}/internal/info.version={version}"
+        for name in TOOLKIT_PROGRAMS:
+            _go_build(_CONTAINER_TOOLKIT, draft / name, f"{_NVIDIAS_TOOLKIT}/cmd/{name}", link, compiler=_gcc())
+        sources = Path(_go(_CONTAINER_TOOLKIT, "list", "-m", "-f", "{{.Dir}}", _NVIDIAS_TOOLKIT).strip())
+        shutil.copytree(sources / "deployments/systemd", draft / "systemd", copy_function=shutil.copyfile)
+        (draft / "systemd").chmod(0o755)  # Go keeps its modules read-only
+
+    return _cached("container-toolkit", _CONTAINER_TOOLKIT, _module_files(_CONTAINER_TOOLKIT), build, "about 45 s")
+
+
 def with_c(name: str, module: Path) -> Path:
     """A program of a module outside of the sandbox, such as a test's, that needs a C compiler."""
 
@@ -150,15 +170,21 @@ def _with_catalogue() -> Iterator[list[str]]:
         yield ["-overlay", overlay.name]
 
 
-def _c_compiler() -> dict[str, str]:
-    """The environment in which Go builds with C and finds NVIDIA's nvml.h, which is part of go-nvml's module."""
+def _gcc() -> dict[str, str]:
+    """The environment in which Go builds with C."""
     if shutil.which("gcc") is None:
         raise SandboxError(
-            "gcc is not on PATH, and the driver's library is built with it: apt-get install build-essential"
+            "gcc is not on PATH, and what uses the driver's library is built with it: apt-get install build-essential"
         )
+    return {"CGO_ENABLED": "1", "CC": "gcc"}
+
+
+def _c_compiler() -> dict[str, str]:
+    """The environment in which Go builds with C and finds NVIDIA's nvml.h, which is part of go-nvml's module."""
+    gcc = _gcc()
     _go(_GPU, "mod", "download", _GO_NVML)
     header = Path(_go(_GPU, "list", "-m", "-f", "{{.Dir}}", _GO_NVML).strip()) / "pkg" / "nvml"
-    return {"CGO_ENABLED": "1", "CC": "gcc", "CGO_CFLAGS": f"-O2 -I{header}"}
+    return {**gcc, "CGO_CFLAGS": f"-O2 -I{header}"}
 
 
 def rke2(version: str) -> Path:

@@ -113,7 +113,7 @@ def test_a_container_sees_the_devices_it_was_given(gpu: FakeGpu, client: Client)
     client.call("hold", 0, 1)
     client.call("held_compute_instance")
     given = client.call("picture")[0]["devices"][1]
-    Path(gpu.environment["GPU_VISIBLE"]).write_text(given["uuid"] + "\n", encoding="utf-8")
+    gpu.enter_container("nvidia0", "nvidia-caps/nvidia-cap48", "nvidia-caps/nvidia-cap49")
     seen = client.call("picture_of_nvitop")
     assert [(one["uuid"], [mig["uuid"] for mig in one["devices"]]) for one in seen] == [(TUTORIAL_GPU, [given["uuid"]])]
     assert client.code("create", 0, 19, None, None) == NO_PERMISSION
@@ -212,5 +212,5 @@ def test_without_a_c_compiler_one_line_says_what_to_do(tmp_path: Path, monkeypat
     with pytest.raises(SandboxError) as refused:
         toolchain.nvml()
     assert str(refused.value) == (
-        "gcc is not on PATH, and the driver's library is built with it: apt-get install build-essential"
+        "gcc is not on PATH, and what uses the driver's library is built with it: apt-get install build-essential"
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.mirror import nvidia_packages, packages
+from sandbox.tools import toolchain
 
 pytestmark = pytest.mark.sandbox
 
@@ -22,7 +23,7 @@ def apt(tmp_path: Path) -> Shell:
     """Runs a command with an apt of its own, whose only source has modules of an older driver for this kernel."""
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\n")
-    ours = packages.Ours(program, program)
+    ours = packages.Ours(program, program, toolchain.container_toolkit())
     (tmp_path / "mirror").mkdir()
     packages.publish(tmp_path / "mirror", ours)
     packages.let_modules_be_older(tmp_path / "mirror/ubuntu", ours)

@@ -32,6 +32,10 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(300)]
 
 MIXED = {"nvidia.com/mig-3g.40gb": "1", "nvidia.com/mig-2g.20gb": "1", "nvidia.com/mig-1g.10gb": "1"}
 PLUGIN = "nvidia-device-plugin-daemonset"
+SPECIFICATION = "/var/run/cdi/k8s.device-plugin.nvidia.com-gpu.json"
+TOOLKIT = "/etc/nvidia-container-runtime/config.toml"
+KIND = "k8s.device-plugin.nvidia.com/gpu"
+ALL_DEVICES = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +71,20 @@ def state(cluster: Cluster) -> str:
     return str(cluster.get("clusterpolicy", "cluster-policy").get("status", {}).get("state"))
 
 
-def run_pod(cluster: Cluster, name: str, resource: str) -> None:
+def run_pod(
+    cluster: Cluster, name: str, resource: str | None, runtime_class: str | None = "nvidia", **more: object
+) -> None:
+    """A pod that shows and tries its device. Without a resource it names all devices in its environment."""
     container: dict[str, Any] = {
         "name": "cuda",
         "image": registry.CUDA_SAMPLE,
         "command": ["sh", "-c", "nvidia-smi -L && /cuda-samples/vectorAdd && sleep 600"],
-        "resources": {"limits": {resource: 1}},
+        **({"resources": {"limits": {resource: 1}}} if resource else {"env": [ALL_DEVICES]}),
+        **more,
     }
-    spec = {"runtimeClassName": "nvidia", "terminationGracePeriodSeconds": 0, "containers": [container]}
+    spec: dict[str, object] = {"terminationGracePeriodSeconds": 0, "containers": [container]}
+    if runtime_class:
+        spec["runtimeClassName"] = runtime_class
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
     cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(pod))
 
@@ -132,6 +142,75 @@ def test_three_pods_see_one_device_each_and_a_fourth_waits(cluster: Cluster, pod
     status = cluster.get("pod", "mig-1g-more")["status"]
     assert status["phase"] == "Pending"
     assert "Insufficient nvidia.com/mig-1g.10gb" in status["conditions"][0]["message"]
+
+
+def capabilities_of(cluster: Cluster, profile: str) -> list[str]:
+    """The device files of the only instance of a profile: 9 numbers for each GPU instance, from 3 on."""
+    listed = cluster.machine.run("sudo nvidia-smi mig -lgi")
+    found = re.search(rf"MIG {re.escape(profile)} +\d+ +(\d+) ", listed)
+    assert found, listed
+    first = 3 + 9 * int(found[1])
+    return [f"nvidia-cap{first}", f"nvidia-cap{first + 1}"]
+
+
+@pytest.mark.parametrize("runtime_class", ["nvidia", None])
+def test_a_pod_has_the_files_of_its_device_the_drivers_library_and_nothing_else(
+    cluster: Cluster, pods: list[str], runtime_class: str | None
+) -> None:
+    """By the specification that NVIDIA's container toolkit wrote, which containerd itself knows how to read."""
+    pods += [name := f"files-by-{runtime_class or 'runc'}"]
+    run_pod(cluster, name, "nvidia.com/mig-2g.20gb", runtime_class)
+    devices_of(cluster, name)
+    within = ("exec", name, "--", "sh", "-c")
+    assert cluster.kubectl(*within, "ls /dev/nvidia-caps").split() == capabilities_of(cluster, "2g.20gb")
+    others = cluster.kubectl(*within, "cd /dev && ls -d nvidia*").split()
+    assert others == ["nvidia-caps", "nvidia-uvm", "nvidia-uvm-tools", "nvidia0", "nvidiactl"]
+    library = "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1"
+    assert cluster.kubectl(*within, f"readlink {library}").strip() == "libnvidia-ml.so.580.159.04"
+    assert "ModifyDeviceFiles: 0" in cluster.kubectl(*within, "cat /proc/driver/nvidia/params")
+
+
+def test_what_a_pod_holds_is_in_use_until_it_is_gone(cluster: Cluster, pods: list[str]) -> None:
+    pods += ["holder"]
+    run_pod(cluster, "holder", "nvidia.com/mig-1g.10gb")
+    [(_, uuid)] = devices_of(cluster, "holder")
+    eventually("it alone holds a device", lambda: cluster.machine.run("sudo cat /run/gpu/clients/*"), uuid)
+    cluster.kubectl("delete", "pod", "holder", "--wait")
+    eventually("nobody uses it", lambda: cluster.machine.run("sudo ls /run/gpu/clients"), "")
+
+
+def test_without_its_entry_in_the_cdi_specification_no_pod_starts(cluster: Cluster, pods: list[str]) -> None:
+    pods += ["without-entry"]
+    uuid = re.findall(r"MIG 1g.10gb .*(MIG-[0-9a-f-]+)", cluster.machine.run("nvidia-smi -L"))[0]
+    cluster.machine.run(f"sudo sed -i.kept 's/{uuid}/MIG-of-nobody/' {SPECIFICATION}")
+    run_pod(cluster, "without-entry", "nvidia.com/mig-1g.10gb")
+    eventually("the refusal", lambda: f"unresolvable CDI devices {KIND}={uuid}" in cluster.events("without-entry"))
+    cluster.machine.run(f"sudo mv {SPECIFICATION}.kept {SPECIFICATION}")
+
+
+def test_without_the_file_of_its_capability_no_pod_starts(cluster: Cluster, pods: list[str]) -> None:
+    pods += ["without-file"]
+    _, compute = capabilities_of(cluster, "1g.10gb")
+    cluster.machine.run(f"sudo mv /dev/nvidia-caps/{compute} /dev/kept")
+    run_pod(cluster, "without-file", "nvidia.com/mig-1g.10gb")
+    eventually("the refusal", lambda: f"/dev/nvidia-caps/{compute}" in cluster.events("without-file"))
+    cluster.machine.run(f"sudo mv /dev/kept /dev/nvidia-caps/{compute}")
+
+
+@pytest.mark.parametrize(("accepted", "privileged", "seen"), [(True, False, 3), (False, False, 0), (False, True, 3)])
+def test_a_pod_that_names_all_devices_in_its_environment_sees_them_where_the_toolkit_lets_it(
+    cluster: Cluster, pods: list[str], *, accepted: bool, privileged: bool, seen: int
+) -> None:
+    """The default is true; the program's own is false, which leaves it to privileged ones."""
+    pods += [name := f"by-environment-{accepted}-{privileged}".lower()]
+    key, value = "accept-nvidia-visible-devices-envvar-when-unprivileged", str(accepted).lower()
+    cluster.machine.run(f"sudo sed -i.kept 's/^#*{key} = .*/{key} = {value}/' {TOOLKIT}")
+    assert f"{key} = {value}" in cluster.machine.run(f"cat {TOOLKIT}").splitlines()
+    look = ["sh", "-c", "nvidia-smi -L; echo that is all; sleep 600"]
+    run_pod(cluster, name, None, command=look, securityContext={"privileged": privileged})
+    eventually(f"pod {name} has looked", lambda: "that is all" in cluster.kubectl("logs", name, check=False))
+    assert cluster.kubectl("logs", name).count("UUID: MIG-") == seen
+    cluster.machine.run(f"sudo mv {TOOLKIT}.kept {TOOLKIT}")
 
 
 def test_the_kubelets_restart_does_not_lose_the_resources(cluster: Cluster) -> None:

@@ -8,6 +8,7 @@ from administrator import Boot, Machine
 
 from sandbox.mirror import nvidia_packages, packages
 from sandbox.mirror.server import Mirror
+from sandbox.tools import toolchain
 
 pytestmark = pytest.mark.sandbox
 
@@ -17,12 +18,16 @@ PROGRAM = '#!/bin/sh\necho "$0 $*" | tee -a /run/calls\n'
 QUICK = "-o Acquire::Retries=0"
 
 
+def ours(mirror: Mirror) -> packages.Ours:
+    program = mirror.root.parent / "gpu"
+    return packages.Ours(program, program, toolchain.container_toolkit())
+
+
 @pytest.fixture(scope="module")
 def machine(mirror: Mirror, boot: Boot) -> Machine:
     """With an apt that has read the mirror's repositories; the GPU program only says how it was called."""
-    program = mirror.root.parent / "gpu"
-    program.write_text(PROGRAM)
-    packages.publish(mirror.root, packages.Ours(program, program))
+    (mirror.root.parent / "gpu").write_text(PROGRAM)
+    packages.publish(mirror.root, ours(mirror))
     born = boot(number=30)
     born.wait_for_cloud_init()
     born.run(f"sudo apt-get {QUICK} update")
@@ -67,8 +72,7 @@ def test_modules_of_an_older_driver_stand_beside_a_newer_userland_only_when_they
 ) -> None:
     modules = f"linux-modules-nvidia-580-server-{KERNEL}"
     machine.run("sudo apt-get remove -y 'linux-modules-nvidia-*'")
-    program = mirror.root.parent / "gpu"
-    packages.let_modules_be_older(mirror.root / "ubuntu", packages.Ours(program, program))
+    packages.let_modules_be_older(mirror.root / "ubuntu", ours(mirror))
     machine.run(f"sudo apt-get {QUICK} update; sudo apt-get install -y {modules} nvidia-utils-580-server")
     assert "nvidia-kernel-common-580-server (>= 580.126.09)" in machine.run(f"apt-cache show {modules}")
     said = machine.run(
@@ -101,7 +105,8 @@ def test_the_toolkit_comes_from_a_repository_with_a_key_of_its_own(machine: Mach
         "nvidia-container-toolkit 1.20.2-1",
         "nvidia-container-toolkit-base 1.20.2-1",
     ]
-    assert machine.run("sudo nvidia-container-runtime --version") == "/usr/bin/nvidia-container-runtime --version"
+    assert machine.run("nvidia-ctk --version").splitlines()[0] == "NVIDIA Container Toolkit CLI version 1.20.2"
+    assert 'mode = "auto"' in machine.run("cat /etc/nvidia-container-runtime/config.toml").splitlines()
 
 
 def test_a_repository_signed_by_another_key_is_refused(machine: Machine) -> None:

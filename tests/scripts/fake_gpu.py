@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-PROGRAMS = ("nvidia-smi", "load-driver", "nv-fabricmanager", "nvidia-container-runtime", "vectorAdd")
+PROGRAMS = ("nvidia-smi", "load-driver", "nv-fabricmanager", "container-hook", "vectorAdd")
 TUTORIAL_GPU = "GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b"
 
 
@@ -19,14 +19,15 @@ class FakeGpu:
 
     def __init__(self, path: Path, binary: Path) -> None:
         self.bin, self.hardware, self.volatile = path / "bin", path / "hardware", path / "run-gpu"
-        self.bin.mkdir()
-        self.hardware.mkdir()
+        self.device_files = path / "dev"
+        for folder in (self.bin, self.hardware, self.device_files):
+            folder.mkdir()
         for name in PROGRAMS:
             (self.bin / name).symlink_to(binary)
         self.environment = {
             "GPU_HARDWARE": str(self.hardware),
             "GPU_VOLATILE": str(self.volatile),
-            "GPU_VISIBLE": str(path / "visible-devices"),
+            "GPU_DEV": str(self.device_files),
             "GPU_PRIVILEGED": "1",
             "GPU_MODULES": str(path / "modules"),
             "GPU_LIBRARY": str(path / "libnvidia-ml.so.1"),
@@ -34,10 +35,16 @@ class FakeGpu:
         }
 
     def plug(self, *gpus: dict[str, Any]) -> None:
-        """Put these GPUs in: index, model, uuid, pci_bus_id; what is missing is the tutorial's A100."""
+        """Put these GPUs in: index, model, uuid, pci_bus_id; what is missing is the tutorial's A100.
+
+        A driver that is loaded has them as if they had been there before.
+        """
         tutorial = {"model": "A100-80GB", "uuid": TUTORIAL_GPU, "pci_bus_id": "00000001:00:00.0"}
         entries = [{"index": index, **tutorial, **gpu} for index, gpu in enumerate(gpus)]
         (self.hardware / "gpus.json").write_text(json.dumps(entries))
+        if (self.volatile / "driver").exists():
+            for index in range(len(gpus)):
+                (self.device_files / f"nvidia{index}").touch()
 
     def fault(self, faults: dict[str, Any]) -> None:
         """Let exactly these things go wrong from now on."""
@@ -52,9 +59,12 @@ class FakeGpu:
         shutil.rmtree(self.volatile)
         self.load_driver(version)
 
-    def run(self, program: str, *arguments: str, timeout: float = 20) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, program: str, *arguments: str, timeout: float = 20, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self.bin / program, *arguments],
+            input=stdin,
             env=self.environment,
             capture_output=True,
             text=True,
@@ -71,6 +81,15 @@ class FakeGpu:
         answer = self.smi(command)
         assert answer.returncode == 0, f"nvidia-smi {command}: exit {answer.returncode}: {answer.stdout}{answer.stderr}"
         return answer.stdout
+
+    def enter_container(self, *device_files: str) -> None:
+        """Look at the GPUs as a process does that has these of the driver's device files, and nvidiactl."""
+        given = {self.device_files / name for name in ("nvidiactl", *device_files)}
+        for path in self.device_files.rglob("*"):
+            if path.is_file() and path not in given:
+                path.unlink()
+        for path in given:
+            path.touch()
 
     def mode(self) -> str:
         return self.said("--query-gpu=mig.mode.current,mig.mode.pending --format=csv,noheader").strip()

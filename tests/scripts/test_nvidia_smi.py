@@ -1,7 +1,5 @@
 """The fake nvidia-smi prints what the real one printed: byte for byte, where a capture exists."""
 
-from pathlib import Path
-
 import captured_smi as captured
 import pytest
 from fake_gpu import FakeGpu
@@ -132,7 +130,7 @@ def test_the_tutorials_table_with_mig_mode_off(tutorial: FakeGpu) -> None:
 def test_the_tutorials_job_log(tutorial: FakeGpu) -> None:
     """In a container; the line between the two tables is made of spaces."""
     tutorial.plug(TUTORIAL_LOOKS)
-    Path(tutorial.environment["GPU_VISIBLE"]).write_text("GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b\n")
+    tutorial.enter_container("nvidia0")
     assert without_first_line(tutorial.said("")) == captured.TUTORIAL_JOB_LOG.replace("\n\n", f"\n{'':79}\n")
 
 
@@ -171,5 +169,5 @@ def test_called_by_another_name_the_program_takes_its_name_from_the_first_word(g
     nameless = gpu.run("gpu")
     assert nameless.returncode == 2
     assert nameless.stderr == (
-        "gpu: call me as one of: load-driver, nv-fabricmanager, nvidia-container-runtime, nvidia-smi, vectorAdd\n"
+        "gpu: call me as one of: container-hook, load-driver, nv-fabricmanager, nvidia-smi, vectorAdd\n"
     )

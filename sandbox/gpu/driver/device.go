@@ -4,27 +4,19 @@ import (
 	"cmp"
 	"crypto/sha1"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 )
-
-// VisibleFile is what the container runtime mounts into a container: the UUIDs of the devices it was given, or "all".
-// Where there is no such file, nothing is hidden.
-const VisibleFile = "/run/nvidia-visible-devices"
 
 // Device is a GPU as this process sees it.
 type Device struct {
 	GPU
 	Model   Model
 	State   *GPUState
-	Pending bool     // MIG mode after the next reset
-	Index   int      // among the visible GPUs
-	Only    []string // the UUIDs of the visible MIG devices; nil: all of them
+	Pending bool // MIG mode after the next reset
+	Index   int  // among the visible GPUs
 }
 
 // MIGDevice is a compute instance in a GPU instance: what workloads see.
@@ -68,10 +60,6 @@ func readDevices(state *State, infoROM map[string]bool) ([]Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	visible, err := VisibleUUIDs()
-	if err != nil {
-		return nil, err
-	}
 	var devices []Device
 	for _, gpu := range gpus {
 		device := Device{GPU: gpu, Model: catalogue.model(gpu.Model), State: state.of(gpu), Index: len(devices)}
@@ -81,41 +69,26 @@ func readDevices(state *State, infoROM map[string]bool) ([]Device, error) {
 		if device.Pending = device.State.Pending; device.Model.ModeNeedsReset {
 			device.Pending = infoROM[gpu.UUID]
 		}
-		if visible != nil && !slices.Contains(visible, gpu.UUID) {
-			var given []string
-			for _, mig := range device.MIGDevices() {
-				if slices.Contains(visible, mig.UUID) {
-					given = append(given, mig.UUID)
-				}
-			}
-			if device.Only = given; given == nil {
-				continue
-			}
+		if has(gpu.deviceFile()) {
+			devices = append(devices, device)
 		}
-		devices = append(devices, device)
 	}
 	return devices, nil
 }
 
-// VisibleUUIDs is nil where everything is visible.
-func VisibleUUIDs() ([]string, error) {
-	content, err := os.ReadFile(directory("GPU_VISIBLE", VisibleFile))
-	if errors.Is(err, fs.ErrNotExist) || strings.TrimSpace(string(content)) == "all" {
-		return nil, nil
-	}
-	return append([]string{}, strings.Fields(string(content))...), err
-}
-
-// MIGDevices are the visible MIG devices in the order of -L: by GPU instance id, then by compute instance id.
+// MIGDevices are the MIG devices in the order of -L, by GPU instance id, then by compute instance id: those whose
+// capabilities this process has, or all, where it has the one to monitor them (MIG user guide, device nodes).
 func (device Device) MIGDevices() []MIGDevice {
 	var found []MIGDevice
 	for _, instance := range device.State.Instances {
 		profile := device.Model.ProfileByID(instance.Profile)
 		for _, compute := range instance.Compute {
-			uuid := migUUID(device.UUID, instance.ID, compute.ID)
-			if device.Only != nil && !slices.Contains(device.Only, uuid) {
+			given := has(instanceCapability(device.GPU, instance.ID).deviceFile()) &&
+				has(computeCapability(device.GPU, instance.ID, compute.ID).deviceFile())
+			if !given && !has(monitorCapability.deviceFile()) {
 				continue
 			}
+			uuid := migUUID(device.UUID, instance.ID, compute.ID)
 			part := device.Model.ComputeProfileByID(profile, compute.Profile)
 			found = append(found, MIGDevice{instance, compute, profile, part, uuid})
 		}

@@ -29,7 +29,7 @@ func Change(act func() error) error {
 
 // Unload takes the module away, and all that the GPUs had been set to.
 func Unload() error {
-	return errors.Join(os.RemoveAll(markerPath()), os.RemoveAll(procDirectory()), os.RemoveAll(statePath()))
+	return errors.Join(os.RemoveAll(markerPath()), removeProcFiles(), os.RemoveAll(statePath()), removeDeviceFiles())
 }
 
 // Load puts a module of this version and kind (open or proprietary) into the kernel, which resets the GPUs.
@@ -55,11 +55,7 @@ func Load(version, kind string) error {
 	if err := resetGPUs(gpus, faults); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(procDirectory(), 0o755); err != nil {
-		return err
-	}
-	says := fmt.Sprintf("NVRM version: NVIDIA UNIX %s  %s  Release Build\n", about, version)
-	if err := WriteFile(filepath.Join(procDirectory(), "version"), []byte(says), ForEverybody); err != nil {
+	if err := showDriver(version, about, gpus); err != nil {
 		return err
 	}
 	return WriteFile(markerPath(), []byte(version+"\n"), ForEverybody)
@@ -87,9 +83,6 @@ func branchOf(version string) int {
 	return branch
 }
 
-// procDirectory is what a machine has as /proc/driver/nvidia.
-func procDirectory() string { return filepath.Join(VolatileDirectory(), "proc/nvidia") }
-
 func markerPath() string { return filepath.Join(VolatileDirectory(), "driver") }
 
 // mismatch tells whether the loaded module is of another version than the library that nvidia-smi and CUDA use. Where
@@ -116,7 +109,7 @@ func resetGPUs(gpus []GPU, faults Faults) error {
 	if err := state.addForeign(gpus, faults); err != nil {
 		return err
 	}
-	return state.write()
+	return state.write(gpus)
 }
 
 // addForeign makes the instances that faults.json says somebody else makes, on GPUs whose MIG mode is on.

@@ -72,7 +72,11 @@ func (s *Session) Save() error {
 	if !Privileged() {
 		return nil
 	}
-	return s.state.write()
+	gpus, err := ReadGPUs()
+	if err != nil {
+		return err
+	}
+	return s.state.write(gpus)
 }
 
 // SetPersistence is nvidia-smi's -pm: until the driver is loaded anew.
@@ -92,10 +96,10 @@ func (s *Session) Lost(device Device) bool {
 	return slices.Contains(s.Faults.OffTheBus, device.GPU.Index)
 }
 
-// Privileged tells whether this process may change MIG instances and list them: root, and not in a container that was
-// given single devices. GPU_PRIVILEGED=0 or 1 overrules, for tests that are not root or must not be.
+// Privileged tells whether this process may change MIG instances and list them: root, with the capability to do so.
+// GPU_PRIVILEGED=0 or 1 is in root's place, for tests that are not root or must not be.
 func Privileged() bool {
-	if visible, err := VisibleUUIDs(); err != nil || visible != nil {
+	if Confined() {
 		return false
 	}
 	switch os.Getenv("GPU_PRIVILEGED") {

@@ -67,7 +67,10 @@ func readState() (*State, error) {
 	return state, ReadJSON(statePath(), state)
 }
 
-func (state *State) write() error { return WriteJSON(statePath(), state, ForEverybody) }
+// write keeps the state and lets /proc and /dev follow it.
+func (state *State) write(gpus []GPU) error {
+	return errors.Join(WriteJSON(statePath(), state, ForEverybody), state.showInstances(gpus))
+}
 
 // lock makes the caller the only writer until it calls the function it got. Readers need none: files change as a whole.
 func lock() (func(), error) {

@@ -1,6 +1,7 @@
 """containerd's configuration, as RKE2 generates it at every start."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ NVIDIA_RUNTIMES = (
     Path("/usr/local/nvidia/toolkit/nvidia-container-runtime"),
     Path("/usr/bin/nvidia-container-runtime"),
 )
+CONTAINER_HOOK = Path("/usr/lib/nvidia/container-hook")
+"""Beside a fake driver: what a real one shows in every container, because the kernel is everywhere the same."""
 PAUSE_IMAGE = "index.docker.io/rancher/mirrored-pause:3.6"
 
 _BASE = """\
@@ -40,8 +43,6 @@ state = "{state}"
   device_ownership_from_security_context = false
   # A machine without CAP_SYS_RESOURCE may not lower a process's oom_score_adj.
   restrict_oom_score_adj = true
-  # RKE2 leaves this at true. There are no CDI specifications here yet, without which containerd refuses every device.
-  enable_cdi = false
 
 [plugins.'io.containerd.cri.v1.images']
   snapshotter = "overlayfs"
@@ -63,6 +64,7 @@ state = "{state}"
 
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
   runtime_type = "io.containerd.runc.v2"
+  base_runtime_spec = "{base_spec}"
 
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
   SystemdCgroup = false
@@ -71,8 +73,7 @@ _NVIDIA = """\
 
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.'nvidia']
   runtime_type = "io.containerd.runc.v2"
-  # Not RKE2's: as long as containerd's own CDI is off, NVIDIA's runtime gets the device plugin's annotations.
-  container_annotations = ["cdi.k8s.io/*"]
+  base_runtime_spec = "{base_spec}"
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.'nvidia'.options]
   BinaryName = "{path}"
   SystemdCgroup = false
@@ -87,7 +88,9 @@ def configure(default_runtime: str) -> Unit:
     nvidia = next((path for path in NVIDIA_RUNTIMES if path.exists()), None)
     if default_runtime not in ("runc", "nvidia") or (default_runtime == "nvidia" and nvidia is None):
         raise Rke2Error(f"default-runtime: {default_runtime!r} is no runtime found on this machine")
+    base_spec = _write_base_spec()
     content = _BASE.format(
+        base_spec=base_spec,
         root=paths.AGENT / "containerd",
         state=paths.CONTAINERD_SOCKET.parent,
         socket=paths.CONTAINERD_SOCKET,
@@ -98,7 +101,7 @@ def configure(default_runtime: str) -> Unit:
         default_runtime=default_runtime,
     )
     if nvidia is not None:
-        content += _NVIDIA.format(path=nvidia)
+        content += _NVIDIA.format(path=nvidia, base_spec=base_spec)
     paths.write(paths.CONTAINERD_CONFIGURATION, content, 0o644)
     _write_registry_hosts(paths.REGISTRIES)
     return Unit(
@@ -107,6 +110,21 @@ def configure(default_runtime: str) -> Unit:
         files=(paths.CONTAINERD_CONFIGURATION,),
         keeps_children=True,
     )
+
+
+def _write_base_spec() -> str:
+    """What each container starts from where there is a fake driver, "" elsewhere: containerd's own, with our hooks."""
+    if not CONTAINER_HOOK.exists():
+        return ""
+    ctr = [str(paths.PROGRAMS / "ctr"), "oci", "spec"]
+    spec: Any = json.loads(subprocess.run(ctr, capture_output=True, text=True, check=True).stdout)
+    spec["hooks"] = {
+        when: [{"path": str(CONTAINER_HOOK), "args": [CONTAINER_HOOK.name, does]}]
+        for when, does in (("createContainer", "begin"), ("poststop", "end"))
+    }
+    place = paths.CONTAINERD_CONFIGURATION.with_name("base-spec.json")
+    paths.write(place, json.dumps(spec, indent=1), 0o644)
+    return str(place)
 
 
 def _write_registry_hosts(source: Path) -> None:

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"maps"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -29,7 +30,10 @@ func components(spec policySpec) []component {
 		{"nvidia-device-plugin-daemonset", "device-plugin", spec.DevicePlugin.operand, func(o operand) corev1.PodSpec {
 			return configured(spec, corev1.PodSpec{
 				Containers: []corev1.Container{gpuContainer("nvidia-device-plugin", o, strategy, list)},
-				Volumes:    []corev1.Volume{hostPath("device-plugin", "/var/lib/kubelet/device-plugins", corev1.HostPathDirectory)},
+				Volumes: []corev1.Volume{
+					hostPath("device-plugin", "/var/lib/kubelet/device-plugins", corev1.HostPathDirectory),
+					hostPath("host-root", "/", corev1.HostPathDirectory),
+				},
 			})
 		}},
 		{"gpu-feature-discovery", "gpu-feature-discovery", spec.GFD, func(o operand) corev1.PodSpec {
@@ -96,9 +100,11 @@ func migManagerPod(o operand, config string) corev1.PodSpec {
 }
 
 // mounts of a role, by the name of the volume its pod declares.
-var mounts = map[string]corev1.VolumeMount{
-	"nvidia-device-plugin":  {Name: "device-plugin", MountPath: "/var/lib/kubelet/device-plugins"},
-	"gpu-feature-discovery": {Name: "hardware", MountPath: "/hardware", ReadOnly: true},
+var mounts = map[string][]corev1.VolumeMount{
+	"nvidia-device-plugin": {
+		{Name: "device-plugin", MountPath: "/var/lib/kubelet/device-plugins"}, {Name: "host-root", MountPath: hostRoot},
+	},
+	"gpu-feature-discovery": {{Name: "hardware", MountPath: "/hardware", ReadOnly: true}},
 }
 
 // gpuContainer runs a role of this program with all GPUs in sight unless `env` says otherwise. What the policy sets in env wins.
@@ -112,9 +118,7 @@ func gpuContainer(role string, o operand, env ...corev1.EnvVar) corev1.Container
 	if o.Resources != nil {
 		container.Resources = *o.Resources
 	}
-	if mount, there := mounts[role]; there {
-		container.VolumeMounts = []corev1.VolumeMount{mount}
-	}
+	container.VolumeMounts = slices.Clone(mounts[role])
 	container.Env = append(container.Env, o.Env...)
 	return container
 }

@@ -41,8 +41,8 @@ func runDevicePlugin(ctx context.Context) error {
 	if err := watcher.Add(api.DevicePluginPath); err != nil {
 		return fmt.Errorf("cannot watch the kubelet's folder: %w", err)
 	}
-	hand := handOvers[os.Getenv("DEVICE_LIST_STRATEGY")]
-	if hand == nil {
+	hand, known := handOvers[os.Getenv("DEVICE_LIST_STRATEGY")]
+	if !known {
 		return fmt.Errorf("DEVICE_LIST_STRATEGY: %q is not stood in for", os.Getenv("DEVICE_LIST_STRATEGY"))
 	}
 	for ctx.Err() == nil {
@@ -53,6 +53,11 @@ func runDevicePlugin(ctx context.Context) error {
 		resources, err := inventory.Resources(strategy)
 		if err != nil {
 			return err
+		}
+		if inventory.Computes() { // a GPU with MIG mode on and no instance is advertised, and cannot be given to anybody
+			if err := hand.prepare(ctx); err != nil {
+				return err
+			}
 		}
 		resources = sharing.Share(resources)
 		if len(resources) == 0 {
@@ -211,7 +216,7 @@ func (p *plugin) Allocate(_ context.Context, request *api.AllocateRequest) (*api
 				uuids = append(uuids, uuid)
 			}
 		}
-		response.ContainerResponses = append(response.ContainerResponses, p.hand(uuids))
+		response.ContainerResponses = append(response.ContainerResponses, p.hand.over(uuids))
 	}
 	return response, nil
 }

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"os/exec"
 	"strings"
+	"syscall"
 
 	api "k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1"
 )
@@ -10,15 +14,39 @@ const (
 	// byCDI is what the operator sets while cdi.enabled is true, its default since v25.10.
 	byCDI         = "cdi-annotations,cdi-cri"
 	byEnvironment = "envvar"
-	// cdiKind is the kind of device in the CDI specification that NVIDIA's device plugin writes.
-	cdiKind = "k8s.device-plugin.nvidia.com/gpu="
+	// The kind of device in the CDI specification that NVIDIA's device plugin writes, and where it writes it.
+	cdiVendor        = "k8s.device-plugin.nvidia.com"
+	cdiClass         = "gpu"
+	cdiKind          = cdiVendor + "/" + cdiClass + "="
+	cdiSpecification = "/var/run/cdi/" + cdiVendor + "-" + cdiClass + ".json"
+	// hostRoot is where the device plugin's pod has the machine's own file system, as NVIDIA's has.
+	hostRoot = "/host"
 )
 
-// handOver answers the kubelet with the devices of one container.
-type handOver func(uuids []string) *api.ContainerAllocateResponse
+// handOver is a way to give devices to containers.
+type handOver struct {
+	prepare func(ctx context.Context) error                     // once, before any is given
+	over    func(uuids []string) *api.ContainerAllocateResponse // answers the kubelet with the devices of one container
+}
 
 // handOvers by the value of DEVICE_LIST_STRATEGY.
-var handOvers = map[string]handOver{byCDI: handByCDI, byEnvironment: handByEnvironment}
+var handOvers = map[string]handOver{
+	byCDI:         {specifyDevices, handByCDI},
+	byEnvironment: {func(context.Context) error { return nil }, handByEnvironment},
+}
+
+// specifyDevices writes the CDI specification of what there is now. NVIDIA's plugin has the library that does it built in;
+// this one runs the library's own program, the machine's nvidia-ctk.
+func specifyDevices(ctx context.Context) error {
+	command := exec.CommandContext(ctx, "/usr/bin/nvidia-ctk", "--quiet", "cdi", "generate", "--vendor="+cdiVendor, "--class="+cdiClass,
+		"--device-name-strategy=uuid", "--format=json", "--output="+cdiSpecification)
+	command.SysProcAttr = &syscall.SysProcAttr{Chroot: hostRoot}
+	command.Dir = "/"
+	if said, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", strings.Join(command.Args, " "), err, said)
+	}
+	return nil
+}
 
 // handByCDI names the devices twice: for a container runtime that knows CDI itself, and in an annotation for NVIDIA's.
 func handByCDI(uuids []string) *api.ContainerAllocateResponse {

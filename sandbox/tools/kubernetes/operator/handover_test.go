@@ -17,7 +17,7 @@ func TestDevicesAreHandedOverByCDIUnlessThePolicySwitchesItOff(t *testing.T) {
 	} {
 		var spec policySpec
 		spec.CDI.Enabled = policy.enabled
-		answer := handOvers[spec.deviceListStrategy()]([]string{"MIG-1", "MIG-2"})
+		answer := handOvers[spec.deviceListStrategy()].over([]string{"MIG-1", "MIG-2"})
 		got := answer.Annotations
 		if policy.isEnv {
 			got = answer.Envs
