@@ -4,12 +4,12 @@ import contextlib
 import os
 from pathlib import Path
 
-from sandbox import cache, network, recovery, report, supplies
+from sandbox import builds, cache, network, recovery, report, supplies
 from sandbox.clients import opened
 from sandbox.cloud import load_balancer, power
 from sandbox.engine.environment import Environment
 from sandbox.error import SandboxError
-from sandbox.host import access, image, machine
+from sandbox.host import access, machine
 from sandbox.host import packages as host_packages
 from sandbox.instance import Sandbox, default_root, made, of_this_user
 from sandbox.mirror.server import Mirror
@@ -39,16 +39,15 @@ def build(tier: str) -> int:
 
     CANNOT_BOOT is the status when this machine cannot boot others; it has been said why.
     """
-    toolchain.pulumi()
-    toolchain.command()
     if tier == "engine":
         host_packages.install_missing(host_packages.FOR_C)
+        builds.for_the_engine()
         toolchain.nvml()
     if tier == "machines":
         if why := _obstacle():
             say(f"no machine can boot on this one: {why}")
             return CANNOT_BOOT
-        _build_for_machines()
+        builds.for_machines()
     return 0
 
 
@@ -63,9 +62,7 @@ def up(name: str, stack_file: Path, program: Path = CHECKOUT, *, skip_preview: b
         sandbox = made(name)
         environment = Environment(sandbox.root, machines=True, program=program)
         with step("setting up"):
-            toolchain.pulumi()
-            toolchain.command()
-            _build_for_machines()
+            builds.for_machines()
             Mirror(sandbox).start()
             load_balancer.start_all(sandbox)
             environment.link_cluster_programs()
@@ -207,13 +204,6 @@ def _obstacle() -> str | None:
     if os.geteuid() == 0:
         host_packages.install_missing(host_packages.FOR_MACHINES)
     return machine.obstacle()
-
-
-def _build_for_machines() -> None:
-    # In this order: containerd and Helm are to a good part made of what Kubernetes is.
-    programs = (toolchain.kubernetes, toolchain.containerd, toolchain.helm, toolchain.operator)
-    for make in (*programs, toolchain.gpu, toolchain.nvml, toolchain.container_toolkit, image.rootfs):
-        make()
 
 
 def _destroy(environment: Environment) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 _QUIET_SECONDS = 15
 """Without a terminal, a step says every so many seconds that it is still alive."""
 _running: list[str] = []
-"""Titles of the steps under way, the outermost first: the innermost alone shows that it is alive."""
+"""Titles of the steps under way, in the order in which they began: the last alone shows that it is alive."""
 
 
 def say(text: str) -> None:
@@ -34,7 +34,7 @@ def step(title: str, expected: str | None = None, *, silent: bool = True) -> Ite
         yield
         outcome = "done in"
     finally:
-        _running.pop()
+        _running.remove(title)
         ended.set()
         if silent:
             heart.join()

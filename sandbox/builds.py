@@ -1,0 +1,51 @@
+"""What takes long to make, made before it is needed: two things at a time, since a linker uses one processor alone."""
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from sandbox.host import image
+from sandbox.tools import toolchain
+
+Make = Callable[[], object]
+
+
+def for_the_engine() -> None:
+    """Pulumi and what its engine starts. The same for every stack."""
+    toolchain.pulumi()
+    toolchain.command()
+
+
+def for_machines() -> None:
+    """All of the engine's, and what runs on machines and in pods."""
+    # One after the other: containerd, Helm and the operator are to a good part made of what Kubernetes is.
+    of_kubernetes = (toolchain.kubernetes, toolchain.containerd, toolchain.helm, toolchain.operator)
+    of_gpus = (toolchain.gpu, toolchain.nvml, toolchain.container_toolkit)
+    at_once(of_kubernetes, (for_the_engine, *of_gpus, image.rootfs))
+
+
+def at_once(*rows: Iterable[Make], stopped: threading.Event | None = None) -> None:
+    """Make the things of each row one after the other, all rows at the same time.
+
+    Raises what one of them raises. What has begun by then ends first; once `stopped` is set, nothing more begins.
+    """
+    stopped = stopped or threading.Event()
+
+    def make_all(row: Iterable[Make]) -> None:
+        for make in row:
+            if stopped.is_set():
+                return
+            try:
+                make()
+            except BaseException:
+                stopped.set()
+                raise
+
+    with ThreadPoolExecutor(len(rows)) as threads:
+        try:
+            begun = [threads.submit(make_all, row) for row in rows]
+            for each in begun:
+                each.result()
+        except BaseException:
+            stopped.set()
+            raise
