@@ -20,7 +20,7 @@ def for_machines() -> None:
     """All of the engine's, and what runs on machines and in pods."""
     # One after the other: containerd, Helm and the operator are to a good part made of what Kubernetes is.
     of_kubernetes = (toolchain.kubernetes, toolchain.containerd, toolchain.helm, toolchain.operator)
-    of_gpus = (toolchain.gpu, toolchain.nvml, toolchain.container_toolkit)
+    of_gpus = (toolchain.gpu, toolchain.nvml, toolchain.container_toolkit, toolchain.gpu_inventory)
     at_once(of_kubernetes, (for_the_engine, *of_gpus, image.rootfs))
 
 

@@ -26,7 +26,7 @@ def publish(sandbox: Sandbox, stack_file: Path, *, older_program: bool) -> dict[
     packages.publish(tree, packages.Ours.built())
     registry.publish_cuda_sample(tree, toolchain.gpu())
     rke2.publish(tree, toolchain.kubernetes(), version)
-    gpu_operator.publish(tree, toolchain.operator(), toolchain.helm())
+    gpu_operator.publish(tree, toolchain.operator(), toolchain.gpu_inventory(), toolchain.helm())
     sources = {
         "toolkitApt": f"{address}/toolkit#{packages.toolkit_fingerprint()}",
         "rke2Artifacts": f"{address}/rke2/{version}",

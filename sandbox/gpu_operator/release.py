@@ -1,5 +1,6 @@
 """The GPU Operator's release as the mirror serves it: a Helm repository and the container images the chart names."""
 
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -24,14 +25,14 @@ _OLDER_IMAGES = (
 """Those of the older chart that are others."""
 
 CHART = Path(__file__).parent / "chart"
-_PROGRAM = "/usr/bin/gpu-operator"
+_PROGRAM, _INVENTORY = "/usr/bin/gpu-operator", "/usr/bin/gpu-inventory"
 
 
-def publish(mirror: Path, operator: Path, helm: Path) -> None:
-    """Put /charts and the images into a mirror's tree. `operator` and `helm` are programs."""
+def publish(mirror: Path, operator: Path, inventory: Path, helm: Path) -> None:
+    """Put /charts and the images into a mirror's tree. `operator`, `inventory` and `helm` are programs."""
     shutil.rmtree(mirror / "charts", ignore_errors=True)
     shutil.copytree(chart_repository(helm), mirror / "charts")
-    images = _images(operator)
+    images = _images(operator, inventory)
     for repository in images.glob("v2/*/*"):
         target = mirror / repository.relative_to(images)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -57,13 +58,21 @@ def chart_repository(helm: Path) -> Path:
     return cached("gpu-operator-charts", digest(digest_of_files(CHART, files), OLDER_VERSION), build)
 
 
-def _images(operator: Path) -> Path:
+def _images(operator: Path, inventory: Path) -> Path:
     """A registry's tree with nothing but the images of both charts."""
     references = (*IMAGES, *_OLDER_IMAGES)
+    files: dict[str, registry.File] = {_PROGRAM: (operator, 0o755), _INVENTORY: (inventory, 0o755)}
+    files |= {path: (Path(path), 0o755) for path in _libraries_of(inventory)}
 
     def build(draft: Path) -> None:
         for reference in references:
-            registry.publish(draft, reference, {_PROGRAM: (operator, 0o755)}, entrypoint=[_PROGRAM])
+            registry.publish(draft, reference, files, entrypoint=[_PROGRAM])
 
-    key = digest(*references, Path(registry.__file__).read_bytes(), operator.read_bytes())
+    contents = (file.read_bytes() for file, _ in files.values() if isinstance(file, Path))
+    key = digest(*references, Path(registry.__file__).read_bytes(), *contents)
     return cached("gpu-operator-images", key, build, expected="about 5 s")
+
+
+def _libraries_of(program: Path) -> list[str]:
+    """The C library and the loader that a program linked with C was built with here, by their paths."""
+    return re.findall(r"(/\S+) \(0x", run(["ldd", str(program)]))

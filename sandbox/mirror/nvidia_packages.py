@@ -66,8 +66,6 @@ class Package:
     library: str = ""
     of_the_toolkit: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
-    configuration: dict[str, str] = field(default_factory=dict)
-    """Files whose changes on a machine outlast a new version of the package."""
     after_installation: str = ""
 
     @property

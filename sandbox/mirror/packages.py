@@ -111,14 +111,15 @@ def build_package(package: Package, ours: Ours, pool: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ours.library, target)
             target.with_name(f"{LIBRARY}.1").symlink_to(target.name)
-        for path, content in {**package.files, **package.configuration}.items():
+        for path, content in package.files.items():
             target = tree / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(content)
         (tree / "DEBIAN").mkdir(parents=True)
         lines = "".join(f"{name}: {value}\n" for name, value in control.items() if value)
         (tree / "DEBIAN/control").write_text(lines)
-        (tree / "DEBIAN/conffiles").write_text("".join(f"{path}\n" for path in package.configuration))
+        kept = [path for path in package.of_the_toolkit if path.startswith("/etc/")]  # as debhelper has it
+        (tree / "DEBIAN/conffiles").write_text("".join(f"{path}\n" for path in kept))
         if package.after_installation:
             script = tree / "DEBIAN/postinst"
             script.write_text(f"#!/bin/sh\nset -e\n{package.after_installation}")

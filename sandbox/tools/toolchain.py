@@ -19,15 +19,15 @@ from sandbox.error import SandboxError
 
 _HERE = Path(__file__).parent
 _PULUMI, _KUBERNETES, _GPU = _HERE / "pulumi", _HERE / "kubernetes", _HERE.parent / "gpu"
-_COMMAND, _CONTAINERD, _CONTAINER_TOOLKIT = _HERE / "command", _HERE / "containerd", _HERE / "container_toolkit"
+_COMMAND, _CONTAINERD, _NVIDIA = _HERE / "command", _HERE / "containerd", _HERE / "nvidia"
 _RKE2 = _HERE.parent / "rke2" / "program"
 _NVML = _GPU / "nvml"
 _GO_NVML = "github.com/NVIDIA/go-nvml"
 _NVIDIAS_TOOLKIT = "github.com/NVIDIA/nvidia-container-toolkit"
 TOOLKIT_PROGRAMS = ("nvidia-container-runtime", "nvidia-container-runtime-hook", "nvidia-ctk", "nvidia-cdi-hook")
 """Those of NVIDIA's container toolkit that its packages bring."""
-# As NVIDIA builds them: the driver's library is loaded when it is needed, and its functions are looked up then.
-_TOOLKIT_LINK = "-extldflags=-Wl,--export-dynamic,--unresolved-symbols=ignore-in-object-files,-z,lazy"
+# As NVIDIA builds its own: the driver's library is loaded when it is needed, and its functions are looked up then.
+_NVML_LINK = "-extldflags=-Wl,--export-dynamic,--unresolved-symbols=ignore-in-object-files,-z,lazy"
 _SHARED_NAME = "-extldflags=-Wl,-soname,libnvidia-ml.so.1"
 _CATALOGUE = _HERE.parent.parent / "plan" / "gpu" / "catalogue.json"
 """NVIDIA's models and profiles, of which the plan and the fake GPU are to have one table."""
@@ -141,15 +141,25 @@ def container_toolkit() -> Path:
     """The directory of NVIDIA's container toolkit: its programs, and `systemd` with its units. Needs a C compiler."""
 
     def build(draft: Path) -> None:
-        version = _version(_CONTAINER_TOOLKIT, _NVIDIAS_TOOLKIT).removeprefix("v")
-        link = f"{_TOOLKIT_LINK} -X {_NVIDIAS_TOOLKIT}/internal/info.version={version}"
+        version = _version(_NVIDIA, _NVIDIAS_TOOLKIT).removeprefix("v")
+        link = f"{_NVML_LINK} -X {_NVIDIAS_TOOLKIT}/internal/info.version={version}"
         for name in TOOLKIT_PROGRAMS:
-            _go_build(_CONTAINER_TOOLKIT, draft / name, f"{_NVIDIAS_TOOLKIT}/cmd/{name}", link, compiler=_gcc())
-        sources = Path(_go(_CONTAINER_TOOLKIT, "list", "-m", "-f", "{{.Dir}}", _NVIDIAS_TOOLKIT).strip())
+            _go_build(_NVIDIA, draft / name, f"{_NVIDIAS_TOOLKIT}/cmd/{name}", link, compiler=_gcc())
+        sources = Path(_go(_NVIDIA, "list", "-m", "-f", "{{.Dir}}", _NVIDIAS_TOOLKIT).strip())
         shutil.copytree(sources / "deployments/systemd", draft / "systemd", copy_function=shutil.copyfile)
         (draft / "systemd").chmod(0o755)  # Go keeps its modules read-only
 
-    return _cached("container-toolkit", _CONTAINER_TOOLKIT, _module_files(_CONTAINER_TOOLKIT), build, "about 45 s")
+    return _cached("container-toolkit", _NVIDIA, _module_files(_NVIDIA), build, "about 45 s")
+
+
+def gpu_inventory() -> Path:
+    """The program that sees GPUs through NVIDIA's go-nvlib, for the operator's pods. Needs a C compiler."""
+
+    def build(draft: Path) -> None:
+        _go_build(_NVIDIA, draft / "gpu-inventory", "./inventory", _NVML_LINK, compiler=_gcc())
+
+    files = [*_module_files(_NVIDIA), *_sources(_NVIDIA / "inventory")]
+    return _cached("gpu-inventory", _NVIDIA, files, build, "about 10 s") / "gpu-inventory"
 
 
 def with_c(name: str, module: Path) -> Path:

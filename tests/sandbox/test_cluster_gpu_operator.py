@@ -45,7 +45,7 @@ def cluster(mirror: Mirror, boot: Boot, tmp_path_factory: pytest.TempPathFactory
     packages.publish(mirror.root, packages.Ours.built())
     registry.publish_cuda_sample(mirror.root, gpu)
     artifact.publish(mirror.root, toolchain.kubernetes())
-    release.publish(mirror.root, toolchain.operator(), toolchain.helm())
+    release.publish(mirror.root, toolchain.operator(), toolchain.gpu_inventory(), toolchain.helm())
     machine = boot(number=42)
     machine.wait_for_cloud_init()
     install_driver(machine)

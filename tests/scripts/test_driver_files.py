@@ -60,6 +60,7 @@ def test_mig_minors_numbers_every_capability_there_can_be(gpu: FakeGpu) -> None:
     assert {"gpu0/gi0/ci7/access 11", "gpu0/gi3/access 30", "gpu0/gi3/ci0/access 31", "gpu0/gi7/ci1/access 68"} <= {
         *lines
     }
+    assert "gpu1/gi0/access 138" in lines
     assert len(lines) == 4322  # the next number, 4323, is fabric-imex-mgmt's
 
 

@@ -22,7 +22,7 @@ import (
 
 const registrationTimeout = 10 * time.Second
 
-// runDevicePlugin advertises what nvidia-smi shows when it starts and whenever the kubelet starts anew. Like NVIDIA's
+// runDevicePlugin advertises what there is when it starts and whenever the kubelet starts anew. Like NVIDIA's
 // plugin it does not look again in between: a changed layout is advertised by a restarted plugin only.
 func runDevicePlugin(ctx context.Context) error {
 	strategy, err := gpu.ParseStrategy(os.Getenv("MIG_STRATEGY"))
@@ -46,7 +46,7 @@ func runDevicePlugin(ctx context.Context) error {
 		return fmt.Errorf("DEVICE_LIST_STRATEGY: %q is not stood in for", os.Getenv("DEVICE_LIST_STRATEGY"))
 	}
 	for ctx.Err() == nil {
-		inventory, err := gpu.Read(ctx, gpu.NvidiaSMI)
+		inventory, err := gpu.Seen(ctx)
 		if err != nil {
 			return err
 		}

@@ -69,7 +69,7 @@ func runFeatureDiscovery(ctx context.Context) error {
 		return err
 	}
 	return every(ctx, interval, func() error {
-		inventory, err := gpu.Read(ctx, gpu.NvidiaSMI)
+		inventory, err := gpu.Seen(ctx)
 		if err != nil {
 			return err
 		}

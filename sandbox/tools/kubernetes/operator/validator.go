@@ -31,7 +31,7 @@ func validateCUDA(ctx context.Context) error {
 		log.Print("without a workload")
 		return nil
 	}
-	inventory, err := gpu.Read(ctx, gpu.NvidiaSMI)
+	inventory, err := gpu.Seen(ctx)
 	if err != nil {
 		return err
 	}

@@ -9,33 +9,27 @@ import (
 
 // What a machine with one A100 prints; the MIG devices are the tutorial's.
 const (
-	gpuName  = "GPU 0: NVIDIA A100 80GB PCIe (UUID: GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b)\n"
-	three    = "  MIG 3g.40gb     Device  0: (UUID: MIG-40ed9496-24f9-5b8b-95ca-648bfea46a9c)\n"
-	two      = "  MIG 2g.20gb     Device  1: (UUID: MIG-46602d72-bafb-513e-a79c-03cd078519b4)\n"
-	one      = "  MIG 1g.10gb     Device  2: (UUID: MIG-ab3c9061-ac9b-5f7c-801a-8d35188a6422)\n"
-	extra    = "  MIG 1g.10gb+me  Device  0: (UUID: MIG-188aade2-5922-58a0-8552-7f8e0be49350)\n"
-	smaller  = "  MIG 1c.3g.40gb  Device  0: (UUID: MIG-5a6ef5fb-e69b-5021-a35e-ad1781308f59)\n"
-	profiles = `|   0  MIG 1g.10gb         19     0/7        9.50       No     14     0     0   |
-|                                                               1     0     0   |
-+-------------------------------------------------------------------------------+
-|   0  MIG 1g.10gb+me      20     0/1        9.50       No     14     1     0   |
-|                                                               1     1     1   |
-+-------------------------------------------------------------------------------+
-|   0  MIG 3g.40gb          9     0/2        39.25      No     42     2     0   |
-|                                                               3     0     0   |
-`
+	gpuName = "GPU 0: NVIDIA A100 80GB PCIe (UUID: GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b)\n"
+	three   = "  MIG 3g.40gb     Device  0: (UUID: MIG-40ed9496-24f9-5b8b-95ca-648bfea46a9c)\n"
+	two     = "  MIG 2g.20gb     Device  1: (UUID: MIG-46602d72-bafb-513e-a79c-03cd078519b4)\n"
+	one     = "  MIG 1g.10gb     Device  2: (UUID: MIG-ab3c9061-ac9b-5f7c-801a-8d35188a6422)\n"
+	extra   = "  MIG 1g.10gb+me  Device  0: (UUID: MIG-188aade2-5922-58a0-8552-7f8e0be49350)\n"
+	smaller = "  MIG 1c.3g.40gb  Device  0: (UUID: MIG-5a6ef5fb-e69b-5021-a35e-ad1781308f59)\n"
 )
+
+// What its devices have, as NVML says.
+var profiles = map[string]Profile{
+	"1g.10gb":    {MemoryMiB: 9728, Multiprocessors: 14, Copy: 1},
+	"1g.10gb+me": {MemoryMiB: 9728, Multiprocessors: 14, Decoder: 1, Copy: 1, JPEG: 1, OFA: 1},
+	"3g.40gb":    {MemoryMiB: 40192, Multiprocessors: 42, Decoder: 2, Copy: 3},
+}
 
 func read(t *testing.T, mode, list string) *Inventory {
 	t.Helper()
 	run := func(_ context.Context, arguments ...string) (string, error) {
 		switch command := strings.Join(arguments, " "); {
-		case command == "":
-			return "| NVIDIA-SMI 580.159.04   Driver Version: 580.159.04     CUDA Version: 13.0     |\n", nil
 		case command == "-L":
 			return list, nil
-		case command == "mig -lgip":
-			return profiles, nil
 		default:
 			return "0, NVIDIA A100 80GB PCIe, GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b, 81920, 580.159.04, 8.0, " + mode + "\n", nil
 		}
@@ -44,6 +38,7 @@ func read(t *testing.T, mode, list string) *Inventory {
 	if err != nil {
 		t.Fatal(err)
 	}
+	inventory.CUDA, inventory.Profiles = "13.0", profiles
 	return inventory
 }
 

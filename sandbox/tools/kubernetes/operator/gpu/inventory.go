@@ -1,25 +1,41 @@
-// Package gpu knows the GPUs of a machine as nvidia-smi tells them, and what NVIDIA's device plugin and feature
-// discovery make of them under each MIG strategy.
+// Package gpu knows the GPUs of a machine, and what NVIDIA's device plugin and feature discovery make of them under
+// each MIG strategy.
 package gpu
 
 import (
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
-	"math"
 	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
 )
 
-// Inventory is what nvidia-smi said at one moment.
+// Inventory is what there was at one moment.
 type Inventory struct {
 	GPUs []GPU
 	// CUDA is the newest CUDA version the driver serves, "13.0".
 	CUDA string
-	// Profiles by name ("1g.10gb"); only read when there are MIG devices to describe.
+	// Profiles of the MIG devices that there are, by name ("1g.10gb").
 	Profiles map[string]Profile
+}
+
+// inventoryProgram sees the GPUs through NVIDIA's go-nvlib; it lies beside this one in the image.
+const inventoryProgram = "/usr/bin/gpu-inventory"
+
+// Seen is the inventory as NVIDIA's go-nvlib has it, for the device plugin and those who look as it does.
+func Seen(ctx context.Context) (*Inventory, error) {
+	said, err := output(exec.CommandContext(ctx, inventoryProgram))
+	if err != nil {
+		return nil, err
+	}
+	inventory := &Inventory{}
+	if err := json.Unmarshal([]byte(said), inventory); err != nil {
+		return nil, fmt.Errorf("cannot read what %s says: %w", inventoryProgram, err)
+	}
+	return inventory, nil
 }
 
 // GPU is one physical GPU.
@@ -51,7 +67,7 @@ func (inventory *Inventory) Computes() bool {
 	return false
 }
 
-// Profile is a line of `nvidia-smi mig -lgip`.
+// Profile is what a MIG device of this profile has.
 type Profile struct {
 	MemoryMiB                                          int
 	Multiprocessors, Decoder, Encoder, Copy, JPEG, OFA int
@@ -62,13 +78,17 @@ type Runner func(ctx context.Context, arguments ...string) (string, error)
 
 // NvidiaSMI is the Runner of the nvidia-smi on PATH.
 func NvidiaSMI(ctx context.Context, arguments ...string) (string, error) {
-	out, err := exec.CommandContext(ctx, "nvidia-smi", arguments...).Output()
+	return output(exec.CommandContext(ctx, "nvidia-smi", arguments...))
+}
+
+func output(command *exec.Cmd) (string, error) {
+	out, err := command.Output()
 	if err != nil {
 		said := strings.TrimSpace(string(out))
 		if exit, ok := err.(*exec.ExitError); ok && len(exit.Stderr) > 0 {
 			said = strings.TrimSpace(said + "\n" + string(exit.Stderr))
 		}
-		return "", fmt.Errorf("nvidia-smi %s: %w: %s", strings.Join(arguments, " "), err, said)
+		return "", fmt.Errorf("%s: %w: %s", strings.Join(command.Args, " "), err, said)
 	}
 	return string(out), nil
 }
@@ -76,16 +96,13 @@ func NvidiaSMI(ctx context.Context, arguments ...string) (string, error) {
 const query = "index,name,uuid,memory.total,driver_version,compute_cap,mig.mode.current"
 
 var (
-	cudaVersion = regexp.MustCompile(`CUDA Version: (\d+\.\d+)`)
-	gpuLine     = regexp.MustCompile(`^GPU (\d+): .* \(UUID: GPU-[^)]+\)`)
-	migLine     = regexp.MustCompile(`^\s+MIG (\S+)\s+Device\s+\d+: \(UUID: (MIG-[^)]+)\)`)
-	// Two lines a profile: GPU, name, id, free/total, GiB, P2P, SM, DEC, ENC; then CE, JPEG, OFA.
-	profileFirst  = regexp.MustCompile(`^\|\s+\d+\s+MIG (\S+)\s+\d+\s+\d+/\d+\s+([\d.]+)\s+\S+\s+(\d+)\s+(\d+)\s+(\d+)\s+\|$`)
-	profileSecond = regexp.MustCompile(`^\|\s+(\d+)\s+(\d+)\s+(\d+)\s+\|$`)
+	gpuLine = regexp.MustCompile(`^GPU (\d+): .* \(UUID: GPU-[^)]+\)`)
+	migLine = regexp.MustCompile(`^\s+MIG (\S+)\s+Device\s+\d+: \(UUID: (MIG-[^)]+)\)`)
 )
 
-// Read asks nvidia-smi for everything. A machine without a GPU gives an empty inventory only if nvidia-smi says so
-// with success; a driver that does not answer is an error.
+// Read asks nvidia-smi for GPUs and MIG devices, as MIG Manager does, which works on the machine and not in its pod. A
+// machine without a GPU gives an empty inventory only if nvidia-smi says so with success; a driver that does not answer
+// is an error.
 func Read(ctx context.Context, run Runner) (*Inventory, error) {
 	table, err := run(ctx, "--query-gpu="+query, "--format=csv,noheader,nounits")
 	if err != nil {
@@ -99,27 +116,7 @@ func Read(ctx context.Context, run Runner) (*Inventory, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := addMIGDevices(inventory.GPUs, list); err != nil {
-		return nil, err
-	}
-	summary, err := run(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if found := cudaVersion.FindStringSubmatch(summary); found != nil {
-		inventory.CUDA = found[1]
-	}
-	for _, device := range inventory.GPUs {
-		if len(device.MIGDevices) > 0 {
-			profiles, err := run(ctx, "mig", "-lgip")
-			if err != nil {
-				return nil, err
-			}
-			inventory.Profiles, err = parseProfiles(profiles)
-			return inventory, err
-		}
-	}
-	return inventory, nil
+	return inventory, addMIGDevices(inventory.GPUs, list)
 }
 
 func parseQuery(table string) ([]GPU, error) {
@@ -169,43 +166,4 @@ func addMIGDevices(gpus []GPU, list string) error {
 		}
 	}
 	return nil
-}
-
-// parseProfiles reads -lgip. The GPUs of an Azure machine are alike, so the first GPU to name a profile speaks for all.
-func parseProfiles(text string) (map[string]Profile, error) {
-	profiles := map[string]Profile{}
-	lines := strings.Split(text, "\n")
-	for i, line := range lines {
-		first := profileFirst.FindStringSubmatch(strings.TrimRight(line, " \r"))
-		if first == nil {
-			continue
-		}
-		if _, known := profiles[first[1]]; known {
-			continue
-		}
-		if i+1 == len(lines) {
-			return nil, fmt.Errorf("nvidia-smi mig -lgip ends within profile %s", first[1])
-		}
-		second := profileSecond.FindStringSubmatch(strings.TrimRight(lines[i+1], " \r"))
-		gib, err := strconv.ParseFloat(first[2], 64)
-		if second == nil || err != nil {
-			return nil, fmt.Errorf("cannot read profile %s of nvidia-smi mig -lgip: %q", first[1], lines[i:i+2])
-		}
-		profiles[first[1]] = Profile{
-			MemoryMiB: mebibytes(gib), Multiprocessors: number(first[3]), Decoder: number(first[4]),
-			Encoder: number(first[5]), Copy: number(second[1]), JPEG: number(second[2]), OFA: number(second[3]),
-		}
-	}
-	return profiles, nil
-}
-
-// mebibytes undoes nvidia-smi's rounding to hundredths of a GiB: memory is given to instances in steps of 64 MiB.
-func mebibytes(gib float64) int {
-	return int(math.Round(gib*1024/64)) * 64
-}
-
-// number converts what an expression has already held to digits.
-func number(digits string) int {
-	value, _ := strconv.Atoi(digits)
-	return value
 }

@@ -80,9 +80,7 @@ func (inventory *Inventory) addMixed(labels map[string]string, product string) {
 }
 
 func (inventory *Inventory) describe(labels map[string]string, resource, product, profile string, count int) {
-	// -lgip lists GPU instances; the name of a smaller compute instance carries theirs behind "1c.".
-	instance := strings.TrimPrefix(profile, computeCount.FindString(profile))
-	attributes := inventory.Profiles[instance]
+	attributes := inventory.Profiles[profile]
 	labels[resource+".count"] = strconv.Itoa(count)
 	labels[resource+".replicas"] = "1"
 	labels[sharingLabel(resource)] = "none"
