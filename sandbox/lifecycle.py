@@ -58,6 +58,7 @@ def up(name: str, stack_file: Path, program: Path = CHECKOUT, *, skip_preview: b
     """
     if why := _obstacle():
         raise SandboxError(f"no machine can boot on this one: {why}. {_STILL_WORKS}")
+    supplies.refuse(stack_file)
     with recovery.alone(default_root(name)):
         sandbox = made(name)
         environment = Environment(sandbox.root, machines=True, program=program)

@@ -6,13 +6,20 @@ from typing import Any
 
 import yaml
 
-from plan.stack_file.settings import Rke2
+from plan.stack_file.settings import GpuOperator, Rke2
+from sandbox.gpu_operator import nvidias
 from sandbox.gpu_operator import release as gpu_operator
 from sandbox.instance import Sandbox
 from sandbox.mirror import packages, registry
 from sandbox.mirror.server import Mirror
 from sandbox.rke2 import artifact as rke2
 from sandbox.tools import toolchain
+
+
+def refuse(stack_file: Path) -> None:
+    """Raises SandboxError for what is asked for and can be known to be missing, before anything is built or started."""
+    if source := nvidias.given():
+        nvidias.refuse(source, _version(stack_file, "gpuOperator", GpuOperator().version))
 
 
 def publish(sandbox: Sandbox, stack_file: Path, *, older_program: bool) -> dict[str, dict[str, str]]:
@@ -22,11 +29,14 @@ def publish(sandbox: Sandbox, stack_file: Path, *, older_program: bool) -> dict[
     """
     tree, address = Mirror(sandbox).root, sandbox.mirror_url
     tree.mkdir(parents=True, exist_ok=True)
-    version = _rke2_version(stack_file)
+    version = _version(stack_file, "rke2", Rke2().version)
     packages.publish(tree, packages.Ours.built())
     registry.publish_cuda_sample(tree, toolchain.gpu())
     rke2.publish(tree, toolchain.kubernetes(), version)
-    gpu_operator.publish(tree, toolchain.operator(), toolchain.gpu_inventory(), toolchain.helm())
+    if source := nvidias.given():
+        nvidias.publish(tree, source, _version(stack_file, "gpuOperator", GpuOperator().version), toolchain.helm())
+    else:
+        gpu_operator.publish(tree, toolchain.operator(), toolchain.gpu_inventory(), toolchain.helm())
     sources = {
         "toolkitApt": f"{address}/toolkit#{packages.toolkit_fingerprint()}",
         "rke2Artifacts": f"{address}/rke2/{version}",
@@ -51,6 +61,6 @@ def _file(root: Path) -> Path:
     return root / "supplies.json"
 
 
-def _rke2_version(stack_file: Path) -> str:
+def _version(stack_file: Path, section: str, default: str) -> str:
     config: dict[str, Any] = yaml.safe_load(stack_file.read_text())["config"]
-    return str((config.get("mig-k8s:rke2") or {}).get("version") or Rke2().version)
+    return str((config.get(f"mig-k8s:{section}") or {}).get("version") or default)

@@ -36,7 +36,7 @@ def publish(  # noqa: PLR0913 - an image has these
     ``files`` are by absolute path. A client that is sent here for every registry asks for the name without it: two
     registries must not have the same name with different images.
     """
-    name, tag = _name(reference)
+    name, tag = name_of(reference)
     repository = root / "v2" / name
     layers = [_layer(_busybox()), _layer(files)]
     config = {
@@ -61,10 +61,10 @@ def publish(  # noqa: PLR0913 - an image has these
         "layers": described,
     }
     for blob in blobs:
-        _place(repository / "blobs" / _digest(blob), blob)
+        place(repository / "blobs" / _digest(blob), blob)
     content = json.dumps(manifest).encode()
     for name_of_it in (_digest(content), tag):
-        _place(repository / "manifests" / name_of_it, content)
+        place(repository / "manifests" / name_of_it, content)
     return _digest(content)
 
 
@@ -78,7 +78,8 @@ def publish_pause(root: Path, reference: str) -> None:
     publish(root, reference, {}, entrypoint=["/bin/sleep", "infinity"], user="65535:65535")
 
 
-def _name(reference: str) -> tuple[str, str]:
+def name_of(reference: str) -> tuple[str, str]:
+    """Name and tag of an image, without its registry. Raises SandboxError."""
     path, colon, tag = reference.rpartition(":")
     registry, _, name = path.partition("/")
     if not colon or "/" in tag or not name or not ("." in registry or ":" in registry):
@@ -126,7 +127,7 @@ def _describe(kind: str, blob: bytes) -> dict[str, object]:
     return {"mediaType": kind, "digest": _digest(blob), "size": len(blob)}
 
 
-def _place(path: Path, content: bytes) -> None:
+def place(path: Path, content: bytes) -> None:
     """Beside its place, then renamed: the server may be asked for it meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.new")

@@ -105,7 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif len(parts) > 3 and parts[0] == "v2" and parts[-2] == "manifests":
             manifest = file.read_bytes()
             digest = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
-            self._head(json.loads(manifest)["mediaType"], len(manifest), ("Docker-Content-Digest", digest))
+            kind = json.loads(manifest).get("mediaType", "application/vnd.oci.image.manifest.v1+json")
+            self._head(kind, len(manifest), ("Docker-Content-Digest", digest))
             if body:
                 self.wfile.write(manifest)
         else:
