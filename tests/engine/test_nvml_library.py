@@ -1,5 +1,6 @@
 """What a client of the driver's library meets beside instances: names, permissions, events, the fabric, the driver."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -204,7 +205,7 @@ def test_a_driver_of_before_knows_fewer_profiles_and_events(gpu: FakeGpu, client
 
 
 def test_without_a_c_compiler_one_line_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    go = toolchain.shutil.which("go")
+    go = shutil.which("go")
     assert go is not None
     (tmp_path / "go").symlink_to(go)
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.error import SandboxError
-from sandbox.tools import toolchain
+from sandbox.tools import go, toolchain
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def empty_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("MIG_K8S_BUILD_PULUMI", raising=False)
-    toolchain._go_version.cache_clear()
+    go.go_version.cache_clear()
     return folder
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.tools.toolchain import FLAGS
+from sandbox.tools.go import FLAGS
 
 MODULE = Path(__file__).parents[2] / "sandbox/tools/kubernetes"
 
