@@ -49,6 +49,11 @@ def remedy(words: str, image: str) -> str:
         return (
             "The kubelet's record has no pod with the device: delete a pod that requests one (`kubectl describe node`)."
         )
+    if "unresolvable CDI devices" in words:
+        return (
+            "No CDI specification on the node has the device: delete the device plugin's pod, which writes it anew."
+            " A GPU in MIG mode is in none (strategy none)."
+        )
     if any(reason in words for reason in _RUNTIME):
         return "Runtime class nvidia starts no container: was the toolkit there when RKE2 started (`mig-k8s status`)?"
     return "`kubectl describe pod` while the verification runs tells more."

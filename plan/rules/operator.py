@@ -134,6 +134,16 @@ def devices_by_environment(settings: Settings) -> Iterator[Problem]:
     """Values that make the device plugin hand devices over in a variable, which the machines' toolkit does not take."""
     if settings.toolkit.device_list_from_environment:
         return
+    for path, value in _without_cdi(settings).items():
+        yield Refusal(
+            "pods would not get their devices: the container toolkit takes NVIDIA_VISIBLE_DEVICES from privileged"
+            " containers only, so the device plugin has to hand devices over by CDI",
+            remedy="Leave it out, or write toolkit: {deviceListFromEnvironment: true}.",
+        ).at(f"mig-k8s:gpuOperator.values.{path}", value)
+
+
+def _without_cdi(settings: Settings) -> dict[str, str]:
+    """The values by which the device plugin hands devices over in a variable and not by CDI; none is its default."""
     values, found = settings.gpu_operator.values, {}
     if value_at(values, ("cdi", "enabled")) is False:
         found["cdi.enabled"] = "false"
@@ -143,12 +153,7 @@ def devices_by_environment(settings: Settings) -> Iterator[Problem]:
             strategy = str(variable.get("value"))
             if "cdi" not in strategy:
                 found["devicePlugin.env"] = f"DEVICE_LIST_STRATEGY={strategy}"
-    for path, value in found.items():
-        yield Refusal(
-            "pods would not get their devices: the container toolkit takes NVIDIA_VISIBLE_DEVICES from privileged"
-            " containers only, so the device plugin has to hand devices over by CDI",
-            remedy="Leave it out, or write toolkit: {deviceListFromEnvironment: true}.",
-        ).at(f"mig-k8s:gpuOperator.values.{path}", value)
+    return found
 
 
 def sharing_that_cannot_be(settings: Settings) -> Iterator[Problem]:
@@ -192,4 +197,23 @@ def pods_of_the_verification(settings: Settings) -> Iterator[Problem]:
                 what=f"the verification has a pod for each replica, up to {pods} on a machine of nodePools[{number}];"
                 f" a kubelet takes {_PODS_OF_A_NODE} unless it is told otherwise",
                 remedy="Write fewer replicas, max-pods in rke2.config, or verify: {enabled: false}.",
+            )
+
+
+def gpus_that_cdi_does_not_know(settings: Settings) -> Iterator[Problem]:
+    """A warning for GPUs in MIG mode that strategy none offers as whole ones.
+
+    The specification is that of NVIDIA's library (container toolkit 1.20.2, nvcdi), which leaves out such a GPU.
+    """
+    if settings.mig.strategy != "none" or _without_cdi(settings):
+        return
+    for number, pool in enumerate(settings.node_pools):
+        if any(pool.wanted(index) == {} for index in range(pool.size.gpu_count)):
+            yield Problem(
+                path=f"mig-k8s:nodePools[{number}]",
+                value=shown(pool.name),
+                what="strategy none offers its GPU in MIG mode as nvidia.com/gpu, and a pod that requests it does not"
+                " start: devices are handed over by CDI, whose specification leaves out a GPU in MIG mode",
+                remedy="Leave migDevices out (MIG off), or write toolkit: {deviceListFromEnvironment: true} and"
+                " gpuOperator: {values: {cdi: {enabled: false}}}.",
             )

@@ -37,6 +37,7 @@ WARNINGS: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     rke2.unknown_rke2_keys,
     operator.unchecked_helm_values,
     operator.pods_of_the_verification,
+    operator.gpus_that_cdi_does_not_know,
 )
 
 

@@ -343,6 +343,16 @@ def test_a_runtime_class_without_its_runtime_is_told(machine: AMachine) -> None:
     )
 
 
+def test_a_device_that_no_specification_has_is_told(machine: AMachine) -> None:
+    words = "CDI device injection failed: unresolvable CDI devices k8s.device-plugin.nvidia.com/gpu=GPU-1"
+    becomes(machine, POD_2G, waits("CreateContainerError", words))
+    _, report, _ = verified(machine, seconds=5)
+    assert failed(report)[0].remedy == (
+        "No CDI specification on the node has the device: delete the device plugin's pod, which writes it anew."
+        " A GPU in MIG mode is in none (strategy none)."
+    )
+
+
 def test_a_pod_that_ended_is_told_with_its_exit_codes(machine: AMachine) -> None:
     says(machine, POD_2G, "")
     ended = {"state": {"terminated": {"exitCode": 139}}}

@@ -215,3 +215,24 @@ def test_show_draws_warnings_before_what_only_azure_knows(planned: Planned) -> N
         "Only Azure knows\n"
     ) in draw(data, colour=False)
     assert "Warnings" not in draw(summary(planned()), colour=False)
+
+
+NONE_AND_MIG_ON = {"mig": {"strategy": "none"}, "nodePools": [{"name": "gpu", "role": "server", "migDevices": {}}]}
+
+
+def test_a_gpu_in_mig_mode_that_is_offered_as_a_whole_one_is_told_of(planned: Planned) -> None:
+    ((path, what),) = told(planned, **NONE_AND_MIG_ON)
+    assert path == "mig-k8s:nodePools[0]"
+    assert what == (
+        "strategy none offers its GPU in MIG mode as nvidia.com/gpu, and a pod that requests it does not start:"
+        " devices are handed over by CDI, whose specification leaves out a GPU in MIG mode"
+    )
+
+
+def test_of_a_whole_gpu_and_of_one_that_is_handed_over_in_a_variable_nothing_is_said(planned: Planned) -> None:
+    assert told(planned, mig={"strategy": "none"}, nodePools=[{"name": "gpu", "role": "server"}]) == []
+    by_variable = {
+        "toolkit": {"deviceListFromEnvironment": True},
+        "gpuOperator": {"values": {"cdi": {"enabled": False}}},
+    }
+    assert told(planned, **NONE_AND_MIG_ON, **by_variable) == []
