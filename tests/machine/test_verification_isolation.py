@@ -1,5 +1,7 @@
 """What a verification says of a pod that requests nothing and asks for every device, and of the GPU Operator itself."""
 
+import json
+
 import pytest
 from a_machine import NAME, AMachine
 from kubernetes_api import node
@@ -10,6 +12,7 @@ from verified_cluster import (
     NOTHING,
     as_it_should_be,
     becomes,
+    expectations,
     failed,
     left,
     log,
@@ -62,6 +65,16 @@ def test_a_stack_that_lets_pods_name_devices_is_verified_as_such(machine: AMachi
     assert "accept-nvidia-visible-devices-envvar-when-unprivileged must be true" in check.remedy
     says(machine, NO_REQUEST, EVERYTHING + COMPUTED)
     assert verified(machine, deviceListFromEnvironment=True)[0] == 0
+
+
+def test_where_no_gpu_computes_nothing_is_asked_of_a_pod_that_names_all_devices(machine: AMachine) -> None:
+    """A GPU in MIG mode without instances is not among "all": neither to see it nor not to proves anything."""
+    (expected,) = json.loads(expectations())["nodes"]
+    idle = {**expected, "devices": [{**device, "compute": False} for device in expected["devices"]]}
+    _, report, _ = verified(machine, nodes=[idle], deviceListFromEnvironment=True)
+    assert "isolation" not in [check.name for check in report.checks]
+    _, report, _ = verified(machine, nodes=[idle])
+    assert "isolation" in [check.name for check in report.checks]
 
 
 def test_an_isolation_that_cannot_be_tried_is_not_taken_for_one(machine: AMachine) -> None:
