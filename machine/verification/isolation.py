@@ -40,6 +40,8 @@ class Isolation:
         if self.is_open:
             nodes = [node for node in nodes if any(device.compute for device in node.devices)]
         pods = pods_without_request(nodes)
+        if not pods:
+            return []
         by_name = {node.name: node for node in nodes}
         logs = PodLogs(self.namespace, pods, self.polling)
         self.polling.progress.tell("a pod that requests nothing has to see " + self._expected())

@@ -174,6 +174,8 @@ class Request:
         if self.identity:
             self._forbid("namespaces", "a node creates no objects")
         refused: list[str] = []
+        if not body.get("items", [body]):
+            raise ApiError("", "error: no objects passed to create")  # kubectl's own
         for item in body.get("items", [body]):
             try:
                 self._create_one(item)
