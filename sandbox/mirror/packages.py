@@ -96,25 +96,26 @@ def build_package(package: Package, ours: Ours, pool: Path) -> None:
     }
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
-        for path in package.programs:
+
+        def place(path: str) -> Path:
             target = tree / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
+            return target
+
+        for path in package.programs:
+            target = place(path)
             shutil.copyfile(ours.gpu, target)
             target.chmod(0o755)
         for path, source in package.of_the_toolkit.items():
-            target = tree / path.lstrip("/")
-            target.parent.mkdir(parents=True, exist_ok=True)
+            target = place(path)
             shutil.copyfile(ours.toolkit / source, target)
             target.chmod(0o644 if source.startswith("systemd/") else 0o755)
         if package.library:
-            target = tree / package.library.lstrip("/")
-            target.parent.mkdir(parents=True, exist_ok=True)
+            target = place(package.library)
             shutil.copyfile(ours.library, target)
             target.with_name(f"{LIBRARY}.1").symlink_to(target.name)
         for path, content in package.files.items():
-            target = tree / path.lstrip("/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(content)
+            place(path).write_text(content)
         (tree / "DEBIAN").mkdir(parents=True)
         lines = "".join(f"{name}: {value}\n" for name, value in control.items() if value)
         (tree / "DEBIAN/control").write_text(lines)

@@ -49,7 +49,7 @@ def publish(  # noqa: PLR0913 - an image has these
             "User": user,
             "Labels": dict(labels or {}),
         },
-        "rootfs": {"type": "layers", "diff_ids": [_digest(layer) for layer in layers]},
+        "rootfs": {"type": "layers", "diff_ids": [digest(layer) for layer in layers]},
     }
     blobs = [gzip.compress(layer, compresslevel=1, mtime=0) for layer in layers]
     described = [_describe("application/vnd.oci.image.layer.v1.tar+gzip", blob) for blob in blobs]
@@ -61,11 +61,11 @@ def publish(  # noqa: PLR0913 - an image has these
         "layers": described,
     }
     for blob in blobs:
-        place(repository / "blobs" / _digest(blob), blob)
+        place(repository / "blobs" / digest(blob), blob)
     content = json.dumps(manifest).encode()
-    for name_of_it in (_digest(content), tag):
+    for name_of_it in (digest(content), tag):
         place(repository / "manifests" / name_of_it, content)
-    return _digest(content)
+    return digest(content)
 
 
 def publish_cuda_sample(root: Path, gpu: Path) -> None:
@@ -119,12 +119,13 @@ def _layer(files: Mapping[str, File]) -> bytes:
     return buffer.getvalue()
 
 
-def _digest(content: bytes) -> str:
+def digest(content: bytes) -> str:
+    """By which a registry and its clients know it."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def _describe(kind: str, blob: bytes) -> dict[str, object]:
-    return {"mediaType": kind, "digest": _digest(blob), "size": len(blob)}
+    return {"mediaType": kind, "digest": digest(blob), "size": len(blob)}
 
 
 def place(path: Path, content: bytes) -> None:

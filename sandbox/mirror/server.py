@@ -5,7 +5,6 @@ Its process serves Azure's metadata service as well, in the same namespace.
 As a program, ``python -m sandbox.mirror.server READY_FD DIRECTORY ADDRESS``, it is the server process.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -21,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from sandbox import metadata_service, network
 from sandbox.instance import Sandbox
-from sandbox.mirror import certificate
+from sandbox.mirror import certificate, registry
 from sandbox.process import ProcessId, announce, detach
 
 _PORT, _TLS_PORT = 80, 443
@@ -104,9 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.NOT_FOUND)
         elif len(parts) > 3 and parts[0] == "v2" and parts[-2] == "manifests":
             manifest = file.read_bytes()
-            digest = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
             kind = json.loads(manifest).get("mediaType", "application/vnd.oci.image.manifest.v1+json")
-            self._head(kind, len(manifest), ("Docker-Content-Digest", digest))
+            self._head(kind, len(manifest), ("Docker-Content-Digest", registry.digest(manifest)))
             if body:
                 self.wfile.write(manifest)
         else:

@@ -63,9 +63,7 @@ func readDevices(state *State, infoROM map[string]bool) ([]Device, error) {
 	var devices []Device
 	for _, gpu := range gpus {
 		device := Device{GPU: gpu, Model: catalogue.model(gpu.Model), State: state.of(gpu), Index: len(devices)}
-		if gpu.Name == "" {
-			device.Name = device.Model.Name
-		}
+		device.Name = gpu.product()
 		if device.Pending = device.State.Pending; device.Model.ModeNeedsReset {
 			device.Pending = infoROM[gpu.UUID]
 		}
@@ -80,12 +78,13 @@ func readDevices(state *State, infoROM map[string]bool) ([]Device, error) {
 // capabilities this process has, or all, where it has the one to monitor them (MIG user guide, device nodes).
 func (device Device) MIGDevices() []MIGDevice {
 	var found []MIGDevice
+	monitors := has(monitorCapability.deviceFile())
 	for _, instance := range device.State.Instances {
 		profile := device.Model.ProfileByID(instance.Profile)
 		for _, compute := range instance.Compute {
-			given := has(instanceCapability(device.GPU, instance.ID).deviceFile()) &&
+			given := monitors || has(instanceCapability(device.GPU, instance.ID).deviceFile()) &&
 				has(computeCapability(device.GPU, instance.ID, compute.ID).deviceFile())
-			if !given && !has(monitorCapability.deviceFile()) {
+			if !given {
 				continue
 			}
 			uuid := migUUID(device.UUID, instance.ID, compute.ID)

@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +25,9 @@ type GPU struct {
 	NVSwitch    bool   `json:"nvswitch"`  // joined to the others, so that CUDA needs Fabric Manager
 	ModuleID    int    `json:"module_id"` // of the socket on the board
 }
+
+// product is the name that the GPU says of itself: its model's, unless it has another.
+func (gpu GPU) product() string { return cmp.Or(gpu.Name, catalogue.model(gpu.Model).Name) }
 
 // Faults is faults.json: what goes wrong on purpose. GPUs are named by index.
 type Faults struct {

@@ -39,14 +39,10 @@ func (gpu GPU) show(version string) error {
 	if !ok {
 		return fmt.Errorf("gpus.json: GPU %d has the PCI bus id %q", gpu.Index, gpu.PCIBusID)
 	}
-	name := gpu.Name
-	if name == "" {
-		name = catalogue.model(gpu.Model).Name
-	}
 	bus := fmt.Sprintf("%04x:%02x:%02x.0", place.Domain, place.Bus, place.Device)
 	says := fmt.Sprintf(
 		"Model: \t\t %s\nGPU UUID: \t %s\nBus Type: \t PCIe\nBus Location: \t %s\nDevice Minor: \t %d\nGPU Firmware: \t %s\nGPU Excluded:\t No\n",
-		name, gpu.UUID, bus, gpu.Index, version,
+		gpu.product(), gpu.UUID, bus, gpu.Index, version,
 	)
 	return show(filepath.Join(ProcFolder(), "nvidia/gpus", bus, "information"), says)
 }
