@@ -100,9 +100,11 @@ class _Balancer:
 
     async def _follow(self) -> None:
         """Listen, probe and hold addresses as the records say now."""
-        self._rules = {
-            (rule.address, rule.port): rule for rule in forwardings(Cloud.of(self._sandbox).read(), self._balancer)
-        }
+        try:
+            records = Cloud.of(self._sandbox).read()
+        except ValueError:  # somebody edits the file, and their editor has written half of it: read it the next time
+            return
+        self._rules = {(rule.address, rule.port): rule for rule in forwardings(records, self._balancer)}
         for key in self._rules.keys() - self._listeners.keys():
             self._listeners[key] = await asyncio.start_server(self._accept, sock=_listening(*key))
         for key in self._listeners.keys() - self._rules.keys():

@@ -1,7 +1,6 @@
 """Connections through a load balancer of the sandbox: whom they reach, and when nobody."""
 
 import contextlib
-import json
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 
 from sandbox import network
 from sandbox.cloud import load_balancer
+from sandbox.cloud.arm import Cloud
 from sandbox.instance import Sandbox
 from sandbox.process import ProcessId
 
@@ -77,7 +77,9 @@ class Servers:
 
     def write(self, *backends: str, rules: tuple[dict[str, Any], ...] = ()) -> None:
         """What the cloud has: these private addresses behind the load balancer, and the security group's rules."""
-        (self.sandbox.root / "azure.json").write_text(json.dumps(records(self.sandbox, backends, rules)))
+        with Cloud.of(self.sandbox).open() as known:
+            known.clear()
+            known.update(records(self.sandbox, backends, rules))
 
 
 def eventually(what: str, seen: Callable[[], bool], seconds: float = 40) -> None:
@@ -167,6 +169,18 @@ def test_while_nobody_is_healthy_nobody_has_the_address(servers: Servers) -> Non
 
 def test_a_change_of_the_load_balancer_is_followed_while_it_runs(servers: Servers) -> None:
     servers.become("first", "second")
+    servers.write("10.60.0.11")
+    servers.become("second")
+
+
+def test_a_file_that_somebody_has_written_half_of_changes_nothing(servers: Servers) -> None:
+    servers.become("first", "second")
+    file = servers.sandbox.root / "azure.json"
+    whole = file.read_text()
+    file.write_text(whole[:100])
+    time.sleep(1.5)  # longer than it takes until a change is followed: nothing can be awaited where nothing happens
+    servers.become("first", "second")
+    file.write_text(whole)
     servers.write("10.60.0.11")
     servers.become("second")
 
