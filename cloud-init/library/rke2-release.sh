@@ -35,9 +35,14 @@ prefix() {
   printf '%s\n' "$path"
 }
 
-# fetch_rke2 VERSION BASE SHA256: without SHA256, what BASE's own list says; that one comes over https only.
+# What lies in `fetched` has been checked: VERSION, BASE and SHA256 it was fetched by.
+complete=$fetched/complete
+
+# fetch_rke2 VERSION BASE SHA256: unless it is there. Without SHA256, what BASE's own list says; that one comes over https
+# only.
 fetch_rke2() {
   local base=${2:-$RELEASES/${1//+/%2B}} wanted=$3 seen why
+  [[ ! -f $complete || $(<"$complete") != "$*" ]] || return 0
   local named="rke2.sha256, or of this program's table of releases"
   why="Does version $1 exist, is the way out open, is there room? The next run tries again."
   progress "downloading RKE2 $1"
@@ -55,6 +60,8 @@ fetch_rke2() {
   [[ ${seen%% *} == "$wanted" ]] ||
     fail "$base/$TARBALL has checksum ${seen%% *}, which is not the one of $named: $wanted. It is damaged or not what" \
       "it claims to be; nothing was installed. If it is an RKE2 of your own making, name its checksum as rke2.sha256"
+  sync "$fetched/$TARBALL"
+  write_file "$complete" 0644 <<<"$*"
 }
 
 # place_rke2 VERSION: each file takes the place of the older one in one step, the program last, since it tells the
@@ -66,10 +73,14 @@ place_rke2() {
   progress "installing RKE2 $1 in ${to#"$root"}"
   rm -rf "$new"
   mkdir -p "$new"
-  timeout -k 10 600 tar --extract --gzip --no-same-owner --file "$fetched/$TARBALL" --directory "$new" ||
+  timeout -k 10 600 tar --extract --gzip --no-same-owner --file "$fetched/$TARBALL" --directory "$new" || {
+    rm -f "$complete" # it may be the tarball
     fail "cannot unpack $TARBALL in ${to#"$root"} ($(room "$new")); RKE2 there is as it was"
-  [[ $(version_of "$new/bin/rke2") == "$1" ]] ||
+  }
+  [[ $(version_of "$new/bin/rke2") == "$1" ]] || {
+    rm -f "$complete"
     fail "$TARBALL has no bin/rke2 that says $1: it is another release's. Nothing was installed"
+  }
   if [[ $to != "$root/usr/local" ]]; then
     sed -i "s|/usr/local|${to#"$root"}|g" "$new"/lib/systemd/system/rke2-*.service "$new/bin/rke2-uninstall.sh"
     own_units=$root/etc/systemd/system
@@ -86,5 +97,5 @@ place_rke2() {
   mv -fT "$new/bin/rke2" "$to/bin/rke2"
 }
 
-# What a run leaves that was cut off after its last step, too.
+# What a run leaves that was cut off after its last step, too; and the tarball.
 clear_away() { rm -rf "$fetched" "$(prefix)/.rke2-unpacked"; }

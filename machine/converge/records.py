@@ -7,7 +7,7 @@ from dataclasses import replace
 from machine.converge.stages import Stage
 from machine.documents import result as document
 from machine.documents.form import DocumentError
-from machine.documents.result import SETTLED, Result, StageResult
+from machine.documents.result import SETTLED, Outcome, Result, StageResult, Work
 from machine.host import files
 from machine.host.this_machine import ThisMachine
 
@@ -29,6 +29,22 @@ def with_stage(result: Result, record: StageResult) -> Result:
     if result.of(record.name) is None:
         return replace(result, stages=(*result.stages, record))
     return replace(result, stages=tuple(record if each.name == record.name else each for each in result.stages))
+
+
+def ended(record: StageResult, outcome: Outcome, reason: str, now: str, seconds: float) -> StageResult:
+    """The record of a stage whose run is over."""
+    record = replace(record, outcome=outcome, reason=reason, ended=now, seconds=round(seconds, 1))
+    if outcome in ("done", "reboot"):
+        work = Work(record.started, now, record.seconds, outcome, record.boot_id)
+        record = replace(record, worked=work)
+    return record
+
+
+def with_end(result: Result, record: StageResult) -> Result:
+    """The same for a stage that has ended: one that has what it wanted may ask for its reboot again, another time."""
+    if record.outcome in SETTLED:
+        result = replace(result, reboots={name: each for name, each in result.reboots.items() if name != record.name})
+    return with_stage(result, record)
 
 
 def left(result: Result, wanted: Iterable[Stage], boot_id: str) -> list[Stage]:

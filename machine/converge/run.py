@@ -1,14 +1,17 @@
 """One run over the stages that are left to do."""
 
 import contextlib
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from machine.converge import progress, records, script
+from machine.converge.beside import Beside
 from machine.converge.reboot import Patience, close_logins, open_logins, reboot
 from machine.converge.stages import Stage, stages
 from machine.converge.turn import STAYS_OUT, RunTurn
-from machine.documents.result import SETTLED, Outcome, Reboot, Result, StageResult, Work
+from machine.documents.result import SETTLED, Outcome, Reboot, Result, StageResult
 from machine.host import lock
 from machine.host.errors import DiskError, MachineError, NodeError
 from machine.host.this_machine import ThisMachine
@@ -46,6 +49,9 @@ class _Run:
     boot_id: str = field(init=False)
     result: Result = field(init=False)
     turn: RunTurn = field(init=False)
+    beside: Beside = field(default_factory=Beside)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held by whoever changes `result`: stages beside each other do."""
 
     def __post_init__(self) -> None:
         self.turn = RunTurn(self.machine)
@@ -58,8 +64,12 @@ class _Run:
         self.turn.begin()
         wanted = stages(self.machine)
         kept = [record for record in map(self.result.of, [stage.name for stage in wanted]) if record is not None]
-        self._keep(replace(self.result, state="running", stages=tuple(kept)))
-        for stage in wanted:
+        self._keep(lambda known: replace(known, state="running", stages=tuple(kept)))
+        left = records.left(self.result, wanted, self.boot_id)
+        for stage in (each for each in left if each.is_beside):
+            self.beside.start(stage.name, partial(self._run_stage, stage))
+        for stage in (each for each in wanted if not each.is_beside):
+            self.beside.end(stage.needs)
             if not records.left(self.result, [stage], self.boot_id):
                 continue
             self._let_look_again(later for later in wanted if stage.name in later.looks_at)
@@ -68,7 +78,7 @@ class _Run:
                 self._reboot(stage)
         self._end_turn()
         failed = any(record.outcome not in SETTLED for record in self.result.stages)
-        self._keep(replace(self.result, state="failed" if failed else "done"))
+        self._keep(lambda known: replace(known, state="failed" if failed else "done"))
         if not failed:
             storage.remove_other_releases(self.machine)  # this one has worked
         return int(failed)
@@ -83,12 +93,17 @@ class _Run:
             reason = f"{record.reason.removesuffix('.')}. {STAYS_OUT}"
         except NodeError as error:
             reason = f"{record.reason}; its turn: {error}" if failed else f"{error}. {STAYS_OUT}"
-        self.result = records.with_stage(self.result, replace(record, outcome="failed", reason=reason))
+        self._note(replace(record, outcome="failed", reason=reason))
         progress.tell(self.machine, record.name, f"failed: {reason}", 0)
 
-    def _keep(self, result: Result) -> None:
-        self.result = result
-        records.write(self.machine, result)
+    def _keep(self, change: Callable[[Result], Result], *, write: bool = True) -> None:
+        with self.lock:
+            self.result = change(self.result)
+            if write:
+                records.write(self.machine, self.result)
+
+    def _note(self, record: StageResult) -> None:
+        self._keep(lambda known: records.with_stage(known, record), write=False)
 
     def _outcome(self, stage: str | None) -> Outcome | None:
         record = None if stage is None else self.result.of(stage)
@@ -98,7 +113,7 @@ class _Run:
         """Before the stage runs that they build on, so that it also holds when it, or we, are killed."""
         for stage in later:
             if record := self.result.of(stage.name):
-                self.result = records.with_stage(self.result, replace(record, inputs=""))
+                self._note(replace(record, inputs=""))
 
     def _run_stage(self, stage: Stage) -> None:
         # Inputs are taken before the run: a file that changes while it runs makes the stage run again.
@@ -107,19 +122,15 @@ class _Run:
         worked = before.worked if before else None
         record = StageResult(stage.name, stage.inputs(), clock.utc(), None, "running", "", self.boot_id, worked=worked)
         try:
-            self._keep(records.with_stage(self.result, record))
+            self._keep(partial(records.with_stage, record=record))
             outcome, reason = self._look(stage, begun)
             if outcome == "skipped" and stage.variables is not None:
                 record = replace(record, inputs="")  # and so it is left to do
             if outcome == "reboot":
                 outcome, reason = self._once(stage, reason)
-            if outcome in SETTLED:
-                rest = {name: each for name, each in self.result.reboots.items() if name != stage.name}
-                self.result = replace(self.result, reboots=rest)
-            record = _ended(record, outcome, reason, clock.utc(), clock.monotonic() - begun)
-            self.result = records.with_stage(self.result, record)
-            if outcome != "reboot":  # that is written when logins are closed
-                self._keep(self.result)
+            record = records.ended(record, outcome, reason, clock.utc(), clock.monotonic() - begun)
+            # A reboot is written when logins are closed.
+            self._keep(partial(records.with_end, record=record), write=outcome != "reboot")
         except DiskError as error:
             raise DiskError(f"{stage.name} failed: {error}") from error
         progress.tell(self.machine, stage.name, f"{outcome}: {reason}", record.seconds)
@@ -153,14 +164,17 @@ class _Run:
                 f"{reason}; the machine was rebooted for this once, it did not help and is not repeated. When the cause"
                 " is gone: `sudo reboot`, then `pulumi up`"
             )
+        if names := self.beside.names():  # before pods are asked: they must not wait outside for a download
+            progress.tell(self.machine, stage.name, f"reboots when {', '.join(names)} has ended", 0)
+            self.beside.wait()
         try:
             self.turn.take(stage, "it reboots", lambda text: progress.tell(self.machine, stage.name, text, 0))
             if stage.asks_pods:  # not before the reboot is certain: pods must not be evicted for one that does not come
                 before_reboot.ask(self.machine, end=True)
         except MachineError as error:
             return "failed", f"{reason}, and the machine does not reboot: {error}"
-        attempts = {**self.result.reboots, stage.name: Reboot(stage.wanted(), self.boot_id)}
-        self.result = replace(self.result, reboots=attempts)
+        attempt = Reboot(stage.wanted(), self.boot_id)
+        self._keep(lambda known: replace(known, reboots={**known.reboots, stage.name: attempt}), write=False)
         return "reboot", reason
 
     def _reboot(self, stage: Stage) -> None:
@@ -168,7 +182,7 @@ class _Run:
         # Logins close before anybody is told, so that whoever leaves now can only come back after the reboot.
         close_logins(self.machine)
         try:
-            self._keep(replace(self.result, state="reboot"))
+            self._keep(lambda known: replace(known, state="reboot"))
         except DiskError:
             open_logins(self.machine)
             raise
@@ -178,15 +192,6 @@ class _Run:
         record = self.result.of(stage.name)
         assert record is not None  # noqa: S101 - it asked for the reboot
         reason = f"{record.reason}, but the machine did not reboot: {why}"
-        record = _ended(record, "failed", reason, self.machine.clock.utc(), record.seconds)
-        self._keep(replace(records.with_stage(self.result, record), state="running"))
+        record = records.ended(record, "failed", reason, self.machine.clock.utc(), record.seconds)
+        self._keep(lambda known: replace(records.with_stage(known, record), state="running"))
         progress.tell(self.machine, stage.name, f"failed: {reason}", 0)
-
-
-def _ended(record: StageResult, outcome: Outcome, reason: str, now: str, seconds: float) -> StageResult:
-    """The record of a stage whose run is over."""
-    record = replace(record, outcome=outcome, reason=reason, ended=now, seconds=round(seconds, 1))
-    if outcome in ("done", "reboot"):
-        work = Work(record.started, now, record.seconds, outcome, record.boot_id)
-        record = replace(record, worked=work)
-    return record

@@ -34,6 +34,8 @@ class Stage:
     """Stages whose work this one builds on: whenever one of them has run, this one looks again."""
     asks_pods: bool = False
     """Whether the pods of users are asked before the reboot that it wants. Instances ask those that hold a GPU."""
+    is_beside: bool = False
+    """Whether it runs while others do: it changes nothing that they or pods use, wants neither turn nor reboot."""
 
     def wanted(self) -> str:
         """Digest of what is asked of the stage."""
@@ -61,11 +63,12 @@ def stages(machine: ThisMachine) -> tuple[Stage, ...]:
         needs: str | None = None,
         looks_at: tuple[str, ...] = (),
         asks_pods: bool = False,
+        is_beside: bool = False,
         reads: tuple[Path, ...] = (),
     ) -> Stage:
         wanted = None if form is None else variables(section, form)
         script = machine.release / FOLDER / name
-        return Stage(name, script, seconds, wanted, (*library, *reads), reason, needs, looks_at, asks_pods)
+        return Stage(name, script, seconds, wanted, (*library, *reads), reason, needs, looks_at, asks_pods, is_beside)
 
     no_fabric = _NO_GPU if desired.driver is None else "no NVSwitch joins this machine's GPUs"
     not_ours = _NO_GPU if desired.driver is None else "the GPU Operator's MIG Manager owns MIG here"
@@ -84,7 +87,8 @@ def stages(machine: ThisMachine) -> tuple[Stage, ...]:
         ),
         stage("toolkit", 1200, "toolkit", desired.toolkit, reason=_NO_GPU),
         stage("mig-mode", 1400, "mig", desired.mig, reason=not_ours, needs="driver"),
-        stage("rke2", 3000, "rke2", desired.rke2, looks_at=("toolkit",), reads=of_rke2),
+        stage("rke2-download", 2400, "rke2", desired.rke2, is_beside=True),
+        stage("rke2", 3000, "rke2", desired.rke2, needs="rke2-download", looks_at=("toolkit",), reads=of_rke2),
     )
 
 

@@ -34,7 +34,8 @@ def _is_ours_to_stop(path: Path) -> bool:
 def test_the_stages_of_the_converge_path_are_among_them() -> None:
     found = {_name(path) for path in scripts()}
     assert {
-        f"cloud-init/stages/{name}" for name in ("apt", "driver", "fabric-manager", "toolkit", "mig-mode", "rke2")
+        f"cloud-init/stages/{name}"
+        for name in ("apt", "driver", "fabric-manager", "toolkit", "mig-mode", "rke2-download", "rke2")
     } <= found
 
 

@@ -16,9 +16,11 @@ from machine.documents.desired_state import DesiredState
 from machine.documents.result import Outcome, Result, StageResult
 from machine.host.program import Ended
 
-STAGES = ("apt", "driver", "fabric-manager", "toolkit", "mig-mode", "rke2")
-RUN = tuple(name for name in STAGES if name != "fabric-manager")
-"""Those with work to do on the machine of the tests, whose GPUs no NVSwitch joins."""
+STAGES = ("apt", "driver", "fabric-manager", "toolkit", "mig-mode", "rke2-download", "rke2")
+BESIDE = "rke2-download"
+"""The one that runs while others do."""
+RUN = tuple(name for name in STAGES if name not in ("fabric-manager", BESIDE))
+"""Those that run in turn, with work to do on the machine of the tests, whose GPUs no NVSwitch joins."""
 CONVERGE = "mig-k8s-converge.service"
 
 
@@ -86,16 +88,17 @@ class StagedMachine(AMachine):
         return super().run(*command, seconds=seconds, stdin=stdin)
 
     def stage(self, name: str, body: str) -> None:
-        """A stage script; every run is a line of `runs`."""
+        """A stage script; every run is a line of `runs`, or of `runs-beside`."""
         path = self.release / "stages" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        script = f'#!/bin/bash\necho {name} >>"$STATE/runs"\n{textwrap.dedent(body)}\n'
+        runs = "runs-beside" if name == BESIDE else "runs"
+        script = f'#!/bin/bash\necho {name} >>"$STATE/{runs}"\n{textwrap.dedent(body)}\n'
         path.write_text(script, encoding="utf-8")
         path.chmod(0o755)
 
-    def runs(self) -> list[str]:
-        """Stages in the order they ran since the last question."""
-        path = self.state / "runs"
+    def runs(self, *, beside: bool = False) -> list[str]:
+        """Stages in the order they ran since the last question: those that run in turn, or those beside them."""
+        path = self.state / ("runs-beside" if beside else "runs")
         names = path.read_text(encoding="utf-8").split() if path.exists() else []
         path.unlink(missing_ok=True)
         return names
@@ -112,7 +115,8 @@ class StagedMachine(AMachine):
         return records.read(self)
 
     def outcomes(self) -> dict[str, Outcome]:
-        return {stage.name: stage.outcome for stage in self.result().stages}
+        """Of the stages that run in turn: how far the other one is at a moment nobody can tell."""
+        return {stage.name: stage.outcome for stage in self.result().stages if stage.name != BESIDE}
 
     def record(self, stage: str) -> StageResult:
         found = self.result().of(stage)

@@ -41,6 +41,9 @@ def test_every_stage_reads_all_of_its_section_and_nothing_else() -> None:
         fields = {f"{name}_{field.name}".upper() for field in dataclasses.fields(section)}
         text = (CLOUD_INIT / "stages" / stage).read_text(encoding="utf-8")
         assert set(re.findall(rf"\b{name.upper()}_[A-Z0-9_]+\b", text)) == fields, stage
+    text = (CLOUD_INIT / "stages/rke2-download").read_text(encoding="utf-8")
+    asked = {"RKE2_VERSION", "RKE2_ARTIFACTS", "RKE2_SHA256", "RKE2_ROLE"}
+    assert set(re.findall(r"\bRKE2_[A-Z0-9_]+\b", text)) == asked  # of what the stage after it reads
 
 
 # ---- apt

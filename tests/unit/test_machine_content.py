@@ -386,7 +386,10 @@ def test_a_release_is_delivered_as_the_same_text_every_time_and_unpacks_to_its_f
     assert dict(zip(parts[::3], parts[2::3], strict=True)) == release().contents
     modes = dict(zip(parts[::3], parts[1::3], strict=True))
     assert [path for path, mode in modes.items() if mode == "755"] == [
-        *(f"stages/{name}" for name in ("apt", "driver", "fabric-manager", "mig-mode", "rke2", "toolkit")),
+        *(
+            f"stages/{name}"
+            for name in ("apt", "driver", "fabric-manager", "mig-mode", "rke2", "rke2-download", "toolkit")
+        ),
         *(f"entry-points/{name}" for name in ("mig-apply", "mig-k8s", "mig-verify")),
     ]
     assert set(modes.values()) == {"755", "644"}
