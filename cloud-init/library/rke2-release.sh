@@ -38,11 +38,13 @@ prefix() {
 # What lies in `fetched` has been checked: VERSION, BASE and SHA256 it was fetched by.
 complete=$fetched/complete
 
-# fetch_rke2 VERSION BASE SHA256: unless it is there. Without SHA256, what BASE's own list says; that one comes over https
-# only.
+# is_fetched VERSION BASE SHA256: whether fetch_rke2 has nothing to do.
+is_fetched() { [[ -f $complete && $(<"$complete") == "$*" ]]; }
+
+# fetch_rke2 VERSION BASE SHA256: without SHA256, what BASE's own list says; that one comes over https only.
 fetch_rke2() {
   local base=${2:-$RELEASES/${1//+/%2B}} wanted=$3 seen why
-  [[ ! -f $complete || $(<"$complete") != "$*" ]] || return 0
+  ! is_fetched "$@" || return 0
   local named="rke2.sha256, or of this program's table of releases"
   why="Does version $1 exist, is the way out open, is there room? The next run tries again."
   progress "downloading RKE2 $1"

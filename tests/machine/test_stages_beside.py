@@ -134,7 +134,7 @@ def fetched(machine: AMachine) -> list[str]:
 def test_rke2_is_installed_from_what_was_downloaded_and_nothing_comes_twice(rke2_machine: AMachine) -> None:
     assert run(rke2_machine, "rke2-download", **RKE2)[:2] == (0, "done RKE2 v1.35.7+rke2r1 is downloaded")
     assert put_in_place(rke2_machine) == 0
-    assert run(rke2_machine, "rke2-download", **RKE2)[:2] == (0, "done RKE2 v1.35.7+rke2r1 is downloaded")
+    assert run(rke2_machine, "rke2-download", **RKE2)[:2] == (0, "unchanged RKE2 v1.35.7+rke2r1 is downloaded")
     assert run(rke2_machine, "rke2", **RKE2)[1] == "done RKE2 v1.35.7+rke2r1 server is ready"
     assert fetched(rke2_machine) == ["sha256sum-amd64.txt", "rke2.linux-amd64.tar.gz"]
     assert run(rke2_machine, "rke2-download", **RKE2)[:2] == (0, "unchanged RKE2 v1.35.7+rke2r1 is installed")
