@@ -21,7 +21,7 @@ quick_pytest = $(if $(memory),export TMPDIR=$(memory);) $(pytest) -o tmp_path_re
 tiers = format, lint, types, unit, machine, scripts, graph, contracts, exhaustive, engine
 scripts = $(shell grep -rlE '^\#!/(usr/)?bin/(env )?(ba|da)?sh' cloud-init sandbox .ci --include='*' 2>/dev/null)
 
-.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick-graph quick-plan quick-machine quick-stages exhaustive engine test bench new-stack backup restore rotate-certificates recover
+.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick-graph quick-plan quick-machine quick-stages exhaustive engine test bench new-stack backup restore rotate-certificates recover timeline
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -105,6 +105,9 @@ new-stack: ## NAME=prod: keys, a stack file and its encrypted secrets, with your
 
 rotate-certificates: ## new certificates of RKE2 on every machine: of the sandbox, or NAME=prod; pods go on
 	@$(run) $(if $(NAME),scripts.rotate_certificates "$(NAME)",sandbox rotate-certificates)
+
+timeline: ## what the last `up` took, drawn: of the sandbox, or NAME=prod; SVG=FILE writes a picture
+	@$(run) $(if $(NAME),scripts.timeline "$(NAME)",sandbox timeline) $(if $(SVG),--svg "$(SVG)")
 
 recover: ## end what an interrupted run left: of the sandbox, or NAME=prod; LOCK=HOST ends the lock of another host
 	@$(run) $(if $(NAME),scripts.recover "$(NAME)" $(if $(LOCK),--lock "$(LOCK)"),sandbox recover)

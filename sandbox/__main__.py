@@ -51,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     tier.add_argument("tier", choices=["engine", "machines"])
     again = commands.add_parser("verify", help="verify the stack that is up once more; changes nothing")
     again.add_argument("--junit", type=Path, metavar="FILE", help="write the report as JUnit XML too")
+    drawn = commands.add_parser("timeline", help="what the last `up` took, drawn")
+    drawn.add_argument("--svg", type=Path, metavar="FILE", help="write it as a picture too")
     commands.add_parser("rotate-certificates", help="have RKE2 make its certificates anew on every machine")
     commands.add_parser("refresh", help="compare the state with what is there")
     commands.add_parser("recover", help="end what an interrupted command left")
@@ -91,6 +93,7 @@ def _run(arguments: argparse.Namespace, passed_on: list[str]) -> int:
             name, arguments.stack, arguments.program.absolute(), skip_preview=arguments.skip_preview
         ),
         "verify": lambda: lifecycle.verify(name, arguments.junit),
+        "timeline": lambda: lifecycle.timeline(name, arguments.svg),
         "rotate-certificates": lambda: lifecycle.rotate_certificates(name),
         "refresh": lambda: lifecycle.refresh(name),
         "recover": lambda: lifecycle.recover(name),

@@ -1,6 +1,7 @@
 """From nothing to pods on MIG devices, and back to nothing."""
 
 import contextlib
+import json
 import os
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sandbox.progress import say, step
 from sandbox.tools import toolchain
 from sandbox.virtualenv import CHECKOUT
 from scripts import rotate_certificates as certificates
+from scripts import timeline as drawn
 from scripts import verify as verification
 from scripts.stack import StackError, names
 
@@ -90,6 +92,19 @@ def verify(name: str, xml: Path | None) -> int:
         return verification.conclude(verification.again(list(_ways_in(environment, "server").values())), xml)
     except StackError as error:
         raise SandboxError(str(error)) from None
+
+
+def timeline(name: str, picture: Path | None) -> int:
+    """What the last `up` took, drawn; `picture`: where it is written as SVG too."""
+    environment = opened(name)
+    history = json.loads(environment.output("stack", "history", "--json"))
+    ssh = ["ssh", "-F", str(access.ssh_config(environment.root))]
+    machines = {login.name: [*ssh, login.name] for login in access.logins(Sandbox.load(environment.root))}
+    try:
+        drawn.draw(environment.state()["resources"], history, drawn.records(machines), picture)
+    except StackError as error:
+        raise SandboxError(str(error)) from None
+    return 0
 
 
 def rotate_certificates(name: str) -> int:

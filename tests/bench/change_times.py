@@ -29,8 +29,9 @@ from nodes_out import watched  # noqa: E402
 
 from sandbox.engine.environment import Environment  # noqa: E402
 from tests.bench.a_sandbox import measured  # noqa: E402
-from tests.bench.machine_times import OF_THE_ENGINE, resources_of, seconds_since, way_of  # noqa: E402
+from tests.bench.machine_times import OF_THE_ENGINE, resources_of, way_of  # noqa: E402
 from tests.bench.preview_times import EMPTY, PROVIDERS, project, seconds  # noqa: E402
+from timeline.span import covered  # noqa: E402
 
 _NAME = "bench-changes"
 _AT_ONCE = 1
@@ -85,7 +86,7 @@ class Cluster:
         sandbox, by_engine = self.person.sandbox, dict(OF_THE_ENGINE).values()
         resources = resources_of(sandbox)
         ways = [way_of(sandbox, machine, resources) for machine in machines]
-        return sum(seconds_since([step for step in way if step.name not in by_engine], since) for way in ways)
+        return sum(covered(step for step in way if step.name not in by_engine and step.begins >= since) for way in ways)
 
     def _up(self, file: Path) -> None:
         flags = ("--yes", "--skip-preview", "--suppress-outputs", "--config-file", str(file))

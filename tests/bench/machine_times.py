@@ -8,12 +8,9 @@ last did something, and from the engine's state; they are true for the first `up
 """
 
 import json
-import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,8 @@ from sandbox.host import access  # noqa: E402 - the checkout is no installed pac
 from sandbox.instance import Sandbox, default_root  # noqa: E402
 from sandbox.process import run  # noqa: E402
 from tests.bench.a_sandbox import measured  # noqa: E402
+from timeline.machine import way  # noqa: E402
+from timeline.span import Span  # noqa: E402
 
 TUTORIAL_REBOOTS = 3
 """After the driver, after the host name, after enabling MIG."""
@@ -35,73 +34,27 @@ OF_THE_ENGINE = (("{machine}-mig", "instances"), ("gpu-operator-release", "opera
 """Resource → the step that its creation ends."""
 
 
-@dataclass(frozen=True)
-class Step:
-    """`begins` is not before the step above it has ended."""
-
-    name: str
-    begins: datetime
-    ends: datetime
-
-    @property
-    def seconds(self) -> float:
-        return max(0.0, (self.ends - self.begins).total_seconds())
-
-
 def steps(
     machine: str, birth: datetime, cloud_init: str, result: Mapping[str, Any], resources: Sequence[Mapping[str, Any]]
-) -> list[Step]:
-    """The way of a machine in its order.
-
-    `cloud_init`: its output log; `result`: the machine's result file; `resources`: those of the engine's state.
-    """
-    ends: list[tuple[str, datetime, datetime]] = []
-    for name, word in (("boot", "running '[a-z:-]+'"), ("cloud-init", "finished")):
-        if found := re.search(rf"^Cloud-init v\. .* {word} at (.*?\+0000)", cloud_init, re.MULTILINE):
-            moment = parsedate_to_datetime(found[1])
-            ends.append((name, birth, moment))
-    this_boot = [_utc(stage["started"]) for stage in result["stages"] if stage["bootId"] == result["bootId"]]
-    for stage in result["stages"]:
-        worked = stage["worked"]
-        if worked is None:
-            continue
-        began = _utc(worked["started"])
-        ended = began + timedelta(seconds=worked["seconds"])
-        ends.append((stage["name"], began, ended))
-        if worked["outcome"] == "reboot" and worked["bootId"] != result["bootId"]:
-            ends.append(("reboot", ended, min(this_boot)))
+) -> list[Span]:
+    """The way of a machine in its order, and what the engine does after it; `resources`: those of its state."""
+    steps = way(machine, birth, cloud_init, result)
     made = {resource["urn"].rpartition("::")[2]: resource for resource in resources}
     for resource, name in OF_THE_ENGINE:
         known = made.get(resource.format(machine=machine))
         if known is not None:
             moment = datetime.fromisoformat(known["created"])
-            ends.append((name, birth, moment))
-    way: list[Step] = []
-    for name, began, ended in ends:
-        way.append(Step(name, max(began, way[-1].ends) if way else began, ended))
-    return way
+            steps.append(Span(lane=machine, name=name, begins=max(birth, steps[-1].ends), ends=moment))
+    return steps
 
 
-def seconds_since(way: Sequence[Step], since: datetime) -> float:
-    """How long the steps that began since then lasted, each second once: logs of a second boot overlap."""
-    seconds, end = 0.0, since
-    for step in sorted((step for step in way if step.begins >= since), key=lambda step: step.begins):
-        seconds += max(0.0, (step.ends - max(step.begins, end)).total_seconds())
-        end = max(end, step.ends)
-    return seconds
-
-
-def _utc(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-
-
-def table(machine: str, reboots: int, way: Sequence[Step]) -> str:
+def table(machine: str, reboots: int, spans: Sequence[Span]) -> str:
     """What is printed of one machine."""
     times = "reboot" if reboots == 1 else "reboots"
     head = f"{machine}: bare image to ready: {reboots} {times} (the tutorial: {TUTORIAL_REBOOTS})"
-    birth = way[0].begins
+    birth = spans[0].begins
     lines = [
-        f"  {step.name:<11}{step.seconds:7.1f} s   at {(step.ends - birth).total_seconds():6.1f} s" for step in way
+        f"  {step.name:<13}{step.seconds:7.1f} s   at {(step.ends - birth).total_seconds():6.1f} s" for step in spans
     ]
     return "\n".join([head, *lines])
 
@@ -112,7 +65,7 @@ def resources_of(sandbox: Sandbox) -> list[dict[str, Any]]:
     return found
 
 
-def way_of(sandbox: Sandbox, machine: str, resources: Sequence[Mapping[str, Any]]) -> list[Step]:
+def way_of(sandbox: Sandbox, machine: str, resources: Sequence[Mapping[str, Any]]) -> list[Span]:
     """The way of a machine of a sandbox that is up; `resources` as above."""
     ssh = ["ssh", "-F", str(access.ssh_config(sandbox.root)), machine, "sudo cat"]
     log = run([*ssh, "/var/log/cloud-init-output.log"])

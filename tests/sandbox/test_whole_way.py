@@ -83,6 +83,18 @@ def test_the_verification_leaves_neither_pod_nor_namespace(person: CommandLine) 
     assert {pod["metadata"]["namespace"] for pod in person.get("pods", "-A")["items"]} == {"gpu-operator"}
 
 
+def test_what_the_up_took_is_drawn_with_every_step_of_the_machine_and_what_its_end_waited_for(
+    person: CommandLine, tmp_path: Path
+) -> None:
+    lines = person.run("timeline", "--svg", str(tmp_path / "up.svg")).splitlines()
+    assert re.match(r"up: \d+ s, \d+\.\d+ × the \d+ s that nobody can avoid \(boot and reboot; ", lines[0])
+    rows = {line.split("  ")[1] for line in lines if line.startswith("  ") and line.endswith(" s")}
+    assert {"boot", "cloud-init", "apt", "driver", "toolkit", "reboot", "rke2", "verification-run"} <= rows
+    path = " ".join(lines).partition("critical path: ")[2]
+    assert re.search(r" boot .* reboot .* rke2 .* gpu-operator-release .* verification-run [\d.]+ s", path)
+    assert (tmp_path / "up.svg").read_text().startswith("<svg ")
+
+
 def test_the_stack_is_verified_again_without_a_change(person: CommandLine, tmp_path: Path) -> None:
     said = person.run("verify", "--junit", str(tmp_path / "report.xml"))
     assert "verification: passed, 18 of 18 checks in " in said

@@ -1,0 +1,82 @@
+"""Draw what the time of a stack's last `up` went into: each machine's stages, each resource, the critical path.
+
+    make timeline NAME=prod [SVG=prod.svg] [SSH_KEY=~/.ssh/id_ed25519]
+
+By the engine's state and history, and by the result file and cloud-init's log of each machine. Nothing is changed.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.stack import NO_WAY_IN, Stack, StackError, no_way_in
+from timeline.machine import CLOUD_INIT, RESULT
+from timeline.span import Span
+from timeline.svg import svg
+from timeline.text import text
+from timeline.update import Records, timeline
+
+_BETWEEN = "mig-k8s: and the result"
+_READ = f"sudo sh -c 'cat {CLOUD_INIT} && echo {_BETWEEN} && cat {RESULT}'"
+
+
+def main(arguments: list[str]) -> int:
+    """Draw; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.timeline", description=str(__doc__).partition("\n")[0])
+    parser.add_argument("stack", metavar="STACK", help="name of a stack of yours")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="write it as a picture too")
+    options = parser.parse_args(arguments)
+    try:
+        stack = Stack(options.stack)
+        state = json.loads(stack.pulumi("stack", "export"))["deployment"]
+        history = json.loads(stack.pulumi("stack", "history", "--json"))
+        with stack.machines() as machines:
+            draw(state["resources"], history, records({each.name: each.ssh for each in machines}), options.svg)
+    except StackError as error:
+        print(f"timeline: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def records(machines: Mapping[str, Sequence[str]]) -> dict[str, Records]:
+    """Of each machine that lets somebody in; by its name an ssh command without its remote half. Raises StackError."""
+    found = {}
+    for name, ssh in machines.items():
+        done = subprocess.run([*ssh, _READ], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode == NO_WAY_IN:
+            print(f"timeline: without {name}: {no_way_in(ssh)}", file=sys.stderr)
+            continue
+        log, between, result = done.stdout.partition(f"{_BETWEEN}\n")
+        if done.returncode or not between:
+            raise StackError(f"{name} has no records of its stages, see above: has it ever been brought up?")
+        found[name] = (log, json.loads(result))
+    return found
+
+
+def draw(
+    resources: Sequence[Mapping[str, Any]],
+    history: Sequence[Mapping[str, Any]],
+    machines: Mapping[str, Records],
+    picture: Path | None,
+    downloads: Sequence[Span] = (),
+) -> None:
+    """Print it; `picture`: the file that gets it as SVG. Raises StackError."""
+    found = timeline(resources, history, machines, downloads)
+    if found is None:
+        raise StackError("this stack was never brought up: `pulumi up` first")
+    print(text(found, min(shutil.get_terminal_size((100, 24)).columns, 140)))
+    if picture is not None:
+        try:
+            picture.write_text(svg(found), encoding="utf-8")
+        except OSError as error:
+            raise StackError(f"{picture} cannot be written: {error.strerror}") from None
+        print(f"\n{picture}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

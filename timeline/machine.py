@@ -1,0 +1,50 @@
+"""The way of a machine: its boot, cloud-init, its stages, its reboot, by its own records."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from timeline.span import Span
+
+RESULT = "/var/lib/mig-k8s/result.json"
+CLOUD_INIT = "/var/log/cloud-init-output.log"
+"""Files of a machine out of which its way is read."""
+BOOT, REBOOT = "boot", "reboot"
+_FIRST_STAGE = "apt"
+"""It begins by waiting for cloud-init, which has started it."""
+
+
+def way(machine: str, birth: datetime, cloud_init: str, result: Mapping[str, Any]) -> list[Span]:
+    """What it did, in its order; stages beside others overlap them.
+
+    `birth`: when the cloud was asked for it; `cloud_init`: its output log; `result`: its result file, which keeps of
+    each stage the last run that did something.
+    """
+    spans: list[Span] = []
+
+    def add(name: str, begins: datetime, ends: datetime) -> None:
+        spans.append(Span(lane=machine, name=name, begins=begins, ends=ends))
+
+    begun = birth
+    for name, word in ((BOOT, "running '[a-z:-]+'"), ("cloud-init", "finished")):
+        if found := re.search(rf"^Cloud-init v\. .* {word} at (.*?\+0000)", cloud_init, re.MULTILINE):
+            moment = parsedate_to_datetime(found[1])
+            add(name, begun, moment)
+            begun = moment
+    this_boot = [_utc(stage["started"]) for stage in result["stages"] if stage["bootId"] == result["bootId"]]
+    for stage in result["stages"]:
+        worked = stage["worked"]
+        if worked is None:
+            continue
+        began = _utc(worked["started"])
+        ended = began + timedelta(seconds=worked["seconds"])
+        add(stage["name"], max(began, begun) if stage["name"] == _FIRST_STAGE else began, ended)
+        if worked["outcome"] == REBOOT and worked["bootId"] != result["bootId"]:
+            add(REBOOT, ended, min(this_boot))
+    return spans
+
+
+def _utc(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

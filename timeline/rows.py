@@ -1,0 +1,37 @@
+"""The rows of a timeline's picture: what is long enough to be seen, and which of it the end waited for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from timeline.span import Span
+from timeline.update import Timeline
+
+_SEEN_SECONDS = 0.5
+"""What took less is one row together."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """`spans` in one row of a lane. `is_critical`: the end of the update waited for it."""
+
+    lane: str
+    name: str
+    spans: tuple[Span, ...]
+    is_critical: bool
+
+    @property
+    def seconds(self) -> float:
+        """Their sum."""
+        return sum(span.seconds for span in self.spans)
+
+
+def rows(timeline: Timeline) -> Iterator[Row]:
+    """Those of each lane in the order in which they began."""
+    critical = {(span.lane, span.name) for span in timeline.path}
+    for lane, spans in timeline.lanes.items():
+        for span in spans:
+            if span.seconds >= _SEEN_SECONDS:
+                yield Row(lane, span.name, (span,), (lane, span.name) in critical)
+        short = tuple(span for span in spans if span.seconds < _SEEN_SECONDS)
+        if short:
+            yield Row(lane, f"{len(short)} shorter than {_SEEN_SECONDS} s", short, is_critical=False)
