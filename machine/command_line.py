@@ -24,6 +24,7 @@ from machine.release.install import install
 _LATER = {
     "machine.backup.command": ("backup", "restore", "rejoin"),
     "machine.cluster.commands": ("remove-node", "limit-turns", "end-turn"),
+    "machine.mig_manager.command": ("free", "label"),
     "machine.update.command": ("update", "rotate-certificates"),
     "machine.verification.command": ("verify",),
 }

@@ -11,7 +11,7 @@ from machine.host.errors import GpuError
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes.gpu_clients import DEVICE_PLUGIN, PAUSED
 from machine.kubernetes.kubectl import Kubectl
-from machine.kubernetes.mig_manager import APP, CONFIG, STATE
+from machine.mig_manager.label import APP, CONFIG, STATE
 from machine.verification import pod_trouble
 from machine.verification.node_checks import counted
 

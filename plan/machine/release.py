@@ -16,9 +16,11 @@ _FOLDERS = {"stages": True, "library": False, "units": False, "entry-points": Tr
 _ONLY_OVER_SSH = (
     "machine/backup/",
     "machine/cluster/",
+    "machine/mig_manager/",
     "machine/update/",
     "machine/verification/",
     "machine/documents/backup.py",
+    "machine/documents/mig_manager_layout.py",
     "machine/documents/node_removal.py",
     "machine/documents/verification_report.py",
 )
