@@ -67,7 +67,8 @@ class Mig(Form):
 class Rke2(Form):
     """RKE2. `artifacts` is the tarball's base URL (None: the release's own), `sha256` its checksum (None: the release's
     list decides), `gpu` whether its containerd must know the NVIDIA runtime, `pods_reach_metadata` whether pods may
-    ask the cloud's metadata service (a desired state that an older release wrote does not say of either)."""
+    ask the cloud's metadata service, `image_archives` the archives that its containerd imports, each URL#SHA256 (a
+    desired state that an older release wrote says of none of the three)."""
 
     RETIRED: ClassVar[frozenset[str]] = frozenset({"token", "install"})
 
@@ -78,6 +79,7 @@ class Rke2(Form):
     cis: bool
     gpu: bool = False
     pods_reach_metadata: bool = False
+    image_archives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ def desired_state(node: NodePlan) -> DesiredState:
             cis=rke2.cis,
             gpu=node.layout is not None,
             pods_reach_metadata=node.network.pods_reach_metadata,
+            image_archives=sources.image_archives,
         ),
         fabric_manager=None
         if driver is None or not runs_fabric_manager(node)

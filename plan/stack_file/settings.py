@@ -176,6 +176,9 @@ class Sources(Section):
     rke2_install: PlainText | None = Field(default=None, exclude=True)
     """Of older versions: nothing runs it any more, and a warning says so."""
     rke2_artifacts: Url | None = None
+    image_archives: Annotated[
+        tuple[Annotated[str, AfterValidator(locators.image_archive)], ...], AfterValidator(locators.names_once)
+    ] = ()
     gpu_operator_chart: Annotated[str, AfterValidator(locators.chart)] = "https://helm.ngc.nvidia.com/nvidia"
 
 

@@ -55,7 +55,7 @@ echo "$version" >"$STATE/served"
 RKE2 = {
     "RKE2_VERSION": "v1.35.7+rke2r1",
     "RKE2_ARTIFACTS": "https://mirror.example/rke2/v1.35.7+rke2r1", "RKE2_SHA256": "", "RKE2_ROLE": "server",
-    "RKE2_CIS": "0", "RKE2_GPU": "1", "RKE2_PODS_REACH_METADATA": "0",
+    "RKE2_CIS": "0", "RKE2_GPU": "1", "RKE2_PODS_REACH_METADATA": "0", "RKE2_IMAGE_ARCHIVES": "",
 }  # fmt: skip
 
 

@@ -120,6 +120,7 @@ def test_a_stage_gets_its_section_of_the_desired_state_by_one_rule(machine: Stag
         "RKE2_ARTIFACTS=",
         "RKE2_CIS=0",
         "RKE2_GPU=1",
+        "RKE2_IMAGE_ARCHIVES=",
         "RKE2_PODS_REACH_METADATA=0",
         "RKE2_ROLE=server",
         "RKE2_SHA256=",

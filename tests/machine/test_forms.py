@@ -24,7 +24,8 @@ DESIRED_STATE = """{
               "deviceListFromEnvironment": true},
   "mig": {"mode": [true], "onChange": "refuse"},
   "rke2": {"version": "v1.35.7+rke2r1", "artifacts": null, "sha256": null, "role": "server",
-           "cis": false, "gpu": true, "podsReachMetadata": true},
+           "cis": false, "gpu": true, "podsReachMetadata": true,
+           "imageArchives": ["https://mirror.example/images.tar#0123"]},
   "fabricManager": {"source": "ubuntu", "branch": 580},
   "pods": {"onChange": "drain", "namespaces": ["kube-system"]}
 }"""

@@ -155,6 +155,7 @@ def test_the_desired_state_of_the_default_machine(planned: Planned) -> None:
             "cis": False,
             "gpu": True,
             "podsReachMetadata": False,
+            "imageArchives": [],
         },
         "fabricManager": None,
         "pods": {"onChange": "refuse", "namespaces": ["kube-system", "gpu-operator"]},
@@ -348,10 +349,13 @@ def test_a_machine_is_made_with_all_of_the_release_but_what_only_pulumi_up_calls
     assert {path: text for path, text in whole.items() if path not in first} == {
         path: text
         for path, text in whole.items()
-        if path.startswith(("machine/verification/", "machine/cluster/", "machine/update/", "machine/backup/"))
+        if path.startswith(
+            ("machine/verification/", "machine/cluster/", "machine/mig_manager/", "machine/update/", "machine/backup/")
+        )
         or path
         in (
             "machine/documents/backup.py",
+            "machine/documents/mig_manager_layout.py",
             "machine/documents/verification_report.py",
             "machine/documents/node_removal.py",
         )

@@ -29,6 +29,30 @@ def signed_repository(text: str) -> str:
     return url(address) + mark + fingerprint
 
 
+def image_archive(text: str) -> str:
+    """A URL of container images in one file, followed by `#` and its SHA-256."""
+    address, _, checksum = text.partition("#")
+    address = url(address)
+    if not _SHA256.fullmatch(checksum):
+        raise Refusal(
+            "no checksum after #: containerd runs whatever an archive brings",
+            allowed="URL#SHA256, its 64 hexadecimal digits as sha256sum prints them",
+        )
+    if not re.search(r"/[A-Za-z0-9][A-Za-z0-9._-]*\.(tar|tar\.gz|tgz|tar\.zst|tzst|tar\.bz2|tbz|tar\.lz4)$", address):
+        raise Refusal(
+            "not a kind of archive that RKE2 imports", allowed="NAME.tar, .tar.gz, .tar.zst, .tar.bz2 or .tar.lz4"
+        )
+    return f"{address}#{checksum}"
+
+
+def names_once(archives: tuple[str, ...]) -> tuple[str, ...]:
+    """They lie in one folder of the machine: each file name once."""
+    names = [archive.partition("#")[0].rpartition("/")[2] for archive in archives]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise Refusal(f"{', '.join(twice)}: more than once, and all lie in one folder", allowed="each file name once")
+    return archives
+
+
 def chart(text: str) -> str:
     """A Helm repository's https URL, an oci:// reference or a path to a chart."""
     if text.startswith("oci://"):
