@@ -1,5 +1,6 @@
 """Fixtures of the tests of what runs on a machine."""
 
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +9,8 @@ from pathlib import Path
 import pytest
 from a_machine import AMachine
 from gpus import Gpus
-from rke2_on_machine import rke2_machine_of
+from install_stages import for_stages
+from rke2_on_machine import put_rke2_up, rke2_machine_of
 
 from machine.host.signals import SIGNALS
 from sandbox.tools import toolchain
@@ -32,15 +34,39 @@ def a_machine(tmp_path: Path) -> AMachine:
 @pytest.fixture
 def real_stages(tmp_path: Path) -> AMachine:
     """A machine for the real stages, with no programs of its own yet."""
-    made = AMachine.below(tmp_path)
-    made.write("etc/rancher/rke2/config.yaml", "cni: calico\n", 0o600)
-    return made
+    return for_stages(tmp_path)
 
 
 @pytest.fixture
 def rke2_machine(real_stages: AMachine) -> AMachine:
     """A server for the rke2 stage, with nothing installed yet."""
     return rke2_machine_of(real_stages)
+
+
+@pytest.fixture(scope="session")
+def server_that_is_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `rke2_server`, to be copied: the stage runs for a hundred times as long as that."""
+    return put_rke2_up(for_stages(tmp_path_factory.mktemp("server")), "server")
+
+
+@pytest.fixture
+def rke2_server(tmp_path: Path, server_that_is_up: Path) -> AMachine:
+    """A server whose RKE2 the stage has installed and started; no call is remembered."""
+    shutil.copytree(server_that_is_up, tmp_path, dirs_exist_ok=True)
+    return AMachine.below(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def agent_that_is_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `rke2_agent`, to be copied."""
+    return put_rke2_up(for_stages(tmp_path_factory.mktemp("agent")), "agent")
+
+
+@pytest.fixture
+def rke2_agent(tmp_path: Path, agent_that_is_up: Path) -> AMachine:
+    """An agent whose RKE2 the stage has installed and started; no call is remembered."""
+    shutil.copytree(agent_that_is_up, tmp_path, dirs_exist_ok=True)
+    return AMachine.below(tmp_path)
 
 
 @pytest.fixture(scope="session")

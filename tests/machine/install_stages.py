@@ -20,6 +20,13 @@ TIMEOUT = """
 """Nothing that a stage runs here takes long; a test of a limit has a `timeout` of its own."""
 
 
+def for_stages(folder: Path) -> AMachine:
+    """A machine for the real stages, with no programs of its own yet."""
+    made = AMachine.below(folder)
+    made.write("etc/rancher/rke2/config.yaml", "cni: calico\n", 0o600)
+    return made
+
+
 def run(machine: AMachine, stage: str, **environment: str) -> tuple[int, str, subprocess.CompletedProcess[str]]:
     """Exit code, last report line, and the whole."""
     functions = machine.folder / "functions.sh"

@@ -4,10 +4,10 @@ import gzip
 import hashlib
 import io
 import tarfile
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from a_machine import AMachine
-from install_stages import CLOUD_INIT, CURL, web
+from install_stages import CLOUD_INIT, CURL, run, web
 from packages_on_machine import packages
 
 PROGRAM = """#!/bin/sh
@@ -78,6 +78,20 @@ def rke2_machine_of(real_stages: AMachine) -> AMachine:
     real_stages.write("var/lib/mig-k8s/may-found", "", 0o600)
     keep_tokens(real_stages)
     return real_stages
+
+
+def put_rke2_up(machine: AMachine, role: str) -> Path:
+    """Have the stage install and start RKE2 on it; the folder of the machine, with nothing of that in `calls`.
+
+    An agent has no agent token beside its own.
+    """
+    rke2_machine_of(machine)
+    if role == "agent":
+        machine.path("etc/rancher/rke2/agent-token").unlink()
+    code, last, ended = run(machine, "rke2", **{**RKE2, "RKE2_ROLE": role})
+    assert (code, last) == (0, f"done RKE2 {RKE2['RKE2_VERSION']} {role} is ready"), ended.stderr
+    machine.forget_calls()
+    return machine.folder
 
 
 def keep_tokens(machine: AMachine, status: int = 0) -> None:

@@ -31,26 +31,22 @@ def test_pods_are_refused_before_rke2_starts_and_only_what_is_forwarded_is_looke
     assert len(rke2_machine.calls("nft --file")) == 1
 
 
-def test_rules_that_somebody_has_flushed_come_back_without_a_restart(rke2_machine: AMachine) -> None:
-    run(rke2_machine, "rke2", **RKE2)
-    (rke2_machine.state / "nft").unlink()
-    rke2_machine.forget_calls()
-    assert run(rke2_machine, "rke2", **RKE2)[1] == READY
-    assert (rke2_machine.state / "nft").exists()
-    assert rke2_machine.calls("systemctl restart") == []
+def test_rules_that_somebody_has_flushed_come_back_without_a_restart(rke2_server: AMachine) -> None:
+    (rke2_server.state / "nft").unlink()
+    assert run(rke2_server, "rke2", **RKE2)[1] == READY
+    assert (rke2_server.state / "nft").exists()
+    assert rke2_server.calls("systemctl restart") == []
 
 
 def test_a_stack_that_opens_the_service_to_pods_takes_the_rules_away_and_one_that_closes_it_brings_them(
-    rke2_machine: AMachine,
+    rke2_server: AMachine,
 ) -> None:
-    run(rke2_machine, "rke2", **RKE2)
-    rke2_machine.forget_calls()
-    assert run(rke2_machine, "rke2", **OPEN)[1] == READY
-    assert (rke2_machine.path(RULES).exists(), (rke2_machine.state / "nft").exists()) == (False, False)
-    assert run(rke2_machine, "rke2", **OPEN)[1] == UNCHANGED
-    assert run(rke2_machine, "rke2", **RKE2)[1] == READY
-    assert (rke2_machine.state / "nft").exists()
-    assert rke2_machine.calls("systemctl restart") == []
+    assert run(rke2_server, "rke2", **OPEN)[1] == READY
+    assert (rke2_server.path(RULES).exists(), (rke2_server.state / "nft").exists()) == (False, False)
+    assert run(rke2_server, "rke2", **OPEN)[1] == UNCHANGED
+    assert run(rke2_server, "rke2", **RKE2)[1] == READY
+    assert (rke2_server.state / "nft").exists()
+    assert rke2_server.calls("systemctl restart") == []
 
 
 def test_a_machine_without_nft_gets_it(rke2_machine: AMachine) -> None:

@@ -45,12 +45,10 @@ def test_the_files_are_roots_with_their_modes_and_nothing_of_the_download_is_lef
     assert not rke2_machine.path("var/lib/mig-k8s/rke2").exists()
 
 
-def test_a_tarball_with_another_checksum_is_refused_with_both_and_the_older_rke2_stays(rke2_machine: AMachine) -> None:
-    run(rke2_machine, "rke2", **RKE2)
-    right = release(rke2_machine, f"mirror.example/rke2/{NEWER}")
-    web(rke2_machine, f"mirror.example/rke2/{NEWER}/rke2.linux-amd64.tar.gz", b"damaged")
-    rke2_machine.forget_calls()
-    code, last, ended = run(rke2_machine, "rke2", **UPGRADE)
+def test_a_tarball_with_another_checksum_is_refused_with_both_and_the_older_rke2_stays(rke2_server: AMachine) -> None:
+    right = release(rke2_server, f"mirror.example/rke2/{NEWER}")
+    web(rke2_server, f"mirror.example/rke2/{NEWER}/rke2.linux-amd64.tar.gz", b"damaged")
+    code, last, ended = run(rke2_server, "rke2", **UPGRADE)
     assert code == 1
     assert last == (
         f"failed {UPGRADE['RKE2_ARTIFACTS']}/rke2.linux-amd64.tar.gz has checksum"
@@ -59,8 +57,8 @@ def test_a_tarball_with_another_checksum_is_refused_with_both_and_the_older_rke2
         " was installed. If it is an RKE2 of your own making, name its checksum as rke2.sha256"
     )
     assert "half-changed" not in ended.stdout
-    assert (put_in_place(rke2_machine), version(rke2_machine)) == (0, OLD)
-    assert run(rke2_machine, "rke2", **RKE2)[1] == READY.replace("done", "unchanged")
+    assert (put_in_place(rke2_server), version(rke2_server)) == (0, OLD)
+    assert run(rke2_server, "rke2", **RKE2)[1] == READY.replace("done", "unchanged")
 
 
 def test_a_checksum_from_elsewhere_wins_over_the_list_which_is_not_even_fetched(rke2_machine: AMachine) -> None:
@@ -105,19 +103,17 @@ def test_nothing_of_rke2_comes_over_http_without_a_checksum(rke2_machine: AMachi
 
 
 def test_a_tarball_of_another_version_than_its_name_says_is_refused_before_a_file_of_it_is_in_place(
-    rke2_machine: AMachine,
+    rke2_server: AMachine,
 ) -> None:
-    run(rke2_machine, "rke2", **RKE2)
-    release(rke2_machine, f"mirror.example/rke2/{NEWER}", "v1.34.1+rke2r1")
-    rke2_machine.forget_calls()
-    code, last, _ = run(rke2_machine, "rke2", **UPGRADE)
+    release(rke2_server, f"mirror.example/rke2/{NEWER}", "v1.34.1+rke2r1")
+    code, last, _ = run(rke2_server, "rke2", **UPGRADE)
     assert code == 1
     assert last == (
         f"failed rke2.linux-amd64.tar.gz has no bin/rke2 that says {NEWER}: it is another release's. Nothing was"
         " installed"
     )
-    assert (put_in_place(rke2_machine), version(rke2_machine)) == (0, OLD)
-    assert rke2_machine.read("usr/local/share/rke2/LICENSE.txt") == f"of {OLD}\n"
+    assert (put_in_place(rke2_server), version(rke2_server)) == (0, OLD)
+    assert rke2_server.read("usr/local/share/rke2/LICENSE.txt") == f"of {OLD}\n"
 
 
 def test_a_version_that_does_not_exist_is_named(rke2_machine: AMachine) -> None:
@@ -144,17 +140,16 @@ def test_a_disk_that_is_full_is_named_and_not_written_to_again(rke2_machine: AMa
     assert len(rke2_machine.calls("curl")) == 1
 
 
-def test_a_tarball_that_does_not_fit_where_it_goes_leaves_the_older_rke2(rke2_machine: AMachine) -> None:
-    run(rke2_machine, "rke2", **RKE2)
-    release(rke2_machine, f"mirror.example/rke2/{NEWER}")
-    rke2_machine.program("tar", 'echo "tar: bin/rke2: Wrote only 512 of 10240 bytes" >&2; exit 2')
-    rke2_machine.program("df", "echo Avail Mounted on; echo 0 /usr")
-    code, last, _ = run(rke2_machine, "rke2", **UPGRADE)
+def test_a_tarball_that_does_not_fit_where_it_goes_leaves_the_older_rke2(rke2_server: AMachine) -> None:
+    release(rke2_server, f"mirror.example/rke2/{NEWER}")
+    rke2_server.program("tar", 'echo "tar: bin/rke2: Wrote only 512 of 10240 bytes" >&2; exit 2')
+    rke2_server.program("df", "echo Avail Mounted on; echo 0 /usr")
+    code, last, _ = run(rke2_server, "rke2", **UPGRADE)
     assert code == 1
     assert last == (
         "failed cannot unpack rke2.linux-amd64.tar.gz in /usr/local (0 left on /usr); RKE2 there is as it was"
     )
-    assert version(rke2_machine) == OLD
+    assert version(rke2_server) == OLD
 
 
 ELSEWHERE = RKE2_SYSTEMCTL.replace("usr/local/bin", "opt/rke2/bin")

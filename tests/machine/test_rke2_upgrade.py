@@ -38,14 +38,12 @@ def version_of(program: Path) -> str:
 
 
 @pytest.fixture
-def server(rke2_machine: AMachine) -> AMachine:
+def server(rke2_server: AMachine) -> AMachine:
     """It runs v1.35.7+rke2r1 and has a datastore."""
-    assert run(rke2_machine, "rke2", **RKE2)[0] == 0
-    rke2_machine.path("var/lib/rancher/rke2/server/db/etcd").mkdir(parents=True)
+    rke2_server.path("var/lib/rancher/rke2/server/db/etcd").mkdir(parents=True)
     for version in (NEWER, "v1.35.8+rke2r1", "v1.35.3+rke2r1"):
-        release(rke2_machine, f"mirror.example/rke2/{version}")
-    rke2_machine.forget_calls()
-    return rke2_machine
+        release(rke2_server, f"mirror.example/rke2/{version}")
+    return rke2_server
 
 
 def test_a_server_is_upgraded_after_a_snapshot_of_which_three_are_kept(server: AMachine) -> None:
@@ -80,12 +78,11 @@ def test_an_upgrade_that_finds_rke2_starting_waits_for_it_and_then_restarts_it(s
     assert (running(server), server.calls("rke2"), server.calls("systemctl restart")) == (NEWER, SNAPSHOT, RESTART)
 
 
-def test_an_agent_that_was_starting_as_the_old_version_is_restarted(rke2_machine: AMachine) -> None:
-    run(rke2_machine, "rke2", **{**RKE2, "RKE2_ROLE": "agent"})
-    release(rke2_machine, f"mirror.example/rke2/{NEWER}")
-    (rke2_machine.state / "starting").touch()
-    assert run(rke2_machine, "rke2", **to(NEWER, "agent"))[1] == f"done RKE2 {NEWER} agent is ready"
-    assert (running(rke2_machine), rke2_machine.calls("rke2")) == (NEWER, [])
+def test_an_agent_that_was_starting_as_the_old_version_is_restarted(rke2_agent: AMachine) -> None:
+    release(rke2_agent, f"mirror.example/rke2/{NEWER}")
+    (rke2_agent.state / "starting").touch()
+    assert run(rke2_agent, "rke2", **to(NEWER, "agent"))[1] == f"done RKE2 {NEWER} agent is ready"
+    assert (running(rke2_agent), rke2_agent.calls("rke2")) == (NEWER, [])
 
 
 @pytest.mark.parametrize("version", [NEWER, "v1.35.8+rke2r1"])

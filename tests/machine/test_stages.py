@@ -404,14 +404,13 @@ def test_an_agent_needs_none_of_them(rke2_machine: AMachine) -> None:
     assert run(rke2_machine, "rke2", **{**RKE2, "RKE2_ROLE": "agent"})[0] == 0
 
 
-def test_the_permission_to_found_is_used_up_when_the_datastore_is_there(rke2_machine: AMachine) -> None:
-    run(rke2_machine, "rke2", **RKE2)
-    assert rke2_machine.path(MAY_FOUND).exists()  # RKE2 has ended without one
-    path = rke2_machine.path(DATASTORE).parent
-    rke2_machine.program("systemctl", RKE2_SYSTEMCTL.replace("start|restart)", f'start|restart) mkdir -p "{path}";'))
-    (rke2_machine.state / "up").unlink()
-    run(rke2_machine, "rke2", **RKE2)
-    assert not rke2_machine.path(MAY_FOUND).exists()
+def test_the_permission_to_found_is_used_up_when_the_datastore_is_there(rke2_server: AMachine) -> None:
+    assert rke2_server.path(MAY_FOUND).exists()  # RKE2 has ended without one
+    path = rke2_server.path(DATASTORE).parent
+    rke2_server.program("systemctl", RKE2_SYSTEMCTL.replace("start|restart)", f'start|restart) mkdir -p "{path}";'))
+    (rke2_server.state / "up").unlink()
+    run(rke2_server, "rke2", **RKE2)
+    assert not rke2_server.path(MAY_FOUND).exists()
 
 
 def test_rke2_is_installed_by_version_started_and_waited_for(rke2_machine: AMachine) -> None:
@@ -423,47 +422,42 @@ def test_rke2_is_installed_by_version_started_and_waited_for(rke2_machine: AMach
     assert not (rke2_machine.root / "var/lib/mig-k8s/rke2").exists()  # the tarball does not stay on the disk
 
 
-def test_an_rke2_that_runs_as_wanted_is_neither_downloaded_nor_restarted(rke2_machine: AMachine) -> None:
-    run(rke2_machine, "rke2", **RKE2)
-    rke2_machine.forget_calls()
-    assert run(rke2_machine, "rke2", **RKE2)[1] == "unchanged RKE2 v1.35.7+rke2r1 server is ready"
-    assert rke2_machine.calls("curl") + rke2_machine.calls("systemctl restart") == []
+def test_an_rke2_that_runs_as_wanted_is_neither_downloaded_nor_restarted(rke2_server: AMachine) -> None:
+    assert run(rke2_server, "rke2", **RKE2)[1] == "unchanged RKE2 v1.35.7+rke2r1 server is ready"
+    assert rke2_server.calls("curl") + rke2_server.calls("systemctl restart") == []
 
 
-def test_a_changed_configuration_restarts_rke2_once(rke2_machine: AMachine) -> None:
-    run(rke2_machine, "rke2", **RKE2)
-    rke2_machine.write("etc/rancher/rke2/config.yaml", "cni: canal\n", 0o600)
-    assert run(rke2_machine, "rke2", **RKE2)[1] == "done RKE2 v1.35.7+rke2r1 server is ready"
-    assert rke2_machine.calls("systemctl restart") == ["systemctl restart rke2-server.service"]
-    run(rke2_machine, "rke2", **RKE2)
-    assert len(rke2_machine.calls("systemctl restart")) == 1
+def test_a_changed_configuration_restarts_rke2_once(rke2_server: AMachine) -> None:
+    rke2_server.write("etc/rancher/rke2/config.yaml", "cni: canal\n", 0o600)
+    assert run(rke2_server, "rke2", **RKE2)[1] == "done RKE2 v1.35.7+rke2r1 server is ready"
+    assert rke2_server.calls("systemctl restart") == ["systemctl restart rke2-server.service"]
+    run(rke2_server, "rke2", **RKE2)
+    assert len(rke2_server.calls("systemctl restart")) == 1
 
 
-def test_another_version_is_installed_over_a_running_one_and_restarted(rke2_machine: AMachine) -> None:
-    run(rke2_machine, "rke2", **RKE2)
-    release(rke2_machine, "mirror.example/rke2/v1.35.8+rke2r1")
+def test_another_version_is_installed_over_a_running_one_and_restarted(rke2_server: AMachine) -> None:
+    release(rke2_server, "mirror.example/rke2/v1.35.8+rke2r1")
     newer = {"RKE2_VERSION": "v1.35.8+rke2r1", "RKE2_ARTIFACTS": "https://mirror.example/rke2/v1.35.8+rke2r1"}
-    assert run(rke2_machine, "rke2", **{**RKE2, **newer})[1] == "done RKE2 v1.35.8+rke2r1 server is ready"
-    assert rke2_machine.calls("systemctl restart") == ["systemctl restart rke2-server.service"]
+    assert run(rke2_server, "rke2", **{**RKE2, **newer})[1] == "done RKE2 v1.35.8+rke2r1 server is ready"
+    assert rke2_server.calls("systemctl restart") == ["systemctl restart rke2-server.service"]
 
 
 CONTAINERD = "var/lib/rancher/rke2/agent/etc/containerd/config.toml"
 
 
-def test_an_rke2_that_started_before_the_toolkit_is_restarted(rke2_machine: AMachine) -> None:
-    run(rke2_machine, "rke2", **RKE2)
-    rke2_machine.write("usr/bin/nvidia-container-runtime", "", 0o755)
-    path = rke2_machine.write(CONTAINERD, "[plugins]\n")
-    rke2_machine.program(
+def test_an_rke2_that_started_before_the_toolkit_is_restarted(rke2_server: AMachine) -> None:
+    rke2_server.write("usr/bin/nvidia-container-runtime", "", 0o755)
+    path = rke2_server.write(CONTAINERD, "[plugins]\n")
+    rke2_server.program(
         "systemctl", RKE2_SYSTEMCTL.replace("start|restart)", f'restart) echo nvidia >"{path}";; start)')
     )
-    _, last, ended = run(rke2_machine, "rke2", **RKE2)
+    _, last, ended = run(rke2_server, "rke2", **RKE2)
     assert last == "done RKE2 v1.35.7+rke2r1 server is ready"
     assert ended.stdout.splitlines()[0] == (
         "progress restarting rke2-server.service: it started before the toolkit, its containerd has no nvidia runtime"
     )
-    assert rke2_machine.calls("systemctl restart") == ["systemctl restart rke2-server.service"]
-    assert run(rke2_machine, "rke2", **RKE2)[1] == "unchanged RKE2 v1.35.7+rke2r1 server is ready"
+    assert rke2_server.calls("systemctl restart") == ["systemctl restart rke2-server.service"]
+    assert run(rke2_server, "rke2", **RKE2)[1] == "unchanged RKE2 v1.35.7+rke2r1 server is ready"
 
 
 def test_a_containerd_without_nvidia_runtime_after_the_restart_is_a_failure(rke2_machine: AMachine) -> None:
@@ -529,65 +523,56 @@ def test_a_server_that_starts_with_its_agent_token_for_the_first_time_needs_noth
     assert asked(rke2_machine) == []
 
 
-def test_a_living_server_restarts_once_for_an_agent_token_and_is_told_to_keep_it(rke2_machine: AMachine) -> None:
+def test_a_living_server_restarts_once_for_an_agent_token_and_is_told_to_keep_it(rke2_server: AMachine) -> None:
     """RKE2 would refuse the start after that one: rancher/rke2#5785."""
-    run(rke2_machine, "rke2", **RKE2)
-    rke2_machine.write(PASSWORDS, "as RKE2 made them", 0o600)
-    started(rke2_machine)
-    rke2_machine.write("etc/rancher/rke2/agent-token", "another\n", 0o600)
-    assert run(rke2_machine, "rke2", **RKE2)[1] == RUNS
-    assert (started(rke2_machine), asked(rke2_machine)) == (["restart"], ["keep-tokens"])
-    assert rke2_machine.read(PASSWORDS) == "as RKE2 made them"
-    assert run(rke2_machine, "rke2", **RKE2)[1] == RUNS.replace("done", "unchanged")
-    assert asked(rke2_machine) == []
+    rke2_server.write(PASSWORDS, "as RKE2 made them", 0o600)
+    rke2_server.write("etc/rancher/rke2/agent-token", "another\n", 0o600)
+    assert run(rke2_server, "rke2", **RKE2)[1] == RUNS
+    assert (started(rke2_server), asked(rke2_server)) == (["restart"], ["keep-tokens"])
+    assert rke2_server.read(PASSWORDS) == "as RKE2 made them"
+    assert run(rke2_server, "rke2", **RKE2)[1] == RUNS.replace("done", "unchanged")
+    assert asked(rke2_server) == []
 
 
 def test_a_server_that_could_not_keep_its_agent_token_fails_and_tries_again_without_a_restart(
-    rke2_machine: AMachine,
+    rke2_server: AMachine,
 ) -> None:
-    run(rke2_machine, "rke2", **RKE2)
-    rke2_machine.write(PASSWORDS, "as RKE2 made them", 0o600)
-    rke2_machine.write("etc/rancher/rke2/agent-token", "another\n", 0o600)
-    keep_tokens(rke2_machine, status=1)
-    code, last, _ = run(rke2_machine, "rke2", **RKE2)
+    rke2_server.write(PASSWORDS, "as RKE2 made them", 0o600)
+    rke2_server.write("etc/rancher/rke2/agent-token", "another\n", 0o600)
+    keep_tokens(rke2_server, status=1)
+    code, last, _ = run(rke2_server, "rke2", **RKE2)
     assert code == 1
     assert last.startswith("failed RKE2 runs, but its next start would be refused: ")
-    keep_tokens(rke2_machine)
-    asked(rke2_machine)
-    assert run(rke2_machine, "rke2", **RKE2)[0] == 0
-    assert asked(rke2_machine) == ["keep-tokens"]
+    keep_tokens(rke2_server)
+    asked(rke2_server)
+    assert run(rke2_server, "rke2", **RKE2)[0] == 0
+    assert asked(rke2_server) == ["keep-tokens"]
 
 
 def test_a_server_that_went_down_before_its_agent_token_was_kept_starts_from_what_the_cluster_knows(
-    rke2_machine: AMachine,
+    rke2_server: AMachine,
 ) -> None:
-    run(rke2_machine, "rke2", **RKE2)
-    rke2_machine.write("etc/rancher/rke2/agent-token", "another\n", 0o600)
-    rke2_machine.write(PASSWORDS, "newer than the cluster's", 0o600)
-    (rke2_machine.state / "up").unlink()
-    started(rke2_machine)
-    assert run(rke2_machine, "rke2", **RKE2)[1] == RUNS
-    assert not rke2_machine.path(PASSWORDS).exists()  # which RKE2 makes again
-    assert (started(rke2_machine), asked(rke2_machine)) == (["start"], ["keep-tokens"])
+    rke2_server.write("etc/rancher/rke2/agent-token", "another\n", 0o600)
+    rke2_server.write(PASSWORDS, "newer than the cluster's", 0o600)
+    (rke2_server.state / "up").unlink()
+    assert run(rke2_server, "rke2", **RKE2)[1] == RUNS
+    assert not rke2_server.path(PASSWORDS).exists()  # which RKE2 makes again
+    assert (started(rke2_server), asked(rke2_server)) == (["start"], ["keep-tokens"])
 
 
-def test_the_passwords_of_a_server_that_is_only_down_are_left_alone(rke2_machine: AMachine) -> None:
-    run(rke2_machine, "rke2", **RKE2)
-    rke2_machine.write(PASSWORDS, "as RKE2 made them", 0o600)
-    (rke2_machine.state / "up").unlink()
-    run(rke2_machine, "rke2", **RKE2)
-    assert rke2_machine.read(PASSWORDS) == "as RKE2 made them"
-    assert asked(rke2_machine) == []
+def test_the_passwords_of_a_server_that_is_only_down_are_left_alone(rke2_server: AMachine) -> None:
+    rke2_server.write(PASSWORDS, "as RKE2 made them", 0o600)
+    (rke2_server.state / "up").unlink()
+    run(rke2_server, "rke2", **RKE2)
+    assert rke2_server.read(PASSWORDS) == "as RKE2 made them"
+    assert asked(rke2_server) == []
 
 
-def test_another_token_alone_restarts_no_agent(rke2_machine: AMachine) -> None:
-    rke2_machine.path("etc/rancher/rke2/agent-token").unlink()
-    agent = {**RKE2, "RKE2_ROLE": "agent"}
-    run(rke2_machine, "rke2", **agent)
-    rke2_machine.write("etc/rancher/rke2/token", "another\n", 0o600)
-    started(rke2_machine)
-    assert run(rke2_machine, "rke2", **agent)[1] == "unchanged RKE2 v1.35.7+rke2r1 agent is ready"
-    assert (started(rke2_machine), asked(rke2_machine)) == (["start"], [])
+def test_another_token_alone_restarts_no_agent(rke2_agent: AMachine) -> None:
+    rke2_agent.write("etc/rancher/rke2/token", "another\n", 0o600)
+    ended = run(rke2_agent, "rke2", **{**RKE2, "RKE2_ROLE": "agent"})
+    assert ended[1] == "unchanged RKE2 v1.35.7+rke2r1 agent is ready"
+    assert (started(rke2_agent), asked(rke2_agent)) == (["start"], [])
 
 
 def test_the_cis_profile_has_its_user_and_kernel_settings_before_the_first_start(rke2_machine: AMachine) -> None:
