@@ -138,22 +138,45 @@ def _place(sandbox: Sandbox, public: str) -> int:
 def _has_address(namespace: str | None, link: str, address: str) -> bool:
     if namespace is not None and not path(namespace).exists():
         return False
-    inside = ["-n", namespace] if namespace else []
-    shown = json.loads(run(["ip", *inside, "-json", "address", "show"]))
+    shown = json.loads(run(["ip", *_inside(namespace), "-json", "address", "show"]))
     return any(a["local"] == address for entry in shown if entry["ifname"] == link for a in entry["addr_info"])
 
 
 def _remove_wire(sandbox: Sandbox) -> None:
-    if Path(f"/sys/class/net/{_host_link(sandbox)}").exists() and _owner(sandbox) in {"", sandbox.wire}:
-        run(["ip", "link", "delete", _host_link(sandbox)])
+    host = _host_link(sandbox)
+    if _link_exists(None, host) and _owner(sandbox) in {"", sandbox.wire}:
+        _remove_link(None, host)
     _remove_namespace(sandbox.wire)
 
 
 def _remove_namespace(namespace: str) -> None:
+    """The machine's end of the cable goes first: with the namespace, the kernel takes the cable away a moment later."""
     if path(namespace).exists():
-        if "eth0" in run(["ip", "-n", namespace, "-brief", "link", "show"]):
-            run(["ip", "-n", namespace, "link", "delete", "eth0"])  # the kernel would take its time
+        if _link_exists(namespace, "eth0"):
+            _remove_link(namespace, "eth0")
         run(["ip", "netns", "delete", namespace])
+
+
+def _remove_link(namespace: str | None, link: str) -> None:
+    """Remove a link, and with it the other end of the cable; it may vanish meanwhile.
+
+    The kernel itself removes the links of a namespace whose last process has ended: a killed run leaves such ones.
+    """
+    try:
+        run(["ip", *_inside(namespace), "link", "delete", link])
+    except SandboxError:
+        if _link_exists(namespace, link):
+            raise
+
+
+def _link_exists(namespace: str | None, link: str) -> bool:
+    shown = json.loads(run(["ip", *_inside(namespace), "-json", "link", "show"]))
+    return any(entry["ifname"] == link for entry in shown)
+
+
+def _inside(namespace: str | None) -> list[str]:
+    """Words that send `ip` into a namespace; None is the host's own."""
+    return ["-n", namespace] if namespace else []
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The wires of a sandbox are made once, taken down without a trace, and never another sandbox's."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -41,6 +41,66 @@ def test_going_down_leaves_neither_link_nor_namespace(wired: Sandbox) -> None:
     network.down(wired)
     assert f"mk8s{wired.number}-host" not in links()
     assert not network.path(wired.wire).exists()
+
+
+def test_every_cable_goes_before_the_namespace_that_it_leads_into(
+    wired: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel removes the cables of a namespace some time after it: `ip` would fail before or after that."""
+    machine = network.connect(wired, "one", private="10.60.0.10/24", public=f"{wired.network}.10")
+    wired.machine_directory("one").mkdir(parents=True)
+    removed: list[list[str]] = []
+
+    def recorded(argv: Sequence[str]) -> str:
+        if "delete" in argv:
+            removed.append(list(argv))
+        return run(argv)
+
+    monkeypatch.setattr(network, "run", recorded)
+    network.down(wired)
+    assert removed == [
+        ["ip", "-n", machine, "link", "delete", "eth0"],
+        ["ip", "netns", "delete", machine],
+        ["ip", "link", "delete", f"mk8s{wired.number}-host"],
+        ["ip", "netns", "delete", wired.wire],
+    ]
+
+
+def test_a_cable_that_the_kernel_takes_away_in_that_moment_is_gone_and_no_error(
+    wired: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the sandbox has seen the cable and before `ip` deletes it, as on a slow host."""
+    network.connect(wired, "one", private="10.60.0.10/24", public=f"{wired.network}.10")
+    wired.machine_directory("one").mkdir(parents=True)
+    failed: list[str] = []
+
+    def too_late(argv: Sequence[str]) -> str:
+        if "link" in argv and "delete" in argv:
+            run(argv)
+        try:
+            return run(argv)
+        except SandboxError as error:
+            failed.append(str(error).splitlines()[-1])
+            raise
+
+    monkeypatch.setattr(network, "run", too_late)
+    network.down(wired)
+    assert failed == ['Cannot find device "eth0"', f'Cannot find device "mk8s{wired.number}-host"']
+    assert f"mk8s{wired.number}-host" not in links()
+    assert not network.path(wired.wire).exists()
+
+
+def test_a_cable_that_stays_is_an_error(wired: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(argv: Sequence[str]) -> str:
+        if "link" in argv and "delete" in argv:
+            raise SandboxError("Operation not permitted")
+        return run(argv)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(network, "run", refused)
+        with pytest.raises(SandboxError, match=r"^Operation not permitted$"):
+            network.down(wired)
+    assert network.path(wired.wire).exists()
 
 
 def test_a_half_made_network_is_made_again(wired: Sandbox) -> None:
