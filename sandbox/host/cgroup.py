@@ -1,6 +1,8 @@
 """A control group of its own for each machine, in every hierarchy the host has mounted (v1, v2 or both).
 
 The machine's systemd and kubelet take what they find as their root: in one group, two machines would share theirs.
+A machine lives one group further down. In v2, a daemon-reload of the host's systemd takes away every controller that no
+group below the topmost hands down itself: ours does so as long as it is there, between two boots of its machine too.
 """
 
 import contextlib
@@ -11,8 +13,12 @@ from pathlib import Path
 from sandbox.error import SandboxError
 
 _SECONDS = 10.0
-_KUBELET = {"cpu", "cpuset", "memory", "pids"}
-"""Controllers without which a kubelet does not start."""
+_MACHINE = "machine"
+"""The group that a machine's processes are born in, below the one that bears its name."""
+_NEEDED = {"cpu", "cpuset", "io", "memory", "pids"}
+"""Controllers that a machine's kubelet and containerd set the limits of pods with, where the kernel has them."""
+_ATTEMPTS = 5
+"""Made again so often where the host's systemd takes a controller away between two steps."""
 
 
 def hierarchies() -> list[Path]:
@@ -31,7 +37,7 @@ def machines() -> set[str]:
 
 
 def create(name: str) -> None:
-    """Raises SandboxError where the machine's kubelet would miss a controller."""
+    """Raises SandboxError where the machine would miss a controller that its kernel has."""
     for hierarchy in hierarchies():
         group = hierarchy / name
         group.mkdir(exist_ok=True)
@@ -40,29 +46,43 @@ def create(name: str) -> None:
             inherit.write_text("1")
             for resource in ("cpuset.cpus", "cpuset.mems"):
                 (group / resource).write_text((hierarchy / resource).read_text())
-        available = hierarchy / "cgroup.controllers"
-        if available.exists():  # v2: controllers are handed down one by one
-            handed_down = hierarchy / "cgroup.subtree_control"
-            for controller in available.read_text().split():
-                with contextlib.suppress(OSError):  # one that is bound to v1, or not for groups, stays out
-                    handed_down.write_text(f"+{controller}")
-            if kept := _KUBELET.intersection(available.read_text().split()) - set(handed_down.read_text().split()):
-                raise SandboxError(
-                    f"{hierarchy} does not hand down {', '.join(sorted(kept))}, without which no kubelet starts. This"
-                    " happens in a container whose own processes are in its topmost group: use a host or a full machine"
-                )
+        needed = _NEEDED & _controllers(hierarchy / "cgroup.controllers")
+        for _ in range(_ATTEMPTS):
+            _hand_down(hierarchy)
+            _hand_down(group)
+            if not (kept := needed - _controllers(group / "cgroup.subtree_control")):
+                break
+        else:
+            raise SandboxError(
+                f"{hierarchy} does not hand down {', '.join(sorted(kept))}, with which Kubernetes sets the limits of"
+                " pods. This happens in a container whose own processes are in its topmost group: use a host or a full"
+                " machine"
+            )
+        (group / _MACHINE).mkdir(exist_ok=True)
+
+
+def _hand_down(group: Path) -> None:
+    """Let the groups below have every controller that this one has. Nothing in v1, where they have them all."""
+    for controller in _controllers(group / "cgroup.controllers"):
+        with contextlib.suppress(OSError):  # one that is bound to v1, or not for groups, stays out
+            (group / "cgroup.subtree_control").write_text(f"+{controller}")
+
+
+def _controllers(file: Path) -> set[str]:
+    """Those that a file of v2 names; in v1 there is no such file, and there are none."""
+    return set(file.read_text().split()) if file.exists() else set()
 
 
 def enter(name: str) -> None:
-    """Move the calling process into the group; what it starts is born there. Nothing may live in it any more."""
+    """Move the calling process to where its machine lives; what it starts is born there. Nothing may live there."""
     for hierarchy in hierarchies():
-        group = hierarchy / name
+        group = hierarchy / name / _MACHINE
         handed_down = group / "cgroup.subtree_control"
         # v2: a group that hands controllers down takes no process; systemd-nspawn made it one at the boot before.
-        if handed_down.exists() and (controllers := handed_down.read_text().split()):
+        if controllers := _controllers(handed_down):
             for below in [folder for folder in group.iterdir() if folder.is_dir()]:
                 _remove(below, time.monotonic() + _SECONDS)
-            handed_down.write_text(" ".join(f"-{controller}" for controller in controllers))
+            handed_down.write_text(" ".join(f"-{controller}" for controller in sorted(controllers)))
         (group / "cgroup.procs").write_text("0")
 
 

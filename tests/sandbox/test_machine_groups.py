@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -57,14 +57,14 @@ def test_a_process_enters_the_group_in_every_hierarchy(names: list[str]) -> None
     cgroup.create(names[0])
     with inhabitant(names[0]) as pid:
         groups = {line.rsplit(":", 1)[1] for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()}
-        assert groups == {f"/{names[0]}"}
+        assert groups == {f"/{names[0]}/machine"}
         assert cgroup.processes(names[0]) == {pid}
 
 
 def test_a_machine_enters_its_group_again_after_nspawn_handed_its_controllers_down(names: list[str]) -> None:
     hierarchy = unified()
     cgroup.create(names[0])
-    group = hierarchy / names[0]
+    group = hierarchy / names[0] / "machine"
     (group / "payload/system.slice").mkdir(parents=True)
     (group / "supervisor").mkdir()
     controller = (group / "cgroup.controllers").read_text().split()[0]
@@ -75,7 +75,42 @@ def test_a_machine_enters_its_group_again_after_nspawn_handed_its_controllers_do
         assert (group / "cgroup.subtree_control").read_text().split() == []
 
 
-def test_a_host_that_keeps_a_controller_the_kubelet_needs_is_told_apart(
+def test_a_reload_of_the_hosts_systemd_takes_no_controller_away_between_two_boots(names: list[str]) -> None:
+    """systemd writes `-cpuset -io` to the topmost group then; the kernel refuses what a group below hands down."""
+    topmost = unified() / "cgroup.subtree_control"
+    cgroup.create(names[0])
+    with inhabitant(names[0]):
+        pass
+    controller = topmost.read_text().split()[0]
+    try:
+        with pytest.raises(OSError, match="busy"):
+            topmost.write_text(f"-{controller}")
+    finally:
+        topmost.write_text(f"+{controller}")
+
+
+def test_a_controller_that_is_taken_away_while_a_group_is_made_is_handed_down_again(
+    names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hierarchy = unified()
+    controller = (hierarchy / "cgroup.controllers").read_text().split()[0]
+    monkeypatch.setattr(cgroup, "_NEEDED", {controller})
+    hand_down, lost = cgroup._hand_down, []
+
+    def with_a_reload(group: Path) -> None:
+        hand_down(group)
+        if group == hierarchy and not lost:
+            lost.append(controller)
+            with suppress(OSError):  # the machine of another test holds it
+                (group / "cgroup.subtree_control").write_text(f"-{controller}")
+
+    monkeypatch.setattr(cgroup, "_hand_down", with_a_reload)
+    cgroup.create(names[0])
+    assert lost == [controller]
+    assert controller in (hierarchy / names[0] / "machine/cgroup.controllers").read_text().split()
+
+
+def test_a_host_that_keeps_a_controller_that_limits_need_is_told_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "cgroup.controllers").write_text("cpuset cpu io memory hugetlb pids\n")
@@ -83,7 +118,10 @@ def test_a_host_that_keeps_a_controller_the_kubelet_needs_is_told_apart(
         ""
     )  # an ordinary file: it never shows what was written as handed down
     monkeypatch.setattr(cgroup, "hierarchies", lambda: [tmp_path])
-    with pytest.raises(SandboxError, match=rf"{tmp_path} does not hand down cpu, cpuset, memory, pids, without which"):
+    said = (
+        rf"{tmp_path} does not hand down cpu, cpuset, io, memory, pids, with which Kubernetes sets the limits of pods"
+    )
+    with pytest.raises(SandboxError, match=said):
         cgroup.create("mk8s-x")
 
 
