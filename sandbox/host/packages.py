@@ -1,11 +1,14 @@
-"""Debian packages that the host needs: for a sandbox with machines, and for what is built with C."""
+"""Debian packages that the host needs: for a sandbox with machines, and for what is built with C.
+
+Their names are the same in Debian 12 and 13 and in Ubuntu 22.04 and 24.04.
+"""
 
 import os
 import shutil
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sandbox.error import SandboxError
+from sandbox.host import apt
 from sandbox.progress import say, step
 
 FOR_C = {"gcc": "build-essential"}
@@ -17,6 +20,7 @@ FOR_MACHINES = {
     "busybox": "busybox-static",
     "apt-ftparchive": "apt-utils",
     "gpg": "gpg",
+    "gpg-agent": "gpg-agent",  # gpg makes and uses no key without it, and only recommends it
     "ssh-keygen": "openssh-client",
     "openssl": "openssl",
     "ip": "iproute2",
@@ -31,24 +35,31 @@ def missing(needed: Mapping[str, str]) -> list[str]:
 
 def install_missing(needed: Mapping[str, str]) -> None:
     """Install what is missing with apt-get, after saying so. Raises SandboxError where that is not possible."""
-    packages = missing(needed)
-    if not packages:
-        return
+    if packages := missing(needed):
+        install(packages)
+        if rest := missing(needed):
+            raise SandboxError(f"apt-get installed {' '.join(packages)}, yet still missing: {' '.join(rest)}")
+
+
+def install(packages: Iterable[str]) -> None:
+    """Install them with apt-get, after saying so. Raises SandboxError where that is not possible."""
     wanted = " ".join(packages)
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise SandboxError(f"these Debian packages are missing: apt-get install {wanted}")
+    if shutil.which("apt-get") is None:
+        raise SandboxError(
+            f"what these packages of Debian hold is missing: {wanted}. This host has no apt-get to install them with:"
+            " use Debian 12 or 13, or Ubuntu 22.04 or 24.04"
+        )
+    if os.geteuid() != 0:
+        raise SandboxError(f"these packages are missing, and only root may install them: sudo apt-get install {wanted}")
     say(f"installing with apt-get: {wanted}")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with step("apt-get", "about 30 s"):
-        for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
-            done = subprocess.run(
-                ["apt-get", "-o", "DPkg::Lock::Timeout=120", *command],
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode and command != ["update"]:  # one unreachable source need not matter
-                raise SandboxError(f"apt-get could not install {wanted}:\n{done.stderr.strip()[-1500:]}")
-    if rest := missing(needed):
-        raise SandboxError(f"apt-get installed {wanted}, yet still missing: {' '.join(rest)}")
+        complaint = ""
+        try:
+            complaint = apt.get("update")
+        except SandboxError as error:  # one archive that cannot be reached need not matter
+            complaint = str(error)
+        try:
+            apt.get("install", "--yes", "--no-install-recommends", *wanted.split())
+        except SandboxError as error:
+            before = f"\nbefore it, apt-get update said:\n{complaint}" if complaint else ""
+            raise SandboxError(f"{wanted} could not be installed: {error}{before}") from None
