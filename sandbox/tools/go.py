@@ -1,21 +1,19 @@
 """Programs built from Go modules, and kept in the cache by what they are made of.
 
-Nothing is downloaded as a binary. Versions are those of each module's go.mod and go.sum.
+No program is downloaded as a binary but Go itself. Versions are those of each module's go.mod and go.sum.
 """
 
-import functools
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from sandbox import person
 from sandbox.cache import cached, digest, digest_of_files
 from sandbox.error import SandboxError
+from sandbox.tools import go_toolchain
 
-_OLDEST_GO = (1, 21)
-"""From here on Go understands a newer go.mod and fetches the toolchain it names."""
 # Debug information nobody reads here costs a quarter of the build. What has other flags shares nothing with it.
 FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false")
 
@@ -33,7 +31,8 @@ def kept(  # noqa: PLR0913 - what decides the product, and how it is made
 
     `beside`: files from outside of the module. `expected` tells people how long it takes.
     """
-    key = digest(digest_of_files(module, files), go_version(), *FLAGS, *(file.read_bytes() for file in beside))
+    others = (file.read_bytes() for file in beside)
+    key = digest(digest_of_files(module, files), go_toolchain.go().version, *FLAGS, *others)
     return cached(name, key, build, expected=expected)
 
 
@@ -62,9 +61,21 @@ def build(
 
 
 def run(module: Path, *arguments: str, compiler: Mapping[str, str] | None = None) -> str:
-    """What Go prints, run in a module, without C unless a `compiler` is given. Raises SandboxError."""
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off", **(compiler or {})}
-    done = subprocess.run(["go", *arguments], cwd=module, env=environment, text=True, capture_output=True, check=False)
+    """What Go prints, run in a module, without C unless a `compiler` is given. Raises SandboxError.
+
+    It runs as the person: its modules and caches are theirs.
+    """
+    go = go_toolchain.go()
+    own = {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off", **go.environment, **(compiler or {})}
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        [go.program, *arguments],
+        cwd=module,
+        env={**os.environ, **own},
+        text=True,
+        capture_output=True,
+        check=False,
+        **person.identity(),
+    )
     if done.returncode:
         lines = "\n".join(done.stderr.strip().splitlines()[-12:])
         raise SandboxError(f"`go {arguments[0]}` failed in {module}:\n{lines}")
@@ -78,20 +89,3 @@ def with_gcc() -> dict[str, str]:
             "gcc is not on PATH, and what uses the driver's library is built with it: apt-get install build-essential"
         )
     return {"CGO_ENABLED": "1", "CC": "gcc"}
-
-
-@functools.cache
-def go_version() -> str:
-    """The version of the Go on PATH, such as `go1.26.8`."""
-    remedy = "install Go 1.25 or newer (go.dev/dl) and put it on PATH"
-    program = shutil.which("go")
-    if program is None:
-        raise SandboxError(f"Go is not on PATH, and the sandbox's programs are built from source: {remedy}")
-    beside = Path(program).resolve().parent.parent / "VERSION"  # asking Go itself would write to the user's home
-    said = beside.read_text() if beside.is_file() else subprocess.check_output([program, "version"], text=True)
-    match = re.search(r"\bgo(\d+)\.(\d+)\S*", said)
-    if not match:
-        raise SandboxError(f"{program} says its version is {said.strip()!r}: {remedy}")
-    if (int(match[1]), int(match[2])) < _OLDEST_GO:
-        raise SandboxError(f"{match[0]} on PATH is too old: {remedy}")
-    return match[0]

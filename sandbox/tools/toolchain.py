@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from sandbox import person
 from sandbox.tools import go
 
 _HERE = Path(__file__).parent
@@ -166,6 +167,7 @@ def _with_catalogue() -> Iterator[list[str]]:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as overlay:
         json.dump({"Replace": {str(_GPU / "driver" / _CATALOGUE.name): str(_CATALOGUE)}}, overlay)
         overlay.flush()
+        person.give(Path(overlay.name))
         yield ["-overlay", overlay.name]
 
 
