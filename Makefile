@@ -1,7 +1,18 @@
 # The commands people type. `make` alone lists them.
-PYTHON ?= python3
 STACK ?= Pulumi.dev.yaml
 NAME ?=
+
+# With sudo, cache, PATH and the way to registries are those of the person who typed it; so is what needs no root.
+ifneq ($(filter-out 0,$(SUDO_UID)),)
+$(foreach variable,$(shell python3 -B -m sandbox.person),$(eval export $(variable)))
+as_person := setpriv --reuid $(SUDO_UID) --regid $(SUDO_GID) --init-groups env --unset SUDO_UID
+give_back = trap '$(PYTHON) -m sandbox.cache' EXIT &&
+endif
+# Some distributions call theirs by its version alone where `python3` is older.
+ifndef PYTHON
+PYTHON := $(or $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$each"; break; }; done),python3)
+endif
 
 cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mig-k8s
 export MYPY_CACHE_DIR := $(cache)/mypy
@@ -13,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export LOCATION ADMIN_CIDRS SSH_KEY
 
 # A module, in the virtual environment of these requirements, made at the first use.
-run = venv=$$($(PYTHON) -m sandbox.virtualenv) && PATH="$$venv/bin:$$PATH" "$$venv/bin/python" -m
+run = $(give_back) venv=$$($(PYTHON) -m sandbox.virtualenv) && PATH="$$venv/bin:$$PATH" "$$venv/bin/python" -m
 pytest = $(run) pytest -o cache_dir=$(cache)/pytest
 # These tests make and remove ten thousand small files. In memory that is a fifth of the time, where programs may run there.
 memory = $(shell test -w /dev/shm && grep -q '^tmpfs /dev/shm ' /proc/mounts && ! grep -q '^tmpfs /dev/shm [^ ]* [^ ]*noexec' /proc/mounts && echo /dev/shm)
@@ -79,7 +90,9 @@ engine: ## the real Pulumi CLI against the stand-ins, NVIDIA's own clients again
 exhaustive: ## programs of the machine killed at every place, every history of layouts; no root
 	@$(quick_pytest) -n 2 --dist worksteal -m exhaustive tests/machine tests/unit
 
-test: check exhaustive engine ## everything there is, the sandbox included
+test: ## everything there is, the sandbox included
+	@$(if $(as_person),$(run) sandbox build engine)
+	@$(as_person) $(MAKE) --no-print-directory check exhaustive engine
 	@status=0; $(run) sandbox build machines || status=$$?; \
 	case $$status in \
 	0) $(pytest) -n 2 --dist loadfile --no-loadscope-reorder tests/sandbox && echo "RAN, and passed: $(tiers), sandbox. Nothing was left out." ;; \

@@ -1,14 +1,15 @@
 """`python -m sandbox COMMAND`: the commands behind `make preview`, `make sandbox` and `make sandbox-down`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from sandbox import clients
+from sandbox import cache, clients, person
 from sandbox.error import SandboxError
 from sandbox.faults import fault
-from sandbox.instance import Sandbox, default_root, made
+from sandbox.instance import Sandbox, default_root, give_back, made
 from sandbox.progress import say
 from sandbox.virtualenv import CHECKOUT
 
@@ -24,6 +25,7 @@ _MACHINE = {
 
 def main() -> int:
     """The exit status: 0, that of the program that was run, or 1 with one text that says why."""
+    person.take_the_place()
     own, passed_on = _divided(sys.argv[1:])
     arguments = _parser().parse_args(own)
     try:
@@ -32,8 +34,18 @@ def main() -> int:
         say(str(error))
         return 1
     except KeyboardInterrupt:
-        say("interrupted; `make sandbox` goes on, `make sandbox-down` ends what was started")
+        again, end = person.command("make sandbox"), person.command("make sandbox-down")
+        say(f"interrupted; `{again}` goes on, `{end}` ends what was started")
         return 130
+    except PermissionError as error:
+        if os.geteuid() == 0:
+            raise
+        back = person.command("make sandbox-status")
+        say(f"{error.filename}: permission denied. A command that was killed left it to root: `{back}` gives it back")
+        return 1
+    finally:
+        cache.give_back()
+        give_back()
 
 
 def _parser() -> argparse.ArgumentParser:

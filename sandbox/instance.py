@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sandbox import person
 from sandbox.error import SandboxError
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?")
@@ -84,7 +85,9 @@ class Sandbox:
         try:
             data = json.loads(path.read_text())
         except FileNotFoundError:
-            raise SandboxError(f"no sandbox in {root}: {path.name} is missing; `make sandbox` makes one") from None
+            raise SandboxError(
+                f"no sandbox in {root}: {path.name} is missing; `{person.command('make sandbox')}` makes one"
+            ) from None
         return cls(name=data["name"], root=root, network=data["network"])
 
     @classmethod
@@ -109,8 +112,8 @@ class Sandbox:
                     shared = f"name {self.name}" if other.name == self.name else f"network {self.network}.0/24"
                     raise SandboxError(
                         f"the {shared} belongs to another sandbox on this host: {other.root} (user"
-                        f" {_owner(other.root)}). End that one (`make sandbox-down`, as that user), or take another"
-                        " name: python -m sandbox --name NAME up"
+                        f" {_owner(other.root)}). End that one (`{person.command('make sandbox-down')}`, as that user),"
+                        " or take another name: python -m sandbox --name NAME up"
                     )
             (claims / self.name).write_text(f"{self.root.absolute()}\n")
             yield
@@ -182,12 +185,18 @@ def made(name: str) -> Sandbox:
     root = default_root(name)
     if (root / "instance.json").exists():
         return Sandbox.load(root)
+    person.make_folder(root.parent, mode=0o700)
     with choosing(root.parent):
         others = [default_root(other) for other in of_this_user()]
         taken = {Sandbox.load(other).number for other in others if (other / "instance.json").exists()}
         sandbox = Sandbox(name=name, root=root, network=free_network(taken))
         sandbox.save()
     return sandbox
+
+
+def give_back() -> None:
+    """Let the person own what root has made in their sandboxes, but for the machines' disks; see `person`."""
+    person.give_tree(default_root().parent, but="machines")
 
 
 def of_this_user() -> list[str]:

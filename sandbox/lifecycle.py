@@ -110,6 +110,7 @@ def timeline(name: str, picture: Path | None) -> int:
 def rotate_certificates(name: str) -> int:
     """As `make rotate-certificates` of a stack in Azure: new certificates on every machine, and the kubeconfig anew."""
     environment = opened(name)
+    _refuse_without_root(environment.root)
     with recovery.alone(environment.root):
         try:
             left = certificates.rotate(*(_ways_in(environment, role) for role in ("server", "agent")))
@@ -130,6 +131,7 @@ def _ways_in(environment: Environment, role: str) -> dict[str, list[str]]:
 def refresh(name: str) -> int:
     """Compare the state with what is really there."""
     environment = opened(name)
+    _refuse_without_root(environment.root)
     with recovery.alone(environment.root):
         _engine(environment, "refresh", "--yes", "--skip-preview")
     return 0
@@ -138,6 +140,7 @@ def refresh(name: str) -> int:
 def recover(name: str) -> int:
     """Take away what an interrupted command left, as `make recover NAME=…` does."""
     environment = opened(name)
+    _refuse_without_root(environment.root)
     try:
         with recovery.alone(environment.root):
             recovery.recover(environment)
@@ -149,6 +152,7 @@ def recover(name: str) -> int:
 def change_machine(name: str, verb: str, machine_name: str) -> int:
     """What a person with `az vm deallocate` or `az vm start`, Azure with an eviction, or a cable does to a machine."""
     sandbox = Sandbox.load(default_root(name))
+    _refuse_without_root(sandbox.root)
     if verb in ("unplug", "plug"):
         network.plug(sandbox, power.vm_id(sandbox, machine_name), into=verb == "plug")
     else:
@@ -167,6 +171,7 @@ def down(name: str, *, seconds: float = 0) -> int:
     if not root.exists():
         say(f"there is no sandbox {name}: nothing to end")
         return 0
+    _refuse_without_root(root)
     with recovery.alone(root, seconds=seconds):
         if (root / "instance.json").exists():
             sandbox = Sandbox.load(root)
@@ -220,6 +225,14 @@ def _obstacle() -> str | None:
     if os.geteuid() == 0:
         host_packages.install_missing(host_packages.FOR_MACHINES)
     return machine.obstacle()
+
+
+def _refuse_without_root(root: Path) -> None:
+    """Raises SandboxError for who is not root where there are machines: half of what is to be done would be done."""
+    if os.geteuid() != 0 and (root / "instance.json").exists():
+        sandbox = Sandbox.load(root)
+        if network.path(sandbox.wire).exists():
+            raise SandboxError(f"sandbox {sandbox.name} is up, and its machines are root's: run this with sudo")
 
 
 def _destroy(environment: Environment) -> None:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
-from sandbox import network
+from sandbox import network, person
 from sandbox.cloud.arm import SUBSCRIPTION
 from sandbox.engine.environment import STACK, Environment
 from sandbox.error import SandboxError
@@ -66,10 +66,11 @@ def alone(root: Path, *, seconds: float = 0) -> Iterator[None]:
 
 def _locked(file: Path) -> IO[str] | None:
     """The lock, which ends with this process, however that ends; None while another one has it."""
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    person.make_folder(file.parent, mode=0o700)
     with ExitStack() as kept:
         try:
             lock = kept.enter_context(file.open("w"))
+            person.give(file)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(lock.fileno()).st_ino != file.stat().st_ino:  # who had it has removed it
                 return None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from machine.documents.verification_report import VerificationReport
+from sandbox import person
 from sandbox.engine.environment import Environment
 from sandbox.host import access
 from sandbox.instance import Sandbox
@@ -27,17 +28,18 @@ def how_to_go_on(environment: Environment) -> str:
     root = environment.root
     kubectl = shlex.join([str(environment.programs / "kubectl"), "--kubeconfig", str(access.kubeconfig(root))])
     first = names(environment.stack_file, role="server")[0]
+    bring_up = person.command("make sandbox")
     return (
         f"look around:\n  {kubectl} get nodes,pods -A\n  {_ssh(root, first)}\n"
         "verify it again:   make verify\n"
-        "change the stack:  STACK=examples/single.yaml make preview, then make sandbox\n"
-        "end it:            make sandbox-down"
+        f"change the stack:  make preview STACK=examples/single.yaml, then {bring_up} STACK=examples/single.yaml\n"
+        f"end it:            {person.command('make sandbox-down')}"
     )
 
 
 def after_a_failure(sandbox: Sandbox) -> str:
     """What to do now, and where to look: on the machines that are there."""
-    lines = ["`make sandbox` tries again, `make sandbox-down` ends it"]
+    lines = [f"`{person.command('make sandbox')}` tries again, `{person.command('make sandbox-down')}` ends it"]
     lines += [
         f"  how far {login.name} is, and why no further:\n"
         f"    {_ssh(sandbox.root, login.name)} sudo mig-k8s status    (the logs of its stages: /run/mig-k8s/log)"

@@ -10,7 +10,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from sandbox.cache import cached, digest, location
+from sandbox import person
+from sandbox.cache import cached, digest, give_back, location
 from sandbox.cache import root as cache_root
 from sandbox.error import SandboxError
 from sandbox.progress import say
@@ -73,13 +74,16 @@ def _compile(place: Path) -> None:
 
 
 def _run(command: list[str], environment: dict[str, str] | None, remedy: str) -> None:
-    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
+    # As the person: the caches of pip and of Python's bytecode are theirs.
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False, **person.identity())
     if done.returncode:
         said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
         raise SandboxError(f"`{' '.join(command[:4])} …` failed ({remedy}):\n{said}")
 
 
 if __name__ == "__main__":
+    person.take_the_place()
+    give_back()
     try:
         remove_old_link(CHECKOUT)
         print(virtualenv())

@@ -9,6 +9,7 @@ import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
+from sandbox import person
 from sandbox.cloud import (
     arm,
     azure_arguments,
@@ -170,8 +171,9 @@ def _sandbox() -> Sandbox:
     try:
         return Sandbox.from_environment()
     except SandboxError as error:
+        starts = person.command("make sandbox")
         raise Failure(
-            f"nothing can be made without a sandbox, only previewed; `make sandbox` starts one ({error})"
+            f"nothing can be made without a sandbox, only previewed; `{starts}` starts one ({error})"
         ) from None
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from sandbox import private_file
+from sandbox import person, private_file
 from sandbox.engine import output as engine_output
 from sandbox.engine import plugins
 from sandbox.engine import stack_file as stack_files
@@ -211,7 +211,8 @@ class Environment:
             for private in (self.admin_key, self.host_key):
                 _make_key(private)
             if STACK in self.output("stack", "ls", "--json", project=project):
-                raise SandboxError(f"{self.root} holds a stack whose secrets are lost: `make sandbox-down`, then again")
+                down = person.command("make sandbox-down")
+                raise SandboxError(f"{self.root} holds a stack whose secrets are lost: `{down}`, then again")
             self.output("stack", "init", STACK, project=project)
             values = {
                 "sshPrivateKey": self.admin_key.read_text(),

@@ -50,7 +50,7 @@ def rootfs() -> Path:
     """The tree, to be used read-only as the lower layer of an overlay; made once, from the host's own apt sources."""
     files = digest_of_files(_FILES, (path for path in _FILES.rglob("*") if path.is_file()))
     key = digest(Path(__file__).read_bytes(), files)
-    return cached("machine-image", key, _build, expected="about 45 s") / "tree"
+    return cached("machine-image", key, _build, expected="about 45 s", with_owners=True) / "tree"
 
 
 def _build(directory: Path) -> None:
