@@ -10,7 +10,7 @@ from sandbox.clients import opened
 from sandbox.cloud import load_balancer, power
 from sandbox.engine.environment import Environment
 from sandbox.error import SandboxError
-from sandbox.host import access, machine
+from sandbox.host import access, machine, room
 from sandbox.host import packages as host_packages
 from sandbox.instance import Sandbox, default_root, made, of_this_user
 from sandbox.mirror.server import Mirror
@@ -47,7 +47,7 @@ def build(tier: str) -> int:
         toolchain.nvml()
     if tier == "machines":
         if why := _obstacle():
-            say(f"no machine can boot on this one: {why}")
+            say(f"no machine can boot on this one: {why}. {_STILL_WORKS}")
             return CANNOT_BOOT
         builds.for_machines()
     return 0
@@ -221,9 +221,16 @@ def status() -> int:
 
 
 def _obstacle() -> str | None:
-    """Why no machine can boot here, once what Debian can bring has been installed."""
-    if os.geteuid() == 0:
+    """Why no machine can boot here, once what it takes has been said, and what apt can bring has been installed."""
+    if os.geteuid() != 0:
+        return machine.obstacle()
+    room.announce()
+    if why := room.obstacle():
+        return why
+    try:
         host_packages.install_missing(host_packages.FOR_MACHINES)
+    except SandboxError as error:
+        return str(error)
     return machine.obstacle()
 
 

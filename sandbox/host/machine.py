@@ -6,6 +6,7 @@ A machine lives in ``root/machines/<vm_id>``: ``upper`` (its disk over the image
 
 import json
 import os
+import platform
 import shutil
 import signal
 import tempfile
@@ -56,7 +57,9 @@ class MachineStatus(StrEnum):
 def obstacle(where: Path | None = None) -> str | None:
     """Why no machine can boot here, in one line; None if nothing stands in the way. ``where`` would hold it."""
     if os.geteuid() != 0:
-        return "not root: namespaces and mounts need it"
+        return "not root: namespaces and mounts need it. Use sudo"
+    if platform.machine() != "x86_64":
+        return f"the machines are amd64, and this host is {platform.machine()}"
     for program, package in (("systemd-nspawn", "systemd-container"), ("mmdebstrap", "mmdebstrap"), ("ip", "iproute2")):
         if shutil.which(program) is None:
             return f"{program} is not installed (Debian package {package})"

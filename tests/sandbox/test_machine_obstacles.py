@@ -2,6 +2,7 @@
 
 import errno
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,13 @@ from sandbox.instance import Sandbox
 
 def test_without_root_the_obstacle_is_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert machine.obstacle() == "not root: namespaces and mounts need it"
+    assert machine.obstacle() == "not root: namespaces and mounts need it. Use sudo"
+
+
+def test_a_host_of_another_architecture_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    assert machine.obstacle() == "the machines are amd64, and this host is aarch64"
 
 
 def test_a_missing_program_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
