@@ -1,14 +1,20 @@
-"""The root file system of the machines: Debian with what an Ubuntu cloud image has, without GPU and Kubernetes."""
+"""The root file system of the machines: Debian 12 with what an Ubuntu cloud image has, without GPU and Kubernetes.
 
+It is made from the archive that the host's own apt uses: on an Ubuntu host, from that Ubuntu.
+"""
+
+import platform
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.cache import cached, digest, digest_of_files
 from sandbox.error import SandboxError
+from sandbox.host import apt
 from sandbox.process import run
 
-SUITE = "bookworm"
 PACKAGES = (
+    "apt",  # of itself only in Debian
     "ca-certificates",
     "cloud-init",
     "curl",
@@ -19,6 +25,7 @@ PACKAGES = (
     "libnss-myhostname",  # the machine knows its own name, as with Azure's name server
     "libpam-systemd",
     "libseccomp2",
+    "lsb-release",  # without it Ubuntu's cloud-init is degraded
     "nftables",
     "openssh-server",
     "openssl",
@@ -43,23 +50,71 @@ MASKED = (
     "systemd-networkd-wait-online.service",
     "systemd-sysctl.service",  # the settings are the host's
 )
+_LEFTOVERS = (
+    "etc/apt/sources.list.d/0000sources.list",
+    "etc/apt/apt.conf.d/99mmdebstrap",
+    "etc/resolv.conf",
+    "etc/hostname",
+)
+"""What mmdebstrap was told, or copied from the host."""
+_POCKETS = ("", "-updates", "-security")
 _FILES = Path(__file__).parent / "rootfs"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Where packages come from. `origin` is what its Release files say, `hosts` the suite that the host itself uses."""
+
+    origin: str
+    suite: str
+    hosts: str
+
+    @classmethod
+    def of_the_host(cls) -> "Archive":
+        """Every Debian's archive has Debian 12, an Ubuntu's only Ubuntus."""
+        host = platform.freedesktop_os_release()
+        codename = host.get("VERSION_CODENAME", "")
+        return cls("Ubuntu", codename, codename) if host.get("ID") == "ubuntu" else cls("Debian", "bookworm", codename)
+
+    def sources(self) -> str:
+        """One-line apt sources: the host's for this archive, with the image's suite instead of the host's."""
+        line = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
+        asked = ["--format", line, "Created-By: Packages", f"Origin: {self.origin}"]
+        chosen = set()
+        for entry in run(["apt-get", "indextargets", *asked]).splitlines():
+            address, suite, component = entry.split()
+            if suite.removeprefix(self.hosts) in _POCKETS:
+                chosen.add(f"deb {address} {self.suite}{suite.removeprefix(self.hosts)} {component}")
+        if not any(entry.split()[2] == self.suite for entry in chosen):
+            raise SandboxError(
+                f"this host's apt has no list of {self.origin} {self.hosts}, from whose archive machines are made: see"
+                f" what `apt-get update` says; hosts are Debian 12 and 13, Ubuntu 22.04 and 24.04"
+            )
+        return "\n".join(sorted(chosen)) + "\n"
 
 
 def rootfs() -> Path:
     """The tree, to be used read-only as the lower layer of an overlay; made once, from the host's own apt sources."""
+    archive = Archive.of_the_host()
     files = digest_of_files(_FILES, (path for path in _FILES.rglob("*") if path.is_file()))
-    key = digest(Path(__file__).read_bytes(), files)
-    return cached("machine-image", key, _build, expected="about 45 s", with_owners=True) / "tree"
+    key = digest(Path(__file__).read_bytes(), files, archive.suite)
+
+    def build(draft: Path) -> None:
+        _build(draft, archive)
+
+    return cached("machine-image", key, build, expected="about 45 s", with_owners=True) / "tree"
 
 
-def _build(directory: Path) -> None:
+def _build(directory: Path, archive: Archive) -> None:
     directory.chmod(0o700)  # setuid programs live below
     tree, sources = directory / "tree", directory / "sources.list"
-    sources.write_text(_sources())
+    sources.write_text(archive.sources())
     excluded = [f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("man", "doc", "locale")]
-    options = ["--variant=minbase", "--format=directory", "--dpkgopt=force-unsafe-io", "--quiet", *excluded]
-    run(["mmdebstrap", *options, f"--include={','.join(PACKAGES)}", SUITE, str(tree), str(sources)], timeout=1800)
+    bounded = [f'--aptopt={name} "{value}"' for name, value in apt.OPTIONS.items()]
+    options = ["--variant=minbase", "--format=directory", "--dpkgopt=force-unsafe-io", "--quiet", *excluded, *bounded]
+    waiting = ["env", *(f"{name}={value}" for name, value in apt.RESOLVER.items())]
+    made = [*waiting, "mmdebstrap", *options, f"--include={','.join(PACKAGES)}", archive.suite, str(tree), str(sources)]
+    run(made, timeout=1800)
 
     shutil.copytree(_FILES, tree, dirs_exist_ok=True)
     units = tree / "etc/systemd/system"
@@ -72,15 +127,5 @@ def _build(directory: Path) -> None:
 
     for key in (tree / "etc/ssh").glob("ssh_host_*"):  # every machine gets its own
         key.unlink()
-    for leftover in ("etc/apt/sources.list.d/0000sources.list", "etc/resolv.conf", "etc/hostname"):
-        (tree / leftover).unlink(missing_ok=True)  # what mmdebstrap copied from the host
-
-
-def _sources() -> str:
-    """One-line apt sources: those of the host whose Release file says Debian and this suite."""
-    line = "deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
-    shown = run(["apt-get", "indextargets", "--format", line, "Created-By: Packages", "Origin: Debian"]).splitlines()
-    chosen = sorted({entry for entry in shown if entry.split()[2].startswith(SUITE)})
-    if not any(entry.split()[2] == SUITE for entry in chosen):
-        raise SandboxError(f"this host's apt knows no Debian {SUITE}: run `apt-get update` on a Debian 12 host")
-    return "\n".join(chosen) + "\n"
+    for leftover in _LEFTOVERS:
+        (tree / leftover).unlink(missing_ok=True)
