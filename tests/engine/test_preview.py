@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from sandbox.engine.environment import Environment
+from sandbox.tools import toolchain
 
 pytestmark = pytest.mark.engine
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -56,6 +58,23 @@ def test_every_stack_file_of_the_repository_previews_as_creates_only(environment
     }
     assert machines
     assert machines == MACHINES.get(stack_file, machines)
+
+
+def test_a_released_pulumi_on_path_brings_the_language_host_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine looks beside its own program first. This host says that it ran, and is ours from there on."""
+    released, environment = tmp_path / "released", Environment(tmp_path / "sandbox", machines=False)
+    released.mkdir()
+    shutil.copy(toolchain.pulumi(), released / "pulumi")
+    ours = environment.root / "pulumi/home/plugins/language-python-v3.259.0/pulumi-language-python"
+    host = released / "pulumi-language-python"
+    host.write_text(f'#!/bin/sh\necho "$0" >>"{tmp_path}/hosts"\nexec "{ours}" "$@"\n')
+    host.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{released}:{os.environ['PATH']}")
+    monkeypatch.delenv("MIG_K8S_BUILD_PULUMI", raising=False)
+    assert set(previewed(environment, CHECKOUT / "Pulumi.dev.yaml")["changeSummary"]) == {"create"}
+    assert set((tmp_path / "hosts").read_text().splitlines()) == {str(host)}
 
 
 def test_a_preview_needs_no_privilege_and_leaves_the_home_and_the_checkout_alone(tmp_path: Path) -> None:
