@@ -8,10 +8,10 @@ from pathlib import Path
 from sandbox import builds, cache, network, recovery, report, supplies
 from sandbox.clients import opened
 from sandbox.cloud import load_balancer, power
+from sandbox.debian import packages as debian_packages
 from sandbox.engine.environment import Environment
 from sandbox.error import SandboxError
 from sandbox.host import access, machine, room
-from sandbox.host import packages as host_packages
 from sandbox.instance import Sandbox, default_root, made, of_this_user
 from sandbox.mirror.server import Mirror
 from sandbox.progress import say, step
@@ -42,7 +42,7 @@ def build(tier: str) -> int:
     CANNOT_BOOT is the status when this machine cannot boot others; it has been said why.
     """
     if tier == "engine":
-        host_packages.install_missing(host_packages.FOR_C)
+        debian_packages.install_missing(debian_packages.FOR_C)
         builds.for_the_engine()
         toolchain.nvml()
     if tier == "machines":
@@ -228,7 +228,7 @@ def _obstacle() -> str | None:
     if why := room.obstacle():
         return why
     try:
-        host_packages.install_missing(host_packages.FOR_MACHINES)
+        debian_packages.install_missing(debian_packages.FOR_MACHINES)
     except SandboxError as error:
         return str(error)
     return machine.obstacle()

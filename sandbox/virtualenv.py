@@ -4,6 +4,7 @@ Runs on any Python ≥ 3.11 without packages, since it brings them: `python3 -m 
 The `venv` that Pulumi.yaml names is not ours: `pulumi install` makes it, by `python -m venv`, whoever ran what before.
 """
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from sandbox import person
 from sandbox.cache import cached, digest, give_back, location
 from sandbox.cache import root as cache_root
+from sandbox.debian import packages
 from sandbox.error import SandboxError
 from sandbox.progress import say
 
@@ -58,7 +60,9 @@ def remove_old_link(checkout: Path) -> None:
 
 def _build(draft: Path, place: Path) -> None:
     python = draft / "bin" / "python"
-    _run([sys.executable, "-m", "venv", str(draft)], None, "Debian: apt-get install python3-venv")
+    if importlib.util.find_spec("ensurepip") is None:  # Debian and Ubuntu have it in a package of its own
+        packages.install([f"python{sys.version_info.major}.{sys.version_info.minor}-venv"])
+    _run([sys.executable, "-m", "venv", str(draft)], None, "Python's own module venv, in Debian a package of its own")
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-compile"]
     _run([*pip, "-r", str(CHECKOUT / _REQUIREMENTS[-1])], None, "is the package index reachable?")
     for script in (draft / "bin").iterdir():  # their first lines name the place they were written to

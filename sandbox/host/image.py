@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.cache import cached, digest, digest_of_files
+from sandbox.debian import apt
 from sandbox.error import SandboxError
-from sandbox.host import apt
 from sandbox.process import run
 
 PACKAGES = (

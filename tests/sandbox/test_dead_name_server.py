@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.host import apt
+from sandbox.debian import apt
 
 pytestmark = pytest.mark.sandbox
 _INSTALLS = """
 from sandbox.error import SandboxError
-from sandbox.host import packages
+from sandbox.debian import packages
 try:
     packages.install_missing({"no-such-program": "no-such-package"})
 except SandboxError as error:

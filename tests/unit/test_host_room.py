@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from sandbox import lifecycle
+from sandbox.debian import packages
 from sandbox.error import SandboxError
-from sandbox.host import packages, room
+from sandbox.host import room
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping
 
+from sandbox.debian import apt
 from sandbox.error import SandboxError
-from sandbox.host import apt
 from sandbox.progress import say, step
 
 FOR_C = {"gcc": "build-essential"}

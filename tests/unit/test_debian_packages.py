@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.debian import apt, packages
 from sandbox.error import SandboxError
-from sandbox.host import apt, packages
 
 
 @pytest.fixture

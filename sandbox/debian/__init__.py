@@ -1,0 +1,1 @@
+"""Packages of the host's own distribution, and how they are installed."""
