@@ -1,6 +1,7 @@
-"""The root file system of the machines: Debian 12 with what an Ubuntu cloud image has, without GPU and Kubernetes.
+"""The root file system of the machines, with what an Ubuntu cloud image has, without GPU and Kubernetes.
 
-It is made from the archive that the host's own apt uses: on an Ubuntu host, from that Ubuntu.
+It is the host's own release of Debian or Ubuntu, from the archive that its apt uses: what is built with C runs on the C
+library of the host that has built it, or on a newer one.
 """
 
 import platform
@@ -63,34 +64,29 @@ _FILES = Path(__file__).parent / "rootfs"
 
 @dataclass(frozen=True)
 class Archive:
-    """Where packages come from. `origin` is what its Release files say, `hosts` the suite that the host itself uses."""
+    """Where packages come from; `origin` is what its Release files say."""
 
     origin: str
     suite: str
-    hosts: str
 
     @classmethod
     def of_the_host(cls) -> "Archive":
-        """Every Debian's archive has Debian 12, an Ubuntu's only Ubuntus."""
         host = platform.freedesktop_os_release()
-        codename = host.get("VERSION_CODENAME", "")
-        return cls("Ubuntu", codename, codename) if host.get("ID") == "ubuntu" else cls("Debian", "bookworm", codename)
+        return cls("Ubuntu" if host.get("ID") == "ubuntu" else "Debian", host.get("VERSION_CODENAME", ""))
 
     def sources(self) -> str:
-        """One-line apt sources: the host's for this archive, with the image's suite instead of the host's."""
-        line = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
+        """One-line apt sources: those of the host for this suite, its updates and its security. Raises SandboxError."""
+        line = "deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
         asked = ["--format", line, "Created-By: Packages", f"Origin: {self.origin}"]
-        chosen = set()
-        for entry in run(["apt-get", "indextargets", *asked]).splitlines():
-            address, suite, component = entry.split()
-            if suite.removeprefix(self.hosts) in _POCKETS:
-                chosen.add(f"deb {address} {self.suite}{suite.removeprefix(self.hosts)} {component}")
+        shown = run(["apt-get", "indextargets", *asked]).splitlines()
+        suites = {f"{self.suite}{pocket}" for pocket in _POCKETS}
+        chosen = sorted({entry for entry in shown if entry.split()[2] in suites})
         if not any(entry.split()[2] == self.suite for entry in chosen):
             raise SandboxError(
-                f"this host's apt has no list of {self.origin} {self.hosts}, from whose archive machines are made: see"
-                f" what `apt-get update` says; hosts are Debian 12 and 13, Ubuntu 22.04 and 24.04"
+                f"this host's apt has no list of {self.origin} {self.suite}, of which machines are made: see what"
+                " `apt-get update` says; hosts are Debian 12 and 13, Ubuntu 22.04 and 24.04"
             )
-        return "\n".join(sorted(chosen)) + "\n"
+        return "\n".join(chosen) + "\n"
 
 
 def rootfs() -> Path:
