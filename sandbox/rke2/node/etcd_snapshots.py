@@ -3,7 +3,7 @@
 import argparse
 import re
 import time
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +52,9 @@ def _list(_: argparse.Namespace) -> None:
     print("Name Location Size Created")
     for file in _snapshots(""):
         stat = file.stat()
-        print(file.name, f"file://{file}", stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC).isoformat())
+        print(
+            file.name, f"file://{file}", stat.st_size, datetime.fromtimestamp(stat.st_mtime, timezone.utc).isoformat()
+        )
 
 
 def _prune(chosen: argparse.Namespace) -> None:
