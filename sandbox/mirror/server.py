@@ -7,7 +7,6 @@ As a program, ``python -m sandbox.mirror.server READY_FD DIRECTORY ADDRESS``, it
 
 import json
 import os
-import shutil
 import ssl
 import sys
 import threading
@@ -20,10 +19,11 @@ from urllib.parse import unquote, urlsplit
 
 from sandbox import metadata_service, network
 from sandbox.instance import Sandbox
-from sandbox.mirror import certificate, registry
+from sandbox.mirror import certificate, registry, transfer
 from sandbox.process import ProcessId, announce, detach
 
 _PORT, _TLS_PORT = 80, 443
+_ACCEPTS_RANGES = ("Accept-Ranges", "bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,11 @@ class _Handler(BaseHTTPRequestHandler):
         parts = PurePosixPath(unquote(urlsplit(self.path).path)).parts[
             1:
         ]  # ?ns=… (containerd's registry) is not needed
-        place, trouble = self._place("/" + "/".join(parts))
+        path = "/" + "/".join(parts)
+        place, trouble = self._place(path)
         file = place.joinpath(*parts)
         if parts == ("v2",):  # a registry says that it is one
-            self._head("application/json", 2)
+            self._head(HTTPStatus.OK, "application/json", 2)
             if body:
                 self.wfile.write(b"{}")
         elif ".." in parts or not file.is_file():
@@ -104,20 +105,39 @@ class _Handler(BaseHTTPRequestHandler):
         elif len(parts) > 3 and parts[0] == "v2" and parts[-2] == "manifests":
             manifest = file.read_bytes()
             kind = json.loads(manifest).get("mediaType", "application/vnd.oci.image.manifest.v1+json")
-            self._head(kind, len(manifest), ("Docker-Content-Digest", registry.digest(manifest)))
+            self._head(HTTPStatus.OK, kind, len(manifest), ("Docker-Content-Digest", registry.digest(manifest)))
             if body:
                 self.wfile.write(manifest)
         else:
-            with file.open("rb") as content:
-                size = os.fstat(content.fileno()).st_size
-                self._head("application/octet-stream", size)
-                if body and trouble == "damage":
+            self._send_file(file, trouble, body=body)
+
+    def _send_file(self, file: Path, trouble: str, *, body: bool) -> None:
+        with file.open("rb") as content:
+            size = os.fstat(content.fileno()).st_size
+            # Nothing here has a date or a tag that an If-Range could hold to: who asks with one gets the whole file.
+            ranged = body and "If-Range" not in self.headers
+            part = transfer.part(self.headers.get("Range"), size) if ranged else None
+            if part is None:
+                part = range(size)
+                self._head(HTTPStatus.OK, "application/octet-stream", size, _ACCEPTS_RANGES)
+            elif part:
+                where = ("Content-Range", f"bytes {part.start}-{part.stop - 1}/{size}")
+                self._head(HTTPStatus.PARTIAL_CONTENT, "application/octet-stream", len(part), where, _ACCEPTS_RANGES)
+            else:
+                where = ("Content-Range", f"bytes */{size}")
+                self._head(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "text/plain", 0, where)
+            if not body or not part:
+                return
+            if trouble == "cut":
+                part, self.close_connection = range(part.start, min(part.stop, size // 2)), True
+            content.seek(part.start)
+            try:
+                if trouble == "damage" and part.start == 0:
                     self.wfile.write(bytes([content.read(1)[0] ^ 1]))
-                if body and trouble == "cut":
-                    self.wfile.write(content.read(size // 2))
-                    self.close_connection = True
-                elif body:
-                    shutil.copyfileobj(content, self.wfile)
+                    part = part[1:]
+                transfer.send(content, len(part), self.wfile.write)
+            except (ConnectionError, ssl.SSLError):  # a client that went away needs no traceback
+                self.close_connection = True
 
     def _place(self, path: str) -> tuple[Path, str]:
         """The tree that has the file at this path, and what happens on the way: "cut", "damage" or nothing."""
@@ -127,8 +147,8 @@ class _Handler(BaseHTTPRequestHandler):
                     return (self.tree, what) if what in {"cut", "damage"} else (Path(what), "")
         return self.tree, ""
 
-    def _head(self, kind: str, length: int, *headers: tuple[str, str]) -> None:
-        self.send_response(HTTPStatus.OK)
+    def _head(self, status: HTTPStatus, kind: str, length: int, *headers: tuple[str, str]) -> None:
+        self.send_response(status)
         for name, value in (("Content-Type", kind), ("Content-Length", str(length)), *headers):
             self.send_header(name, value)
         self.end_headers()
