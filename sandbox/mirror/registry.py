@@ -36,36 +36,19 @@ def publish(  # noqa: PLR0913 - an image has these
     ``files`` are by absolute path. A client that is sent here for every registry asks for the name without it: two
     registries must not have the same name with different images.
     """
-    name, tag = name_of(reference)
-    repository = root / "v2" / name
-    layers = [_layer(_busybox()), _layer(files)]
-    config = {
-        "architecture": "amd64",
-        "os": "linux",
-        "config": {
-            "Entrypoint": list(entrypoint),
-            "Cmd": list(command),
-            "Env": [f"{key}={value}" for key, value in ({"PATH": "/usr/bin:/bin"} | dict(env or {})).items()],
-            "User": user,
-            "Labels": dict(labels or {}),
-        },
-        "rootfs": {"type": "layers", "diff_ids": [digest(layer) for layer in layers]},
+    settings = {
+        "Entrypoint": list(entrypoint),
+        "Cmd": list(command),
+        "Env": [f"{key}={value}" for key, value in ({"PATH": "/usr/bin:/bin"} | dict(env or {})).items()],
+        "User": user,
+        "Labels": dict(labels or {}),
     }
-    blobs = [gzip.compress(layer, compresslevel=1, mtime=0) for layer in layers]
-    described = [_describe("application/vnd.oci.image.layer.v1.tar+gzip", blob) for blob in blobs]
-    blobs.append(json.dumps(config).encode())
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": _describe("application/vnd.oci.image.config.v1+json", blobs[-1]),
-        "layers": described,
-    }
-    for blob in blobs:
-        place(repository / "blobs" / digest(blob), blob)
-    content = json.dumps(manifest).encode()
-    for name_of_it in (digest(content), tag):
-        place(repository / "manifests" / name_of_it, content)
-    return digest(content)
+    return _put(root, reference, [_layer(_busybox()), _layer(files)], settings)
+
+
+def publish_name(root: Path, reference: str) -> None:
+    """Put an image there that is fetched and never run: it holds nothing but its name."""
+    _put(root, reference, [], {})
 
 
 def publish_cuda_sample(root: Path, gpu: Path) -> None:
@@ -85,6 +68,35 @@ def name_of(reference: str) -> tuple[str, str]:
     if not colon or "/" in tag or not name or not ("." in registry or ":" in registry):
         raise SandboxError(f"image reference {reference!r}: expected registry.example/name:tag")
     return name, tag
+
+
+def _put(root: Path, reference: str, shared: list[bytes], settings: Mapping[str, object]) -> str:
+    """`shared` are layers that other images may have too, uncompressed; returns the digest of the manifest."""
+    name, tag = name_of(reference)
+    repository = root / "v2" / name
+    # The last one tells apart images with the same files, which a machine would otherwise fetch only once.
+    layers = [*shared, _layer({"/etc/image": (f"{reference}\n".encode(), 0o644)})]
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": dict(settings),
+        "rootfs": {"type": "layers", "diff_ids": [digest(layer) for layer in layers]},
+    }
+    blobs = [gzip.compress(layer, compresslevel=1, mtime=0) for layer in layers]
+    described = [_describe("application/vnd.oci.image.layer.v1.tar+gzip", blob) for blob in blobs]
+    blobs.append(json.dumps(config).encode())
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": _describe("application/vnd.oci.image.config.v1+json", blobs[-1]),
+        "layers": described,
+    }
+    for blob in blobs:
+        place(repository / "blobs" / digest(blob), blob)
+    content = json.dumps(manifest).encode()
+    for name_of_it in (digest(content), tag):
+        place(repository / "manifests" / name_of_it, content)
+    return digest(content)
 
 
 def _busybox() -> dict[str, File]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from sandbox.cache import cached, digest, digest_of_files
 from sandbox.mirror import registry
 from sandbox.process import run
+from sandbox.rke2.node import images
 from sandbox.tools import toolchain
 
 VERSION = "v1.36.4+rke2r1"
@@ -28,12 +29,14 @@ _CNI_PLUGINS = ("bridge", "host-local", "loopback")
 
 
 def publish(mirror: Path, kubernetes: Path, version: str = VERSION) -> None:
-    """Put /rke2 and RKE2's pause image into a mirror's tree. `kubernetes`: the directory with the program `kube`."""
+    """Put /rke2 and RKE2's images into a mirror's tree. `kubernetes`: the directory with the program `kube`."""
     release = mirror / "rke2" / version
     release.parent.mkdir(parents=True, exist_ok=True)
     release.unlink(missing_ok=True)
     release.symlink_to(artifact(kubernetes, version))
     registry.publish_pause(mirror, PAUSE_IMAGE)
+    for image in images.of(version):
+        registry.publish_name(mirror, f"docker.io/{image}")
 
 
 def publish_install_script(mirror: Path) -> None:

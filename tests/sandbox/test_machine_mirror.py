@@ -82,6 +82,16 @@ def test_the_same_files_make_the_same_image(tmp_path: Path) -> None:
     assert registry.publish(tmp_path / "2", "example.com/image:1", dict(reversed(files.items()))) == first
 
 
+def test_images_with_the_same_files_are_two_images_that_share_all_but_their_names(tmp_path: Path) -> None:
+    """A client fetches what it has already no second time, and the world's images are as different as they are."""
+    layers = []
+    for name in ("gpu-operator", "k8s-device-plugin"):
+        registry.publish(tmp_path, f"nvcr.io/nvidia/{name}:1", {"/usr/bin/program": (b"program", 0o755)})
+        layers.append(json.loads((tmp_path / f"v2/nvidia/{name}/manifests/1").read_bytes())["layers"])
+    assert layers[0][:-1] == layers[1][:-1]
+    assert layers[0][-1]["digest"] != layers[1][-1]["digest"]
+
+
 @pytest.mark.parametrize("reference", ["busybox", "busybox:1", "library/busybox:1", "nvcr.io/nvidia/cuda"])
 def test_an_image_reference_without_registry_or_tag_is_refused(tmp_path: Path, reference: str) -> None:
     with pytest.raises(SandboxError, match=r"expected registry\.example/name:tag"):

@@ -2,7 +2,7 @@
 
 import time
 
-from . import api_access, containerd, joining, kubelet, paths, profile, service, units
+from . import api_access, containerd, images, joining, kubelet, paths, profile, service, units
 from .api import Api
 from .configuration import Configuration
 from .error import Rke2Error
@@ -18,6 +18,8 @@ def serve(configuration: Configuration) -> None:
     if configuration.token is None:
         raise Rke2Error(f"token: is required to join; a server has it in {paths.NODE_TOKEN}")
     profile.check(configuration, is_server=False)
+    service.tell("STATUS=fetching images")
+    images.fetch(is_server=False)
     service.link_programs()
     configuration = joining.become_agent(configuration)
     runtime = containerd.configure(configuration.default_runtime)

@@ -11,6 +11,7 @@ from . import (
     control_plane,
     etcd,
     etcd_members,
+    images,
     joining,
     kubelet,
     node_password,
@@ -38,6 +39,8 @@ _OWN_API_SERVER = "127.0.0.1:6443"
 def serve(configuration: Configuration) -> None:
     """Raises Rke2Error if a part does not come up in time, with its last words."""
     profile.check(configuration, is_server=True)
+    service.tell("STATUS=fetching images")
+    images.fetch(is_server=True)
     service.link_programs()
     if not etcd.is_initialized():
         # Of a datastore that was removed: as RKE2, which then takes away the manifests of its static pods.

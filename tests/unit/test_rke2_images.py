@@ -1,0 +1,93 @@
+"""The images that RKE2's stand-in fetches when a release first starts on a machine."""
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sandbox.mirror import registry
+from sandbox.rke2.node import images, paths, release
+from sandbox.rke2.node.error import Rke2Error
+
+OF_AN_AGENT = {"rke2-runtime", "hardened-kubernetes", "mirrored-calico-cni", "mirrored-calico-node"}
+OF_A_SERVER = OF_AN_AGENT | {
+    "hardened-etcd",
+    "hardened-coredns",
+    "klipper-helm",
+    "mirrored-calico-kube-controllers",
+    "mirrored-calico-operator",
+    "mirrored-calico-typha",
+}
+
+
+class _Registry(SimpleHTTPRequestHandler):
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        super().do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The paths that a machine has asked its mirror for, which has the images of v1.36.4+rke2r1."""
+    for image in images.of("v1.36.4+rke2r1"):
+        registry.publish_name(tmp_path / "tree", f"docker.io/{image}")
+    handler = type("Handler", (_Registry,), {"asked": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=tmp_path / "tree")) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+        (tmp_path / "registries.yaml").write_text(yaml.safe_dump({"mirrors": {"*": {"endpoint": [endpoint]}}}))
+        monkeypatch.setattr(paths, "REGISTRIES", tmp_path / "registries.yaml")
+        monkeypatch.setattr(paths, "AGENT", tmp_path / "agent")
+        monkeypatch.setattr(release, "version", lambda: "v1.36.4+rke2r1")
+        yield handler.asked
+        server.shutdown()
+        thread.join()
+
+
+def fetched(asked: list[str]) -> set[str]:
+    """Of which images a manifest was asked for."""
+    return {path.split("/")[3] for path in asked if path.endswith("/manifests/v1.36.4-rke2r1")}
+
+
+@pytest.mark.parametrize(("is_server", "expected"), [(True, OF_A_SERVER), (False, OF_AN_AGENT)])
+def test_a_server_fetches_ten_images_and_an_agent_four_with_all_their_blobs(
+    asked: list[str], is_server: bool, expected: set[str]
+) -> None:
+    images.fetch(is_server=is_server)
+    assert fetched(asked) == expected
+    assert len([path for path in asked if "/blobs/" in path]) == 2 * len(expected)
+
+
+def test_the_runtime_image_has_come_before_another_one_is_asked_for(asked: list[str]) -> None:
+    """It holds the programs that fetch the others."""
+    images.fetch(is_server=True)
+    assert {path.split("/")[3] for path in asked[:3]} == {"rke2-runtime"}
+
+
+def test_a_release_fetches_its_images_once_and_another_one_its_own(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images.fetch(is_server=True)
+    asked.clear()
+    images.fetch(is_server=True)
+    assert asked == []
+    monkeypatch.setattr(release, "version", lambda: "v1.37.1+rke2r1")
+    with pytest.raises(Rke2Error, match=r"failed to fetch the image rancher/rke2-runtime:v1\.37\.1-rke2r1 from http"):
+        images.fetch(is_server=True)
+
+
+def test_a_machine_without_a_mirror_is_told_where_one_is_named(asked: list[str]) -> None:
+    paths.REGISTRIES.unlink()
+    with pytest.raises(Rke2Error, match=r"registries\.yaml has no mirror for docker\.io"):
+        images.fetch(is_server=True)
+    assert asked == []
