@@ -44,8 +44,8 @@ setup: ## the virtual environment, in ~/.cache/mig-k8s (the other commands do it
 preview: ## the engine's preview of STACK; no root, no machine
 	@$(run) sandbox preview "$(STACK)"
 
-sandbox: ## bring STACK up on this machine, verify it, say how to look around; root
-	@$(run) sandbox up "$(STACK)"
+sandbox: ## bring STACK up on this machine, verify it, say how to look around; root; PROFILE=azure takes Azure's time
+	@$(run) sandbox up "$(STACK)" $(if $(PROFILE),--profile "$(PROFILE)")
 
 verify: ## the verification once more, changing nothing: of the sandbox, or NAME=prod; JUNIT=FILE writes XML
 	@$(run) $(if $(NAME),scripts.verify "$(NAME)",sandbox verify) $(if $(JUNIT),--junit "$(JUNIT)")

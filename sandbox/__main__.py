@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from sandbox import cache, clients, person
+from sandbox import cache, clients, distance, person
 from sandbox.error import SandboxError
 from sandbox.faults import fault
 from sandbox.instance import Sandbox, default_root, give_back, made
@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
             what = "the program of another checkout, on this sandbox (default: this one's)"
             with_stack.add_argument("--program", type=Path, default=CHECKOUT, metavar="DIRECTORY", help=what)
             with_stack.add_argument("--skip-preview", action="store_true", help="no preview before it")
+            with_stack.add_argument("--profile", choices=distance.PROFILES, help="as `network --profile` before it")
     tier = commands.add_parser("build", help="build what takes long; status 3: no machine can boot here")
     tier.add_argument("tier", choices=["engine", "machines"])
     again = commands.add_parser("verify", help="verify the stack that is up once more; changes nothing")
@@ -77,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     broken.add_argument("fault", nargs="?", metavar="NAME", help="which one")
     broken.add_argument("--off", action="store_true", help="end it; without NAME, all of them")
     broken.add_argument("--list", action="store_true", help="every fault, and which are on")
+    far = commands.add_parser("network", help="how far its mirror and its cloud are; without --profile, says it")
+    far.add_argument("--profile", choices=distance.PROFILES, help="from now on, before an `up` or on a living sandbox")
     for command, text in clients.ABOUT.items():
         commands.add_parser(command, help=text, add_help=False)
     return parser
@@ -96,6 +99,8 @@ def _run(arguments: argparse.Namespace, passed_on: list[str]) -> int:
         clients.become(name, arguments.command, passed_on)
     from sandbox import lifecycle  # noqa: PLC0415 - with Pulumi and the plan, for which kubectl and ssh need not wait
 
+    if profile := getattr(arguments, "profile", None):  # of `up` and of `network`
+        distance.put(made(name).root, distance.PROFILES[profile])
     if arguments.command in _MACHINE:
         return lifecycle.change_machine(name, arguments.command, arguments.machine)
     actions: dict[str, Callable[[], int]] = {
@@ -112,9 +117,16 @@ def _run(arguments: argparse.Namespace, passed_on: list[str]) -> int:
         "status": lifecycle.status,
         "down": lambda: lifecycle.down(name),
         "clean": lifecycle.down_all,
+        "network": lambda: _network(name),
         "fault": lambda: _fault(name, arguments.fault, off=arguments.off, show=arguments.list),
     }
     return actions[arguments.command]()
+
+
+def _network(name: str) -> int:
+    """Say which profile a sandbox has."""
+    print(f"sandbox {name} has the network profile {distance.of(default_root(name))}")
+    return 0
 
 
 def _fault(name: str, wanted: str | None, *, off: bool, show: bool) -> int:

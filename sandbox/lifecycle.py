@@ -5,7 +5,7 @@ import json
 import os
 from pathlib import Path
 
-from sandbox import builds, cache, network, recovery, report, supplies
+from sandbox import builds, cache, distance, network, recovery, report, supplies
 from sandbox.clients import opened
 from sandbox.cloud import load_balancer, power
 from sandbox.debian import packages as debian_packages
@@ -63,6 +63,8 @@ def up(name: str, stack_file: Path, program: Path = CHECKOUT, *, skip_preview: b
     supplies.refuse(stack_file)
     with recovery.alone(default_root(name)):
         sandbox = made(name)
+        if (profile := distance.of(sandbox.root)) != distance.NONE:
+            say(f"network profile {profile}")
         environment = Environment(sandbox.root, machines=True, program=program)
         with step("setting up"):
             builds.for_machines()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -181,8 +182,9 @@ def detach(
 
 
 def announce(descriptor: int) -> None:
-    """The other side of `detach`: say that the process is ready."""
-    os.write(descriptor, b"\n")
+    """The other side of `detach`: say that the process is ready, which goes on if whoever started it is gone."""
+    with suppress(BrokenPipeError):
+        os.write(descriptor, b"\n")
     os.close(descriptor)
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox import distance
 from sandbox.error import SandboxError
 from sandbox.host import machine
 from sandbox.host.machine import MachineStatus
@@ -86,7 +87,8 @@ def _inside(sandbox: Sandbox, vm_id: str) -> tuple[Path, list[str]]:
     One that is booting is waited for: its disk may only be changed from inside. Raises SandboxError.
     """
     directory = sandbox.machine_directory(vm_id)
-    deadline = time.monotonic() + _BOOT_SECONDS
+    seconds = _BOOT_SECONDS + distance.of(sandbox.root).reboot
+    deadline = time.monotonic() + seconds
     while machine.status(sandbox, vm_id) is MachineStatus.RUNNING:
         leader = ProcessId.read(directory / "leader.pid")
         if leader is not None:
@@ -95,7 +97,7 @@ def _inside(sandbox: Sandbox, vm_id: str) -> tuple[Path, list[str]]:
                 run([*inside, "show", "--property=Version"])
                 return Path(f"/proc/{leader.pid}/root"), inside
         if time.monotonic() > deadline:
-            raise SandboxError(f"machine {vm_id}: its systemd has not answered for {_BOOT_SECONDS} s")
+            raise SandboxError(f"machine {vm_id}: its systemd has not answered for {seconds:g} s")
         time.sleep(0.2)
     return directory / "upper", []
 

@@ -18,7 +18,7 @@ IMAGES = (
     "registry.k8s.io/nfd/node-feature-discovery:v0.18.3",
 )
 """The defaults of the chart's values. One program in all of them: the chart's arguments say which part it plays."""
-_OLDER_IMAGES = (
+OLDER_IMAGES = (
     f"nvcr.io/nvidia/gpu-operator:{OLDER_VERSION}",
     f"nvcr.io/nvidia/k8s-device-plugin:{_OLDER_DEVICE_PLUGIN}",
 )
@@ -60,7 +60,7 @@ def chart_repository(helm: Path) -> Path:
 
 def _images(operator: Path, inventory: Path) -> Path:
     """A registry's tree with nothing but the images of both charts."""
-    references = (*IMAGES, *_OLDER_IMAGES)
+    references = (*IMAGES, *OLDER_IMAGES)
     files: dict[str, registry.File] = {_PROGRAM: (operator, 0o755), _INVENTORY: (inventory, 0o755)}
     files |= {path: (Path(path), 0o755) for path in _libraries_of(inventory)}
 

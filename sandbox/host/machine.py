@@ -18,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-from sandbox import network
+from sandbox import distance, network
 from sandbox.error import SandboxError
 from sandbox.host import cgroup, image, kernel_limits
 from sandbox.instance import Sandbox
@@ -28,6 +28,7 @@ from sandbox.process import ProcessId, detach, run
 _VOLUMES = {"rancher": "/var/lib/rancher", "kubelet": "/var/lib/kubelet"}
 """containerd cannot put its overlays on an overlay, and etcd is quicker without."""
 
+_START_SECONDS = 30
 _SYSCALLS = "@mount @keyring bpf perf_event_open"  # what containerd, runc and the kubelet need beyond nspawn's own list
 
 
@@ -78,6 +79,7 @@ def obstacle(where: Path | None = None) -> str | None:
 def start(sandbox: Sandbox, spec: MachineSpec) -> None:
     """Boot the machine and return when its init runs; its cloud-init and sshd come a few seconds later.
 
+    With a network profile it boots after the time that the cloud takes, whether or not who asked still lives then.
     A machine that is off boots again from its own disk. Raises SandboxError if it runs already or does not start.
     """
     if status(sandbox, spec.vm_id) is MachineStatus.RUNNING:
@@ -101,6 +103,7 @@ def start(sandbox: Sandbox, spec: MachineSpec) -> None:
         [str(directory)],
         log=directory / "console.log",
         wrapper=["unshare", "--mount", "--propagation", "slave"],
+        timeout=_START_SECONDS + distance.of(sandbox.root).machine,
     )
 
 

@@ -11,10 +11,12 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from sandbox import distance
 from sandbox.error import SandboxError
 from sandbox.host import cgroup
 from sandbox.process import ProcessId, announce, run
@@ -33,8 +35,10 @@ def main(descriptor: int, directory: Path) -> None:
     layers = f"lowerdir={boot['lower']},upperdir={directory / 'upper'},workdir={directory / 'work'}"
     run(["mount", "-t", "overlay", "overlay", "-o", layers, str(directory / "merged")])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
-    first = True
+    first, sandbox = True, directory.parents[1]
     while True:
+        profile = distance.of(sandbox)
+        time.sleep(profile.machine if first else profile.reboot)  # SIGTERM ends it
         with _booted(boot["argv"], boot["cgroup"], directory) as machine:
             if first:
                 announce(descriptor)

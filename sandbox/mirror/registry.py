@@ -13,6 +13,8 @@ from sandbox.error import SandboxError
 
 BUSYBOX = Path("/bin/busybox")
 CUDA_SAMPLE = "nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04"
+STANDS_FOR = "mig-k8s.sandbox.stands-for"
+"""Annotation of the layer that is an image's own and has its name; its other layers may be those of more images."""
 _USERS = b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"
 _GROUPS = b"root:x:0:\nnogroup:x:65534:\n"
 
@@ -51,6 +53,19 @@ def publish_name(root: Path, reference: str) -> None:
     _put(root, reference, [], {})
 
 
+def stands_for(blob: Path) -> str | None:
+    """The image (name:tag) that a published blob has all the size of, "" where another blob has it.
+
+    None for what is no part of an image that `publish` made.
+    """
+    for manifest in sorted((blob.parents[1] / "manifests").glob("sha256:*")):
+        document = json.loads(manifest.read_bytes())
+        own = next((layer for layer in document.get("layers", ()) if STANDS_FOR in layer.get("annotations", {})), None)
+        if own and blob.name in {part["digest"] for part in (document["config"], *document["layers"])}:
+            return str(own["annotations"][STANDS_FOR]) if own["digest"] == blob.name else ""
+    return None
+
+
 def publish_cuda_sample(root: Path, gpu: Path) -> None:
     """NVIDIA's vectorAdd sample; the sum is computed by the GPU program under that name."""
     publish(root, CUDA_SAMPLE, {"/cuda-samples/vectorAdd": (gpu, 0o755)}, command=["/cuda-samples/vectorAdd"])
@@ -84,6 +99,7 @@ def _put(root: Path, reference: str, shared: list[bytes], settings: Mapping[str,
     }
     blobs = [gzip.compress(layer, compresslevel=1, mtime=0) for layer in layers]
     described = [_describe("application/vnd.oci.image.layer.v1.tar+gzip", blob) for blob in blobs]
+    described[-1]["annotations"] = {STANDS_FOR: f"{name}:{tag}"}
     blobs.append(json.dumps(config).encode())
     manifest = {
         "schemaVersion": 2,

@@ -10,6 +10,7 @@ import os
 import ssl
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from http import HTTPStatus
@@ -17,7 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from sandbox import metadata_service, network
+from sandbox import distance, metadata_service, network
+from sandbox.distance import Profile
 from sandbox.instance import Sandbox
 from sandbox.mirror import certificate, registry, transfer
 from sandbox.process import ProcessId, announce, detach
@@ -82,6 +84,8 @@ class _Handler(BaseHTTPRequestHandler):
     tree: Path
     faults: Path
     """Rules of sandbox.fault_mirror: pattern of a path → "cut", "damage", or the tree that is served instead."""
+    sandbox: Path
+    """The sandbox's folder, which has its network profile."""
 
     def do_GET(self) -> None:
         self._answer(body=True)
@@ -90,6 +94,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(body=False)
 
     def _answer(self, *, body: bool) -> None:
+        profile = distance.of(self.sandbox)
+        time.sleep(profile.latency)
         parts = PurePosixPath(unquote(urlsplit(self.path).path)).parts[
             1:
         ]  # ?ns=… (containerd's registry) is not needed
@@ -109,9 +115,9 @@ class _Handler(BaseHTTPRequestHandler):
             if body:
                 self.wfile.write(manifest)
         else:
-            self._send_file(file, trouble, body=body)
+            self._send_file(path, file, trouble, profile, body=body)
 
-    def _send_file(self, file: Path, trouble: str, *, body: bool) -> None:
+    def _send_file(self, path: str, file: Path, trouble: str, profile: Profile, *, body: bool) -> None:
         with file.open("rb") as content:
             size = os.fstat(content.fileno()).st_size
             # Nothing here has a date or a tag that an If-Range could hold to: who asks with one gets the whole file.
@@ -130,12 +136,13 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             if trouble == "cut":
                 part, self.close_connection = range(part.start, min(part.stop, size // 2)), True
+            seconds = profile.seconds(_real_size(path, file, size) * len(part) / size) if profile.far else 0
             content.seek(part.start)
             try:
                 if trouble == "damage" and part.start == 0:
                     self.wfile.write(bytes([content.read(1)[0] ^ 1]))
                     part = part[1:]
-                transfer.send(content, len(part), self.wfile.write)
+                transfer.send(content, len(part), seconds, self.wfile.write)
             except (ConnectionError, ssl.SSLError):  # a client that went away needs no traceback
                 self.close_connection = True
 
@@ -157,9 +164,16 @@ class _Handler(BaseHTTPRequestHandler):
         print(code if isinstance(code, str) else int(code), self.command, self.path, flush=True)
 
 
+def _real_size(path: str, file: Path, stored: int) -> int:
+    """How many bytes it has in the world: an image has all of its own in the one blob that stands for it."""
+    image = registry.stands_for(file) if path.startswith("/v2/") else None
+    return 0 if image == "" else distance.real_size(image or path, stored)
+
+
 def _serve(descriptor: int, directory: Path, address: str) -> None:
     _Handler.tree = directory / "tree"
     _Handler.faults = directory.parent / "faults/mirror.json"
+    _Handler.sandbox = directory.parent
     with ThreadingHTTPServer((address, _PORT), _Handler) as server:
         metadata_service.serve()
         _serve_tls(directory, address)

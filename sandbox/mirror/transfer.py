@@ -1,9 +1,12 @@
-"""Which bytes of a file are asked for, and how they are sent."""
+"""Which bytes of a file are asked for, and how they are sent in the time that the real ones would take."""
 
+import math
 import re
+import time
 from collections.abc import Callable
 from typing import BinaryIO
 
+_STEP_SECONDS = 0.1
 _CHUNK = 256 * 1024
 
 
@@ -23,8 +26,15 @@ def part(header: str | None, size: int) -> range | None:
     return range(first, min(last + 1, size))
 
 
-def send(content: BinaryIO, size: int, write: Callable[[bytes], object]) -> None:
-    """Send so many bytes of `content` from where it is."""
-    while size and (chunk := content.read(min(size, _CHUNK))):
-        write(chunk)
-        size -= len(chunk)
+def send(content: BinaryIO, size: int, seconds: float, write: Callable[[bytes], object]) -> None:
+    """Send so many bytes of `content` from where it is, spread evenly over `seconds`.
+
+    So who is cut off half-way has half of them, and who counts bytes sees a transfer that goes on.
+    """
+    began, steps = time.monotonic(), max(1, math.ceil(seconds / _STEP_SECONDS))
+    for step in range(steps):
+        time.sleep(max(0.0, began + seconds * (step + 1) / steps - time.monotonic()))
+        left = size * (step + 1) // steps - size * step // steps
+        while left and (chunk := content.read(min(left, _CHUNK))):
+            write(chunk)
+            left -= len(chunk)
