@@ -3,11 +3,13 @@
 import hashlib
 import json
 import shlex
+from pathlib import Path
 
 import pytest
 from administrator import Boot, Machine
 from cluster import NODE, Cluster, eventually, install_rke2, install_toolkit, unpack_release
 
+import oci_archive
 from machine.update import certificate_rotation
 from sandbox.mirror import packages, registry
 from sandbox.mirror.server import Mirror
@@ -29,7 +31,9 @@ def cluster(mirror: Mirror, boot: Boot, tmp_path_factory: pytest.TempPathFactory
     machine.wait_for_cloud_init()
     labels = ["team=mlops", "nvidia.com/mig.config=all-1g.10gb"]
     taints = ["maintenance=no:PreferNoSchedule"]
-    return install_rke2(machine, tmp_path_factory.mktemp("rke2"), node_label=labels, node_taint=taints)
+    cluster = install_rke2(machine, tmp_path_factory.mktemp("rke2"), node_label=labels, node_taint=taints)
+    cluster.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=60s")  # or no pod is taken
+    return cluster
 
 
 @pytest.fixture
@@ -116,6 +120,27 @@ def test_an_image_the_mirror_has_not_says_so(cluster: Cluster) -> None:
     cluster.kubectl("run", "missing", "--image=docker.io/library/nothing:1", "--restart=Never")
 
     eventually("the event", lambda: "not found" in cluster.events("missing"))
+
+
+def test_images_of_an_archive_run_though_no_registry_has_them_and_are_imported_once_where_rke2_may_note_it(
+    cluster: Cluster, machine: Machine, tmp_path: Path
+) -> None:
+    reference = "registry.example/archived:1"
+    registry.publish(tmp_path / "tree", reference, {}, entrypoint=["/bin/echo", "from the archive"])
+    oci_archive.write(Mirror(cluster.machine.sandbox).root / "archived.tar.gz", tmp_path / "tree", reference)
+    images, mirror = f"{DATA}/agent/images", cluster.machine.sandbox.mirror_address
+    machine.run(f"curl -sSf http://{mirror}/archived.tar.gz | sudo tee {images}/archived.tar.gz >/dev/null")
+    machine.run(f"sudo touch {images}/.cache.json && sudo systemctl restart rke2-server")
+    cluster.kubectl("run", "archived", f"--image={reference}", "--image-pull-policy=Never", "--restart=Never")
+    eventually("the pod has run", lambda: cluster.get("pod", "archived")["status"]["phase"], wanted="Succeeded")
+    assert cluster.kubectl("logs", "archived") == "from the archive"
+    machine.run("sudo systemctl restart rke2-server")
+    said = machine.run("sudo journalctl -u rke2-server --no-pager -o cat")
+    assert said.count(f"imported the images of {images}/archived.tar.gz") == 1
+    machine.run(f"sudo rm {images}/.cache.json && sudo systemctl restart rke2-server")
+    said = machine.run("sudo journalctl -u rke2-server --no-pager -o cat")
+    assert said.count(f"imported the images of {images}/archived.tar.gz") == 2
+    machine.run(f"sudo rm {images}/archived.tar.gz")
 
 
 def test_the_nvidia_runtime_is_there_after_the_toolkit_and_a_restart_and_not_before(cluster: Cluster) -> None:

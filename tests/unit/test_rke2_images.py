@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import oci_archive
 from sandbox.mirror import registry
 from sandbox.rke2.node import images, paths, release
 from sandbox.rke2.node.error import Rke2Error
@@ -84,6 +85,33 @@ def test_a_release_fetches_its_images_once_and_another_one_its_own(
     monkeypatch.setattr(release, "version", lambda: "v1.37.1+rke2r1")
     with pytest.raises(Rke2Error, match=r"failed to fetch the image rancher/rke2-runtime:v1\.37\.1-rke2r1 from http"):
         images.fetch(is_server=True)
+
+
+def test_what_an_archive_brings_is_not_fetched(asked: list[str], tmp_path: Path) -> None:
+    brought = [f"docker.io/{image}" for image in images.of("v1.36.4+rke2r1") if "runtime" in image or "etcd" in image]
+    (paths.AGENT / "images").mkdir(parents=True)
+    oci_archive.write(paths.AGENT / "images/rke2-images.tar.gz", tmp_path / "tree", *brought)
+    images.fetch(is_server=True)
+    assert fetched(asked) == OF_A_SERVER - {"rke2-runtime", "hardened-etcd"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (
+            "images.tar.zst",
+            b"",
+            r"images\.tar\.zst: of archives of images only \.tar, \.tar\.gz, \.tgz are stood in for",
+        ),
+        ("images.tar", b"no archive", r"images\.tar: no OCI archive of images"),
+    ],
+)
+def test_an_archive_that_cannot_be_read_is_told(asked: list[str], name: str, content: bytes, said: str) -> None:
+    (paths.AGENT / "images").mkdir(parents=True)
+    (paths.AGENT / "images" / name).write_bytes(content)
+    with pytest.raises(Rke2Error, match=said):
+        images.fetch(is_server=True)
+    assert asked == []
 
 
 def test_a_machine_without_a_mirror_is_told_where_one_is_named(asked: list[str]) -> None:

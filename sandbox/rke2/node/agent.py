@@ -2,7 +2,7 @@
 
 import time
 
-from . import api_access, containerd, images, joining, kubelet, paths, profile, service, units
+from . import api_access, containerd, image_archives, images, joining, kubelet, paths, profile, service, units
 from .api import Api
 from .configuration import Configuration
 from .error import Rke2Error
@@ -29,7 +29,9 @@ def serve(configuration: Configuration) -> None:
     paths.FORCE_RESTART.unlink(missing_ok=True)
 
     kubelet_start = int(time.time())
-    units.start((api_access.unit(configuration, is_server=False), runtime, node))
+    units.start((api_access.unit(configuration, is_server=False), runtime))
+    image_archives.load()
+    units.start((node,))
     service.tell("STATUS=waiting for this node")
     api, name = Api(client), configuration.node_name
     service.wait(lambda: api.node_is_ready(name, kubelet_start), f"node {name} is Ready", "kubelet", _NODE_SECONDS)

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from . import paths, release
+from . import image_archives, paths, release
 from .error import Rke2Error
 
 _RUNTIME = "rancher/rke2-runtime"
@@ -34,16 +34,22 @@ def of(version: str) -> list[str]:
 
 
 def fetch(*, is_server: bool) -> None:
-    """Nothing happens where this release has them already. Raises Rke2Error; systemd starts RKE2 again then."""
+    """Those that this release does not have already and no archive brings.
+
+    Raises Rke2Error; systemd starts RKE2 again then.
+    """
     noted = paths.AGENT / "images" / f"{release.version()}.txt"
     if noted.exists():
         return
     endpoint = _endpoint()
     runtime, *others = of(release.version())
     wanted = others if is_server else others[: len(_OF_ALL)]
-    _fetch(endpoint, runtime)
+    brought = image_archives.names()
+    first, later = ([image for image in each if f"docker.io/{image}" not in brought] for each in ([runtime], wanted))
+    for image in first:
+        _fetch(endpoint, image)
     with ThreadPoolExecutor(len(wanted)) as workers:  # the kubelet too pulls the images of all pods at once
-        list(workers.map(lambda image: _fetch(endpoint, image), wanted))
+        list(workers.map(lambda image: _fetch(endpoint, image), later))
     paths.write(noted, "".join(f"{image}\n" for image in (runtime, *wanted)))
 
 

@@ -11,6 +11,7 @@ from . import (
     control_plane,
     etcd,
     etcd_members,
+    image_archives,
     images,
     joining,
     kubelet,
@@ -72,6 +73,7 @@ def serve(configuration: Configuration) -> None:
     service.wait(api.ready, "the API server is ready", "kube-apiserver", _API_SECONDS)
     release.note_data()
     bootstrap.note_version()
+    image_archives.load()
     kubelet_start = int(time.time())
     units.start((*control_plane.controllers(configuration, elect=len(etcd.members()) > 1), node))
     api.ensure(
