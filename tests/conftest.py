@@ -10,14 +10,14 @@ settings.register_profile("repeatable", derandomize=True, max_examples=100, dead
 settings.load_profile("repeatable")
 
 
-def pytest_collection_finish() -> None:
-    """Leave what is imported by now out of garbage collection, and look at the rest rarely: it takes time.
+# Rarely, since a run of the program makes a hundred thousand objects, and Python would look through them all a hundred
+# times; and from the beginning, since imports make as many and leave nothing to collect.
+gc.set_threshold(1_000_000, 5, 5)
 
-    A run of the program makes a hundred thousand objects. Python would look through them all a hundred times.
-    """
-    gc.collect()
+
+def pytest_collection_finish() -> None:
+    """Leave what is imported by now out of garbage collection."""
     gc.freeze()
-    gc.set_threshold(1_000_000, 5, 5)
 
 
 def pytest_sessionfinish() -> None:
