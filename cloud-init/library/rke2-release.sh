@@ -92,7 +92,7 @@ place_rke2() {
   while IFS= read -r path; do
     target=$to/$path
     if [[ -n $own_units && $path == lib/systemd/system/*.service ]]; then target=$own_units/${path##*/}; fi
-    { mkdir -p "${target%/*}" && mv -fT "$new/$path" "$target"; } ||
+    { { [[ -d ${target%/*} ]] || mkdir -p "${target%/*}"; } && mv -fT "$new/$path" "$target"; } ||
       fail "cannot write ${target#"$root"} of RKE2 $1. Make room there, or writable; the next run goes on"
   done < <(cd "$new" && find . ! -type d ! -path ./bin/rke2 -printf '%P\n')
   timeout 60 systemctl daemon-reload

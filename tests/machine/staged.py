@@ -92,7 +92,7 @@ class StagedMachine(AMachine):
         path = self.release / "stages" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         runs = "runs-beside" if name == BESIDE else "runs"
-        script = f'#!/bin/bash\necho {name} >>"$STATE/{runs}"\n{textwrap.dedent(body)}\n'
+        script = f'#!/bin/sh\necho {name} >>"$STATE/{runs}"\n{textwrap.dedent(body)}\n'
         path.write_text(script, encoding="utf-8")
         path.chmod(0o755)
 
