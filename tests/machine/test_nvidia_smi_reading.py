@@ -1,5 +1,6 @@
 """How nvidia-smi's answers are read: a warning beside an answer makes no healthy GPU unreadable."""
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,7 @@ from gpus import SEVEN, TUTORIAL, Gpus, layout
 
 from machine.gpu.nvidia_smi import ListedDevice, ListedGpu, MigMode, NoNvidiaSmiError, NvidiaSmi, listed_gpus
 from machine.host.errors import GpuError
+from machine.host.program import Ended
 
 WARNING = "WARNING: infoROM is corrupted at gpu 0001:00:00.0"
 # The tutorial's listing.
@@ -60,14 +62,17 @@ def test_devices_belong_to_the_gpu_above_them() -> None:
 @pytest.mark.parametrize("where", ["before, on stdout", "behind, on stdout", "on stderr"])
 def test_a_warning_beside_every_answer_changes_nothing(gpus: Callable[..., Gpus], where: str) -> None:
     made = gpus("H100-80GB")
-    real = (made.machine.programs / "nvidia-smi").readlink()
-    call_real = f'(exec -a nvidia-smi {real} "$@")'
-    bodies = {
-        "before, on stdout": f"echo '{WARNING}'; {call_real}",
-        "behind, on stdout": f"{call_real}; echo '{WARNING}'; exit 14",
-        "on stderr": f"echo '{WARNING}' >&2; {call_real}",
-    }
-    made.machine.program("nvidia-smi", bodies[where])
+    real = made.machine.answers["nvidia-smi"]
+
+    def warning(command: tuple[str, ...], stdin: str) -> Ended:
+        said = real(command, stdin)
+        return {
+            "before, on stdout": dataclasses.replace(said, stdout=f"{WARNING}\n{said.stdout}"),
+            "behind, on stdout": dataclasses.replace(said, stdout=f"{said.stdout}{WARNING}\n", status=14),
+            "on stderr": dataclasses.replace(said, stderr=f"{WARNING}\n{said.stderr}"),
+        }[where]
+
+    made.machine.answers["nvidia-smi"] = warning
     ended = call(made.machine, "modes")
     assert (ended.stdout, ended.stderr.count(WARNING)) == ("done GPU 0 Enabled\n", 1)
     for wanted in (SEVEN, TUTORIAL):
