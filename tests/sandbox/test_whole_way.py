@@ -151,7 +151,7 @@ def test_the_printed_lines_give_a_kubectl_and_a_shell(person: CommandLine) -> No
 def test_the_log_is_readable_without_a_terminal(person: CommandLine) -> None:
     lines = person.said[0].splitlines()
     assert [line for line in lines if line.startswith("@")] == []
-    assert "      mlops-k8s-master-resume: rke2       downloading RKE2 v1.36.4+rke2r1  0 s" in lines
+    assert "      mlops-k8s-master-converge: rke2-download downloading RKE2 v1.36.4+rke2r1  0 s" in lines
     assert max(len(line) for line in lines if line.startswith("      ")) <= 100
     between = lines[lines.index("· pulumi up …") + 1 :]
     assert next(line for line in between if line.startswith("·")).startswith("· pulumi up: done in")
