@@ -7,6 +7,8 @@ from machine.host.this_machine import ThisMachine
 HOLDERS = ("nvidia-dcgm.service", "dcgm.service", "dcgm-exporter.service", "nvsm.service", "nvsm-core.service")
 """Services that hold GPUs, of NVIDIA's documented packages. nvidia-persistenced does not hinder a change."""
 CDI_REFRESH = "nvidia-cdi-refresh.service"
+_CDI_WATCHER = "nvidia-cdi-refresh.path"
+"""Starts it whenever the driver's files change."""
 
 
 def stop(machine: ThisMachine, services: list[str]) -> None:
@@ -29,7 +31,15 @@ def start(machine: ThisMachine, services: list[str]) -> None:
 
 
 def refresh_cdi(machine: ThisMachine) -> None:
-    """Let the container toolkit list the devices anew: its list does not follow MIG changes by itself."""
-    has_unit = machine.systemctl("cat", CDI_REFRESH).succeeded
-    if has_unit and not machine.systemctl("restart", CDI_REFRESH).succeeded:
+    """Let the container toolkit list the devices anew: its list does not follow MIG changes by itself.
+
+    When a driver has just come, its watcher may have started it so often that systemd refuses another start for ten
+    seconds, and gives the watcher up.
+    """
+    if not machine.systemctl("cat", CDI_REFRESH).succeeded:
+        return
+    machine.systemctl("reset-failed", CDI_REFRESH, _CDI_WATCHER)  # the count of starts too
+    if not machine.systemctl("restart", CDI_REFRESH).succeeded:
         say(f"{CDI_REFRESH} does not restart; CDI devices may be those of the old layout")
+    if machine.systemctl("is-enabled", _CDI_WATCHER).succeeded:
+        machine.systemctl("start", _CDI_WATCHER)

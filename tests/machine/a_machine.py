@@ -72,11 +72,11 @@ class Systemd:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "units.json").exists():
-            self.set(active=[], starting=[], stuck=[], broken=[], known=[])
+            self.set(active=[], starting=[], stuck=[], broken=[], known=[], limited=[])
 
     def set(self, **facts: list[str]) -> None:
         """`active` units run, `starting` ones do not yet; `stuck` ones do not stop, `broken` ones do not start; `known`
-        ones have a unit file; `since`: when an active one became so, in microseconds since the boot."""
+        ones have a unit file; `limited` ones were started too often and need their count reset; `since`: when an active one became so, in microseconds since the boot."""
         before = self.facts() if (self.folder / "units.json").exists() else {}
         (self.folder / "units.json").write_text(json.dumps({**before, **facts}), encoding="utf-8")
 
@@ -115,6 +115,16 @@ class Systemd:
                 return Ended(command, 0, f"{''.join(facts.get('since', ['0']))}\n", "")
             assert command[2:4] == ("--property=MainPID", "--value"), command
             return Ended(command, 0, f"{77 if units[0] in facts['active'] else 0}\n", "")
+        if verb == "reset-failed":
+            self.set(limited=[unit for unit in facts["limited"] if unit not in units])
+            return Ended(command, 0, "", "")
+        if verb == "is-enabled":
+            enabled = all(unit in facts["known"] for unit in units)
+            return Ended(command, 0 if enabled else 1, "", "")
+        if verb != "stop" and (limited := [unit for unit in units if unit in facts["limited"]]):
+            return Ended(
+                command, 1, "", f"Job for {limited[0]} failed: start of the service was attempted too often.\n"
+            )
         wrong = {"stop": "stuck", "start": "broken", "restart": "broken"}.get(verb)
         if wrong is None:
             raise NotImplementedError(f"systemctl {verb}")

@@ -111,6 +111,17 @@ def test_the_container_toolkit_lists_the_devices_anew_after_a_change_only(a100: 
     assert "nvidia-cdi-refresh.service does not restart; CDI devices may be those of the old layout" in ended.stderr
 
 
+def test_a_refresh_that_was_started_too_often_before_is_started_all_the_same_and_its_watcher_with_it(
+    a100: Gpus,
+) -> None:
+    """As when the driver was installed some seconds ago: systemd refuses the sixth start within ten."""
+    units = ["nvidia-cdi-refresh.service", "nvidia-cdi-refresh.path"]
+    a100.machine.systemd.set(known=units, limited=units)
+    ended = apply(a100, TUTORIAL)
+    assert "does not restart" not in ended.stderr
+    assert set(units) <= set(a100.machine.systemd.active)
+
+
 # ---- a full disk
 
 
