@@ -233,6 +233,9 @@ CHANGES: dict[str, Change] = {
     "sources.ubuntuApt": _change(_STAYS, sources={"ubuntuApt": "https://mirror.example.org/ubuntu"}),
     "sources.toolkitApt": _change(_TRAIN_STAYS, sources={"toolkitApt": "https://mirror.example.org/toolkit"}),
     "sources.rke2Artifacts": _change(_STAYS, sources={"rke2Artifacts": "https://mirror.example.org/rke2"}),
+    "sources.imageArchives": _change(
+        _STAYS, sources={"imageArchives": [f"https://mirror.example.org/images.tar#{'0' * 64}"]}
+    ),
     "sources.gpuOperatorChart": _change(_UNTOUCHED, sources={"gpuOperatorChart": "https://mirror.example.org/charts"}),
     # Of other stacks.
     "manager: another layout": Change(
