@@ -76,7 +76,8 @@ class Systemd:
 
     def set(self, **facts: list[str]) -> None:
         """`active` units run, `starting` ones do not yet; `stuck` ones do not stop, `broken` ones do not start; `known`
-        ones have a unit file; `limited` ones were started too often and need their count reset; `since`: when an active one became so, in microseconds since the boot."""
+        ones have a unit file and are enabled; `limited` ones were started too often until their count is reset;
+        `since`: when an active one became so, in microseconds since the boot."""
         before = self.facts() if (self.folder / "units.json").exists() else {}
         (self.folder / "units.json").write_text(json.dumps({**before, **facts}), encoding="utf-8")
 
@@ -100,35 +101,36 @@ class Systemd:
         with (self.folder / "calls").open("a", encoding="utf-8") as calls:
             calls.write(f"systemctl {' '.join(command[1:])}\n")
         verb, *units = [word for word in command[1:] if not word.startswith("--")]
+        told = self._told(command, verb, units)
+        return self._changed(command, verb, units) if told is None else told
+
+    def _told(self, command: tuple[str, ...], verb: str, units: list[str]) -> Ended | None:
+        """The answer to a question; None for what is none."""
         facts = self.facts()
         if verb == "is-active":
             found = {**dict.fromkeys(facts["starting"], "activating"), **dict.fromkeys(facts["active"], "active")}
             states = [found.get(unit, "inactive") for unit in units]
             return Ended(command, 0 if "active" in states else 3, "".join(f"{state}\n" for state in states), "")
-        if verb == "cat":
+        if verb in ("cat", "is-enabled"):
             missing = [unit for unit in units if unit not in facts["known"] + facts["active"]]
-            return (
-                Ended(command, 1, "", f"No files found for {missing[0]}.\n") if missing else Ended(command, 0, "", "")
-            )
+            return Ended(command, int(bool(missing)), "", "".join(f"No files found for {unit}.\n" for unit in missing))
         if verb == "show":
             if command[2:4] == ("--property=ActiveEnterTimestampMonotonic", "--value"):
                 return Ended(command, 0, f"{''.join(facts.get('since', ['0']))}\n", "")
             assert command[2:4] == ("--property=MainPID", "--value"), command
             return Ended(command, 0, f"{77 if units[0] in facts['active'] else 0}\n", "")
+        return None
+
+    def _changed(self, command: tuple[str, ...], verb: str, units: list[str]) -> Ended:
+        facts = self.facts()
         if verb == "reset-failed":
             self.set(limited=[unit for unit in facts["limited"] if unit not in units])
             return Ended(command, 0, "", "")
-        if verb == "is-enabled":
-            enabled = all(unit in facts["known"] for unit in units)
-            return Ended(command, 0 if enabled else 1, "", "")
-        if verb != "stop" and (limited := [unit for unit in units if unit in facts["limited"]]):
-            return Ended(
-                command, 1, "", f"Job for {limited[0]} failed: start of the service was attempted too often.\n"
-            )
         wrong = {"stop": "stuck", "start": "broken", "restart": "broken"}.get(verb)
         if wrong is None:
             raise NotImplementedError(f"systemctl {verb}")
-        bad = [unit for unit in units if unit in facts[wrong]]
+        unable = facts[wrong] + (facts["limited"] if verb != "stop" else [])
+        bad = [unit for unit in units if unit in unable]
         good = [unit for unit in units if unit not in bad]
         after = [unit for unit in facts["active"] if unit not in good] + (good if verb != "stop" else [])
         self.set(active=after, starting=[unit for unit in facts["starting"] if unit not in good])
