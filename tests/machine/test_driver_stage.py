@@ -2,10 +2,11 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from a_machine import AMachine
-from install_stages import CLOUD_INIT, run
+from install_stages import CLOUD_INIT, for_stages, run
 from packages_on_machine import install, installed, offer, packages
 
 KERNEL, NEXT_KERNEL = "6.8.0-1073-azure", "7.0.0-1020-azure"
@@ -84,9 +85,11 @@ def boot(machine: AMachine, kernel: str) -> None:
     machine.program("uname", f"echo {kernel}")
 
 
-@pytest.fixture
-def gpu_machine(real_stages: AMachine) -> AMachine:
-    """A machine whose archive has modules of the userland's version for its kernel, and newer kernels besides."""
+def gpu_machine_of(real_stages: AMachine) -> AMachine:
+    """It, with all that its driver stage calls.
+
+    Its archive has modules of the userland's version for its kernel, and newer kernels besides.
+    """
     packages(real_stages)
     offer_userland(real_stages, UBUNTU_VERSION)
     for flavour in FLAVOURS:
@@ -101,6 +104,29 @@ def gpu_machine(real_stages: AMachine) -> AMachine:
     return real_stages
 
 
+@pytest.fixture
+def gpu_machine(real_stages: AMachine) -> AMachine:
+    """A machine with Ubuntu's archive and no driver yet."""
+    return gpu_machine_of(real_stages)
+
+
+@pytest.fixture(scope="module")
+def with_a_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `driver_machine`, to be copied."""
+    made = gpu_machine_of(for_stages(tmp_path_factory.mktemp("driver")))
+    code, last, ended = run(made, "driver", **DRIVER)
+    assert (code, last) == (0, "done nvidia 580.178.04"), ended.stderr
+    made.forget_calls()
+    return made.folder
+
+
+@pytest.fixture
+def driver_machine(tmp_path: Path, with_a_driver: Path) -> AMachine:
+    """A machine whose driver the stage has installed and loaded; no call is remembered."""
+    shutil.copytree(with_a_driver, tmp_path, dirs_exist_ok=True)
+    return AMachine.below(tmp_path)
+
+
 def pods_may_end(machine: AMachine, says: str = "") -> None:
     """What `before-reboot` says; nothing: they may. Each question is a line of `calls`, what it says comes last."""
     refuses = f'echo looks; echo "{says}"; exit 1' if says else ""
@@ -111,26 +137,22 @@ PODS = "gpu must reboot for its driver, and pods run on it: work/train-0"
 
 
 @pytest.mark.parametrize("then", [OPEN, DRIVER])
-def test_pods_are_asked_before_a_loaded_driver_is_touched(gpu_machine: AMachine, then: dict[str, str]) -> None:
-    run(gpu_machine, "driver", **DRIVER)
-    before = installed(gpu_machine)
-    offer_userland(gpu_machine, "580.200.01-0ubuntu0.24.04.1")
+def test_pods_are_asked_before_a_loaded_driver_is_touched(driver_machine: AMachine, then: dict[str, str]) -> None:
+    before = installed(driver_machine)
+    offer_userland(driver_machine, "580.200.01-0ubuntu0.24.04.1")
     for flavour in FLAVOURS:
-        offer_modules(gpu_machine, flavour, KERNEL, "580.200.01")
-    (gpu_machine.state / "installed" / UTILS).unlink()  # so that there is something to install
-    pods_may_end(gpu_machine, f"mig-k8s: {PODS}")
-    gpu_machine.forget_calls()
-    code, last, _ = run(gpu_machine, "driver", **then)
+        offer_modules(driver_machine, flavour, KERNEL, "580.200.01")
+    (driver_machine.state / "installed" / UTILS).unlink()  # so that there is something to install
+    pods_may_end(driver_machine, f"mig-k8s: {PODS}")
+    code, last, _ = run(driver_machine, "driver", **then)
     assert (code, last) == (1, f"failed {PODS}")
-    assert gpu_machine.calls("apt-get install") == []
-    assert set(before) - set(installed(gpu_machine)) == {UTILS}
+    assert driver_machine.calls("apt-get install") == []
+    assert set(before) - set(installed(driver_machine)) == {UTILS}
 
 
-def test_pods_are_only_asked_and_whoever_reboots_ends_them(gpu_machine: AMachine) -> None:
-    run(gpu_machine, "driver", **DRIVER)
-    gpu_machine.forget_calls()
-    assert run(gpu_machine, "driver", **OPEN)[1].startswith("reboot the kernel runs the proprietary nvidia module")
-    assert [call for call in gpu_machine.calls() if call.startswith("before-reboot")] == ["before-reboot "]
+def test_pods_are_only_asked_and_whoever_reboots_ends_them(driver_machine: AMachine) -> None:
+    assert run(driver_machine, "driver", **OPEN)[1].startswith("reboot the kernel runs the proprietary nvidia module")
+    assert [call for call in driver_machine.calls() if call.startswith("before-reboot")] == ["before-reboot "]
 
 
 NEWEST = "580.200.01"
@@ -147,34 +169,30 @@ def offer_newest(machine: AMachine, kernel: str) -> None:
 
 @pytest.mark.parametrize("kernel", [KERNEL, NEXT_KERNEL])
 def test_a_new_text_takes_the_newest_driver_of_the_branch_with_its_kernel_and_an_old_one_does_not(
-    gpu_machine: AMachine, kernel: str
+    driver_machine: AMachine, kernel: str
 ) -> None:
-    run(gpu_machine, "driver", **DRIVER)
-    offer_newest(gpu_machine, kernel)
-    gpu_machine.forget_calls()
-    assert run(gpu_machine, "driver", **DRIVER)[1] == "unchanged nvidia 580.178.04"
+    offer_newest(driver_machine, kernel)
+    assert run(driver_machine, "driver", **DRIVER)[1] == "unchanged nvidia 580.178.04"
     november = {**DRIVER, "DRIVER_UPDATE": "November"}
-    pods_may_end(gpu_machine, f"mig-k8s: {PODS}")
-    assert run(gpu_machine, "driver", **november)[1] == f"failed {PODS}"
-    assert gpu_machine.calls("apt-get install") == []
-    pods_may_end(gpu_machine)
-    assert run(gpu_machine, "driver", **november)[1].startswith("reboot ")
-    assert installed(gpu_machine)[UTILS] == f"{NEWEST}-0ubuntu0.24.04.1"
-    boot(gpu_machine, kernel)
-    assert run(gpu_machine, "driver", **november)[1] == f"done nvidia {NEWEST}"
-    gpu_machine.forget_calls()
-    assert run(gpu_machine, "driver", **november)[1] == f"unchanged nvidia {NEWEST}"
-    assert run(gpu_machine, "driver", **DRIVER)[1] == f"unchanged nvidia {NEWEST}"  # the text may be taken away
-    assert gpu_machine.calls("apt-get") == []
+    pods_may_end(driver_machine, f"mig-k8s: {PODS}")
+    assert run(driver_machine, "driver", **november)[1] == f"failed {PODS}"
+    assert driver_machine.calls("apt-get install") == []
+    pods_may_end(driver_machine)
+    assert run(driver_machine, "driver", **november)[1].startswith("reboot ")
+    assert installed(driver_machine)[UTILS] == f"{NEWEST}-0ubuntu0.24.04.1"
+    boot(driver_machine, kernel)
+    assert run(driver_machine, "driver", **november)[1] == f"done nvidia {NEWEST}"
+    driver_machine.forget_calls()
+    assert run(driver_machine, "driver", **november)[1] == f"unchanged nvidia {NEWEST}"
+    assert run(driver_machine, "driver", **DRIVER)[1] == f"unchanged nvidia {NEWEST}"  # the text may be taken away
+    assert driver_machine.calls("apt-get") == []
 
 
-def test_a_new_text_where_apt_has_nothing_newer_changes_and_reboots_nothing(gpu_machine: AMachine) -> None:
-    run(gpu_machine, "driver", **DRIVER)
-    pods_may_end(gpu_machine, f"mig-k8s: {PODS}")
-    gpu_machine.forget_calls()
-    assert run(gpu_machine, "driver", **{**DRIVER, "DRIVER_UPDATE": "November"})[1] == "done nvidia 580.178.04"
-    assert gpu_machine.calls("apt-get install") == []
-    assert run(gpu_machine, "driver", **{**DRIVER, "DRIVER_UPDATE": "November"})[1] == "unchanged nvidia 580.178.04"
+def test_a_new_text_where_apt_has_nothing_newer_changes_and_reboots_nothing(driver_machine: AMachine) -> None:
+    pods_may_end(driver_machine, f"mig-k8s: {PODS}")
+    assert run(driver_machine, "driver", **{**DRIVER, "DRIVER_UPDATE": "November"})[1] == "done nvidia 580.178.04"
+    assert driver_machine.calls("apt-get install") == []
+    assert run(driver_machine, "driver", **{**DRIVER, "DRIVER_UPDATE": "November"})[1] == "unchanged nvidia 580.178.04"
 
 
 def test_a_machine_that_has_no_driver_yet_asks_nobody(gpu_machine: AMachine) -> None:
@@ -334,12 +352,10 @@ def test_a_branch_that_ubuntu_does_not_have_is_named(gpu_machine: AMachine) -> N
     )
 
 
-def test_an_installed_driver_that_works_is_left_alone(gpu_machine: AMachine) -> None:
-    run(gpu_machine, "driver", **DRIVER)
-    gpu_machine.forget_calls()
-    assert run(gpu_machine, "driver", **DRIVER)[1] == "unchanged nvidia 580.178.04"
-    assert gpu_machine.calls("apt-get") == []
-    assert gpu_machine.calls("modprobe") == []
+def test_an_installed_driver_that_works_is_left_alone(driver_machine: AMachine) -> None:
+    assert run(driver_machine, "driver", **DRIVER)[1] == "unchanged nvidia 580.178.04"
+    assert driver_machine.calls("apt-get") == []
+    assert driver_machine.calls("modprobe") == []
 
 
 def test_a_package_list_that_cannot_be_read_is_retried_and_then_told(gpu_machine: AMachine) -> None:
@@ -418,11 +434,10 @@ def test_apt_that_finds_no_room_is_not_asked_again(gpu_machine: AMachine) -> Non
     ],
 )
 def test_an_installation_that_fails_tells_whether_it_has_changed_the_driver(
-    gpu_machine: AMachine, apt: str, reported: list[str]
+    driver_machine: AMachine, apt: str, reported: list[str]
 ) -> None:
-    run(gpu_machine, "driver", **DRIVER)
-    gpu_machine.program("apt-get", f'case "$*" in *install*) {apt}; esac')
-    code, last, ended = run(gpu_machine, "driver", **OPEN)
+    driver_machine.program("apt-get", f'case "$*" in *install*) {apt}; esac')
+    code, last, ended = run(driver_machine, "driver", **OPEN)
     assert (code, last.split(" ")[0]) == (1, "failed")
     assert [line for line in ended.stdout.splitlines() if line == "half-changed"] == reported
 
