@@ -13,6 +13,7 @@ from sandbox.engine.environment import Environment
 from sandbox.error import SandboxError
 from sandbox.host import access, machine, room
 from sandbox.instance import Sandbox, default_root, made, of_this_user
+from sandbox.mirror.downloads import downloads
 from sandbox.mirror.server import Mirror
 from sandbox.progress import say, step
 from sandbox.tools import toolchain
@@ -103,7 +104,8 @@ def timeline(name: str, picture: Path | None) -> int:
     ssh = ["ssh", "-F", str(access.ssh_config(environment.root))]
     machines = {login.name: [*ssh, login.name] for login in access.logins(Sandbox.load(environment.root))}
     try:
-        drawn.draw(environment.state()["resources"], history, drawn.records(machines), picture)
+        resources, fetched = environment.state()["resources"], downloads(Sandbox.load(environment.root))
+        drawn.draw(resources, history, drawn.records(machines), picture, fetched)
     except StackError as error:
         raise SandboxError(str(error)) from None
     return 0

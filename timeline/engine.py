@@ -39,7 +39,9 @@ def actions(resources: Iterable[Mapping[str, Any]], machines: Collection[str], s
     of_update = {
         each["urn"]: each
         for each in resources
-        if (each.get("custom") or each["type"] == _PROGRAM) and _moment(each.get("modified", "")) >= since
+        if (each.get("custom") or each["type"] == _PROGRAM)
+        and _moment(each.get("modified", "")) >= since
+        and not _is_default_provider(each)
     }
     program = [urn for urn, each in of_update.items() if each["type"] == _PROGRAM]
 
@@ -62,7 +64,7 @@ def actions(resources: Iterable[Mapping[str, Any]], machines: Collection[str], s
         made.append(
             Action(
                 lane=lane,
-                name=_named(resource["type"], name.removeprefix(f"{lane}-")),
+                name="program starts" if resource["type"] == _PROGRAM else name.removeprefix(f"{lane}-"),
                 begins=min(begins, ended(urn)),
                 ends=ended(urn),
                 urn=urn,
@@ -72,12 +74,11 @@ def actions(resources: Iterable[Mapping[str, Any]], machines: Collection[str], s
     return sorted(made, key=lambda action: action.ends)
 
 
-def _named(kind: str, name: str) -> str:
-    """The engine numbers the providers that it makes by itself."""
-    if kind == _PROGRAM:
-        return "program starts"
-    provider = kind.removeprefix("pulumi:providers:")
-    return f"provider {provider}" if provider != kind and name.startswith("default") else name
+def _is_default_provider(resource: Mapping[str, Any]) -> bool:
+    """One that the engine makes by itself when it is first needed: nothing tells when that begins."""
+    return resource["type"].startswith("pulumi:providers:") and resource["urn"].rpartition("::")[2].startswith(
+        "default"
+    )
 
 
 def chain(made: Sequence[Action]) -> list[Action]:

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from sandbox import distance, metadata_service, network
 from sandbox.distance import Profile
 from sandbox.instance import Sandbox
-from sandbox.mirror import certificate, registry, transfer
+from sandbox.mirror import certificate, downloads, registry, transfer
 from sandbox.process import ProcessId, announce, detach
 
 _PORT, _TLS_PORT = 80, 443
@@ -136,13 +136,16 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             if trouble == "cut":
                 part, self.close_connection = range(part.start, min(part.stop, size // 2)), True
-            seconds = profile.seconds(_real_size(path, file, size) * len(part) / size) if profile.far else 0
+            what, real = _real(path, file, size)
+            seconds = profile.seconds(real * len(part) / size) if profile.far else 0
             content.seek(part.start)
             try:
                 if trouble == "damage" and part.start == 0:
                     self.wfile.write(bytes([content.read(1)[0] ^ 1]))
                     part = part[1:]
                 transfer.send(content, len(part), seconds, self.wfile.write)
+                if seconds:
+                    downloads.note(self.tree.parent, self.client_address[0], what, seconds)
             except (ConnectionError, ssl.SSLError):  # a client that went away needs no traceback
                 self.close_connection = True
 
@@ -164,10 +167,10 @@ class _Handler(BaseHTTPRequestHandler):
         print(code if isinstance(code, str) else int(code), self.command, self.path, flush=True)
 
 
-def _real_size(path: str, file: Path, stored: int) -> int:
-    """How many bytes it has in the world: an image has all of its own in the one blob that stands for it."""
+def _real(path: str, file: Path, stored: int) -> tuple[str, int]:
+    """What it is, and how many bytes it has in the world. Of an image one blob stands for all."""
     image = registry.stands_for(file) if path.startswith("/v2/") else None
-    return 0 if image == "" else distance.real_size(image or path, stored)
+    return image or path, 0 if image == "" else distance.real_size(image or path, stored)
 
 
 def _serve(descriptor: int, directory: Path, address: str) -> None:

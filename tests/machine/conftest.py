@@ -45,7 +45,7 @@ def rke2_machine(real_stages: AMachine) -> AMachine:
 
 @pytest.fixture(scope="session")
 def server_that_is_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of `rke2_server`, to be copied: the stage runs for a hundred times as long as that."""
+    """The folder of `rke2_server`, to be copied: to run the stage takes thirty times as long."""
     return put_rke2_up(for_stages(tmp_path_factory.mktemp("server")), "server")
 
 

@@ -18,6 +18,7 @@ from sandbox.faults import machine as fault_machine
 from sandbox.host import machine as machines
 from sandbox.instance import Sandbox
 from sandbox.mirror import registry
+from sandbox.mirror.downloads import downloads
 from sandbox.mirror.server import Mirror
 from sandbox.process import ProcessId
 from sandbox.virtualenv import CHECKOUT
@@ -64,6 +65,21 @@ def test_a_download_that_is_ended_half_way_has_half_and_is_resumed(far: tuple[Ma
     assert said[0] == "206"
     assert 0.4 < float(said[1]) < 2.1
     assert one.run("sha256sum </tmp/half") == one.run("sha256sum </tmp/whole")
+
+
+def test_what_was_fetched_is_noted_by_machine_with_its_time_and_what_came_at_once_is_not(
+    far: tuple[Machine, float],
+) -> None:
+    one = far[0]
+    before = len(downloads(one.sandbox))
+    one.run(f"curl -sSf -o /tmp/whole http://{one.sandbox.mirror_address}/{TARBALL}")
+    (noted,) = downloads(one.sandbox)[before:]
+    assert (noted.lane, noted.name) == ("mlops-k8s-master", "get rke2.linux-amd64.tar.gz")
+    assert 1.9 < noted.seconds < 2.1
+    distance.put(one.sandbox.root, distance.NONE)
+    one.run(f"curl -sSf -o /tmp/whole http://{one.sandbox.mirror_address}/{TARBALL}")
+    distance.put(one.sandbox.root, TINY)
+    assert len(downloads(one.sandbox)) == before + 1
 
 
 def goes_down(one: Machine) -> None:

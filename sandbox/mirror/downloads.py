@@ -1,0 +1,37 @@
+"""What machines got from the mirror, and when: a line for each body that took its time."""
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sandbox.host import access
+from sandbox.instance import Sandbox
+from timeline.span import Span
+
+_FILE = "downloads"
+
+
+def note(directory: Path, client: str, path: str, seconds: float) -> None:
+    """It has just ended. One line in one write: many requests are answered at once."""
+    ended = time.time()
+    line = json.dumps({"client": client, "path": path, "begins": ended - seconds, "ends": ended})
+    with (directory / _FILE).open("a") as file:
+        file.write(f"{line}\n")
+
+
+def downloads(sandbox: Sandbox) -> list[Span]:
+    """Those of the machines there are now, each by the last part of its path, or as the image that a blob is of."""
+    names = {login.address: login.name for login in access.logins(sandbox)}
+    file = sandbox.root / "mirror" / _FILE
+    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    return [
+        Span(
+            lane=names[line["client"]],
+            name=f"get {line['path'].rpartition('/')[2]}",
+            begins=datetime.fromtimestamp(line["begins"], UTC),
+            ends=datetime.fromtimestamp(line["ends"], UTC),
+        )
+        for line in lines
+        if line["client"] in names
+    ]
