@@ -19,6 +19,10 @@ class Row:
     spans: tuple[Span, ...]
     is_critical: bool
 
+    def label(self, length: int) -> str:
+        """Its name in at most so many letters."""
+        return self.name if len(self.name) <= length else f"{self.name[: length - 1]}…"
+
     @property
     def seconds(self) -> float:
         """Their sum."""

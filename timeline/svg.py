@@ -7,6 +7,8 @@ from timeline.rows import Row, rows
 from timeline.update import Timeline
 
 _LEFT, _BAR, _RIGHT, _ROW, _TOP = 210, 640, 80, 22, 64
+_LETTERS = 24
+"""So many of a wide type fit before the bars."""
 _CRITICAL, _OTHER = "#1d4ed8", "#cbd5e1"
 _TICKS = 6
 
@@ -49,7 +51,7 @@ def _scale(timeline: Timeline, bottom: int) -> list[str]:
 
 
 def _row(timeline: Timeline, row: Row, y: int) -> list[str]:
-    parts = [_text(32, y + 15, row.name, "")]
+    parts = [_text(32, y + 15, row.label(_LETTERS), "")]
     for span in row.spans:
         x = _LEFT + (span.begins - timeline.begun).total_seconds() / timeline.seconds * _BAR
         width = max(1.5, span.seconds / timeline.seconds * _BAR)

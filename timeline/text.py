@@ -18,14 +18,10 @@ def text(timeline: Timeline, width: int = 100) -> str:
         if row.lane != lane:
             lane = row.lane
             lines.append(f"{lane[:_NAME]:<{_NAME}}{_scale(timeline, bar)}" if len(lines) == 2 else lane)
-        lines.append(f"  {_short(row.name):<{_NAME - 2}}{_bar(timeline, row, bar)}{row.seconds:>7.1f} s")
+        lines.append(f"  {row.label(_NAME - 3):<{_NAME - 2}}{_bar(timeline, row, bar)}{row.seconds:>7.1f} s")
     lines += ["", f"{_CRITICAL} what the end waited for   {_OTHER} beside it"]
     lines += textwrap.wrap(words.path(timeline), width, subsequent_indent="  ", break_long_words=False)
     return "\n".join(lines)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _NAME - 3 else f"{name[: _NAME - 4]}…"
 
 
 def _scale(timeline: Timeline, bar: int) -> str:

@@ -1,5 +1,6 @@
 """What the time of an `up` went into: by the engine's state and history and the machine's records, drawn."""
 
+import dataclasses
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -181,6 +182,13 @@ def test_the_text_has_a_row_for_each_thing_and_fits_its_width(drawn: Timeline) -
 
 def test_a_narrow_terminal_still_has_bars(drawn: Timeline) -> None:
     assert "█" in text(drawn, 10)
+
+
+def test_a_long_name_is_cut_where_the_bars_begin(drawn: Timeline) -> None:
+    long = dataclasses.replace(drawn.lanes["gpu"][-1], name="get nvidia-kernel-common-580-server_580.159.04.deb")
+    found = dataclasses.replace(drawn, lanes={"gpu": [long]})
+    assert "  get nvidia-kernel-comm… " in text(found, 80)
+    assert ">get nvidia-kernel-commo…<" in svg(found)
 
 
 def test_the_picture_is_well_formed_and_has_a_bar_for_each_row(drawn: Timeline) -> None:
