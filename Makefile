@@ -32,7 +32,7 @@ quick_pytest = $(if $(memory),export TMPDIR=$(memory);) $(pytest) -o tmp_path_re
 tiers = format, lint, types, unit, machine, scripts, graph, contracts, exhaustive, engine
 scripts = $(shell grep -rlE '^\#!/(usr/)?bin/(env )?(ba|da)?sh' cloud-init sandbox .ci --include='*' 2>/dev/null)
 
-.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick-graph quick-plan quick-machine quick-stages exhaustive engine test bench new-stack backup restore rotate-certificates recover timeline
+.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick-graph quick-plan quick-machine quick-stages exhaustive engine test try-host bench new-stack backup restore rotate-certificates recover timeline
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -100,6 +100,9 @@ test: ## everything there is, the sandbox included
 	   printf '%s\n' "$$line" "LEFT OUT: sandbox. This machine cannot boot others, for the reason above." "$$line" ;; \
 	*) exit $$status ;; \
 	esac
+
+try-host: ## both commands on a stock Debian host in an emulator, GROUPS=v1 or v2; a quarter of an hour; root
+	@$(run) tests.hosts.try_host --groups "$(or $(GROUPS),v2)"
 
 bench: ## plan and preview as ratios in one run; as root, a machine's way from bare image to ready, and changes of a cluster
 	@$(run) tests.bench.plan_times
