@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import report
+from sandbox import person, report
 from sandbox.engine.environment import Environment
 from sandbox.host import access
 from sandbox.instance import Sandbox
@@ -51,13 +51,34 @@ def test_a_machine_that_is_gone_is_no_longer_found(sandbox: Sandbox) -> None:
     assert access.ssh_config(sandbox.root).read_text() == ""
 
 
+@pytest.fixture
+def behind_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(person, "command", lambda words: f"sudo {words}")
+
+
+@pytest.mark.usefixtures("behind_sudo")
+def test_what_is_printed_when_a_sandbox_is_up_bears_the_word_sudo_only_where_root_is_needed(sandbox: Sandbox) -> None:
+    """kubectl, ssh and make verify work for the person, whose files all of these are."""
+    root = sandbox.root
+    assert report.how_to_go_on(Environment(root, machines=True)).splitlines() == [
+        "look around:",
+        f"  {root}/bin/kubectl --kubeconfig {root}/kubeconfig get nodes,pods -A",
+        f"  ssh -F {root}/ssh_config mlops-k8s-master",
+        "verify it again:   make verify",
+        "change the stack:  make preview STACK=examples/single.yaml, then sudo make sandbox STACK=examples/single.yaml",
+        "end it:            sudo make sandbox-down",
+    ]
+
+
+@pytest.mark.usefixtures("behind_sudo")
 def test_after_a_failure_people_are_told_how_to_look_at_each_machine(sandbox: Sandbox) -> None:
     told = report.after_a_failure(sandbox)
-    assert told.startswith("`make sandbox` tries again, `make sandbox-down` ends it\n")
+    assert told.startswith("`sudo make sandbox` tries again, `sudo make sandbox-down` ends it\n")
     (line,) = re.findall(r"^    (ssh -F \S+/ssh_config mlops-k8s-master sudo mig-k8s status)    ", told, re.M)
     assert str(access.ssh_config(sandbox.root)) in line
 
 
+@pytest.mark.usefixtures("behind_sudo")
 def test_a_failure_before_there_is_a_machine_says_only_how_to_go_on(tmp_path: Path) -> None:
     sandbox = Sandbox(name="access", root=tmp_path, network="10.99.255")
-    assert report.after_a_failure(sandbox) == "`make sandbox` tries again, `make sandbox-down` ends it"
+    assert report.after_a_failure(sandbox) == "`sudo make sandbox` tries again, `sudo make sandbox-down` ends it"

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -167,7 +168,9 @@ def test_without_a_sandbox_nothing_can_be_made(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode != 0
-    assert "nothing can be made without a sandbox, only previewed; `make sandbox` starts one" in done.stdout
+    assert re.search(
+        "nothing can be made without a sandbox, only previewed; `(sudo )?make sandbox` starts", done.stdout
+    )
 
 
 def test_a_users_own_pulumi_variables_do_not_reach_the_engine(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import instance, network
+from sandbox import instance, network, person
 from sandbox.error import SandboxError
 from sandbox.instance import Sandbox, free_network, holders
 from sandbox.mirror.server import Mirror
@@ -39,13 +39,16 @@ def claim(one: Sandbox) -> Sandbox:
     return one
 
 
-def test_a_name_that_another_home_has_is_refused_with_its_holder(tmp_path: Path) -> None:
+def test_a_name_that_another_home_has_is_refused_with_its_holder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(person, "command", lambda words: f"sudo {words}")
     claim(kept(tmp_path / "alice", "default", 0))
     with pytest.raises(SandboxError) as caught:
         claim(kept(tmp_path / "bob", "default", 1))
     assert str(caught.value) == (
         f"the name default belongs to another sandbox on this host: {tmp_path}/alice (user {getpass.getuser()})."
-        " End that one (`make sandbox-down`, as that user), or take another name: python -m sandbox --name NAME up"
+        " End that one (`sudo make sandbox-down`, as that user), or take another name: python -m sandbox --name NAME up"
     )
 
 

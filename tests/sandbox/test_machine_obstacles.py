@@ -76,7 +76,7 @@ def test_a_sandbox_is_the_same_after_being_kept(tmp_path: Path) -> None:
 
 
 def test_a_directory_without_a_sandbox_is_told_with_the_way_out(tmp_path: Path) -> None:
-    with pytest.raises(SandboxError, match=r"instance\.json is missing; `make sandbox` makes one"):
+    with pytest.raises(SandboxError, match=r"instance\.json is missing; `(sudo )?make sandbox` makes one"):
         Sandbox.load(tmp_path)
 
 
