@@ -72,7 +72,7 @@ class Sandbox:
 
     def save(self) -> None:
         """Keep it in ``root/instance.json``; only its owner may look into the directory."""
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        person.make_folder(self.root, mode=0o700)
         self.root.chmod(0o700)
         draft = self.root / "instance.json.new"
         draft.write_text(json.dumps(asdict(self) | {"root": str(self.root)}, indent=2) + "\n")

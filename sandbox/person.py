@@ -80,12 +80,15 @@ def command(words: str) -> str:
 
 
 def make_folder(folder: Path, mode: int = 0o755) -> None:
-    """Make it and those above it that are missing, all the person's; those in their home that root has made, too."""
+    """Make it, with this mode, and those above it that are missing, all the person's.
+
+    Those of them that are there already in their home, made by root's Python perhaps, become theirs too.
+    """
     person = behind_sudo()
     for each in (*reversed(folder.parents), folder):
         made = not each.is_dir()
         if made:
-            each.mkdir(mode=mode, exist_ok=True)
+            each.mkdir(mode=mode if each == folder else 0o755, exist_ok=True)
         if made or (person and each != person.home and each.is_relative_to(person.home)):
             give(each)
 

@@ -72,6 +72,8 @@ def test_bytecode_that_roots_python_left_is_given_back(home: Path) -> None:
 def test_a_sandbox_is_given_back_but_for_the_disks_of_its_machines(home: Path) -> None:
     (home / ".local").mkdir()
     sandbox = instance.made("default")
+    assert (home / ".local/state").stat().st_mode & 0o777 == 0o755
+    assert sandbox.root.parent.stat().st_mode & 0o777 == 0o700
     (sandbox.root / "keys").mkdir()
     (sandbox.root / "keys/admin").touch()
     (sandbox.machine_directory("one") / "upper/etc").mkdir(parents=True)
@@ -94,6 +96,13 @@ def test_the_folder_of_claims_of_all_persons_stays_roots(
     with sandbox.claim():
         pass
     assert roots(tmp_path / "claims") == [".", "dev"]
+
+
+def test_the_folders_above_a_sandbox_are_the_persons_however_it_was_made(home: Path) -> None:
+    Sandbox(name="dev", root=instance.default_root("dev"), network="10.99.254").save()
+    assert roots(home) == [".local/state/mig-k8s/dev/instance.json"]
+    instance.give_back()
+    assert roots(home) == []
 
 
 def test_a_lock_that_root_holds_is_the_persons(home: Path) -> None:
