@@ -12,16 +12,15 @@ from pathlib import Path
 from sandbox import builds, cache
 from sandbox.debian import packages
 from sandbox.tools import go_toolchain
-from sandbox.virtualenv import CHECKOUT as REPOSITORY
+from sandbox.virtualenv import CHECKOUT as OURS
 
 PERSON = "ada"
 CHECKOUT = f"/home/{PERSON}/mig-k8s"
 _NEEDED = ("git", "make", "python3", "python3-venv", "sudo")
 """What README wants of a host, and the package that Debian has apart from its Python."""
 _BOOTS = ("dbus", "iproute2", "linux-image-amd64", "openssh-server", "systemd-resolved", "systemd-sysv", "udev")
-_PYTHON = "/usr/bin/python3"
-"""The same here and there."""
-_NOT_TAKEN = ("pycache", "pytest", "mypy", "ruff", "hypothesis")
+_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+_NOT_TAKEN = ("python", "pycache", "pytest", "mypy", "ruff", "hypothesis")
 _ROOT_GB, _CACHE_GB = 8, 12
 
 
@@ -38,7 +37,6 @@ class Disks:
 def make(folder: Path, suite: str, public_key: str) -> Disks:
     """Root alone can: files on both disks have owners."""
     builds.for_machines()
-    subprocess.run([_PYTHON, "-m", "sandbox.virtualenv"], cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
     tree = folder / "tree"
     included = ",".join([*_NEEDED, *_BOOTS, *sorted(set(packages.FOR_MACHINES.values()))])
     options = ["--variant=apt", "--format=directory", "--dpkgopt=force-unsafe-io", "--quiet"]
@@ -48,6 +46,7 @@ def make(folder: Path, suite: str, public_key: str) -> Disks:
     _disk(tree, root, _ROOT_GB)
     filled = folder / "cache"
     _fill(filled, owner=(tree / "home" / PERSON).stat())
+    _add_virtualenv(filled, tree)
     _disk(filled, kept, _CACHE_GB)
     shutil.rmtree(filled)
     (kernel,) = (tree / "boot").glob("vmlinuz-*")
@@ -64,6 +63,25 @@ def _fill(filled: Path, owner: os.stat_result) -> None:
             deep = [] if kept.name == "machine-image" else ["--recursive"]
             _run("chown", *deep, "--no-dereference", f"{owner.st_uid}:{owner.st_gid}", str(filled / kept.name))
     os.chown(filled, owner.st_uid, owner.st_gid)
+
+
+def _add_virtualenv(filled: Path, tree: Path) -> None:
+    """Of that host's Python, which may be newer than ours, by our way to the package index."""
+    for file in (Path("/etc/resolv.conf"), _CERTIFICATES):
+        inside = tree / str(file).lstrip("/")
+        inside.parent.mkdir(parents=True, exist_ok=True)
+        inside.unlink(missing_ok=True)
+        shutil.copyfile(file, inside)
+    mounted = tree / str(cache.root()).lstrip("/")
+    _run("mount", "--bind", str(filled), str(mounted))
+    try:
+        places = f"XDG_CACHE_HOME={cache.root().parent} PIP_CERT={_CERTIFICATES}"
+        inner = f"cd {CHECKOUT} && {places} exec python3 -m sandbox.virtualenv"
+        _run("chroot", str(tree), "runuser", "--user", PERSON, "--", "sh", "-c", inner)
+    finally:
+        _run("umount", str(mounted))
+    (tree / "etc/resolv.conf").unlink()
+    (tree / "etc/resolv.conf").symlink_to("../run/systemd/resolve/stub-resolv.conf")
 
 
 def _settle(tree: Path, public_key: str) -> None:
@@ -91,14 +109,15 @@ def _settle(tree: Path, public_key: str) -> None:
         shutil.copytree(go, tree / str(go).lstrip("/"), symlinks=True)
     checkout = tree / CHECKOUT.lstrip("/")
     checkout.mkdir()
-    archive = subprocess.run(["git", "archive", "HEAD"], cwd=REPOSITORY, check=True, stdout=subprocess.PIPE).stdout
+    archive = subprocess.run(["git", "archive", "HEAD"], cwd=OURS, check=True, stdout=subprocess.PIPE).stdout
     subprocess.run(["tar", "--extract", "--directory", str(checkout)], input=archive, check=True)
     _run("chroot", str(tree), "chown", "--recursive", f"{PERSON}:{PERSON}", f"/home/{PERSON}")
     (home / ".ssh/authorized_keys").chmod(0o600)
 
 
 def _disk(tree: Path, image: Path, size: int) -> None:
-    _run("mke2fs", "-q", "-t", "ext4", "-d", str(tree), str(image), f"{size}G")
+    owner = f"root_owner={tree.stat().st_uid}:{tree.stat().st_gid}"
+    _run("mke2fs", "-q", "-t", "ext4", "-E", owner, "-d", str(tree), str(image), f"{size}G")
 
 
 def _run(*command: str) -> None:
