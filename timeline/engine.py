@@ -76,9 +76,8 @@ def actions(resources: Iterable[Mapping[str, Any]], machines: Collection[str], s
 
 def _is_default_provider(resource: Mapping[str, Any]) -> bool:
     """One that the engine makes by itself when it is first needed: nothing tells when that begins."""
-    return resource["type"].startswith("pulumi:providers:") and resource["urn"].rpartition("::")[2].startswith(
-        "default"
-    )
+    name = str(resource["urn"]).rpartition("::")[2]
+    return str(resource["type"]).startswith("pulumi:providers:") and name.startswith("default")
 
 
 def chain(made: Sequence[Action]) -> list[Action]:
