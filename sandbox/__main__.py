@@ -97,24 +97,24 @@ def _run(arguments: argparse.Namespace, passed_on: list[str]) -> int:
     name = arguments.name
     if arguments.command in clients.ABOUT:
         clients.become(name, arguments.command, passed_on)
-    from sandbox import lifecycle  # noqa: PLC0415 - with Pulumi and the plan, for which kubectl and ssh need not wait
+    from sandbox import lifecycle, operations  # noqa: PLC0415 - with Pulumi and the plan, for which kubectl and ssh need not wait
 
     if profile := getattr(arguments, "profile", None):  # of `up` and of `network`
         distance.put(made(name).root, distance.PROFILES[profile])
     if arguments.command in _MACHINE:
-        return lifecycle.change_machine(name, arguments.command, arguments.machine)
+        return operations.change_machine(name, arguments.command, arguments.machine)
     actions: dict[str, Callable[[], int]] = {
         "build": lambda: lifecycle.build(arguments.tier),
         "preview": lambda: lifecycle.preview(name, arguments.stack),
         "up": lambda: lifecycle.up(
             name, arguments.stack, arguments.program.absolute(), skip_preview=arguments.skip_preview
         ),
-        "verify": lambda: lifecycle.verify(name, arguments.junit),
-        "timeline": lambda: lifecycle.timeline(name, arguments.svg),
-        "rotate-certificates": lambda: lifecycle.rotate_certificates(name),
-        "refresh": lambda: lifecycle.refresh(name),
-        "recover": lambda: lifecycle.recover(name),
-        "status": lifecycle.status,
+        "verify": lambda: operations.verify(name, arguments.junit),
+        "timeline": lambda: operations.timeline(name, arguments.svg),
+        "rotate-certificates": lambda: operations.rotate_certificates(name),
+        "refresh": lambda: operations.refresh(name),
+        "recover": lambda: operations.recover(name),
+        "status": operations.status,
         "down": lambda: lifecycle.down(name),
         "clean": lifecycle.down_all,
         "network": lambda: _network(name),

@@ -1,27 +1,20 @@
 """From nothing to pods on MIG devices, and back to nothing."""
 
 import contextlib
-import json
 import os
 from pathlib import Path
 
 from sandbox import builds, cache, distance, network, recovery, report, supplies
-from sandbox.clients import opened
-from sandbox.cloud import load_balancer, power
+from sandbox.cloud import load_balancer
 from sandbox.debian import packages as debian_packages
 from sandbox.engine.environment import Environment
 from sandbox.error import SandboxError
 from sandbox.host import access, machine, room
 from sandbox.instance import Sandbox, default_root, made, of_this_user
-from sandbox.mirror.downloads import downloads
 from sandbox.mirror.server import Mirror
 from sandbox.progress import say, step
 from sandbox.tools import toolchain
 from sandbox.virtualenv import CHECKOUT
-from scripts import rotate_certificates as certificates
-from scripts import timeline as drawn
-from scripts import verify as verification
-from scripts.stack import StackError, names
 
 CANNOT_BOOT = 3
 _STILL_WORKS = "`make preview`, `make check` and `python -m plan` work here all the same"
@@ -33,7 +26,7 @@ def preview(name: str, stack_file: Path) -> int:
     with recovery.alone(environment.root):
         with step("setting up"):
             environment.prepare(stack_file, supplies.published(environment.root))
-        _engine(environment, "preview")
+        run_engine(environment, "preview")
     return 0
 
 
@@ -76,8 +69,8 @@ def up(name: str, stack_file: Path, program: Path = CHECKOUT, *, skip_preview: b
             environment.prepare(stack_file, told)
         try:
             if not skip_preview:
-                _engine(environment, "preview", "--suppress-outputs")
-            _engine(environment, "up", "--yes", "--skip-preview", "--suppress-outputs")
+                run_engine(environment, "preview", "--suppress-outputs")
+            run_engine(environment, "up", "--yes", "--skip-preview", "--suppress-outputs")
         except SandboxError as error:
             access.write_kubeconfig(environment)
             raise SandboxError(f"{error}; {report.after_a_failure(sandbox)}") from error
@@ -86,84 +79,6 @@ def up(name: str, stack_file: Path, program: Path = CHECKOUT, *, skip_preview: b
         access.write_known_hosts(environment, outputs.get("knownHosts", {}))
         print(f"\n{report.verification(outputs)}\n\n{report.how_to_go_on(environment)}")
         return 0
-
-
-def verify(name: str, xml: Path | None) -> int:
-    """The verification once more, changing nothing; `xml`: where its report is written as JUnit XML too."""
-    environment = opened(name)
-    try:
-        return verification.conclude(verification.again(list(_ways_in(environment, "server").values())), xml)
-    except StackError as error:
-        raise SandboxError(str(error)) from None
-
-
-def timeline(name: str, picture: Path | None) -> int:
-    """What the last `up` took, drawn; `picture`: where it is written as SVG too."""
-    environment = opened(name)
-    history = json.loads(environment.output("stack", "history", "--json"))
-    ssh = ["ssh", "-F", str(access.ssh_config(environment.root))]
-    machines = {login.name: [*ssh, login.name] for login in access.logins(Sandbox.load(environment.root))}
-    try:
-        resources, fetched = environment.state()["resources"], downloads(Sandbox.load(environment.root))
-        drawn.draw(resources, history, drawn.records(machines), picture, fetched)
-    except StackError as error:
-        raise SandboxError(str(error)) from None
-    return 0
-
-
-def rotate_certificates(name: str) -> int:
-    """As `make rotate-certificates` of a stack in Azure: new certificates on every machine, and the kubeconfig anew."""
-    environment = opened(name)
-    _refuse_without_root(environment.root)
-    with recovery.alone(environment.root):
-        try:
-            left = certificates.rotate(*(_ways_in(environment, role) for role in ("server", "agent")))
-            flags = ("--yes", "--skip-preview", "--suppress-outputs", *certificates.KUBECONFIG_ALONE)
-            _engine(environment, "up", *flags)
-            access.write_kubeconfig(environment)
-            certificates.conclude(left)
-        except StackError as error:
-            raise SandboxError(str(error)) from None
-    return 0
-
-
-def _ways_in(environment: Environment, role: str) -> dict[str, list[str]]:
-    ssh = ["ssh", "-F", str(access.ssh_config(environment.root))]
-    return {machine: [*ssh, machine] for machine in names(environment.stack_file, role=role)}
-
-
-def refresh(name: str) -> int:
-    """Compare the state with what is really there."""
-    environment = opened(name)
-    _refuse_without_root(environment.root)
-    with recovery.alone(environment.root):
-        _engine(environment, "refresh", "--yes", "--skip-preview")
-    return 0
-
-
-def recover(name: str) -> int:
-    """Take away what an interrupted command left, as `make recover NAME=…` does."""
-    environment = opened(name)
-    _refuse_without_root(environment.root)
-    try:
-        with recovery.alone(environment.root):
-            recovery.recover(environment)
-    except StackError as error:
-        raise SandboxError(f"recover: {error}") from None
-    return 0
-
-
-def change_machine(name: str, verb: str, machine_name: str) -> int:
-    """What a person with `az vm deallocate` or `az vm start`, Azure with an eviction, or a cable does to a machine."""
-    sandbox = Sandbox.load(default_root(name))
-    _refuse_without_root(sandbox.root)
-    if verb in ("unplug", "plug"):
-        network.plug(sandbox, power.vm_id(sandbox, machine_name), into=verb == "plug")
-    else:
-        change = {"deallocate": power.deallocate, "start": power.start, "evict": power.evict}[verb]
-        change(sandbox, machine_name, machine)
-    say(f"{machine_name}: {verb} is done")
-    return 0
 
 
 def down(name: str, *, seconds: float = 0) -> int:
@@ -175,7 +90,7 @@ def down(name: str, *, seconds: float = 0) -> int:
     if not root.exists():
         say(f"there is no sandbox {name}: nothing to end")
         return 0
-    _refuse_without_root(root)
+    refuse_without_root(root)
     with recovery.alone(root, seconds=seconds):
         if (root / "instance.json").exists():
             sandbox = Sandbox.load(root)
@@ -204,26 +119,6 @@ def down_all() -> int:
     return 0
 
 
-def status() -> int:
-    """One line for each sandbox and each machine."""
-    names = of_this_user()
-    for name in names:
-        root = default_root(name)
-        if not (root / "instance.json").exists():
-            print(f"{name}: previews only ({root})")
-            continue
-        sandbox = Sandbox.load(root)
-        mirror = "runs" if Mirror(sandbox).running else "does not run"
-        print(f"{name}: {root}, network {sandbox.network}.0/24, mirror {mirror}")
-        for vm_id in sandbox.machine_ids:
-            login = access.login(sandbox, vm_id)
-            described = f"{login.name}, {login.address}" if login else "half made"
-            print(f"  machine {vm_id} ({described}): {machine.status(sandbox, vm_id)}")
-    if not names:
-        print("no sandbox")
-    return 0
-
-
 def _obstacle() -> str | None:
     """Why no machine can boot here, once what it takes has been said, and what apt can bring has been installed."""
     if os.geteuid() != 0:
@@ -238,7 +133,7 @@ def _obstacle() -> str | None:
     return machine.obstacle()
 
 
-def _refuse_without_root(root: Path) -> None:
+def refuse_without_root(root: Path) -> None:
     """Raises SandboxError for who is not root where there are machines: half of what is to be done would be done."""
     if os.geteuid() != 0 and (root / "instance.json").exists():
         sandbox = Sandbox.load(root)
@@ -249,12 +144,12 @@ def _refuse_without_root(root: Path) -> None:
 def _destroy(environment: Environment) -> None:
     try:
         recovery.clear(environment)
-        _engine(environment, "destroy", "--yes", "--skip-preview")
+        run_engine(environment, "destroy", "--yes", "--skip-preview")
     except SandboxError as error:
         say(f"{error}: its machines are ended without it")
 
 
-def _engine(environment: Environment, verb: str, *flags: str) -> None:
+def run_engine(environment: Environment, verb: str, *flags: str) -> None:
     """Run the CLI for people to see. Raises SandboxError if it fails: the CLI has said why."""
     with step(f"pulumi {verb}", silent=False):
         if environment.pulumi(verb, *flags, "--config-file", str(environment.stack_file)):
