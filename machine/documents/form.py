@@ -12,8 +12,8 @@ from typing import Any, ClassVar, TypeVar
 
 _Form = TypeVar("_Form", bound="Form")
 _Document = TypeVar("_Document", bound="Document")
-_TYPES: dict[type["Form"], dict[str, Any]] = {}
-"""Field types by form, resolved at its first use."""
+_FIELDS: dict[type["Form"], dict[str, tuple[str, Any, bool]]] = {}
+"""By form, resolved at its first use: key → the field's name, its type, and whether it has to be there."""
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -64,7 +64,7 @@ def _key(field_name: str) -> str:
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any value that a form holds
     if isinstance(value, Form):
-        return {_key(field.name): _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {key: _plain(getattr(value, name)) for key, (name, _, _) in _fields(type(value)).items()}
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
     if isinstance(value, dict):
@@ -72,26 +72,34 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any value that a form holds
     return value
 
 
-def _types(form: type[Form]) -> dict[str, Any]:
-    if form not in _TYPES:
-        _TYPES[form] = typing.get_type_hints(form)
-    return _TYPES[form]
+def _fields(form: type[Form]) -> dict[str, tuple[str, Any, bool]]:
+    if form not in _FIELDS:
+        kinds = typing.get_type_hints(form)
+        _FIELDS[form] = {
+            _key(field.name): (
+                field.name,
+                kinds[field.name],
+                field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
+            )
+            for field in dataclasses.fields(form)
+        }
+    return _FIELDS[form]
 
 
 def _form(form: type[_Form], data: object, where: str) -> _Form:
     if not isinstance(data, dict):
         raise DocumentError(f"{where}: an object is expected")
-    keys = {_key(field.name): field for field in dataclasses.fields(form)}
-    if unknown := sorted(set(data) - set(keys) - form.RETIRED):
+    fields = _fields(form)
+    if unknown := sorted(set(data) - set(fields) - form.RETIRED):
         raise DocumentError(
             f"{where}: this release of mig-k8s does not know {', '.join(unknown)}: "
             "`pulumi up` of the checkout that wrote it brings the release that fits"
         )
     values = {}
-    for key, field in keys.items():
+    for key, (name, kind, is_needed) in fields.items():
         if key in data:
-            values[field.name] = _value(_types(form)[field.name], data[key], f"{where}: {key}")
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            values[name] = _value(kind, data[key], f"{where}: {key}")
+        elif is_needed:
             raise DocumentError(f"{where}: {key} is missing")
     try:
         return form(**values)
