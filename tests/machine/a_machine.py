@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from kubernetes_api import KubernetesApi
 
@@ -150,7 +150,7 @@ class AMachine(ThisMachine):
     """Programs that are answered in process, by their name; a program of the test's own takes its place."""
 
     @classmethod
-    def below(cls, folder: Path, **environment: str) -> Self:
+    def below(cls, folder: Path, **environment: str) -> "AMachine":
         """A machine that has booted and been told what to be; without GPUs and without Kubernetes."""
         for name in ("root", "programs", "state"):
             (folder / name).mkdir(exist_ok=True)

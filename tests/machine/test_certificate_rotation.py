@@ -16,7 +16,7 @@ from machine.host.program import Ended
 from machine.update import certificate_rotation
 from machine.verification.shown_certificate import API_SERVER, KUBELET
 
-NOW = dt.datetime(2026, 11, 26, 10, tzinfo=dt.UTC)
+NOW = dt.datetime(2026, 11, 26, 10, tzinfo=dt.timezone.utc)
 ETCD = {"node-role.kubernetes.io/etcd": "true"}
 MARK = "/var/lib/mig-k8s/certificates-rotate"
 Shown = dict[int, int | None]

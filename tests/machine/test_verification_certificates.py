@@ -21,7 +21,7 @@ from verified_cluster import as_it_should_be, verified
 
 from machine.verification import certificates
 
-NOW = dt.datetime(2026, 11, 26, 10, tzinfo=dt.UTC)
+NOW = dt.datetime(2026, 11, 26, 10, tzinfo=dt.timezone.utc)
 """Of the tests' clock. That of this machine decides what has ended."""
 SERVER = {"node-role.kubernetes.io/control-plane": "true"}
 Shown = Callable[..., int]
@@ -33,13 +33,15 @@ class Authority:
     def __init__(self, name: str) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.certificate = self._signed(self.name, self.key, dt.datetime(2200, 1, 1, tzinfo=dt.UTC), is_authority=True)
+        self.certificate = self._signed(
+            self.name, self.key, dt.datetime(2200, 1, 1, tzinfo=dt.timezone.utc), is_authority=True
+        )
 
     def _signed(
         self, name: x509.Name, key: ec.EllipticCurvePrivateKey, end: dt.datetime, *, is_authority: bool
     ) -> bytes:
         builder = x509.CertificateBuilder(self.name, name, key.public_key(), x509.random_serial_number())
-        builder = builder.not_valid_before(dt.datetime(2020, 1, 1, tzinfo=dt.UTC)).not_valid_after(end)
+        builder = builder.not_valid_before(dt.datetime(2020, 1, 1, tzinfo=dt.timezone.utc)).not_valid_after(end)
         builder = builder.add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
         identifier = x509.SubjectKeyIdentifier.from_public_key(self.key.public_key())
         builder = builder.add_extension(
@@ -119,7 +121,7 @@ def test_one_that_lasts_sixty_days_or_more_is_not_worth_a_word(machine: AMachine
 
 
 def test_one_that_has_ended_is_named_though_nobody_can_trust_it(machine: AMachine, shown: Shown) -> None:
-    port = shown(dt.datetime(2021, 1, 1, tzinfo=dt.UTC))
+    port = shown(dt.datetime(2021, 1, 1, tzinfo=dt.timezone.utc))
     (said,) = certificates.ending(machine, nodes(gpu={}), {"kubelet": port})
     assert said.startswith("the certificate of the kubelet on gpu has ended. `make rotate-certificates NAME=STACK` ")
 

@@ -7,7 +7,7 @@ from a_machine import AMachine
 
 from machine.verification.snapshots import newest
 
-NOW = dt.datetime(2026, 11, 26, 10, tzinfo=dt.UTC)
+NOW = dt.datetime(2026, 11, 26, 10, tzinfo=dt.timezone.utc)
 FOLDER = "var/lib/rancher/rke2/server/db/snapshots"
 
 
