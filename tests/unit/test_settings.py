@@ -1,5 +1,6 @@
 """The settings model against docs/config-reference.yaml and Pulumi.yaml: one contract, three places."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import yaml
 from minimal_stack import PUBLIC_KEY, SECRETS, minimal
 
 from plan import Problems, read_settings
+from plan.stack_file.shapes import SECRET_KEYS
 
 _ROOT = Path(__file__).parents[2]
 
@@ -212,3 +214,19 @@ def test_an_rsa_key_of_2048_bits_is_right() -> None:
     )
     settings = read_settings(minimal(ssh={"publicKey": f"{key} me@home"}), location="westeurope", secrets=SECRETS)
     assert settings.ssh.public_key == f"{key} me@home"
+
+
+def test_the_template_asks_for_settings_and_secrets_that_exist_and_are_single_values() -> None:
+    """`pulumi new` writes each answer down as text: a list or a mapping would be refused afterwards."""
+    template = yaml.safe_load((_ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["template"]
+    assert set(template) == {"displayName", "description", "config", "quickstart"}
+    asked: dict[str, dict[str, Any]] = template["config"]
+    assert all(set(question) <= {"description", "default", "secret"} for question in asked.values())
+    secret = {key for key, question in asked.items() if question.get("secret")}
+    assert secret == {key for key in asked if key.removeprefix("mig-k8s:") in SECRET_KEYS}
+    location = asked["azure-native:location"]["default"]
+    assert set(asked) - secret == {"azure-native:location"}
+    told = re.findall(r"mig-k8s:(\w+)", template["quickstart"])
+    needed = {"adminCidrs", "ssh", "sshPrivateKey", "sshHostSecret", "rke2Token"}
+    assert {key.partition(":")[2] for key in secret} | set(told) == needed
+    read_settings(minimal(), location=location, secrets=SECRETS)
