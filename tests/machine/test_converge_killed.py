@@ -90,6 +90,25 @@ def test_killed_around_any_stage_the_next_run_finishes(machine: StagedMachine, v
     assert machine.result().state == "done"
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("victim", [BESIDE, "driver"])
+def test_killed_while_two_stages_run_beside_each_other_the_next_run_finishes_both(
+    machine: StagedMachine, victim: str, moment: str
+) -> None:
+    """Both are in the middle: each waits for the other, then one of them takes the run with it."""
+    kill = '[ -f "$STATE/killed" ] || { : >"$STATE/killed"; kill -9 $PPID; exit 1; }'
+    for name, other in ((BESIDE, "driver"), ("driver", BESIDE)):
+        meet = f': >"$STATE/met-{name}"; until [ -f "$STATE/met-{other}" ]; do sleep 0.02; done'
+        effect = f'echo x >>"$STATE/effect-{name}"'
+        last = [effect] if name != victim else [kill, effect] if moment == "before" else [effect, kill]
+        machine.stage(name, "\n".join([meet, *last, "echo done ok"]))
+    assert run(machine, "converge").returncode == -9
+    assert run(machine, "converge").returncode == 0
+    assert machine.result().state == "done"
+    assert {record.outcome for record in machine.result().stages} == {"done", "skipped"}
+    assert all((machine.state / f"effect-{name}").exists() for name in (BESIDE, "driver"))
+
+
 def test_rke2_looks_again_also_when_converge_is_killed_right_after_the_toolkit(machine: StagedMachine) -> None:
     machine.stage("toolkit", "echo failed no key\nexit 1")
     run(machine, "converge")
