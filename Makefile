@@ -30,7 +30,7 @@ pytest = $(run) pytest -o cache_dir=$(cache)/pytest
 memory = $(shell test -w /dev/shm && grep -q '^tmpfs /dev/shm ' /proc/mounts && ! grep -q '^tmpfs /dev/shm [^ ]* [^ ]*noexec' /proc/mounts && echo /dev/shm)
 quick_pytest = $(if $(memory),export TMPDIR=$(memory);) $(pytest) -o tmp_path_retention_policy=failed
 tiers = format, lint, types, unit, machine, scripts, graph, contracts, exhaustive, engine
-scripts = $(shell grep -rlE '^\#!/(usr/)?bin/(env )?(ba|da)?sh' cloud-init sandbox .ci --include='*' 2>/dev/null)
+scripts = $(shell grep -rlE '^\#!/(usr/)?bin/(env )?(ba|da)?sh' cloud-init sandbox .ci .github --include='*' 2>/dev/null)
 
 .PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick-graph quick-plan quick-machine quick-stages exhaustive engine test try-host bench new-stack backup restore rotate-certificates recover timeline
 

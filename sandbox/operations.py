@@ -34,9 +34,11 @@ def timeline(name: str, picture: Path | None) -> int:
     environment = opened(name)
     history = json.loads(environment.output("stack", "history", "--json"))
     ssh = ["ssh", "-F", str(access.ssh_config(environment.root))]
-    machines = {login.name: [*ssh, login.name] for login in access.logins(Sandbox.load(environment.root))}
+    sandbox = Sandbox.load(environment.root)
+    by_address = {login.address: login.name for login in access.logins(sandbox)}
+    machines = {machine: [*ssh, machine] for machine in by_address.values()}
     try:
-        resources, fetched = environment.state()["resources"], downloads(Sandbox.load(environment.root))
+        resources, fetched = environment.state()["resources"], downloads(sandbox, by_address)
         drawn.draw(resources, history, drawn.records(machines), picture, fetched)
     except StackError as error:
         raise SandboxError(str(error)) from None

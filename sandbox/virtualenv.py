@@ -1,4 +1,4 @@
-"""The virtual environment with everything in requirements-dev.txt, kept in the cache.
+"""The virtual environment with everything in requirements-dev.lock, kept in the cache.
 
 Runs on any Python ≥ 3.11 without packages, since it brings them: `python3 -m sandbox.virtualenv` prints its path.
 The `venv` that Pulumi.yaml names is not ours: `pulumi install` makes it, by `python -m venv`, whoever ran what before.
@@ -20,7 +20,8 @@ from sandbox.progress import say
 
 CHECKOUT = Path(__file__).parent.parent
 _NAME = "python"
-_REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
+_REQUIREMENTS = "requirements-dev.lock"
+"""Every package with the hashes of its files: whatever else an index sends is not installed."""
 _USES = """
 import grpc, pydantic, yaml
 import pulumi, pulumi.automation, pulumi_azure_native as azure, pulumi_kubernetes as kubernetes
@@ -38,8 +39,8 @@ def virtualenv() -> Path:
     """The environment's directory, made if these requirements have none for this Python yet."""
     if sys.version_info < (3, 11):  # noqa: UP036 - the system's own interpreter may well be older
         raise SandboxError(f"Python {sys.version.split()[0]} is too old: 3.11 or newer is needed")
-    requirements = [(CHECKOUT / name).read_bytes() for name in _REQUIREMENTS]
-    key = digest(sys.version, sysconfig.get_platform(), sys.base_prefix, *requirements)
+    requirements = (CHECKOUT / _REQUIREMENTS).read_bytes()
+    key = digest(sys.version, sysconfig.get_platform(), sys.base_prefix, requirements)
     place = location(_NAME, key)
     if not place.is_dir():
         cached(_NAME, key, lambda draft: _build(draft, place), expected="about 1 min")
@@ -64,7 +65,7 @@ def _build(draft: Path, place: Path) -> None:
         packages.install([f"python{sys.version_info.major}.{sys.version_info.minor}-venv"])
     _run([sys.executable, "-m", "venv", str(draft)], None, "Python's own module venv, in Debian a package of its own")
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-compile"]
-    _run([*pip, "-r", str(CHECKOUT / _REQUIREMENTS[-1])], None, "is the package index reachable?")
+    _run([*pip, "--require-hashes", "-r", str(CHECKOUT / _REQUIREMENTS)], None, "is the package index reachable?")
     for script in (draft / "bin").iterdir():  # their first lines name the place they were written to
         if script.is_symlink() or str(draft).encode() not in (text := script.read_bytes()):
             continue

@@ -1,11 +1,11 @@
-"""What machines got from the mirror, and when: a line for each body that took its time."""
+"""What the mirror sent, to whom and when: a line for each body that took its time."""
 
 import json
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sandbox.host import access
 from sandbox.instance import Sandbox
 from timeline.span import Span
 
@@ -20,9 +20,8 @@ def note(directory: Path, client: str, path: str, seconds: float) -> None:
         file.write(f"{line}\n")
 
 
-def downloads(sandbox: Sandbox) -> list[Span]:
-    """Those of the machines there are now, each by the last part of its path, or as the image that a blob is of."""
-    names = {login.address: login.name for login in access.logins(sandbox)}
+def downloads(sandbox: Sandbox, names: Mapping[str, str]) -> list[Span]:
+    """Those of the machines with these names by address, each by the last part of its path or as the image it is of."""
     file = sandbox.root / "mirror" / _FILE
     lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     return [

@@ -7,7 +7,7 @@ import pytest
 
 from stacks import REPOSITORY
 
-FOLDERS = ("cloud-init", "scripts", ".ci", "sandbox")
+FOLDERS = ("cloud-init", "scripts", ".ci", ".github", "sandbox")
 
 
 def scripts() -> list[Path]:

@@ -99,8 +99,8 @@ def test_what_was_downloaded_before_a_reboot_is_not_run_for_nothing(machine: Sta
 
 def test_a_full_disk_is_told_by_its_name(machine: StagedMachine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its record cannot be kept; the run ends and says why."""
-    machine.stage(BESIDE, 'touch "$STATE/full"\necho done it')
-    machine.stage("apt", f"{WAITS_FOR.format('told')}echo done it")
+    machine.stage(BESIDE, f'{WAITS_FOR.format("apt")}touch "$STATE/full"\necho done it')
+    machine.stage("apt", f'touch "$STATE/apt"{WAITS_FOR.format("told")}echo done it')
     fill(machine, monkeypatch)
     assert machine.command("resume") == 1
     assert "rke2-download failed: cannot write" in machine.read("run/mig-k8s/trouble")

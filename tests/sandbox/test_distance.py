@@ -71,15 +71,16 @@ def test_what_was_fetched_is_noted_by_machine_with_its_time_and_what_came_at_onc
     far: tuple[Machine, float],
 ) -> None:
     one = far[0]
-    before = len(downloads(one.sandbox))
+    names = {one.spec.public_address: "mlops-k8s-master"}
+    before = len(downloads(one.sandbox, names))
     one.run(f"curl -sSf -o /tmp/whole http://{one.sandbox.mirror_address}/{TARBALL}")
-    (noted,) = downloads(one.sandbox)[before:]
+    (noted,) = downloads(one.sandbox, names)[before:]
     assert (noted.lane, noted.name) == ("mlops-k8s-master", "get rke2.linux-amd64.tar.gz")
     assert 1.9 < noted.seconds < 2.1
     distance.put(one.sandbox.root, distance.NONE)
     one.run(f"curl -sSf -o /tmp/whole http://{one.sandbox.mirror_address}/{TARBALL}")
     distance.put(one.sandbox.root, TINY)
-    assert len(downloads(one.sandbox)) == before + 1
+    assert len(downloads(one.sandbox, names)) == before + 1
 
 
 def goes_down(one: Machine) -> None:
