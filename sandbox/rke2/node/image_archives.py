@@ -11,24 +11,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import paths
+from . import paths, service
 from .error import Rke2Error
 
 _SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tar.lz4", ".tar.zst", ".tzst")
 _STOOD_IN_FOR = (".tar", ".tar.gz", ".tgz")
 _NAME = "io.containerd.image.name"
-_SECONDS = 300
+_SECONDS = 120
 
 
 def load() -> None:
     """Import what is new. containerd has been started. Raises Rke2Error for a file that is no archive of images."""
     cache = _folder() / ".cache.json"
     known = _noted(cache)
-    for archive in _archives():
-        state = [archive.stat().st_size, archive.stat().st_mtime_ns]
-        if known.get(archive.name) != state:
-            _import(archive)
-            known[archive.name] = state
+    states = {archive: [archive.stat().st_size, archive.stat().st_mtime_ns] for archive in _archives()}
+    new = [archive for archive, state in states.items() if known.get(archive.name) != state]
+    if new:  # the socket of the containerd before may still lie there, and refuses
+        service.wait(lambda: _ctr("version").returncode == 0, "containerd answers", "containerd", _SECONDS)
+    for archive in new:
+        _import(archive)
+        known[archive.name] = states[archive]
     if cache.exists():
         cache.write_text(json.dumps(known))
 
@@ -69,9 +71,12 @@ def _names(archive: Path) -> Iterator[str]:
 
 
 def _import(archive: Path) -> None:
-    command = [str(paths.PROGRAMS / "ctr"), "--address", str(paths.CONTAINERD_SOCKET), "--connect-timeout", "60s"]
-    command += ["--namespace", "k8s.io", "images", "import", str(archive)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
+    done = _ctr("--namespace", "k8s.io", "images", "import", str(archive))
     if done.returncode:
         raise Rke2Error(f"{archive} cannot be imported: {done.stderr.strip()}")
     print(f"imported the images of {archive}", flush=True)
+
+
+def _ctr(*words: str) -> "subprocess.CompletedProcess[str]":
+    command = [str(paths.PROGRAMS / "ctr"), "--address", str(paths.CONTAINERD_SOCKET), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
