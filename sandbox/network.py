@@ -84,6 +84,8 @@ def connect(sandbox: Sandbox, vm_id: str, *, private: str, public: str) -> str:
         for address in (metadata_service.METADATA, metadata_service.CHANNEL):  # as Azure's DHCP has it
             run(["ip", "-n", namespace, "route", "add", f"{address}/32", "dev", "eth0"])
         run(["ip", "-n", sandbox.wire, "route", "replace", f"{private.partition('/')[0]}/32", "dev", "wire"])
+        # Whoever had the address before, a load balancer perhaps, would be sent what is meant for this machine.
+        run(["ip", "neighbour", "flush", "to", public, "dev", _host_link(sandbox)])
     return namespace
 
 

@@ -132,14 +132,22 @@ class _Balancer:
             await asyncio.sleep(probe.seconds)
 
     def _hold(self, addresses: set[str]) -> None:
-        """Have these addresses on the wire, and no others of this load balancer."""
+        """Have these addresses on the wire, and no others of this load balancer.
+
+        Those that may be there are noted before: killed in between, none stays that `stop` does not know.
+        """
+        if addresses != self._held:
+            self._note(addresses | self._held)
         for address in addresses - self._held:
             _change_address("replace", address)
         for address in self._held - addresses:
             _change_address("delete", address)
         if addresses != self._held:
-            (_directory(self._sandbox, self._balancer) / "addresses").write_text("\n".join(sorted(addresses)))
+            self._note(addresses)
         self._held = addresses
+
+    def _note(self, addresses: set[str]) -> None:
+        (_directory(self._sandbox, self._balancer) / "addresses").write_text("\n".join(sorted(addresses)))
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         address, port = writer.get_extra_info("sockname")[:2]

@@ -195,6 +195,24 @@ def test_rules_that_shut_the_probe_out_leave_nobody_healthy(servers: Servers) ->
     servers.become("first", "second")
 
 
+def test_killed_between_an_address_and_its_note_it_leaves_none(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed: list[str] = []
+
+    def killed(verb: str, address: str) -> None:
+        changed.append(f"{verb} {address}")
+        raise KeyboardInterrupt
+
+    balancer = load_balancer._Balancer(servers.sandbox, BALANCER)
+    (servers.sandbox.root / "load_balancers/api/addresses").unlink(missing_ok=True)
+    monkeypatch.setattr(load_balancer, "_change_address", killed)
+    with pytest.raises(KeyboardInterrupt):
+        balancer._hold({servers.address})
+    assert changed == [f"replace {servers.address}"]
+    assert (servers.sandbox.root / "load_balancers/api/addresses").read_text() == servers.address
+
+
 def test_the_end_of_it_leaves_neither_process_nor_address(servers: Servers) -> None:
     servers.become("first", "second")
     process = ProcessId.read(servers.sandbox.root / "load_balancers/api/pid")

@@ -31,9 +31,10 @@ def links(*namespace: str) -> str:
 
 
 def test_bringing_it_up_again_changes_nothing(wired: Sandbox) -> None:
-    before = links(), links("-n", wired.wire)
+    cable = ("show", "dev", f"mk8s{wired.number}-host")  # other sandboxes come and go
+    before = run(["ip", "address", *cable]), links("-n", wired.wire)
     network.up(wired)
-    assert (links(), links("-n", wired.wire)) == before
+    assert (run(["ip", "address", *cable]), links("-n", wired.wire)) == before
 
 
 def test_going_down_leaves_neither_link_nor_namespace(wired: Sandbox) -> None:
@@ -41,6 +42,16 @@ def test_going_down_leaves_neither_link_nor_namespace(wired: Sandbox) -> None:
     network.down(wired)
     assert f"mk8s{wired.number}-host" not in links()
     assert not network.path(wired.wire).exists()
+
+
+def test_a_machine_is_reached_at_once_at_an_address_that_somebody_else_has_had(wired: Sandbox) -> None:
+    """As a load balancer's: the host would send to its hardware for half a minute."""
+    address, cable = f"{wired.network}.30", f"mk8s{wired.number}-host"
+    run(["ip", "neighbour", "replace", address, "lladdr", "02:00:00:00:00:99", "dev", cable, "nud", "reachable"])
+    network.connect(wired, "one", private="10.60.0.30/24", public=address)
+    wired.machine_directory("one").mkdir(parents=True)
+    with pytest.raises(ConnectionRefusedError):  # an answer, from the machine
+        socket.create_connection((address, 22), timeout=3)
 
 
 def test_every_cable_goes_before_the_namespace_that_it_leads_into(
