@@ -9,6 +9,7 @@ Azure, which drops what it cannot hand on.
 import asyncio
 import contextlib
 import socket
+import struct
 import sys
 import zlib
 from collections.abc import AsyncIterator
@@ -25,6 +26,7 @@ _LOOK_SECONDS = 0.5
 """How long after a change of the records it is followed."""
 _CONNECT_SECONDS = 4.0
 _BYTES = 65_536
+_ARP, _IPV4, _ETHERNET = 0x0806, 0x0800, 1
 _FREEBIND = 15
 """IP_FREEBIND of <linux/in.h>: listen on an address that nobody has yet."""
 
@@ -140,6 +142,7 @@ class _Balancer:
             self._note(addresses | self._held)
         for address in addresses - self._held:
             _change_address("replace", address)
+            _tell_neighbours(address)
         for address in self._held - addresses:
             _change_address("delete", address)
         if addresses != self._held:
@@ -174,6 +177,15 @@ def _listening(address: str, port: int) -> socket.socket:
 
 def _change_address(verb: str, address: str) -> None:
     run(["ip", "address", verb, f"{address}/32", "dev", "wire"])
+
+
+def _tell_neighbours(address: str) -> None:
+    """Say to all on the wire whose the address is now (RFC 5227's announcement): a machine may have had it before."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
+        wire.bind(("wire", 0))
+        own, ip = wire.getsockname()[4], socket.inet_aton(address)
+        request = struct.pack("!HHBBH", _ETHERNET, _IPV4, len(own), len(ip), 1) + own + ip + bytes(6) + ip
+        wire.send(b"\xff" * 6 + own + struct.pack("!H", _ARP) + request)
 
 
 @contextlib.asynccontextmanager

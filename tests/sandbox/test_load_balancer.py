@@ -18,7 +18,7 @@ from sandbox import network
 from sandbox.cloud import load_balancer
 from sandbox.cloud.arm import Cloud
 from sandbox.instance import Sandbox
-from sandbox.process import ProcessId
+from sandbox.process import ProcessId, run
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(120)]
 PORT = 6443
@@ -193,6 +193,18 @@ def test_rules_that_shut_the_probe_out_leave_nobody_healthy(servers: Servers) ->
     servers.become(None)
     servers.write("10.60.0.10", "10.60.0.11", rules=(deny, allow))
     servers.become("first", "second")
+
+
+def test_an_address_that_a_machine_has_had_is_reached_at_once(servers: Servers) -> None:
+    """The host would send to the machine's hardware for half a minute."""
+    servers.write()
+    servers.become(None)
+    cable = f"mk8s{servers.sandbox.number}-host"
+    run(
+        ["ip", "neighbour", "replace", servers.address, "lladdr", "02:00:00:00:00:99", "dev", cable, "nud", "reachable"]
+    )
+    servers.write("10.60.0.10", "10.60.0.11")
+    eventually("it is reached", servers.accepted, seconds=8)
 
 
 def test_killed_between_an_address_and_its_note_it_leaves_none(
