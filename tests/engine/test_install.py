@@ -19,7 +19,7 @@ def checkout(tmp_path: Path) -> Path:
     """What `python3 -m sandbox.virtualenv` and `pulumi install` read, in a checkout that holds no `venv` yet."""
     copy = tmp_path / "checkout"
     shutil.copytree(CHECKOUT / "sandbox", copy / "sandbox", ignore=shutil.ignore_patterns("__pycache__", "tools"))
-    for name in ("Pulumi.yaml", "requirements.txt", "requirements-dev.txt"):
+    for name in ("Pulumi.yaml", "requirements.txt", "requirements-dev.lock"):
         shutil.copy(CHECKOUT / name, copy)
     return copy
 
