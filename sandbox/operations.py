@@ -1,6 +1,7 @@
 """What people do with a sandbox that is up: verify it, draw its times, rotate, refresh, recover, switch machines."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from sandbox import network, recovery
@@ -33,10 +34,9 @@ def timeline(name: str, picture: Path | None) -> int:
     """What the last `up` took, drawn; `picture`: where it is written as SVG too."""
     environment = opened(name)
     history = json.loads(environment.output("stack", "history", "--json"))
-    ssh = ["ssh", "-F", str(access.ssh_config(environment.root))]
     sandbox = Sandbox.load(environment.root)
     by_address = {login.address: login.name for login in access.logins(sandbox)}
-    machines = {machine: [*ssh, machine] for machine in by_address.values()}
+    machines = _ways(environment, by_address.values())
     try:
         resources, fetched = environment.state()["resources"], downloads(sandbox, by_address)
         drawn.draw(resources, history, drawn.records(machines), picture, fetched)
@@ -62,8 +62,12 @@ def rotate_certificates(name: str) -> int:
 
 
 def _ways_in(environment: Environment, role: str) -> dict[str, list[str]]:
+    return _ways(environment, names(environment.stack_file, role=role))
+
+
+def _ways(environment: Environment, machines: Iterable[str]) -> dict[str, list[str]]:
     ssh = ["ssh", "-F", str(access.ssh_config(environment.root))]
-    return {machine: [*ssh, machine] for machine in names(environment.stack_file, role=role)}
+    return {machine: [*ssh, machine] for machine in machines}
 
 
 def refresh(name: str) -> int:

@@ -14,15 +14,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from machine.documents import result
 from scripts.stack import NO_WAY_IN, Stack, StackError, no_way_in
-from timeline.machine import CLOUD_INIT, RESULT
+from timeline.machine import CLOUD_INIT
 from timeline.span import Span
 from timeline.svg import svg
 from timeline.text import text
 from timeline.update import Records, timeline
 
 _BETWEEN = "mig-k8s: and the result"
-_READ = f"sudo sh -c 'cat {CLOUD_INIT} && echo {_BETWEEN} && cat {RESULT}'"
+_READ = f"sudo sh -c 'cat {CLOUD_INIT} && echo {_BETWEEN} && cat {result.PATH}'"
 
 
 def main(arguments: list[str]) -> int:

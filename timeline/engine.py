@@ -60,7 +60,8 @@ def actions(resources: Iterable[Mapping[str, Any]], machines: Collection[str], s
         name = urn.rpartition("::")[2]
         component = str(resource.get("parent", "")).rpartition("::")[2]  # by its name: gpu-operator-… is not of gpu
         lane = component if component in machines else STACK
-        begins = max((ended(other) for other in awaited(urn)), default=since)
+        before = awaited(urn)
+        begins = max(map(ended, before), default=since)
         made.append(
             Action(
                 lane=lane,
@@ -68,7 +69,7 @@ def actions(resources: Iterable[Mapping[str, Any]], machines: Collection[str], s
                 begins=min(begins, ended(urn)),
                 ends=ended(urn),
                 urn=urn,
-                waited_for=tuple(awaited(urn)),
+                waited_for=tuple(before),
             )
         )
     return sorted(made, key=lambda action: action.ends)

@@ -8,9 +8,8 @@ from typing import Any
 
 from timeline.span import Span
 
-RESULT = "/var/lib/mig-k8s/result.json"
 CLOUD_INIT = "/var/log/cloud-init-output.log"
-"""Files of a machine out of which its way is read."""
+"""Its log on a machine."""
 BOOT, REBOOT = "boot", "reboot"
 _FIRST_STAGE = "apt"
 """It begins by waiting for cloud-init, which has started it."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from timeline.span import Span
 from timeline.update import Timeline
 
-_SEEN_SECONDS = 0.5
+SEEN_SECONDS = 0.5
 """What took less is one row together."""
 
 
@@ -34,8 +34,8 @@ def rows(timeline: Timeline) -> Iterator[Row]:
     critical = {(span.lane, span.name) for span in timeline.path}
     for lane, spans in timeline.lanes.items():
         for span in spans:
-            if span.seconds >= _SEEN_SECONDS:
+            if span.seconds >= SEEN_SECONDS:
                 yield Row(lane, span.name, (span,), (lane, span.name) in critical)
-        short = tuple(span for span in spans if span.seconds < _SEEN_SECONDS)
+        short = tuple(span for span in spans if span.seconds < SEEN_SECONDS)
         if short:
-            yield Row(lane, f"{len(short)} shorter than {_SEEN_SECONDS} s", short, is_critical=False)
+            yield Row(lane, f"{len(short)} shorter than {SEEN_SECONDS} s", short, is_critical=False)

@@ -1,8 +1,7 @@
 """What is said of a timeline besides its picture: the sum, the critical path, the ratio."""
 
+from timeline.rows import SEEN_SECONDS
 from timeline.update import Timeline
-
-_SHORT_SECONDS = 0.5
 
 
 def title(timeline: Timeline) -> str:
@@ -15,10 +14,10 @@ def title(timeline: Timeline) -> str:
 
 
 def path(timeline: Timeline) -> str:
-    """What the end waited for, with seconds; parts below half a second are left out."""
+    """What the end waited for, with seconds; what is too short for a row is left out."""
     parts, lane = [], ""
     for span in timeline.path:
-        if span.seconds >= _SHORT_SECONDS:
+        if span.seconds >= SEEN_SECONDS:
             where = "" if span.lane == lane else f"{span.lane}: "
             lane = span.lane
             parts.append(f"{where}{span.name} {span.seconds:.1f} s")

@@ -138,15 +138,15 @@ class _Balancer:
 
         Those that may be there are noted before: killed in between, none stays that `stop` does not know.
         """
-        if addresses != self._held:
-            self._note(addresses | self._held)
+        if addresses == self._held:
+            return
+        self._note(addresses | self._held)
         for address in addresses - self._held:
             _change_address("replace", address)
             _tell_neighbours(address)
         for address in self._held - addresses:
             _change_address("delete", address)
-        if addresses != self._held:
-            self._note(addresses)
+        self._note(addresses)
         self._held = addresses
 
     def _note(self, addresses: set[str]) -> None:

@@ -136,8 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             if trouble == "cut":
                 part, self.close_connection = range(part.start, min(part.stop, size // 2)), True
-            what, real = _real(path, file, size)
-            seconds = profile.seconds(real * len(part) / size) if profile.far else 0
+            what, real = _real(path, file, size) if profile.far else (path, 0)
+            seconds = profile.seconds(real * len(part) / size)
             content.seek(part.start)
             try:
                 if trouble == "damage" and part.start == 0:

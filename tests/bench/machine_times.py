@@ -17,6 +17,7 @@ from typing import Any
 _ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(_ROOT))
 
+from machine.documents import result as document  # noqa: E402 - the checkout is no installed package
 from sandbox import lifecycle  # noqa: E402 - the checkout is no installed package
 from sandbox.engine.environment import Environment  # noqa: E402
 from sandbox.error import SandboxError  # noqa: E402
@@ -24,7 +25,7 @@ from sandbox.host import access  # noqa: E402 - the checkout is no installed pac
 from sandbox.instance import Sandbox, default_root  # noqa: E402
 from sandbox.process import run  # noqa: E402
 from tests.bench.a_sandbox import measured  # noqa: E402
-from timeline.machine import way  # noqa: E402
+from timeline.machine import CLOUD_INIT, way  # noqa: E402
 from timeline.span import Span  # noqa: E402
 
 TUTORIAL_REBOOTS = 3
@@ -68,8 +69,8 @@ def resources_of(sandbox: Sandbox) -> list[dict[str, Any]]:
 def way_of(sandbox: Sandbox, machine: str, resources: Sequence[Mapping[str, Any]]) -> list[Span]:
     """The way of a machine of a sandbox that is up; `resources` as above."""
     ssh = ["ssh", "-F", str(access.ssh_config(sandbox.root)), machine, "sudo cat"]
-    log = run([*ssh, "/var/log/cloud-init-output.log"])
-    result = json.loads(run([*ssh, "/var/lib/mig-k8s/result.json"]))
+    log = run([*ssh, CLOUD_INIT])
+    result = json.loads(run([*ssh, document.PATH]))
     (described,) = (path for path in _described(sandbox) if json.loads(path.read_text())["name"] == machine)
     return steps(machine, datetime.fromtimestamp(described.stat().st_mtime, UTC), log, result, resources)
 

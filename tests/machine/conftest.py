@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from a_machine import AMachine
+from full_disk import FillDisk, filler
 from gpus import Gpus
 from install_stages import for_stages
 from rke2_on_machine import put_rke2_up, rke2_machine_of
@@ -93,6 +94,12 @@ def wait_until() -> Callable[[Callable[[], bool], str], None]:
             time.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture
+def fill_disk(monkeypatch: pytest.MonkeyPatch) -> FillDisk:
+    """From now on the disk has no room for the content of files of this name, where `when` holds."""
+    return filler(monkeypatch)
 
 
 @pytest.fixture

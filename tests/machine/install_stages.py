@@ -56,3 +56,8 @@ def web(machine: AMachine, address: str, content: bytes) -> None:
     path = machine.state / "web" / address
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
+
+
+def fetched(machine: AMachine) -> list[str]:
+    """The names of the files that were fetched since calls were forgotten."""
+    return [call.rpartition("/")[2] for call in machine.calls("curl")]

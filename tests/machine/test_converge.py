@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from a_machine import DESIRED, FIRST_BOOT, NAME, SECOND_BOOT
+from full_disk import FillDisk
 from kubernetes_api import node, pod
 from staged import RUN, StagedMachine, WentDownError
 
@@ -17,7 +18,6 @@ from machine.converge.stages import stages
 from machine.host.clock import Clock
 
 ROOM = "No space left on device. Make room on the machine (`df -h`, "
-FillDisk = Callable[..., None]
 REBOOT_ONCE = f"""
     if [ "$(cat $MIG_K8S_ROOT/proc/sys/kernel/random/boot_id)" = {FIRST_BOOT} ]; then
       echo reboot MIG mode of GPU 0 changes only with a reboot
@@ -30,23 +30,6 @@ REBOOT_ONCE = f"""
 @pytest.fixture
 def machine(tmp_path: Path) -> StagedMachine:
     return StagedMachine.below(tmp_path)
-
-
-@pytest.fixture
-def fill_disk(monkeypatch: pytest.MonkeyPatch) -> FillDisk:
-    """From now on the disk has no room for the content of files of this name, where `when` holds."""
-    real = os.fsync
-
-    def fill(name: str, when: Callable[[], bool] = lambda: True) -> None:
-        def full(handle: int) -> None:
-            # A file is written beside its place, as .NAME.RANDOM.
-            if Path(f"/proc/self/fd/{handle}").readlink().name.startswith(f".{name}.") and when():
-                os.write(os.open("/dev/full", os.O_WRONLY), b"x")
-            real(handle)
-
-        monkeypatch.setattr(os, "fsync", full)
-
-    return fill
 
 
 def test_converge_runs_the_stages_in_order_and_records_each(machine: StagedMachine) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 
 from a_machine import AMachine
-from install_stages import run, web
+from install_stages import fetched, run, web
 from rke2_on_machine import RKE2
 
 ARCHIVE = "https://mirror.example/images/rke2-images-core.linux-amd64.tar.zst"
@@ -19,11 +19,6 @@ def archive(machine: AMachine, content: bytes, address: str = ARCHIVE) -> str:
 def lies_there(machine: AMachine) -> dict[str, str]:
     """What RKE2 finds in its folder of images."""
     return {path.name: path.read_text(encoding="utf-8") for path in machine.path(IMAGES).glob("*")}
-
-
-def fetched(machine: AMachine) -> list[str]:
-    """The names of the files that were fetched since calls were forgotten."""
-    return [call.rpartition("/")[2] for call in machine.calls("curl")]
 
 
 def with_archives(*archives: str) -> dict[str, str]:

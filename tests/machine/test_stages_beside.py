@@ -1,11 +1,11 @@
 """The stage that runs while others do: RKE2's download, beside the driver's installation."""
 
-import os
 from pathlib import Path
 
 import pytest
 from a_machine import NAME, AMachine
-from install_stages import run
+from full_disk import FillDisk
+from install_stages import fetched, run
 from kubernetes_api import node, pod
 from rke2_on_machine import RKE2, put_in_place
 from staged import BESIDE, StagedMachine, WentDownError
@@ -97,38 +97,27 @@ def test_what_was_downloaded_before_a_reboot_is_not_run_for_nothing(machine: Sta
     assert machine.runs(beside=True) == [BESIDE]
 
 
-def test_a_full_disk_is_told_by_its_name(machine: StagedMachine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its record cannot be kept; the run ends and says why."""
+def test_a_full_disk_is_told_by_its_name(machine: StagedMachine, fill_disk: FillDisk) -> None:
+    """The record that comes after the download cannot be kept; the run ends and says why."""
+
+    def once() -> bool:
+        marker = machine.state / "full"
+        if not marker.exists():
+            return False
+        marker.unlink()
+        (machine.state / "told").touch()
+        return True
+
     machine.stage(BESIDE, f'{WAITS_FOR.format("apt")}touch "$STATE/full"\necho done it')
     machine.stage("apt", f'touch "$STATE/apt"{WAITS_FOR.format("told")}echo done it')
-    fill(machine, monkeypatch)
+    fill_disk("result.json", once)
     assert machine.command("resume") == 1
     assert "rke2-download failed: cannot write" in machine.read("run/mig-k8s/trouble")
-
-
-def fill(machine: StagedMachine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The disk has no room for one record: the one that comes after the download."""
-    real = os.fsync
-
-    def full(handle: int) -> None:
-        marker = machine.state / "full"
-        if marker.exists() and Path(f"/proc/self/fd/{handle}").readlink().name.startswith(".result.json."):
-            marker.unlink()
-            (machine.state / "told").touch()
-            os.write(os.open("/dev/full", os.O_WRONLY), b"x")
-        real(handle)
-
-    monkeypatch.setattr(os, "fsync", full)
 
 
 # ---- the real stage
 
 TARBALL = "var/lib/mig-k8s/rke2/rke2.linux-amd64.tar.gz"
-
-
-def fetched(machine: AMachine) -> list[str]:
-    """The names of the files that were fetched since calls were forgotten."""
-    return [call.rpartition("/")[2] for call in machine.calls("curl")]
 
 
 def test_rke2_is_installed_from_what_was_downloaded_and_nothing_comes_twice(rke2_machine: AMachine) -> None:

@@ -45,11 +45,14 @@ def fetch(*, is_server: bool) -> None:
     runtime, *others = of(release.version())
     wanted = others if is_server else others[: len(_OF_ALL)]
     brought = image_archives.names()
-    first, later = ([image for image in each if f"docker.io/{image}" not in brought] for each in ([runtime], wanted))
-    for image in first:
-        _fetch(endpoint, image)
+
+    def bring(image: str) -> None:
+        if f"docker.io/{image}" not in brought:
+            _fetch(endpoint, image)
+
+    bring(runtime)
     with ThreadPoolExecutor(len(wanted)) as workers:  # the kubelet too pulls the images of all pods at once
-        list(workers.map(lambda image: _fetch(endpoint, image), later))
+        list(workers.map(bring, wanted))
     paths.write(noted, "".join(f"{image}\n" for image in (runtime, *wanted)))
 
 
