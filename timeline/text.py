@@ -1,5 +1,6 @@
 """A timeline as text: one row for each thing, a bar for when it was."""
 
+import re
 import textwrap
 
 from timeline import words
@@ -8,6 +9,7 @@ from timeline.update import Timeline
 
 _NAME, _SECONDS, _LEAST_BAR = 26, 9, 20
 _CRITICAL, _OTHER = "█", "░"
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def text(timeline: Timeline, width: int = 100) -> str:
@@ -20,8 +22,9 @@ def text(timeline: Timeline, width: int = 100) -> str:
             lines.append(f"{lane[:_NAME]:<{_NAME}}{_scale(timeline, bar)}" if len(lines) == 2 else lane)
         lines.append(f"  {row.label(_NAME - 3):<{_NAME - 2}}{_bar(timeline, row, bar)}{row.seconds:>7.1f} s")
     lines += ["", f"{_CRITICAL} what the end waited for   {_OTHER} beside it"]
-    lines += textwrap.wrap(words.path(timeline), width, subsequent_indent="  ", break_long_words=False)
-    return "\n".join(lines)
+    joined = re.sub(r"(?<=\d) s\b", f"{_NO_BREAK}s", words.path(timeline))  # no line ends between a number and its s
+    lines += textwrap.wrap(joined, width, subsequent_indent="  ", break_long_words=False)
+    return "\n".join(lines).replace(_NO_BREAK, " ")
 
 
 def _scale(timeline: Timeline, bar: int) -> str:

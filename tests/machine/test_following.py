@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from a_machine import DESIRED
+from full_disk import FillDisk
 from staged import RUN, STAGES, StagedMachine, configuration
-from test_converge import REBOOT_ONCE, ROOM, FillDisk, fill_disk
+from test_converge import REBOOT_ONCE, ROOM
 
-__all__ = ["fill_disk"]
 Said = pytest.CaptureFixture[str]
 THIRD_BOOT = "33333333-3333-3333-3333-333333333333"
 

@@ -180,6 +180,15 @@ def test_the_text_has_a_row_for_each_thing_and_fits_its_width(drawn: Timeline) -
     assert "critical path: stack: program starts 3.0 s → gpu: boot 21.0 s" in " ".join(text(drawn, 400).splitlines())
 
 
+@pytest.mark.parametrize("width", range(60, 100))
+def test_no_line_of_the_path_ends_between_a_number_and_its_unit(drawn: Timeline, width: int) -> None:
+    lines = text(drawn, width).splitlines()
+    path = lines[next(number for number, line in enumerate(lines) if line.startswith("critical path: ")) :]
+    assert len(path) > 1
+    assert not [line for line in path if re.match(r"\s*s(\s|$)", line)]
+    assert "\N{NO-BREAK SPACE}" not in "".join(lines)
+
+
 def test_a_narrow_terminal_still_has_bars(drawn: Timeline) -> None:
     assert "█" in text(drawn, 10)
 
