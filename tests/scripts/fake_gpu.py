@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 PROGRAMS = ("nvidia-smi", "load-driver", "nv-fabricmanager", "container-hook", "vectorAdd")
 TUTORIAL_GPU = "GPU-9f0cc172-1db7-8b47-7302-fa9b2ade0c7b"
 
@@ -71,6 +73,14 @@ class FakeGpu:
             timeout=timeout,
             check=False,
         )
+
+    def in_a_namespace(self, program: str, *arguments: str, stdin: str) -> None:
+        """Run a program that mounts, in a mount namespace of its own. Skips the test where the host allows none."""
+        alone = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+        if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+            pytest.skip("this host gives its users no mount namespace")
+        command = [*alone, self.bin / program, *arguments]
+        subprocess.run(command, input=stdin, env=self.environment, text=True, timeout=20, check=True)
 
     def smi(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run nvidia-smi with arguments that hold no spaces."""

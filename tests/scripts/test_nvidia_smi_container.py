@@ -1,8 +1,11 @@
 """A container sees the devices whose device files it has, and no others."""
 
+import json
+from pathlib import Path
+
 import captured_smi as captured
 import pytest
-from fake_gpu import FakeGpu
+from fake_gpu import TUTORIAL_GPU, FakeGpu
 
 CAPABILITIES_3G, CAPABILITIES_2G, CAPABILITIES_1G = (
     tuple(f"nvidia-caps/nvidia-cap{number}" for number in numbers) for numbers in ((12, 13), (48, 49), (120, 121))
@@ -75,6 +78,32 @@ def test_a_container_with_one_device_may_not_list_or_change_instances(node: Fake
     for command in ("-lgi", "-cgi 19", "-dci"):
         assert node.smi(f"mig {command}").returncode == 4, command
     assert node.smi("-mig 0").returncode == 4
+
+
+@pytest.mark.parametrize(
+    ("is_on", "files", "used"),
+    [
+        (False, ("nvidia0",), [TUTORIAL_GPU]),
+        (False, (), None),
+        (True, ("nvidia0",), None),
+        (True, ("nvidia0", *CAPABILITIES_3G), ["MIG-40ed9496-24f9-5b8b-95ca-648bfea46a9c"]),
+        (True, ("nvidia0", *CAPABILITIES_3G[:1]), None),  # the GPU instance without what is in it
+        (True, CAPABILITIES_3G, None),
+        (True, ("nvidia0", "nvidia-caps/nvidia-cap1", *CAPABILITIES_3G), None),  # who may change MIG
+    ],
+)
+def test_a_container_uses_what_its_device_files_open(
+    gpu: FakeGpu, tmp_path: Path, is_on: bool, files: tuple[str, ...], used: list[str] | None
+) -> None:
+    if is_on:
+        gpu.enable()
+        gpu.said("mig -cgi 9,14 -C")
+    devices = [{"path": f"/dev/{name}"} for name in ("nvidiactl", *files)]
+    config = {"root": {"path": "rootfs"}, "linux": {"devices": devices}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    gpu.in_a_namespace("container-hook", "begin", stdin=json.dumps({"id": "pod-1", "bundle": str(tmp_path)}))
+    client = gpu.volatile / "clients" / "pod-1"
+    assert (client.read_text().splitlines() if client.exists() else None) == used
 
 
 def test_a_device_is_in_use_as_long_as_its_container_exists(node: FakeGpu) -> None:
