@@ -37,6 +37,7 @@ def test_what_is_left_out_has_rke2s_defaults(tmp_path: Path) -> None:
     assert (seen.cni, seen.kubeconfig_mode, seen.default_runtime) == ("canal", 0o600, "runc")
     assert (str(seen.cluster_cidr), str(seen.service_cidr)) == ("10.42.0.0/16", "10.43.0.0/16")
     assert str(seen.kubeconfig) == "/etc/rancher/rke2/rke2.yaml"
+    assert seen.registry is None
 
 
 def test_taints_and_labels_are_taken_apart(tmp_path: Path) -> None:
@@ -102,6 +103,10 @@ def test_all_wrong_keys_are_named_at_once(tmp_path: Path) -> None:
     [
         ("cni: flannel", "cni: expected one of calico, canal, cilium, seen flannel"),
         ("node-ip: mlops", "node-ip: expected one IPv4 address"),
+        (
+            "system-default-registry: https://registry.example.org",
+            "system-default-registry: expected host or host:port, seen 'https://registry.example.org'",
+        ),
         ("node-label: [team]", "node-label: expected key=value, seen 'team'"),
         ("node-taint: ['a=b:Never']", "node-taint: expected key=value:NoSchedule"),
         ("write-kubeconfig-mode: '0888'", "write-kubeconfig-mode: expected a file mode"),

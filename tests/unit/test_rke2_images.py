@@ -64,34 +64,34 @@ def fetched(asked: list[str]) -> set[str]:
 def test_a_server_fetches_ten_images_and_an_agent_four_with_all_their_blobs(
     asked: list[str], is_server: bool, expected: set[str]
 ) -> None:
-    images.fetch(is_server=is_server)
+    images.fetch(is_server=is_server, registry=None)
     assert fetched(asked) == expected
     assert len([path for path in asked if "/blobs/" in path]) == 2 * len(expected)
 
 
 def test_the_runtime_image_has_come_before_another_one_is_asked_for(asked: list[str]) -> None:
     """It holds the programs that fetch the others."""
-    images.fetch(is_server=True)
+    images.fetch(is_server=True, registry=None)
     assert {path.split("/")[3] for path in asked[:3]} == {"rke2-runtime"}
 
 
 def test_a_release_fetches_its_images_once_and_another_one_its_own(
     asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images.fetch(is_server=True)
+    images.fetch(is_server=True, registry=None)
     asked.clear()
-    images.fetch(is_server=True)
+    images.fetch(is_server=True, registry=None)
     assert asked == []
     monkeypatch.setattr(release, "version", lambda: "v1.37.1+rke2r1")
     with pytest.raises(Rke2Error, match=r"failed to fetch the image rancher/rke2-runtime:v1\.37\.1-rke2r1 from http"):
-        images.fetch(is_server=True)
+        images.fetch(is_server=True, registry=None)
 
 
 def test_what_an_archive_brings_is_not_fetched(asked: list[str], tmp_path: Path) -> None:
     brought = [f"docker.io/{image}" for image in images.of("v1.36.4+rke2r1") if "runtime" in image or "etcd" in image]
     (paths.AGENT / "images").mkdir(parents=True)
     oci_archive.write(paths.AGENT / "images/rke2-images.tar.gz", tmp_path / "tree", *brought)
-    images.fetch(is_server=True)
+    images.fetch(is_server=True, registry=None)
     assert fetched(asked) == OF_A_SERVER - {"rke2-runtime", "hardened-etcd"}
 
 
@@ -110,12 +110,22 @@ def test_an_archive_that_cannot_be_read_is_told(asked: list[str], name: str, con
     (paths.AGENT / "images").mkdir(parents=True)
     (paths.AGENT / "images" / name).write_bytes(content)
     with pytest.raises(Rke2Error, match=said):
-        images.fetch(is_server=True)
+        images.fetch(is_server=True, registry=None)
     assert asked == []
 
 
 def test_a_machine_without_a_mirror_is_told_where_one_is_named(asked: list[str]) -> None:
     paths.REGISTRIES.unlink()
     with pytest.raises(Rke2Error, match=r"registries\.yaml has no mirror for docker\.io"):
-        images.fetch(is_server=True)
+        images.fetch(is_server=True, registry=None)
     assert asked == []
+
+
+def test_another_registry_of_the_system_images_is_asked_by_its_own_mirror(asked: list[str]) -> None:
+    mirrors = yaml.safe_load(paths.REGISTRIES.read_text())["mirrors"]
+    paths.REGISTRIES.write_text(yaml.safe_dump({"mirrors": {"registry.example.org:5000": mirrors["*"]}}))
+    with pytest.raises(Rke2Error, match=r"registries\.yaml has no mirror for registry\.example\.org:"):
+        images.fetch(is_server=True, registry="registry.example.org")
+    assert asked == []
+    images.fetch(is_server=True, registry="registry.example.org:5000")
+    assert fetched(asked) == OF_A_SERVER

@@ -19,10 +19,10 @@ def serve(configuration: Configuration) -> None:
         raise Rke2Error(f"token: is required to join; a server has it in {paths.NODE_TOKEN}")
     profile.check(configuration, is_server=False)
     service.tell("STATUS=fetching images")
-    images.fetch(is_server=False)
+    images.fetch(is_server=False, registry=configuration.registry)
     service.link_programs()
     configuration = joining.become_agent(configuration)
-    runtime = containerd.configure(configuration.default_runtime)
+    runtime = containerd.configure(configuration.default_runtime, configuration.registry)
     client, serving = paths.AGENT / "client-kubelet.crt", paths.AGENT / "serving-kubelet.crt"
     node = kubelet.configure(configuration, serving, client)
     units.stop((node, runtime))
@@ -30,7 +30,7 @@ def serve(configuration: Configuration) -> None:
 
     kubelet_start = int(time.time())
     units.start((api_access.unit(configuration, is_server=False), runtime))
-    image_archives.load()
+    image_archives.load(configuration.registry)
     units.start((node,))
     service.tell("STATUS=waiting for this node")
     api, name = Api(client), configuration.node_name

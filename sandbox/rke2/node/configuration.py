@@ -21,6 +21,7 @@ POD_BRIDGE = "cni0"
 CNIS = ("calico", "canal", "cilium")
 PROFILES = ("cis", "etcd")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_AUTHORITY = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:\d+)?")
 _LABEL = re.compile(r"[^=\s]+=\S*")
 _TAINT = re.compile(r"([^=:\s]+)(?:=([^:\s]*))?:(NoSchedule|PreferNoSchedule|NoExecute)")
 
@@ -37,7 +38,7 @@ class Configuration:
     """`cluster_cidr` and `service_cidr` are IPv4 networks; `kubeconfig_mode` is a file mode such as 0o600.
 
     `server` is the URL of a server to join; `profile` "cis", "etcd" or "".
-    `agent_token` is what agents join with; None: the token.
+    `agent_token` is what agents join with; None: the token. `registry` is where RKE2's own images come from, or None.
     """
 
     node_name: str
@@ -57,6 +58,7 @@ class Configuration:
     kubeconfig_mode: int
     default_runtime: str
     kubelet_arguments: tuple[str, ...]
+    registry: str | None
 
 
 def read(path: Path) -> Configuration:
@@ -110,6 +112,7 @@ def _configuration(content: dict[str, Any]) -> Configuration:
         kubeconfig_mode=_mode(content.get("write-kubeconfig-mode", "0600")),
         default_runtime=content.get("default-runtime", "runc"),
         kubelet_arguments=tuple(f"--{argument.removeprefix('--')}" for argument in content.get("kubelet-arg", ())),
+        registry=_registry(content.get("system-default-registry")),
     )
 
 
@@ -124,6 +127,12 @@ def _server(url: str | None) -> str | None:
     if parts.scheme != "https" or not parts.hostname or parts.path.strip("/"):
         raise Rke2Error(f"server: expected https://<address>:9345, seen {url!r}")
     return url.rstrip("/")
+
+
+def _registry(text: str | None) -> str | None:
+    if text and not _AUTHORITY.fullmatch(text):
+        raise Rke2Error(f"system-default-registry: expected host or host:port, seen {text!r}")
+    return text or None
 
 
 def _token(content: dict[str, Any], key: str) -> JoinToken | None:

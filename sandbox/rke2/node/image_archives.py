@@ -2,6 +2,7 @@
 
 All of them at each start, unless `.cache.json` lies there: RKE2 notes in it what it has imported, by size and time of
 change, and never makes it (k3s-io/k3s#12237). Those that come while it runs are imported by the next start here.
+With `system-default-registry` each image of Docker Hub's gets a second name, of that registry (rancher/rke2#683).
 """
 
 import json
@@ -17,11 +18,15 @@ from .error import Rke2Error
 _SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tar.lz4", ".tar.zst", ".tzst")
 _STOOD_IN_FOR = (".tar", ".tar.gz", ".tgz")
 _NAME = "io.containerd.image.name"
+_DOCKER_HUB = "docker.io/"
 _SECONDS = 120
 
 
-def load() -> None:
-    """Import what is new. containerd has been started. Raises Rke2Error for a file that is no archive of images."""
+def load(registry: str | None) -> None:
+    """Import what is new. containerd has been started. Raises Rke2Error for a file that is no archive of images.
+
+    `registry`: the one of `system-default-registry`, if there is one.
+    """
     cache = _folder() / ".cache.json"
     known = _noted(cache)
     states = {archive: [archive.stat().st_size, archive.stat().st_mtime_ns] for archive in _archives()}
@@ -30,6 +35,8 @@ def load() -> None:
         service.wait(lambda: _ctr("version").returncode == 0, "containerd answers", "containerd", _SECONDS)
     for archive in new:
         _import(archive)
+        if registry:
+            _name_again(archive, registry)
         known[archive.name] = states[archive]
     if cache.exists():
         cache.write_text(json.dumps(known))
@@ -75,6 +82,15 @@ def _import(archive: Path) -> None:
     if done.returncode:
         raise Rke2Error(f"{archive} cannot be imported: {done.stderr.strip()}")
     print(f"imported the images of {archive}", flush=True)
+
+
+def _name_again(archive: Path, registry: str) -> None:
+    for name in _names(archive):
+        if name.startswith(_DOCKER_HUB):
+            again = f"{registry}/{name.removeprefix(_DOCKER_HUB)}"
+            done = _ctr("--namespace", "k8s.io", "images", "tag", "--force", name, again)
+            if done.returncode:
+                raise Rke2Error(f"{archive}: {name} cannot be named {again}: {done.stderr.strip()}")
 
 
 def _ctr(*words: str) -> "subprocess.CompletedProcess[str]":

@@ -33,15 +33,16 @@ def of(version: str) -> list[str]:
     return [f"{name}:{version.replace('+', '-')}" for name in (_RUNTIME, *_OF_ALL, *_OF_SERVERS)]
 
 
-def fetch(*, is_server: bool) -> None:
+def fetch(*, is_server: bool, registry: str | None) -> None:
     """Those that this release does not have already and no archive brings.
 
-    Raises Rke2Error; systemd starts RKE2 again then.
+    `registry` is the one of `system-default-registry`; None: Docker Hub. Raises Rke2Error; systemd starts RKE2 again
+    then.
     """
     noted = paths.AGENT / "images" / f"{release.version()}.txt"
     if noted.exists():
         return
-    endpoint = _endpoint()
+    endpoint = _endpoint(registry or "docker.io")
     runtime, *others = of(release.version())
     wanted = others if is_server else others[: len(_OF_ALL)]
     brought = image_archives.names()
@@ -56,15 +57,15 @@ def fetch(*, is_server: bool) -> None:
     paths.write(noted, "".join(f"{image}\n" for image in (runtime, *wanted)))
 
 
-def _endpoint() -> str:
-    """The mirror of docker.io in registries.yaml, whose form containerd's configuration has looked at."""
+def _endpoint(registry: str) -> str:
+    """The mirror of a registry in registries.yaml, whose form containerd's configuration has looked at."""
     content: Any = yaml.safe_load(paths.REGISTRIES.read_text()) if paths.REGISTRIES.exists() else None
     mirrors = (content or {}).get("mirrors") or {}
-    for registry in ("docker.io", "*"):
-        if registry in mirrors:
-            return str(mirrors[registry]["endpoint"][0])
+    for name in (registry, "*"):
+        if name in mirrors:
+            return str(mirrors[name]["endpoint"][0])
     raise Rke2Error(
-        f"{paths.REGISTRIES} has no mirror for docker.io: a machine of the sandbox has no way to another one"
+        f"{paths.REGISTRIES} has no mirror for {registry}: a machine of the sandbox has no way to another one"
     )
 
 

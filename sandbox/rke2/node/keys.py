@@ -72,7 +72,6 @@ _REFUSED = {
     "secrets-encryption": Kind.FLAG,
     "service-node-port-range": Kind.TEXT,
     "snapshotter": Kind.TEXT,
-    "system-default-registry": Kind.TEXT,
     "write-kubeconfig-group": Kind.TEXT,
 }
 KEYS: dict[str, Key] = {
@@ -90,6 +89,7 @@ KEYS: dict[str, Key] = {
     "protect-kernel-defaults": Key(Kind.FLAG),
     "server": Key(Kind.TEXT),
     "service-cidr": Key(Kind.TEXT),
+    "system-default-registry": Key(Kind.TEXT),
     "tls-san": Key(Kind.TEXTS),
     "token": Key(Kind.TEXT),
     "token-file": Key(Kind.TEXT),

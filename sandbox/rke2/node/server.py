@@ -41,7 +41,7 @@ def serve(configuration: Configuration) -> None:
     """Raises Rke2Error if a part does not come up in time, with its last words."""
     profile.check(configuration, is_server=True)
     service.tell("STATUS=fetching images")
-    images.fetch(is_server=True)
+    images.fetch(is_server=True, registry=configuration.registry)
     service.link_programs()
     if not etcd.is_initialized():
         # Of a datastore that was removed: as RKE2, which then takes away the manifests of its static pods.
@@ -51,7 +51,7 @@ def serve(configuration: Configuration) -> None:
     paths.RESET_FLAG.unlink(missing_ok=True)
     release.require_data_of_no_newer_minor()
     control_plane.configure(configuration)
-    runtime = containerd.configure(configuration.default_runtime)
+    runtime = containerd.configure(configuration.default_runtime, configuration.registry)
     node = kubelet.configure(configuration, *kubelet.own_certificates(configuration))
     # RKE2's own children end with it. After an end by force they are still there, with their old configuration.
     units.stop((node, runtime))
@@ -73,7 +73,7 @@ def serve(configuration: Configuration) -> None:
     service.wait(api.ready, "the API server is ready", "kube-apiserver", _API_SECONDS)
     release.note_data()
     bootstrap.note_version()
-    image_archives.load()
+    image_archives.load(configuration.registry)
     kubelet_start = int(time.time())
     units.start((*control_plane.controllers(configuration, elect=len(etcd.members()) > 1), node))
     api.ensure(
