@@ -97,9 +97,11 @@ _TOOLKIT = "apt's own log, toolkit 1.17.4"
 _CRICTL = "crictl images, RKE2 v1.33.7"
 _CALICO = "crictl images, Calico 3.27.3 in RKE2 v1.28"
 REAL = (
-    # One suite stands for four, and one component for their four: InRelease 256 + 3 × 126 kB, lists 36.9 MB together.
-    Real("/ubuntu/dists/*Release*", 634_000, _M, _LOG_24),
-    Real("/ubuntu/dists/*/Packages", 45_000_000, _E, f"36.9 MB by {_LOG_24}, and a server's translations"),
+    # Ours have three suites of four and one list that is not empty, which stands for all: 36.9 MB together.
+    Real("/ubuntu/dists/*-*/*Release*", 126_000, _M, _LOG_24),
+    Real("/ubuntu/dists/*Release*", 382_000, _M, f"{_LOG_24}: InRelease of two suites, 256 and 126 kB"),
+    Real("/ubuntu/dists/*-*/Packages", 0, _M, "empty: what they would list is with the release itself"),
+    Real("/ubuntu/dists/*/restricted/*/Packages", 45_000_000, _E, f"36.9 MB by {_LOG_24}, and a server's translations"),
     Real(f"/ubuntu/pool/linux-image-{_KERNEL}_*", 0, _M, "the image of a machine has the kernel that runs"),
     Real("/ubuntu/pool/linux-image-*", 53_800_000, _E, "image and modules of the generic kernel 6.8.0-124"),
     Real("/ubuntu/pool/linux-modules-nvidia-*-open-[0-9]*", 20_000_000, _E, "unknown; smaller than the closed ones"),

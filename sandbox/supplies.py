@@ -42,6 +42,8 @@ def publish(sandbox: Sandbox, stack_file: Path, *, older_program: bool) -> dict[
         "rke2Artifacts": f"{address}/rke2/{version}",
         "gpuOperatorChart": f"https://{sandbox.mirror_address}/charts",
     }
+    if _section(stack_file, "sources").get("ubuntuApt"):
+        sources["ubuntuApt"] = f"{address}/ubuntu"
     if older_program:
         rke2.publish_install_script(tree)
         sources["rke2Install"] = f"{address}/rke2/install.sh"
@@ -62,5 +64,8 @@ def _file(root: Path) -> Path:
 
 
 def _version(stack_file: Path, section: str, default: str) -> str:
-    config: dict[str, Any] = yaml.safe_load(stack_file.read_text())["config"]
-    return str((config.get(f"mig-k8s:{section}") or {}).get("version") or default)
+    return str(_section(stack_file, section).get("version") or default)
+
+
+def _section(stack_file: Path, name: str) -> dict[str, Any]:
+    return yaml.safe_load(stack_file.read_text())["config"].get(f"mig-k8s:{name}") or {}

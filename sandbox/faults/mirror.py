@@ -33,7 +33,7 @@ def write(folder: Path, names: set[str], *, final: Path) -> None:
         rules["/ubuntu/*"] = str(final)
     if "wrong-key" in names:
         (folder / "toolkit").mkdir(exist_ok=True)
-        (folder / "toolkit/gpgkey").write_text(packages.ubuntu_key())
+        (folder / "toolkit/gpgkey").write_text(packages.armoured_key("ubuntu"))
         rules["/toolkit/gpgkey"] = str(final)
     if "download-cut" in names:
         rules[_TARBALL] = "cut"

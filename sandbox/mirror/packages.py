@@ -5,6 +5,7 @@ flat repository of the container toolkit with its ``gpgkey``.
 """
 
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -26,8 +27,11 @@ from sandbox.mirror.nvidia_packages import (
 from sandbox.process import run
 from sandbox.tools import toolchain
 
-UBUNTU_KEYRING = "/usr/share/keyrings/ubuntu-archive-keyring.asc"
-_SUITE = "sandbox"
+UBUNTU_KEYRING = "/usr/share/keyrings/ubuntu-archive-keyring.gpg"
+_POCKETS = ("", "-updates", "-security")
+_COMPONENTS = ("main", "restricted", "universe", "multiverse")
+_OURS = "restricted"
+"""The component that has NVIDIA's driver; the others, and the suites of updates, are there and empty."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,11 @@ class Ours:
         return cls(toolchain.gpu(), toolchain.nvml(), toolchain.container_toolkit())
 
 
+def codename() -> str:
+    """The release in /ubuntu: that of the machines, which is the host's."""
+    return platform.freedesktop_os_release()["VERSION_CODENAME"]
+
+
 def publish(mirror: Path, ours: Ours) -> None:
     """Put /ubuntu and /toolkit into the tree of a mirror."""
     kernel = os.uname().release
@@ -54,6 +63,7 @@ def publish(mirror: Path, ours: Ours) -> None:
         ours.library.read_bytes(),
         ours.toolkit.name,  # the key of what it was built from
         kernel,
+        codename(),
         fingerprint("ubuntu"),
         fingerprint("toolkit"),
     )
@@ -63,14 +73,22 @@ def publish(mirror: Path, ours: Ours) -> None:
         shutil.copytree(built / repository, mirror / repository)
 
 
-def ubuntu_source(mirror_url: str) -> str:
-    """The line of sources.list that makes /ubuntu the machine's apt source, its key in the line's own keyring."""
-    return f"deb [signed-by={UBUNTU_KEYRING}] {mirror_url}/ubuntu {_SUITE} main\n"
+def ubuntu_sources(mirror_url: str, keyring: str = UBUNTU_KEYRING) -> str:
+    """The sources.list that makes /ubuntu the machine's apt source, its key in the lines' own keyring."""
+    suites = [f"{codename()}{pocket}" for pocket in _POCKETS]
+    return "".join(
+        f"deb [signed-by={keyring}] {mirror_url}/ubuntu {suite} {' '.join(_COMPONENTS)}\n" for suite in suites
+    )
 
 
-def ubuntu_key() -> str:
-    """The public key of /ubuntu, armoured: what the image's own keyring package would hold."""
-    return (_keys() / "ubuntu.pub").read_text()
+def ubuntu_key() -> bytes:
+    """The public key of /ubuntu: what the image's own keyring package would hold."""
+    return (_keys() / "ubuntu.gpg").read_bytes()
+
+
+def armoured_key(repository: str) -> str:
+    """The public key of "ubuntu" or "toolkit", as text."""
+    return (_keys() / f"{repository}.pub").read_text()
 
 
 def toolkit_fingerprint() -> str:
@@ -153,7 +171,7 @@ def let_modules_be_older(ubuntu: Path, ours: Ours) -> None:
 
 def _index_again(ubuntu: Path) -> None:
     # The date stays: apt takes an older Release than it knows for no news.
-    release = (ubuntu / f"dists/{_SUITE}/Release").read_text()
+    release = (ubuntu / f"dists/{codename()}/Release").read_text()
     date = next(line for line in release.splitlines() if line.startswith("Date: "))
     _index(ubuntu, {"Date": date.removeprefix("Date: ")})
 
@@ -172,19 +190,23 @@ def _build(draft: Path, ours: Ours, kernel: str) -> None:
     (flat / "Packages").write_text(_ftparchive(flat, "packages", "."))
     (flat / "Release").write_text(_release(flat, {"Origin": "https://nvidia.github.io/libnvidia-container"}))
     sign(flat / "Release", "toolkit")
-    shutil.copyfile(_keys() / "toolkit.pub", draft / "toolkit/gpgkey")
+    (draft / "toolkit/gpgkey").write_text(armoured_key("toolkit"))
 
 
 def _index(ubuntu: Path, more: dict[str, str]) -> None:
     """Lists and signature for what is in /ubuntu's pool; `more` are fields of its Release."""
-    suite = ubuntu / f"dists/{_SUITE}"
-    shutil.rmtree(suite, ignore_errors=True)
-    (suite / "main/binary-amd64").mkdir(parents=True)
-    (suite / "main/binary-amd64/Packages").write_text(_ftparchive(ubuntu, "packages", "pool"))
-    names = {"Origin": "Ubuntu", "Label": "Ubuntu", "Suite": _SUITE, "Codename": _SUITE}
-    fields = names | {"Components": "main", "Architectures": "amd64"} | more
-    (suite / "Release").write_text(_release(suite, fields))
-    sign(suite / "Release", "ubuntu")
+    packages = _ftparchive(ubuntu, "packages", "pool")
+    shutil.rmtree(ubuntu / "dists", ignore_errors=True)
+    for pocket in _POCKETS:
+        suite = ubuntu / f"dists/{codename()}{pocket}"
+        for component in _COMPONENTS:
+            lists = suite / component / "binary-amd64"
+            lists.mkdir(parents=True)
+            (lists / "Packages").write_text(packages if (pocket, component) == ("", _OURS) else "")
+        names = {"Origin": "Ubuntu", "Label": "Ubuntu", "Suite": suite.name, "Codename": codename()}
+        fields = names | {"Components": " ".join(_COMPONENTS), "Architectures": "amd64"} | more
+        (suite / "Release").write_text(_release(suite, fields))
+        sign(suite / "Release", "ubuntu")
 
 
 def _release(folder: Path, fields: dict[str, str]) -> str:
@@ -199,7 +221,7 @@ def _ftparchive(folder: Path, *arguments: str) -> str:
 
 def _keys() -> Path:
     """Public and secret halves of two throw-away keys, made once for each user."""
-    return cached("apt-keys", digest("ed25519", "v1"), _make_keys)
+    return cached("apt-keys", digest("ed25519", "v2"), _make_keys)
 
 
 def _make_keys(draft: Path) -> None:
@@ -209,6 +231,7 @@ def _make_keys(draft: Path) -> None:
         with _keyring() as gpg:
             run([*gpg, "--passphrase", "", "--quick-generate-key", owner, "ed25519", "sign", "never"])
             listed = run([*gpg, "--with-colons", "--list-keys", owner])
+            run([*gpg, "--output", str(draft / f"{repository}.gpg"), "--export"])
             run([*gpg, "--armor", "--output", str(draft / f"{repository}.pub"), "--export"])
             run([*gpg, "--armor", "--output", str(draft / f"{repository}.sec"), "--export-secret-keys"])
         number = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:"))

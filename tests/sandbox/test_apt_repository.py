@@ -30,9 +30,9 @@ def apt(tmp_path: Path) -> Shell:
     for folder in ("lists/partial", "cache/archives/partial", "parts"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "status").touch()
-    (tmp_path / "key.asc").write_text(packages.ubuntu_key())
-    source = f"deb [signed-by={tmp_path}/key.asc] file:{tmp_path}/mirror/ubuntu sandbox main\n"
-    (tmp_path / "sources.list").write_text(source)
+    (tmp_path / "key.gpg").write_bytes(packages.ubuntu_key())
+    sources = packages.ubuntu_sources(f"file:{tmp_path}/mirror", f"{tmp_path}/key.gpg")
+    (tmp_path / "sources.list").write_text(sources)
     places = {"State": "", "State::status": "status", "State::lists": "lists", "Cache": "cache"}
     places |= {"Etc::sourcelist": "sources.list", "Etc::sourceparts": "parts", "Etc::parts": "parts"}
     lines = [f'Dir::{name} "{tmp_path}/{place}";' for name, place in places.items()]
