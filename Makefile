@@ -32,7 +32,7 @@ quick_pytest = $(if $(memory),export TMPDIR=$(memory);) $(pytest) -o tmp_path_re
 tiers = format, lint, types, unit, machine, scripts, graph, contracts, exhaustive, engine
 scripts = $(shell grep -rlE '^\#!/(usr/)?bin/(env )?(ba|da)?sh' cloud-init sandbox .ci .github --include='*' 2>/dev/null)
 
-.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick-graph quick-plan quick-machine quick-stages exhaustive engine test try-host bench new-stack backup restore rotate-certificates recover timeline
+.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick-graph quick-plan quick-machine quick-stages exhaustive engine test examples try-host bench new-stack backup restore rotate-certificates recover timeline
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -95,11 +95,15 @@ test: ## everything there is, the sandbox included
 	@$(as_person) $(MAKE) --no-print-directory check exhaustive engine
 	@status=0; $(run) sandbox build machines || status=$$?; \
 	case $$status in \
-	0) $(pytest) -n 2 --dist loadfile --no-loadscope-reorder tests/sandbox && echo "RAN, and passed: $(tiers), sandbox. Nothing was left out." ;; \
+	0) $(pytest) -n 2 --dist loadfile --no-loadscope-reorder -m "not examples" tests/sandbox && echo "RAN, and passed: $(tiers), sandbox. Nothing was left out." ;; \
 	3) line=$$(printf '%80s' | tr ' ' '*'); echo "RAN, and passed: $(tiers)."; \
 	   printf '%s\n' "$$line" "LEFT OUT: sandbox. This machine cannot boot others, for the reason above." "$$line" ;; \
 	*) exit $$status ;; \
 	esac
+
+examples: ## every file of examples/ brought up whole; half an hour; root
+	@$(run) sandbox build machines
+	@$(pytest) -n 2 --dist worksteal -m examples tests/sandbox/test_every_example.py
 
 try-host: ## both commands on a stock Debian host in an emulator, GROUPS=v1 or v2; a quarter of an hour; root
 	@$(run) tests.hosts.try_host --groups "$(or $(GROUPS),v2)"
