@@ -11,7 +11,7 @@ import yaml
 
 import oci_archive
 from sandbox.mirror import registry
-from sandbox.rke2.node import images, paths, release
+from sandbox.rke2.node import image_archives, images, paths, release
 from sandbox.rke2.node.error import Rke2Error
 
 OF_AN_AGENT = {"rke2-runtime", "hardened-kubernetes", "mirrored-calico-cni", "mirrored-calico-node"}
@@ -129,3 +129,24 @@ def test_another_registry_of_the_system_images_is_asked_by_its_own_mirror(asked:
     assert asked == []
     images.fetch(is_server=True, registry="registry.example.org:5000")
     assert fetched(asked) == OF_A_SERVER
+
+
+def test_an_archives_images_get_a_name_of_the_registry_that_rke2_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "AGENT", tmp_path / "agent")
+    monkeypatch.setattr(paths, "PROGRAMS", tmp_path)
+    (tmp_path / "agent/images").mkdir(parents=True)
+    (tmp_path / "ctr").write_text(f'#!/bin/sh\nshift 2\necho "$*" >> {tmp_path}/called\n')
+    (tmp_path / "ctr").chmod(0o755)
+    archive = tmp_path / "agent/images/pause.tar"
+    pause, other = "docker.io/rancher/mirrored-pause:3.6", "nvcr.io/nvidia/gpu-operator:v26.3.3"
+    for image in (pause, other):
+        registry.publish_name(tmp_path / "tree", image)
+    oci_archive.write(archive, tmp_path / "tree", pause, other)
+    image_archives.load("registry.example.org")
+    assert (tmp_path / "called").read_text().splitlines() == [
+        "version",
+        f"--namespace k8s.io images import {archive}",
+        f"--namespace k8s.io images tag --force {pause} registry.example.org/rancher/mirrored-pause:3.6",
+    ]
