@@ -52,12 +52,21 @@ def version(module: Path, dependency: str) -> str:
 
 
 def build(
-    module: Path, target: Path, package: str, link: str, *more: str, compiler: Mapping[str, str] | None = None
+    module: Path,
+    target: Path,
+    package: str | Iterable[str],
+    link: str,
+    *more: str,
+    compiler: Mapping[str, str] | None = None,
 ) -> None:
-    """A reproducible program of `package` at `target`: static, or with C and then a library if that is its name."""
+    """A reproducible program of `package` at `target`: static, or with C and then a library if that is its name.
+
+    Of more packages one each, in the directory `target`.
+    """
+    packages = [package] if isinstance(package, str) else package
     shared = ["-buildmode=c-shared"] if ".so" in target.suffixes else []
     flags = [*FLAGS, *shared, *more, "-ldflags", f"-s -w {link}".strip()]
-    run(module, "build", *flags, "-o", str(target), package, compiler=compiler)
+    run(module, "build", *flags, "-o", str(target), *packages, compiler=compiler)
 
 
 def run(module: Path, *arguments: str, compiler: Mapping[str, str] | None = None) -> str:
