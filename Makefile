@@ -112,6 +112,7 @@ bench: ## plan and preview as ratios in one run; as root, a machine's way from b
 	@$(run) tests.bench.plan_times
 	@$(run) tests.bench.preview_times
 	@$(run) tests.bench.machine_times
+	@$(run) tests.bench.up_times
 	@$(run) tests.bench.change_times
 
 backup: ## NAME=prod: the living cluster's datastore into one encrypted file; FILE names it

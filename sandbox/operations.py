@@ -19,6 +19,7 @@ from scripts import rotate_certificates as certificates
 from scripts import timeline as drawn
 from scripts import verify as verification
 from scripts.stack import StackError, names
+from timeline.update import Timeline
 
 
 def verify(name: str, xml: Path | None) -> int:
@@ -32,6 +33,15 @@ def verify(name: str, xml: Path | None) -> int:
 
 def timeline(name: str, picture: Path | None) -> int:
     """What the last `up` took, drawn; `picture`: where it is written as SVG too."""
+    try:
+        drawn.draw(last_timeline(name), picture)
+    except StackError as error:
+        raise SandboxError(str(error)) from None
+    return 0
+
+
+def last_timeline(name: str) -> Timeline:
+    """Of the last `up`, with what the machines have fetched. Raises SandboxError."""
     environment = opened(name)
     history = json.loads(environment.output("stack", "history", "--json"))
     sandbox = Sandbox.load(environment.root)
@@ -39,10 +49,9 @@ def timeline(name: str, picture: Path | None) -> int:
     machines = _ways(environment, by_address.values())
     try:
         resources, fetched = environment.state()["resources"], downloads(sandbox, by_address)
-        drawn.draw(resources, history, drawn.records(machines), picture, fetched)
+        return drawn.last(resources, history, drawn.records(machines), fetched)
     except StackError as error:
         raise SandboxError(str(error)) from None
-    return 0
 
 
 def rotate_certificates(name: str) -> int:

@@ -20,7 +20,7 @@ from timeline.machine import CLOUD_INIT
 from timeline.span import Span
 from timeline.svg import svg
 from timeline.text import text
-from timeline.update import Records, timeline
+from timeline.update import Records, Timeline, timeline
 
 _BETWEEN = "mig-k8s: and the result"
 _READ = f"sudo sh -c 'cat {CLOUD_INIT} && echo {_BETWEEN} && cat {result.PATH}'"
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
         state = json.loads(stack.pulumi("stack", "export"))["deployment"]
         history = json.loads(stack.pulumi("stack", "history", "--json"))
         with stack.machines() as machines:
-            draw(state["resources"], history, records({each.name: each.ssh for each in machines}), options.svg)
+            draw(last(state["resources"], history, records({each.name: each.ssh for each in machines})), options.svg)
     except StackError as error:
         print(f"timeline: {error}", file=sys.stderr)
         return 1
@@ -59,17 +59,21 @@ def records(machines: Mapping[str, Sequence[str]]) -> dict[str, Records]:
     return found
 
 
-def draw(
+def last(
     resources: Sequence[Mapping[str, Any]],
     history: Sequence[Mapping[str, Any]],
     machines: Mapping[str, Records],
-    picture: Path | None,
     downloads: Sequence[Span] = (),
-) -> None:
-    """Print it; `picture`: the file that gets it as SVG. Raises StackError."""
+) -> Timeline:
+    """Of the last `up`. Raises StackError where there was none."""
     found = timeline(resources, history, machines, downloads)
     if found is None:
         raise StackError("this stack was never brought up: `pulumi up` first")
+    return found
+
+
+def draw(found: Timeline, picture: Path | None) -> None:
+    """Print it; `picture`: the file that gets it as SVG. Raises StackError."""
     print(text(found, min(shutil.get_terminal_size((100, 24)).columns, 140)))
     if picture is not None:
         try:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from scripts.stack import StackError
-from scripts.timeline import draw, records
+from scripts.timeline import draw, last, records
 from timeline.span import Span, covered
 from timeline.svg import svg
 from timeline.text import text
@@ -244,12 +244,12 @@ def test_a_machine_that_was_never_brought_up_is_told(tmp_path: Path) -> None:
 
 def test_a_stack_that_was_never_brought_up_is_told() -> None:
     with pytest.raises(StackError, match="this stack was never brought up: `pulumi up` first"):
-        draw([], [], {}, None)
+        last([], [], {})
 
 
 def test_the_picture_is_written_where_asked_and_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     machines = {"gpu": (CLOUD_INIT, RESULT)}
-    draw(RESOURCES, HISTORY, machines, tmp_path / "up.svg")
+    draw(last(RESOURCES, HISTORY, machines), tmp_path / "up.svg")
     assert (tmp_path / "up.svg").read_text().startswith("<svg ")
     with pytest.raises(StackError, match=r"/missing/up\.svg cannot be written: No such file or directory"):
-        draw(RESOURCES, HISTORY, machines, tmp_path / "missing/up.svg")
+        draw(last(RESOURCES, HISTORY, machines), tmp_path / "missing/up.svg")
