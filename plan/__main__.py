@@ -18,6 +18,10 @@ from plan.stack_file.document import StackFile, read_stack_file
 from plan.stack_file.settings import Settings
 
 
+class UnwritableError(Exception):
+    """A file that was to be written; the text is for people."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; the exit code."""
     options = _parser().parse_args(arguments)
@@ -25,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         return int(options.run(options))
     except Problems as problems:
         print(problems, file=sys.stderr)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, UnwritableError) as error:
         print(error, file=sys.stderr)
     return 1
 
@@ -40,9 +44,16 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_check)
     show = commands.add_parser("show", help="layouts, placements, expectations, pods and Helm values")
     show.add_argument("file", type=Path, metavar="FILE")
+    show.add_argument("new", type=Path, metavar="NEW", nargs="?", help="the file that FILE becomes; with --html")
     show.add_argument("--json", action="store_true", help="as data (docs/plan-json.md)")
     show.add_argument("--svg", type=Path, metavar="PICTURE", help="write the layouts as a picture too")
-    show.set_defaults(run=_show)
+    show.add_argument(
+        "--html",
+        type=Path,
+        metavar="PAGE",
+        help="write a page to read in a browser too; with NEW also what the change does",
+    )
+    show.set_defaults(run=_show, parser=show)
     layout = commands.add_parser("layout", help="the layout of a machine, as `mig-k8s apply --dry-run` reads it there")
     layout.add_argument("file", type=Path, metavar="FILE")
     layout.add_argument("machine", metavar="MACHINE")
@@ -81,10 +92,18 @@ def _show(options: argparse.Namespace) -> int:
     from plan.report.summary import summary  # noqa: PLC0415
     from plan.report.svg import picture  # noqa: PLC0415
 
-    _, _, stack = _read(options.file)
+    if options.new and not options.html:
+        options.parser.error("NEW is for --html; `python -m plan digest FILE NEW` says what the change does")
+    _, _, stack = _read(options.new or options.file)
     plan = summary(stack)
     if options.svg is not None:
-        options.svg.write_text(picture(plan), encoding="utf-8")
+        _write(options.svg, picture(plan))
+    if options.html is not None:
+        from plan.report.digest import digest  # noqa: PLC0415
+        from plan.report.page import page  # noqa: PLC0415
+
+        change = digest(_read(options.file)[2], stack) if options.new else None
+        _write(options.html, page(plan, (options.new or options.file).name, digest=change))
     if options.json:
         print(json.dumps(plan, indent=2, ensure_ascii=False))
     else:
@@ -92,6 +111,14 @@ def _show(options: argparse.Namespace) -> int:
         width = min(WIDTH, max(80, shutil.get_terminal_size().columns)) if terminal else WIDTH
         print(draw(plan, colour=terminal and not os.environ.get("NO_COLOR"), width=width), end="")
     return 0
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        what = f"{path}: cannot be written: {error.strerror}"
+        raise UnwritableError(f"{what}. Name a file in a folder that is there and that you may write to.") from None
 
 
 def _layout(options: argparse.Namespace) -> int:

@@ -3,12 +3,10 @@
 import re
 import textwrap
 from collections.abc import Iterator
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
+from plan.report import words
 from plan.report.colours import colour as colour_of
-from plan.report.summary import creation_command
 from plan.yaml_text import yaml_text
 
 WIDTH = 100
@@ -25,24 +23,18 @@ def _lines(plan: dict[str, Any], *, colour: bool, width: int) -> Iterator[str]:
     def bold(text: str) -> str:
         return f"\033[1m{text}\033[0m" if colour else text
 
-    mig, operator = plan["mig"], plan["gpuOperator"]
-    count = len(plan["nodes"])
-    machines = "1 machine" if count == 1 else f"{count} machines"
-    owner = "mig-apply over SSH" if mig["owner"] == "host" else "MIG Manager"
-    yield f"{machines} in {plan['location']}, strategy {mig['strategy']}, MIG instances by {owner}"
-    admins = ", ".join(plan["network"]["adminCidrs"])
-    yield from textwrap.wrap(f"SSH and the Kubernetes API from {admins}", width, subsequent_indent="  ")
-    for _, group in groupby(plan["nodes"], key=_kind):
-        alike = list(group)
-        node = alike[0]
-        names = node["name"] if len(alike) == 1 else f"{node['name']} … {alike[-1]['name']} ({len(alike)} alike)"
+    operator = plan["gpuOperator"]
+    yield words.headline(plan)
+    yield from textwrap.wrap(words.admins(plan), width, subsequent_indent="  ")
+    for names, node in words.alike(plan["nodes"]):
         yield ""
         yield f"{bold(names)}  {node['role']}, {node['vmSize']}"
-        for _, equals in groupby(node["gpus"], key=lambda gpu: (gpu["mode"], gpu["instances"])):
+        for what, gpus in words.alike_gpus(node["gpus"]):
             yield ""
-            yield from _gpus(list(equals), colour=colour, width=width)
+            yield f"  {what}"
+            yield from _gpus(gpus, colour=colour, width=width)
         yield ""
-        yield from _expectations(node, width)
+        yield from _facts(node, width)
     yield ""
     yield bold(f"GPU Operator {operator['version']}") + f"  {operator['repository'] or operator['chart']}"
     yield from ("  " + line for line in yaml_text(operator["values"]).splitlines())
@@ -51,7 +43,7 @@ def _lines(plan: dict[str, Any], *, colour: bool, width: int) -> Iterator[str]:
     for number, warning in enumerate(plan["warnings"]):
         yield from ("", bold("Warnings")) if not number else ()
         for indent, text in (
-            (2, f"{warning['path']}: {warning['value']}"),
+            (2, words.warned_of(warning)),
             (4, warning["what"]),
             (4, warning["remedy"]),
         ):
@@ -60,23 +52,14 @@ def _lines(plan: dict[str, Any], *, colour: bool, width: int) -> Iterator[str]:
             )
     yield ""
     yield bold("Only Azure knows")
-    for command, group in groupby(sorted(plan["askAzure"], key=itemgetter("command")), key=itemgetter("command")):
-        for each in group:
-            yield from textwrap.wrap(
-                each["question"], width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
-            )
+    for command, questions in words.questions(plan):
+        for each in questions:
+            yield from textwrap.wrap(each, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
         yield f"    {command}"
-
-
-def _kind(node: dict[str, Any]) -> tuple[object, ...]:
-    return node["role"], node["vmSize"], node["gpus"], node["labels"]
 
 
 def _gpus(alike: list[dict[str, Any]], *, colour: bool, width: int) -> Iterator[str]:
     gpu = alike[0]
-    mode = "MIG on" if gpu["mode"] else "MIG off: whole GPUs" if len(alike) > 1 else "MIG off: a whole GPU"
-    numbers = f"GPU {gpu['index']}" if len(alike) == 1 else f"GPUs {gpu['index']} to {alike[-1]['index']}, each"
-    yield f"  {numbers}  {gpu['model']}  {mode}"
     if not gpu["mode"]:
         return
     slot = min(_SLOT, (width - 3) // gpu["memorySlots"])
@@ -100,8 +83,7 @@ def _gpus(alike: list[dict[str, Any]], *, colour: bool, width: int) -> Iterator[
             place = f"{instance['start']}:{instance['size']}"
             row = f"{instance['profile']:<12}{instance['id']:>3}  {place:<11}{instance['multiprocessors']:>4}"
             yield f"  {row}  {instance['resource']}"
-        indices = ",".join(str(each["index"]) for each in alike)
-        yield f"  by hand: {creation_command(indices, gpu['instances'])}"
+        yield f"  by hand: {words.by_hand(alike)}"
 
 
 def _painted(text: str, room: int, compute: int, *, colour: bool) -> str:
@@ -110,26 +92,16 @@ def _painted(text: str, room: int, compute: int, *, colour: bool) -> str:
     return f"\033[30;{colour_of(compute).ansi}m{cell}\033[0m" if colour and compute else cell
 
 
-def _expectations(node: dict[str, Any], width: int) -> Iterator[str]:
-    yield f"  user-data     {node['userDataBytes']:,} of {node['userDataLimitBytes']:,} bytes"
-    yield f"  reboots       {_REBOOTS[node['reboots']]}"
-    if node["fabricManager"]:
-        yield "  fabric        NVSwitch: Fabric Manager starts before MIG instances and RKE2"
-    for title, pairs in (("allocatable", node["allocatable"]), ("labels", node["labels"])):
-        for number, (key, value) in enumerate(pairs.items()):
-            yield f"  {'' if number else title:<13} {key}: {value}"
-    pods: dict[tuple[str | None, bool], list[str]] = {}
-    for pod in node["pods"]:
-        pods.setdefault((pod["profile"], pod["compute"]), []).append(pod["name"])
-    for number, ((profile, computes), names) in enumerate(pods.items()):
-        last = names[-1].rpartition("-")[2]
-        who = f"{names[0]} sees" if len(names) == 1 else f"{names[0]} to -{last}, each sees"
-        text = f"{who} {profile or 'the whole GPU'}" + ("" if computes else " (visible, but CUDA cannot run on it)")
-        title = f"  {'' if number else 'pods':<13} "
-        yield from textwrap.wrap(text, width, initial_indent=title, subsequent_indent=" " * 18, break_on_hyphens=False)
-
-
-_REBOOTS = {0: "none", 1: "one at birth: this GPU changes its MIG mode on a reboot"}
+def _facts(node: dict[str, Any], width: int) -> Iterator[str]:
+    for title, lines in words.facts(node):
+        for number, line in enumerate(lines):
+            first = f"  {'' if number else title:<13} "
+            if title == "pods":  # alone are sentences; what is longer than a line elsewhere is a name
+                yield from textwrap.wrap(
+                    line, width, initial_indent=first, subsequent_indent=" " * 18, break_on_hyphens=False
+                )
+            else:
+                yield first + line
 
 
 def _cells(gpu: dict[str, Any]) -> list[tuple[str, int, int]]:

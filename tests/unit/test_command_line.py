@@ -219,6 +219,42 @@ def test_show_svg_writes_a_picture_besides(run: Run, tmp_path: Path) -> None:
     assert "3g.40gb" in target.read_text(encoding="utf-8")
 
 
+def test_show_html_writes_a_page_besides(run: Run, tmp_path: Path) -> None:
+    target = tmp_path / "plan.html"
+    done = run("show", "Pulumi.dev.yaml", "--html", target)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == run("show", "Pulumi.dev.yaml").stdout
+    written = target.read_text(encoding="utf-8")
+    assert "<h1>Pulumi.dev.yaml</h1>" in written
+    assert "What the change does" not in written
+
+
+def test_show_html_of_two_files_is_the_plan_of_the_new_one_and_what_the_change_costs(run: Run, tmp_path: Path) -> None:
+    target = tmp_path / "plan.html"
+    done = run("show", "examples/single.yaml", "Pulumi.dev.yaml", "--html", target)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == run("show", "Pulumi.dev.yaml").stdout
+    written = target.read_text(encoding="utf-8")
+    assert "<h1>Pulumi.dev.yaml</h1>" in written
+    assert "<p><strong>Cost:</strong> pods may have to go: mlops-k8s-master.</p>" in written
+
+
+def test_two_files_without_a_page_are_a_matter_of_the_digest(run: Run) -> None:
+    done = run("show", "examples/single.yaml", "Pulumi.dev.yaml")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "`python -m plan digest FILE NEW` says what the change does" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--svg", "--html"])
+def test_a_file_that_cannot_be_written_is_no_traceback(run: Run, tmp_path: Path, option: str) -> None:
+    done = run("show", "Pulumi.dev.yaml", option, tmp_path / "nowhere/plan")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"{tmp_path}/nowhere/plan: cannot be written: No such file or directory. "
+        "Name a file in a folder that is there and that you may write to.\n"
+    )
+
+
 def test_layout_is_the_document_that_the_machine_gets(run: Run) -> None:
     """With what a change does about pods: `mig-k8s apply --dry-run` on the machine reads it."""
     done = run("layout", "Pulumi.dev.yaml", "mlops-k8s-master")
@@ -252,9 +288,7 @@ def test_digest_of_a_stack_with_itself_is_nothing(run: Run) -> None:
 
 def test_the_plan_imports_no_pulumi_and_no_cloud() -> None:
     """It is tested, and runs, without an engine."""
-    code = (
-        "import sys, plan, plan.__main__, plan.report.drawing, plan.report.svg, plan.report.digest; print(*sys.modules)"
-    )
+    code = "import sys, plan.__main__, plan.report.drawing, plan.report.page, plan.report.digest; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, timeout=30, check=True
     )

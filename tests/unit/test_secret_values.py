@@ -9,6 +9,7 @@ import pytest
 from plan import StackPlan
 from plan.report.digest import digest
 from plan.report.drawing import draw
+from plan.report.page import page
 from plan.report.summary import summary
 
 Planned = Callable[..., StackPlan]
@@ -29,6 +30,7 @@ def test_no_report_of_a_plan_shows_them(planned: Planned, values: dict[str, Any]
     for report in (
         json.dumps(told),
         draw(told, colour=False),
+        page(told, "Pulumi.dev.yaml", digest=digest(planned(), stack)),
         digest(planned(), stack),
         digest(stack, planned()),
         repr(stack.nodes),
