@@ -5,7 +5,6 @@ Exit codes: 0 = all well, 1 = the stack has problems (all of them on stderr), 2 
 
 import argparse
 import json
-import os
 import shutil
 import signal
 import sys
@@ -88,7 +87,8 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from plan.report.drawing import WIDTH, draw  # noqa: PLC0415 - `check` is to start fast
+    from plan.report import colours  # noqa: PLC0415 - `check` is to start fast
+    from plan.report.drawing import WIDTH, draw  # noqa: PLC0415
     from plan.report.summary import summary  # noqa: PLC0415
     from plan.report.svg import picture  # noqa: PLC0415
 
@@ -109,7 +109,7 @@ def _show(options: argparse.Namespace) -> int:
     else:
         terminal = sys.stdout.isatty()
         width = min(WIDTH, max(80, shutil.get_terminal_size().columns)) if terminal else WIDTH
-        print(draw(plan, colour=terminal and not os.environ.get("NO_COLOR"), width=width), end="")
+        print(draw(plan, colour=colours.wanted(sys.stdout), width=width), end="")
     return 0
 
 

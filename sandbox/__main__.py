@@ -135,7 +135,7 @@ def _fault(name: str, wanted: str | None, *, off: bool, show: bool) -> int:
     known = fault.switched_on(Sandbox.load(root)) if (root / "instance.json").exists() else set()
     if show or not (wanted or off):
         for one, about in fault.ABOUT.items():
-            print(f"{'on' if one in known else '':<3}{one:<21}{about}")
+            print(f"{'on' if one in known else '':<3}{one:<24}{about}")
         return 0
     for one in [wanted] if wanted else sorted(known):
         fault.switch(made(name), one, on=not off)

@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 
+from plan.report import colours
 from sandbox import builds, cache, distance, network, recovery, report, supplies
 from sandbox.cloud import load_balancer
 from sandbox.debian import packages as debian_packages
@@ -77,7 +79,9 @@ def up(name: str, stack_file: Path, program: Path = CHECKOUT, *, skip_preview: b
         access.write_kubeconfig(environment)
         outputs = environment.outputs()
         access.write_known_hosts(environment, outputs.get("knownHosts", {}))
-        print(f"\n{report.verification(outputs)}\n\n{report.how_to_go_on(environment)}")
+        colour = colours.wanted(sys.stdout)
+        verdict = report.verification(outputs, colour=colour)
+        print(f"\n{verdict}\n\n{report.how_to_go_on(environment, colour=colour)}")
         return 0
 
 

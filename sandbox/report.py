@@ -15,37 +15,48 @@ from scripts.stack import names
 from scripts.verification_report import summary
 
 
-def verification(outputs: Mapping[str, Any]) -> str:
+def verification(outputs: Mapping[str, Any], *, colour: bool = False) -> str:
     """The verdict of the stack's verification."""
     report = outputs.get("verification")
     if not report:
         return "verification: switched off in this stack (verify.enabled)"
-    return summary(VerificationReport.from_json(json.dumps(report)))
+    return summary(VerificationReport.from_json(json.dumps(report)), colour=colour)
 
 
-def how_to_go_on(environment: Environment) -> str:
-    """Lines that can be pasted into a shell."""
+def how_to_go_on(environment: Environment, *, colour: bool = False) -> str:
+    """Lines that can be pasted into a shell, in 80 columns where the folder's own name is not a long one."""
     root = environment.root
-    kubectl = shlex.join([str(environment.programs / "kubectl"), "--kubeconfig", str(access.kubeconfig(root))])
     first = names(environment.stack_file, role="server")[0]
-    bring_up = person.command("make sandbox")
-    return (
-        f"look around:\n  {kubectl} get nodes,pods -A\n  {_ssh(root, first)}\n"
-        "verify it again:   make verify\n"
-        f"change the stack:  make preview STACK=examples/single.yaml, then {bring_up} STACK=examples/single.yaml\n"
-        f"end it:            {person.command('make sandbox-down')}"
+    kubectl, config = shlex.quote(str(environment.programs / "kubectl")), shlex.quote(str(access.kubeconfig(root)))
+    commands = {
+        "make verify": "verify it again",
+        f"make preview STACK={_ANOTHER}": "see what another stack changes",
+        f"{person.command('make sandbox')} STACK={_ANOTHER}": "change it",
+        person.command("make sandbox-down"): "end it",
+    }
+    width = max(map(len, commands))
+    bold, plain = ("\033[1m", "\033[0m") if colour else ("", "")
+    return "\n".join(
+        (
+            f"{bold}Look around{plain}",
+            f"  {kubectl} --kubeconfig \\\n    {config} get nodes,pods -A",
+            f"  {_ssh(root, first)}",
+            "",
+            f"{bold}Go on{plain}",
+            *(f"  {command:<{width}}  {what}" for command, what in commands.items()),
+        )
     )
+
+
+_ANOTHER = "examples/single.yaml"
 
 
 def after_a_failure(sandbox: Sandbox) -> str:
     """What to do now, and where to look: on the machines that are there."""
-    lines = [f"`{person.command('make sandbox')}` tries again, `{person.command('make sandbox-down')}` ends it"]
-    lines += [
-        f"  how far {login.name} is, and why no further:\n"
-        f"    {_ssh(sandbox.root, login.name)} sudo mig-k8s status    (the logs of its stages: /run/mig-k8s/log)"
-        for login in access.logins(sandbox)
-    ]
-    return "\n".join(lines)
+    told = f"`{person.command('make sandbox')}` tries again, `{person.command('make sandbox-down')}` ends it"
+    asked = [f"    {_ssh(sandbox.root, login.name)} sudo mig-k8s status" for login in access.logins(sandbox)]
+    about = "  how far each machine is, and why no further (its logs: /run/mig-k8s/log):"
+    return "\n".join([told, about, *asked]) if asked else told
 
 
 def _ssh(root: Path, name: str) -> str:

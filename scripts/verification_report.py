@@ -4,22 +4,35 @@ import re
 from xml.etree import ElementTree as ET
 
 from machine.documents.verification_report import VerificationReport
+from plan.report import colours
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no way to write, such as the colours in a log."""
 
 
-def summary(report: VerificationReport) -> str:
+_DEVICES = re.compile(r"\d+ × (?:\d+c\.)?(\d+)g\.[\w.+-]+")
+
+
+def summary(report: VerificationReport, *, colour: bool = False) -> str:
     """The verdict, every failed check with the way out, and how devices were proven where all is well."""
+    green, red, plain = ("\033[1;32m", "\033[1;31m", "\033[0m") if colour else ("", "", "")
     checks = report.checks
     failed = [check for check in checks if not check.passed]
-    verdict = "passed" if report.passed else "FAILED"
+    verdict = f"{green}passed{plain}" if report.passed else f"{red}FAILED{plain}"
     lines = [f"verification: {verdict}, {len(checks) - len(failed)} of {len(checks)} checks in {report.seconds:.0f} s"]
     for check in failed:
-        lines.append(f"  FAILED {check.node or 'cluster'}: {check.name}")
+        lines.append(f"  {red}FAILED{plain} {check.node or 'cluster'}: {check.name}")
         lines.append(f"    expected  {check.expected}\n    seen      {check.seen}\n    do        {check.remedy}")
-    lines += [f"  {line}" for line in (*report.notes(), *report.proofs())]
+    lines += [f"  {line}" for line in report.notes()]
+    lines += [f"  {_painted(line) if colour else line}" for line in report.proofs()]
     return "\n".join(lines)
+
+
+def _painted(proof: str) -> str:
+    """With each kind of device in the colour that it has in `plan show`."""
+    return _DEVICES.sub(lambda found: colours.on(int(found[1]), f" {found[0]} "), proof).replace(
+        "\033[0m, ", "\033[0m "
+    )
 
 
 def junit(report: VerificationReport) -> bytes:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from machine.documents.form import DocumentError
 from machine.documents.verification_report import VerificationReport
+from plan.report import colours
 from scripts.stack import NO_WAY_IN, Stack, StackError, no_way_in
 from scripts.verification_report import junit, summary
 
@@ -44,7 +45,7 @@ def main(arguments: list[str]) -> int:
 
 def conclude(report: VerificationReport, xml: Path | None) -> int:
     """Print the summary, write the report as JUnit XML if wanted; the exit status. Raises StackError."""
-    print(summary(report))
+    print(summary(report, colour=colours.wanted(sys.stdout)))
     if xml is not None:
         try:
             xml.write_bytes(junit(report))

@@ -1,6 +1,8 @@
 """The colour of an instance, the same in the terminal and in a picture: by its compute slices."""
 
+import os
 from dataclasses import dataclass
+from typing import TextIO
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +34,13 @@ _PALETTE = (
 def colour(compute_slices: int) -> Colour:
     """The colour of an instance with so many compute slices, 1 or more; beyond the palette it begins again."""
     return _PALETTE[(compute_slices - 1) % len(_PALETTE)]
+
+
+def wanted(stream: TextIO) -> bool:
+    """Whether somebody reads this in a terminal, and has not asked for no colours (`NO_COLOR`, set and not empty)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
+
+
+def on(compute_slices: int, text: str) -> str:
+    """The text on that colour, in a terminal."""
+    return f"\033[30;{colour(compute_slices).ansi}m{text}\033[0m"

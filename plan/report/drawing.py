@@ -5,8 +5,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from plan.report import words
-from plan.report.colours import colour as colour_of
+from plan.report import colours, words
 from plan.yaml_text import yaml_text
 
 WIDTH = 100
@@ -89,7 +88,7 @@ def _gpus(alike: list[dict[str, Any]], *, colour: bool, width: int) -> Iterator[
 def _painted(text: str, room: int, compute: int, *, colour: bool) -> str:
     # A name that is longer than its cell is shortened; the table below has the whole of it.
     cell = (text if len(text) <= room else re.sub(r"\.\w+", "", text)[:room]).center(room)
-    return f"\033[30;{colour_of(compute).ansi}m{cell}\033[0m" if colour and compute else cell
+    return colours.on(compute, cell) if colour and compute else cell
 
 
 def _facts(node: dict[str, Any], width: int) -> Iterator[str]:

@@ -7,6 +7,7 @@ into a copy. The checkout is not written to: the project is a copy of Pulumi.yam
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -139,8 +140,9 @@ class Environment:
         return {**kept, **own, **({"MIG_K8S_SANDBOX": str(self.root)} if self.machines else {})}
 
     def pulumi(self, *arguments: str) -> int:
-        """Run the CLI on the stack for people to see; its exit status."""
-        terminal = sys.stdout.isatty()
+        """Run the CLI on the stack for people to see: on a wide terminal by its own display. Its exit status."""
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+        terminal = columns >= engine_output.COLUMNS
         process = subprocess.Popen(
             self._command((*arguments, "--suppress-progress")),
             cwd=self.project(),
@@ -150,7 +152,7 @@ class Environment:
         )
         if engine := ProcessId.of(process.pid):
             engine.write(self.engine_file)
-        log = engine_output.relay(process.stdout) if process.stdout else None
+        log = engine_output.relay(process.stdout, columns or engine_output.COLUMNS) if process.stdout else None
         while True:
             try:
                 status = process.wait()

@@ -1,7 +1,6 @@
 """How people get into machines: also when the way up has failed, which is when they need it most."""
 
 import json
-import re
 import subprocess
 from pathlib import Path
 
@@ -61,21 +60,27 @@ def test_what_is_printed_when_a_sandbox_is_up_bears_the_word_sudo_only_where_roo
     """kubectl, ssh and make verify work for the person, whose files all of these are."""
     root = sandbox.root
     assert report.how_to_go_on(Environment(root, machines=True)).splitlines() == [
-        "look around:",
-        f"  {root}/bin/kubectl --kubeconfig {root}/kubeconfig get nodes,pods -A",
+        "Look around",
+        f"  {root}/bin/kubectl --kubeconfig \\",
+        f"    {root}/kubeconfig get nodes,pods -A",
         f"  ssh -F {root}/ssh_config mlops-k8s-master",
-        "verify it again:   make verify",
-        "change the stack:  make preview STACK=examples/single.yaml, then sudo make sandbox STACK=examples/single.yaml",
-        "end it:            sudo make sandbox-down",
+        "",
+        "Go on",
+        "  make verify                                   verify it again",
+        "  make preview STACK=examples/single.yaml       see what another stack changes",
+        "  sudo make sandbox STACK=examples/single.yaml  change it",
+        "  sudo make sandbox-down                        end it",
     ]
 
 
 @pytest.mark.usefixtures("behind_sudo")
 def test_after_a_failure_people_are_told_how_to_look_at_each_machine(sandbox: Sandbox) -> None:
-    told = report.after_a_failure(sandbox)
-    assert told.startswith("`sudo make sandbox` tries again, `sudo make sandbox-down` ends it\n")
-    (line,) = re.findall(r"^    (ssh -F \S+/ssh_config mlops-k8s-master sudo mig-k8s status)    ", told, re.M)
-    assert str(access.ssh_config(sandbox.root)) in line
+    """Each command on a line of its own, to be copied."""
+    assert report.after_a_failure(sandbox).splitlines() == [
+        "`sudo make sandbox` tries again, `sudo make sandbox-down` ends it",
+        "  how far each machine is, and why no further (its logs: /run/mig-k8s/log):",
+        f"    ssh -F {sandbox.root}/ssh_config mlops-k8s-master sudo mig-k8s status",
+    ]
 
 
 @pytest.mark.usefixtures("behind_sudo")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sandbox.engine.environment import Environment
 from sandbox.engine.output import readable
 
 pytestmark = pytest.mark.engine
@@ -79,6 +80,52 @@ def test_progress_longer_than_a_line_goes_on_below_it_and_an_error_passes_as_it_
 def test_a_word_longer_than_a_line_stays_whole() -> None:
     said = " +  command:remote:Command verification-run creating (5s) " + "x" * 120 + "\n"
     assert "".join(readable([said])).count("x" * 120) == 1
+
+
+def test_a_line_is_as_wide_as_the_terminal() -> None:
+    head = " +  command:remote:Command mlops-k8s-master-converge creating (5s) driver     "
+    said = (
+        "failed: apt knows no nvidia-utils-580-server for kernel 6.18.44. Is 580 a server branch of this Ubuntu?  0 s\n"
+    )
+    assert list(readable([head + said], 80)) == [
+        "      mlops-k8s-master-converge: driver     failed: apt knows no",
+        "            nvidia-utils-580-server for kernel 6.18.44. Is 580 a server branch",
+        "            of this Ubuntu?  0 s",
+    ]
+
+
+def test_of_what_failed_the_reason_is_said_once_before_the_diagnostics() -> None:
+    command = "command:remote:Command mlops-k8s-master-converge"
+    error = 'error: Process exited with status 1: running "sudo mig-k8s update":'
+    lines = [
+        f" +  {command} creating (4s) {error}\n",
+        f" +  {command} **creating failed** {error}\n",
+        f" ~  {command} **updating failed** {error}\n",
+    ]
+    assert list(readable(lines)) == [
+        f"      mlops-k8s-master-converge: {error}",
+        f" +  {command} creating failed",
+        f" ~  {command} updating failed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"), [("99", " +  a:b:C name creating (0s)\n      name: at work\n"), ("100", "")]
+)
+def test_a_narrow_terminal_gets_the_log_and_a_wide_one_the_engines_own_display(
+    environment: Environment,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    columns: str,
+    shown: str,
+) -> None:
+    """In a narrow one that would cut off what a resource says. Of the display nothing passes through this process."""
+    script = "echo ' +  a:b:C name creating (0s) '; echo ' +  a:b:C name creating (1s) at work'"
+    monkeypatch.setattr(Environment, "_command", lambda *_: ["sh", "-c", script])
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert environment.pulumi("up") == 0
+    assert capsys.readouterr().out == shown
 
 
 def test_a_preview_passes_as_it_is() -> None:

@@ -77,6 +77,19 @@ def test_a_failed_report_tells_every_failed_check_with_the_way_out_and_praises_n
     )
 
 
+def test_in_a_terminal_verdict_and_devices_have_colours_and_a_device_that_of_its_slices() -> None:
+    """The same as in `plan show`: three slices on 45, one on 44."""
+    devices = [device("train", "3g.40gb", 1), device("train", "1g.12gb+me.all", 2), device("train", "1c.2g.20gb", 3)]
+    assert summary(report(devices=devices), colour=True) == (
+        "verification: \033[1;32mpassed\033[0m, 1 of 1 checks in 12 s\n"
+        "  train: \033[30;45m 1 × 3g.40gb \033[0m \033[30;44m 1 × 1g.12gb+me.all \033[0m"
+        " \033[30;42m 1 × 1c.2g.20gb \033[0m: proven by a pod"
+    )
+    assert summary(report(WIPED), colour=True).startswith(
+        "verification: \033[1;31mFAILED\033[0m, 1 of 2 checks in 12 s\n  \033[1;31mFAILED\033[0m mlops-k8s-master: "
+    )
+
+
 def test_junit_has_a_case_for_each_check_with_the_node_as_its_class() -> None:
     assert junit(report(WIPED)).decode() == (
         "<?xml version='1.0' encoding='utf-8'?>\n"
