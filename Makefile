@@ -32,7 +32,7 @@ quick_pytest = $(if $(memory),export TMPDIR=$(memory);) $(pytest) -o tmp_path_re
 tiers = format, lint, types, unit, machine, scripts, graph, contracts, exhaustive, engine
 scripts = $(shell grep -rlE '^\#!/(usr/)?bin/(env )?(ba|da)?sh' cloud-init sandbox .ci .github --include='*' 2>/dev/null)
 
-.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick-graph quick-plan quick-machine quick-stages exhaustive engine test examples try-host bench new-stack backup restore rotate-certificates recover timeline
+.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick-graph quick-plan quick-machine quick-stages exhaustive engine test examples try-host bench new-stack backup restore rotate-certificates recover recording timeline
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -129,6 +129,12 @@ rotate-certificates: ## new certificates of RKE2 on every machine: of the sandbo
 
 timeline: ## what the last `up` took, drawn: of the sandbox, or NAME=prod; SVG=FILE writes a picture
 	@$(run) $(if $(NAME),scripts.timeline "$(NAME)",sandbox timeline) $(if $(SVG),--svg "$(SVG)")
+
+recording: ## docs/sandbox.svg anew: make sandbox in a sandbox of its own, recorded and drawn; root
+	@$(run) terminal record docs/sandbox.cast --title "sudo make sandbox" -- python -m sandbox --name recording up || \
+		{ $(run) sandbox --name recording down; exit 1; }
+	@$(run) sandbox --name recording down
+	@$(run) terminal draw docs/sandbox.cast docs/sandbox.svg
 
 recover: ## end what an interrupted run left: of the sandbox, or NAME=prod; LOCK=HOST ends the lock of another host
 	@$(run) $(if $(NAME),scripts.recover "$(NAME)" $(if $(LOCK),--lock "$(LOCK)"),sandbox recover)

@@ -94,3 +94,12 @@ def test_the_layout_can_be_read_on_a_phone(shown: Browser, page: Path) -> None:
     assert shown.value(size) >= 9
     wider = "(({scrollWidth, clientWidth}) => scrollWidth > clientWidth)(document.querySelector('figure'))"
     assert shown.value(wider) is True
+
+
+def test_the_recording_in_the_readme_moves_by_itself_and_ends_with_its_last_picture(shown: Browser) -> None:
+    """A second before it begins again."""
+    shown.show(ROOT / "docs/sandbox.svg", width=900, height=700, scheme="dark")
+    top = "document.querySelector('.film > use:last-child').getBoundingClientRect().top"
+    film = "document.getAnimations()[0]"
+    assert shown.value(f"{film}.pause(); {film}.currentTime = 0; {top}") > 2000
+    assert 42 < shown.value(f"{film}.currentTime = {film}.effect.getTiming().duration - 1000; {top}") < 632

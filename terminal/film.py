@@ -1,0 +1,72 @@
+"""The pictures of a recording: what changed and when, with waits cut short."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from terminal.cast import Cast
+from terminal.screen import Line, Screen, written
+
+_PICTURE_SECONDS = 0.5
+"""What changes faster is seen together."""
+_WAIT_SECONDS = 1.0
+"""No picture stands longer, but for the last."""
+_LAST_SECONDS = 10.0
+_TIME = re.compile(r"\d+(\.\d+)?|\.+")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The lines that the terminal shows, and for how long."""
+
+    lines: tuple[Line, ...]
+    seconds: float
+
+
+def pictures(cast: Cast) -> tuple[Picture, ...]:
+    """In their order."""
+    film = _moments(cast)
+    ends = [*(at for at, _ in film[1:]), None]
+    return tuple(
+        Picture(lines[-cast.rows :], _LAST_SECONDS if end is None else min(_WAIT_SECONDS, end - at))
+        for (at, lines), end in zip(film, ends, strict=True)
+    )
+
+
+def shortened(cast: Cast) -> Cast:
+    """A recording with the same pictures, and nothing of what was between them: a tenth of the size."""
+    outputs, before = [], tuple[Line, ...]()
+    for at, lines in _moments(cast):
+        pairs = zip(before, lines, strict=False)
+        same = next((number for number, (old, new) in enumerate(pairs) if old != new), min(len(before), len(lines)))
+        up = f"\x1b[{len(before) - same}A" if len(before) > same else ""
+        outputs.append((at, f"{up}\x1b[J" + "".join(f"{written(line)}\r\n" for line in lines[same:])))
+        before = lines
+    return replace(cast, outputs=tuple(outputs))
+
+
+def _moments(cast: Cast) -> list[tuple[float, tuple[Line, ...]]]:
+    """Seconds, and all lines. Those that differ in running times alone are one wait, of which the end is shown."""
+    film: list[tuple[float, tuple[Line, ...]]] = []
+    for at, lines in _calm(cast):
+        if film and _words(film[-1][1]) == _words(lines):
+            film[-1] = (film[-1][0], lines)
+        else:
+            film.append((at, lines))
+    return film
+
+
+def _calm(cast: Cast) -> Iterator[tuple[float, tuple[Line, ...]]]:
+    """After each output that is not followed at once by another, and now and then in a flood of them."""
+    screen, last = Screen(cast.columns), float("-inf")
+    for number, (at, text) in enumerate(cast.outputs):
+        screen.feed(text)
+        following = cast.outputs[number + 1][0] if number + 1 < len(cast.outputs) else float("inf")
+        if max(following - at, at - last) >= _PICTURE_SECONDS:
+            lines = screen.lines()
+            yield at, lines if lines[-1] else lines[:-1]
+            last = at
+
+
+def _words(lines: tuple[Line, ...]) -> list[str]:
+    return [_TIME.sub("", " ".join(run.text for run in line)).strip() for line in lines]
