@@ -67,8 +67,7 @@ def test_secrets_wait_for_an_environment_whose_reviewers_have_to_agree() -> None
     """GitHub makes a missing environment without any rule, so the rules are asked for first."""
     assert JOBS["preview"]["needs"] == ["plan", "protection"]
     assert JOBS["preview"]["if"].endswith(" && needs.protection.outputs.reviewed == 'true'")
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    steps = readme[readme.index("## Pull requests") : readme.index("## Configuration")]
+    steps = (ROOT / "docs/pull-requests.md").read_text(encoding="utf-8")
     named = set(re.findall(r"(?:secrets|vars)\.(\w+)", TEXT))
     assert named == set(re.findall(r"`([A-Z]+_[A-Z_]+)`", steps))
     assert steps.index("required reviewers") < steps.index("PULUMI_ACCESS_TOKEN") < steps.index("PREVIEW_STACK")
@@ -294,4 +293,4 @@ def test_a_preview_waits_for_an_environment_with_reviewers(github: Path, environ
     status, said, written = step("somebody has to agree", github.parent / "checkout", **GITHUB)
     assert status == 0, said
     assert written["GITHUB_OUTPUT"] == f"reviewed={reviewed}\n"
-    assert ("README.md, Pull requests" in said) == (reviewed == "false")
+    assert ("docs/pull-requests.md" in said) == (reviewed == "false")

@@ -132,7 +132,7 @@ def test_what_a_killed_cli_started_lives_on_until_down_ends_it(
 def test_the_lock_of_a_killed_cli_and_its_pending_create_go_with_one_command(
     killed: Killed, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = (CHECKOUT / "README.md").read_text()
+    rows = (CHECKOUT / "docs/troubleshooting.md").read_text()
     up = ("up", "--yes", "--skip-preview")
     refused = killed.pulumi(*up)
     assert refused.returncode != 0

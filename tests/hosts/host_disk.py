@@ -17,7 +17,7 @@ from sandbox.virtualenv import CHECKOUT as OURS
 PERSON = "ada"
 CHECKOUT = f"/home/{PERSON}/mig-k8s"
 _NEEDED = ("git", "make", "python3", "python3-venv", "sudo")
-"""What README wants of a host, and the package that Debian has apart from its Python."""
+"""What sandbox/README.md wants of a host, and the package that Debian has apart from its Python."""
 _BOOTS = ("dbus", "iproute2", "linux-image-amd64", "openssh-server", "systemd-resolved", "systemd-sysv", "udev")
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _NOT_TAKEN = ("python", "pycache", "pytest", "mypy", "ruff", "hypothesis")
