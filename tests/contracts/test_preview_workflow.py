@@ -24,7 +24,7 @@ RUNS = [step["run"] for _, step in STEPS if "run" in step]
 def test_every_action_is_pinned_to_a_commit_and_names_its_release() -> None:
     """A tag can be moved to other code."""
     used = re.findall(r"uses: (.*)", TEXT)
-    assert len(used) == 5
+    assert len(used) == 6
     assert [each for each in used if not re.match(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+\b", each)] == []
 
 
@@ -157,6 +157,11 @@ def test_the_digest_of_a_pull_request_tells_what_its_stack_files_change(pull_req
     assert re.findall(r"^### `(.*)`$", summary, re.MULTILINE) == ["Pulumi.dev.yaml", "examples/a b.yaml"]
     assert "makes 1 × 1g.10gb" in summary
     assert "GPU 0  A100-80GB  MIG on" in summary
+    pages = {page.name: page.read_text(encoding="utf-8") for page in (pull_request.parent / "pages").iterdir()}
+    assert set(pages) == {"Pulumi.dev.yaml.html", "examples-a-b.yaml.html"}
+    assert "What the change does" in pages["Pulumi.dev.yaml.html"]
+    assert "makes 1 × 1g.10gb" in pages["Pulumi.dev.yaml.html"]
+    assert "What the change does" not in pages["examples-a-b.yaml.html"]
     name, _, rest = written["GITHUB_OUTPUT"].partition("<<")
     mark, _, value = rest.partition("\n")
     assert name == "digest"
@@ -172,6 +177,17 @@ def test_a_pull_request_that_touches_no_stack_file_says_so(pull_request: Path) -
     status, said, written = step("python -m plan digest", pull_request)
     assert status == 0, said
     assert written["GITHUB_STEP_SUMMARY"] == "No stack file changes.\n"
+    assert list((pull_request.parent / "pages").iterdir()) == []
+
+
+def test_pages_are_kept_for_branches_of_this_repository_alone() -> None:
+    """Those of a fork are what its code writes, and whoever downloads them opens them as files of their own."""
+    (upload,) = [step for _, step in STEPS if "upload-artifact" in step.get("uses", "")]
+    assert upload["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+    assert upload["with"]["path"] == "${{ runner.temp }}/pages"
+    assert upload["with"]["if-no-files-found"] == "ignore"
+    assert JOBS["plan"]["outputs"]["pages"] == f"${{{{ steps.{upload['id']}.outputs.artifact-url }}}}"
+    assert JOBS["comment"]["steps"][0]["env"]["PAGES"] == "${{ needs.plan.outputs.pages }}"
 
 
 def test_one_wrong_stack_file_fails_the_check_and_the_others_are_checked_all_the_same(pull_request: Path) -> None:
@@ -247,11 +263,15 @@ OTHERS = [
 ]
 
 
-def commented(github: Path, comments: list[dict[str, Any]], digest: str) -> list[dict[str, Any]]:
+def commented(github: Path, comments: list[dict[str, Any]], digest: str, pages: str = "") -> list[dict[str, Any]]:
     """The comments of the pull request after the workflow's step."""
     github.write_text(json.dumps({GITHUB["COMMENTS"]: comments}))
     status, said, _ = step(
-        "the comment of this workflow, and no other", github.parent / "checkout", **GITHUB, DIGEST=digest
+        "the comment of this workflow, and no other",
+        github.parent / "checkout",
+        **GITHUB,
+        DIGEST=digest,
+        PAGES=pages,
     )
     assert status == 0, said
     found = json.loads(github.read_text())[GITHUB["COMMENTS"]]
@@ -263,6 +283,15 @@ def test_a_first_comment_is_made_beside_all_others(github: Path) -> None:
     """With a mark that is not shown."""
     digest = "### `Pulumi.dev.yaml`\n\n`$(reboot)` 1 × 3g.40gb"
     assert commented(github, OTHERS, digest) == [*OTHERS, {"id": 99, "user": BOT, "body": f"{MARK}\n{digest}"}]
+
+
+def test_the_comment_leads_to_the_pages_where_there_are_some(github: Path) -> None:
+    pages = "https://github.com/o/r/actions/runs/1/artifacts/2"
+    (made,) = commented(github, [], "digest", pages)
+    assert made["body"] == (
+        f"{MARK}\ndigest\n\n[The same as pages for a browser, with the layouts drawn]({pages})"
+        " (a zip file, kept for 30 days)."
+    )
 
 
 def test_the_workflows_own_comment_is_changed_and_no_other(github: Path) -> None:
