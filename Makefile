@@ -111,6 +111,7 @@ try-host: ## both commands on a stock Debian host in an emulator, GROUPS=v1 or v
 bench: ## plan and preview as ratios in one run; as root, a machine's way from bare image to ready, and changes of a cluster
 	@$(run) tests.bench.plan_times
 	@$(run) tests.bench.preview_times
+	@$(run) tests.bench.size_times
 	@$(run) tests.bench.machine_times
 	@$(run) tests.bench.up_times
 	@$(run) tests.bench.change_times

@@ -1,6 +1,6 @@
 """How long the plan takes: `check` as a program, the solver per GPU, whole stacks of 1 to 1000 machines.
 
-python tests/bench/plan_times.py      prints a table; exit code 1 when check (0.5 s) or solver (10 ms) are too slow
+python tests/bench/plan_times.py      prints a table; exit code 1 when check, solver or a plan of 1000 machines are too slow
 """
 
 import gc
@@ -19,10 +19,12 @@ from plan import plan_stack, read_settings  # noqa: E402 - the checkout is no in
 from plan.gpu.catalogue import gpu_models  # noqa: E402
 from plan.gpu.nearest import layouts  # noqa: E402
 from plan.gpu.placement import best_placement  # noqa: E402
-from plan.stack_file.document import read_stack_file  # noqa: E402
+from tests.bench.stack_sizes import configuration  # noqa: E402
 
 CHECK_SECONDS = 0.5
 SOLVER_SECONDS = 0.010
+PLAN_SECONDS = 1.0
+"""Of 1000 machines (design, section 10)."""
 
 
 def best_of(times: int, run: Callable[[], object]) -> float:
@@ -64,11 +66,7 @@ def slowest_layout(name: str) -> float:
 
 def stack_of(machines: int) -> float:
     """Seconds from the mapping of a stack file to the plan of this many machines."""
-    mapping = read_stack_file(_ROOT / "Pulumi.dev.yaml").mapping
-    agents = {"name": "agent", "role": "agent", "count": machines - 1, "migDevices": {"1g.10gb": 7}}
-    pools = [mapping["nodePools"][0], *([agents] if machines > 1 else [])]
-    network = {"subnetCidr": "10.60.0.0/20", "podCidr": "10.128.0.0/14"}
-    config = {**mapping, "nodePools": pools, "network": network}
+    config = configuration(machines)
     secrets = ("sshPrivateKey", "sshHostKey", "rke2Token")
     return best_of(3, lambda: plan_stack(read_settings(config, location="westeurope", secrets=secrets)))
 
@@ -80,9 +78,11 @@ def main() -> int:
     slowest = max(slowest_layout(name) for name in gpu_models())
     print(f"plan check, as a program          {seconds:8.3f} s   at most {CHECK_SECONDS} s")
     print(f"solver, slowest layout of all     {slowest * 1000:8.3f} ms  at most {SOLVER_SECONDS * 1000:.0f} ms")
-    for machines in (1, 10, 100, 1000):
-        print(f"plan of {machines:>4} machines             {stack_of(machines) * 1000:8.1f} ms")
-    return int(seconds > CHECK_SECONDS or slowest > SOLVER_SECONDS)
+    planned = {machines: stack_of(machines) for machines in (1, 10, 100, 1000)}
+    for machines, spent in planned.items():
+        print(f"plan of {machines:>4} machines             {spent * 1000:8.1f} ms")
+    print(f"  the largest                     at most {PLAN_SECONDS * 1000:.0f} ms")
+    return int(seconds > CHECK_SECONDS or slowest > SOLVER_SECONDS or planned[1000] > PLAN_SECONDS)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,17 @@
+"""Configurations of the development stack with any number of machines."""
+
+from pathlib import Path
+from typing import Any
+
+from plan.stack_file.document import read_stack_file
+
+ROOT = Path(__file__).parents[2]
+DEVELOPMENT = ROOT / "Pulumi.dev.yaml"
+
+
+def configuration(machines: int) -> dict[str, Any]:
+    """By section: the stack's server, and all other machines agents in one pool, with networks that have room."""
+    mapping = read_stack_file(DEVELOPMENT).mapping
+    agents = {"name": "agent", "role": "agent", "count": machines - 1, "migDevices": {"1g.10gb": 7}}
+    pools = [mapping["nodePools"][0], *([agents] if machines > 1 else [])]
+    return {**mapping, "nodePools": pools, "network": {"subnetCidr": "10.60.0.0/20", "podCidr": "10.128.0.0/14"}}
