@@ -1,6 +1,6 @@
 """How long the plan takes: `check` as a program, the solver per GPU, whole stacks of 1 to 1000 machines.
 
-python tests/bench/plan_times.py      prints a table; exit code 1 when check, solver or a plan of 1000 machines are too slow
+python tests/bench/plan_times.py      prints a table; exit code 1 when one is slower than the design allows
 """
 
 import gc
