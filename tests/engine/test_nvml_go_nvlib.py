@@ -12,6 +12,15 @@ from sandbox.tools import toolchain
 pytestmark = pytest.mark.engine
 
 UUID = "GPU-00000000-0000-0000-0000-000000000001"
+ARCHITECTURE = {
+    "A30-24GB": ("Ampere", "8.0"),
+    "A100-40GB": ("Ampere", "8.0"),
+    "A100-80GB": ("Ampere", "8.0"),
+    "H100-80GB": ("Hopper", "9.0"),
+    "H100-NVL-94GB": ("Hopper", "9.0"),
+    "H200-141GB": ("Hopper", "9.0"),
+}
+"""Of each GPU of the catalogue, with its compute capability (NVIDIA's table of CUDA GPUs)."""
 
 
 def plugged(folder: Path, model: str) -> FakeGpu:
@@ -65,8 +74,6 @@ def test_go_nvlib_names_a_part_of_an_instance_as_nvidia_smi_does(tmp_path: Path)
 @pytest.mark.parametrize("model", gpu_models().values(), ids=lambda model: model.name)
 def test_go_nvlib_sees_the_gpu_behind_it(tmp_path: Path, model: GpuModel) -> None:
     [one] = devices(plugged(tmp_path, model.name))
-    hopper = model.name.startswith("H")
-    assert one["architecture"] == ("Hopper" if hopper else "Ampere")
-    assert one["compute_capability"] == ("9.0" if hopper else "8.0")
+    assert (one["architecture"], one["compute_capability"]) == ARCHITECTURE[model.name]
     assert (one["brand"], one["bus_id"]) == ("Nvidia", "0001:00:00.0")
     assert (one["fabric_attached"], one["mig_devices"]) == (False, None)

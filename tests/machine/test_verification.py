@@ -68,7 +68,6 @@ def test_a_cluster_as_expected_passes_and_nothing_is_left(machine: AMachine) -> 
         ("one more nvidia.com/mig-1g.10gb", NAME),
     ]
     assert left(machine) == []
-    assert "16 of 16 checks passed" in said
 
 
 ONE_TOO_MANY = "nvidia.com/mig-1g.10gb"
@@ -105,7 +104,7 @@ def test_the_progress_says_each_thing_once_in_short_lines(machine: AMachine) -> 
         rf"(·  \d+ s: waiting for {NO_REQUEST}\n)?"
         r"(·  \d+ s: one pod more than devices has to stay Pending\n)?"
         r"mlops-k8s-master: 1 × 3g\.40gb, 1 × 2g\.20gb, 1 × 1g\.10gb: proven by a pod\n"
-        r"16 of 16 checks passed in \d+ s\n",
+        r"(?P<all>\d+) of (?P=all) checks passed in \d+ s\n",
         said,
     ), said
 

@@ -41,7 +41,6 @@ def test_it_fails_for_that_machine_alone_and_all_others_are_proven(machine: AMac
     assert failed(report) == [Check("machine", "train", "running", "deallocated", REMEDY, False)]
     assert [device.node for device in report.devices] == [NAME, NAME, NAME]
     assert f"FAILED machine on train\n  expected: running\n  seen:     deallocated\n  do:       {REMEDY}\n" in said
-    assert "16 of 17 checks passed" in said
     assert report.seconds < 60, "it was waited for"
 
 

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import sys
 from typing import Any
 
@@ -12,8 +13,9 @@ from calls import call, command_line
 from verified_cluster import as_it_should_be, called, expectations, remembered, shows
 
 from machine.documents.expectations import Expectations
-from machine.documents.verification_report import VerificationReport
+from machine.documents.verification_report import Check, VerificationReport
 from machine.host.program import Ended
+from machine.verification.report import words
 
 OF_AN_OLDER_RELEASE = "etc/mig-k8s/expectations.json"
 
@@ -40,16 +42,23 @@ def test_a_failed_one_is_told_to_people_and_is_json_only_where_that_is_asked_for
     shows(machine, labels={"nvidia.com/mig.strategy": "single", "nvidia.com/mig.capable": "true"})
     ended = called(machine, seconds=0)
     assert (ended.status, ended.stdout) == (1, "")
-    assert ended.stderr.splitlines()[1:] == [
+    assert ended.stderr.splitlines()[1:-1] == [
         "FAILED labels on mlops-k8s-master",
         "  expected: nvidia.com/mig.strategy=mixed",
         "  seen:     nvidia.com/mig.strategy=single",
         "  do:       GPU Feature Discovery sets them: `kubectl logs -n gpu-operator -l app=gpu-feature-discovery`.",
-        "3 of 4 checks passed in 0 s",
     ]
+    assert re.fullmatch(r"\d+ of \d+ checks passed in 0 s", ended.stderr.splitlines()[-1])
     asked = called(machine, "--json", seconds=0)
     assert asked.status == 1
     assert VerificationReport.from_json(asked.stdout).passed is False
+
+
+def test_the_last_line_counts_the_checks_that_passed_among_all() -> None:
+    good = Check.of("ready", "train", "ready", "ready")
+    bad = Check.of("labels", "train", "a=b", "a=c", "Look at it.")
+    report = VerificationReport(False, "2026-11-26T10:00:00Z", 12.34, (good, bad, good), ())
+    assert words(report).splitlines()[-1] == "2 of 3 checks passed in 12 s"
 
 
 def test_it_runs_again_with_the_expectations_of_the_last_time(machine: AMachine) -> None:
