@@ -1,6 +1,6 @@
 """docs/adr: each page says its status and date, numbers have no gaps, and the index says what the pages say."""
 
-import datetime
+import datetime as dt
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,7 @@ def row(page: Path) -> str:
 def test_a_page_begins_with_its_number_a_status_of_the_four_and_a_date(page: Path) -> None:
     about = head(page)
     assert page.name.startswith(f"{about.number}-")
-    datetime.date.fromisoformat(about.date)
+    dt.date.fromisoformat(about.date)
 
 
 def test_the_numbers_have_no_gap_and_none_is_there_twice() -> None:

@@ -1,72 +1,38 @@
-"""Every stack in refusals/ is refused with exactly the report written there: nothing missing, nothing besides."""
+"""Every stack in refusals/ is refused for exactly the problems written there: nothing missing, nothing besides.
+
+A case says of each problem where it is, which rule of the program refuses it (module and function) and what is allowed.
+How each refusal is worded stands once, in refusals/report.txt: one report with the first problem of each refusal in the
+code. Where the words of a case are not those, or its rule knows several refusals, `says` has the part that tells, and
+`do` the way out.
+"""
 
 import ast
 import contextlib
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import difflib
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
 import yaml
+from judged import PLAN, Judged, judge
 from minimal_stack import SECRETS, minimal
 
 import plan.rules
 from plan import Problems, read_settings
-from plan.problems import Problem
-from plan.rules import RULES, Rule
-from plan.stack_file.settings import Settings
+from plan.rules import RULES
 
-_PLAN = Path(__file__).parents[2] / "plan"
+_REFUSALS = Path(__file__).parent / "refusals"
 _CASES: list[dict[str, Any]] = [
     {**case, "name": f"{file.stem}: {case['case']}"}
-    for file in sorted((Path(__file__).parent / "refusals").glob("*.yaml"))
+    for file in sorted(_REFUSALS.glob("*.yaml"))
     for case in yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader)
 ]
 
 
-@dataclass
-class Judged:
-    """All cases, read once: the report on each, the lines of code met on the way, and which cases a rule refuses."""
-
-    reports: list[str] = field(default_factory=list)
-    met: set[tuple[str, int]] = field(default_factory=set)
-    refused_by: dict[int, list[int]] = field(default_factory=dict)
-
-
 @pytest.fixture(scope="module")
 def judged() -> Judged:
-    made = Judged()
-
-    def trace(frame: FrameType, event: str, _: object) -> object:
-        if event == "call" and not frame.f_code.co_filename.startswith(str(_PLAN)):
-            return None
-        made.met.add((frame.f_code.co_filename, frame.f_lineno))
-        return trace
-
-    def noted(number: int, rule: Rule) -> Rule:
-        def judge(settings: Settings) -> Iterator[Problem]:
-            for problem in rule(settings):
-                made.refused_by.setdefault(number, []).append(len(made.reports))
-                yield problem
-
-        return judge
-
-    before = sys.gettrace()
-    with pytest.MonkeyPatch.context() as patched:
-        rules = [(noted(number, rule), reads) for number, (rule, reads) in enumerate(RULES)]
-        patched.setattr(plan.rules, "RULES", tuple(rules))
-        sys.settrace(trace)
-        try:
-            for case in _CASES:
-                with pytest.raises(Problems) as caught:
-                    _read(case)
-                made.reports.append(str(caught.value))
-        finally:
-            sys.settrace(before)
-    return made
+    return judge(_CASES, _read)
 
 
 def _read(case: dict[str, Any]) -> None:
@@ -74,11 +40,38 @@ def _read(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("number", range(len(_CASES)), ids=[case["name"] for case in _CASES])
-def test_the_author_of_a_wrong_stack_reads(number: int, judged: Judged) -> None:
-    """The whole report, word for word; at 100 columns no line is wider but one that is a single long word."""
-    says = _CASES[number]["says"].rstrip("\n")
-    assert judged.reports[number] == says
-    for line in says.splitlines():
+def test_a_wrong_stack_is_refused_for(number: int, judged: Judged) -> None:
+    problems, expected = judged.problems[number], _CASES[number]["refused"]
+    assert [
+        (f"{each.path}: {each.value}" if each.value else each.path, judged.place(each).rule, each.allowed)
+        for each in problems
+    ] == [(each["at"], each["rule"], "".join(each.get("allowed", ""))) for each in expected]
+    first = judged.first()
+    for problem, each in zip(problems, expected, strict=True):
+        place = judged.place(problem)
+        says = each.get("says", [])
+        parts = [says] if isinstance(says, str) else [str(part) for part in says]
+        assert [part for part in parts if part not in problem.what] == []
+        assert parts or problem.what == first[place].what, "`says` is due: its words are not those of report.txt"
+        others = [other.what for at, other in first.items() if at.rule == place.rule and at != place]
+        unclear = [what for what in others if all(part in what for part in parts)]
+        assert unclear == [], "`says` has to tell which refusal of the rule it is"
+        assert problem.remedy == each.get("do", first[place].remedy)
+
+
+def test_the_words_of_every_refusal_are_those_of_the_report(judged: Judged, tmp_path: Path) -> None:
+    """One report with one problem of each kind, as the author of such a stack reads it."""
+    seen = str(Problems(judged.first().values())) + "\n"
+    held = (_REFUSALS / "report.txt").read_text(encoding="utf-8")
+    difference = "".join(difflib.unified_diff(held.splitlines(keepends=True), seen.splitlines(keepends=True)))
+    (tmp_path / "report.txt").write_text(seen, encoding="utf-8")
+    assert not difference, f"{difference}\nIf these words are meant, copy {tmp_path}/report.txt over it."
+
+
+@pytest.mark.parametrize("number", range(len(_CASES)), ids=[case["name"] for case in _CASES])
+def test_no_line_of_a_report_is_wider_than_100_columns(number: int, judged: Judged) -> None:
+    """But one that is a single long word."""
+    for line in str(Problems(judged.problems[number])).splitlines():
         assert len(line) <= 100 or " " not in line.strip()
 
 
@@ -128,10 +121,11 @@ def test_a_broken_strategy_says_nothing_about_layouts(report: Callable[..., str]
 
 def test_every_refusal_in_the_code_is_met_by_a_case(judged: Judged) -> None:
     """A check without a case could be dropped without anybody noticing."""
-    files = [*(_PLAN / "stack_file").rglob("*.py"), *(_PLAN / "rules").glob("*.py")]
+    files = [*(PLAN / "stack_file").rglob("*.py"), *(PLAN / "rules").glob("*.py")]
     written = {(str(file), line) for file in files for line in _refusals(file)}
     assert len(written) > 60
-    unmet = [f"{Path(file).name}:{line}" for file, line in sorted(written - judged.met)]
+    met = {(place.file, place.line) for place in judged.refusals}
+    unmet = [f"{Path(file).name}:{line}" for file, line in sorted(written - met)]
     assert unmet == []
 
 
