@@ -33,7 +33,7 @@ class Founding(pulumi.ComponentResource):
 
     permitted: remote.Command
     cluster: pulumi.Output[str]
-    """Changes with the cluster: the `vm_id` that its founder had, or had when an older stack was taken over."""
+    """Changes with the cluster: the `vm_id` of its founding machine, or of an older stack's first one."""
 
     def __init__(self, name: str, args: FoundingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mig-k8s:index:Founding", name, None, opts)

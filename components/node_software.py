@@ -28,7 +28,7 @@ class NodeSoftwareArgs:
     digest_key: pulumi.Input[str]
     """What the token's digest is made with. Secret."""
     host_keys: Sequence[HostKey]
-    """What it shall show to whoever dials it; none: what it was born with."""
+    """What it shall show to whoever dials it; none: those that it was made with."""
     servers: Sequence[pulumi.Output[str]]
     """Private addresses that the machine can join the cluster by: the other servers', or a single one for all."""
 

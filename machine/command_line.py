@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None, machine: ThisMachine | None = N
         say(f"mig-k8s: {error}")
         return 1
     except UnicodeDecodeError:  # not its text: what was read may be secret
-        say("mig-k8s: what was read, a file or standard input, is no UTF-8 text. `pulumi up` sends it again")
+        say("mig-k8s: what was read, a file or standard input, is not UTF-8 text. `pulumi up` sends it again")
         return 1
     except Interrupted as signal:
         say(f"mig-k8s: ended by {signal}")

@@ -90,7 +90,7 @@ def _misplaced(key: str) -> Problem:
         value="(not shown)",
         what="holds an encrypted value, which this program would write to the machines in clear",
         allowed=f"encrypted values only as {', '.join(SECRET_KEYS)}",
-        remedy="Write it in clear if it is no secret; give credentials to the machines by other means.",
+        remedy="Write it in clear if it is not a secret; give credentials to the machines by other means.",
     )
 
 

@@ -94,7 +94,7 @@ def end_plugins(below: Path) -> None:
     """End every process that was started with a PULUMI_HOME in or below this directory, but no machine; say which.
 
     Plugins do not notice that their engine was killed: they wait for it for ever, and so does what they started.
-    Machines and mirrors have a pid file each and end by that: those of an older checkout bear their engine's home.
+    Machines and mirrors have a pid file each and end by that: those of an older checkout have their engine's home.
     Raises SandboxError if one does not end.
     """
     ended, deadline = [], time.monotonic() + _PLUGIN_SECONDS

@@ -1,6 +1,6 @@
 """The operator's Helm release, where Helm did not come to its end: what the next `pulumi up` goes on from.
 
-An install is taken back: what it had made stays, bears Helm's marks, and is taken over by the next one. An upgrade
+An install is taken back: what it had made stays, has Helm's marks, and is taken over by the next one. An upgrade
 counts as deployed: Helm compares what is wanted with the last revision that was deployed, so what only the unfinished
 one had brought would stay for ever, also where it is in the values no more (ADR 0038).
 """

@@ -170,8 +170,8 @@ def _public_key(path: Path) -> str:
     done = _ssh_keygen("-y", "-P", "", "-f", str(path), check=False)
     if done.returncode:
         raise NewStackError(
-            f"{path} is no private key without a passphrase ({done.stderr.strip()}): name another one as SSH_KEY, or "
-            "use ssh.agentSocketPath in the stack file"
+            f"{path} is not a private key without a passphrase ({done.stderr.strip()}): name another one as SSH_KEY, "
+            "or use ssh.agentSocketPath in the stack file"
         )
     return done.stdout.strip()
 

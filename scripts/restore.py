@@ -57,7 +57,7 @@ def _restore(stack: Stack, options: argparse.Namespace) -> int:
     with stack.machines() as machines:
         known = {machine.name for machine in machines if machine.role == "server"}
         if unknown := sorted(set(options.without) - known):
-            raise StackError(f"{', '.join(unknown)} is no server of {stack.name} (WITHOUT)")
+            raise StackError(f"{', '.join(unknown)} is not a server of {stack.name} (WITHOUT)")
         restoring = Restoring(stack.name, backup, machines, options.without)
         checked = restoring.check()
         if options.confirm != stack.name:

@@ -78,7 +78,7 @@ def _parts(path: Path) -> tuple[dict[str, Any], bytes, bytes]:
     except ValueError:
         is_ours = False
     if not is_ours:
-        raise StackError(f"{path} is no backup that this checkout knows. `make backup` writes one")
+        raise StackError(f"{path} is not a backup that this checkout can read. `make backup` writes one")
     return head, line + b"\n", sealed
 
 

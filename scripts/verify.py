@@ -96,7 +96,7 @@ def _read(file: Path) -> VerificationReport:
     except OSError as error:
         raise StackError(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise StackError(f"{file} is no text: {error.reason}") from None
+        raise StackError(f"{file} is not text: {error.reason}") from None
     return _report(text, f"{file} (`pulumi stack output --json verification` prints a report)")
 
 

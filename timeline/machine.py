@@ -15,10 +15,10 @@ _FIRST_STAGE = "apt"
 """It begins by waiting for cloud-init, which has started it."""
 
 
-def way(machine: str, birth: datetime, cloud_init: str, result: Mapping[str, Any]) -> list[Span]:
+def way(machine: str, asked: datetime, cloud_init: str, result: Mapping[str, Any]) -> list[Span]:
     """What it did, in its order; stages beside others overlap them.
 
-    `birth`: when the cloud was asked for it; `cloud_init`: its output log; `result`: its result file, which keeps of
+    `asked`: when the cloud was asked for it; `cloud_init`: its output log; `result`: its result file, which keeps of
     each stage the last run that did something.
     """
     spans: list[Span] = []
@@ -26,7 +26,7 @@ def way(machine: str, birth: datetime, cloud_init: str, result: Mapping[str, Any
     def add(name: str, begins: datetime, ends: datetime) -> None:
         spans.append(Span(lane=machine, name=name, begins=begins, ends=ends))
 
-    begun = birth
+    begun = asked
     for name, word in ((BOOT, "running '[a-z:-]+'"), ("cloud-init", "finished")):
         if found := re.search(rf"^Cloud-init v\. .* {word} at (.*?\+0000)", cloud_init, re.MULTILINE):
             moment = parsedate_to_datetime(found[1])

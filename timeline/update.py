@@ -49,9 +49,9 @@ def timeline(
         return None
     begun, ended = update
     made = actions(resources, records, begun)
-    births = {action.lane: action.begins for action in made if action.name == _VM}
+    asked = {action.lane: action.begins for action in made if action.name == _VM}
     ways = {
-        machine: [span for span in way(machine, births.get(machine, begun), *its) if span.begins >= begun]
+        machine: [span for span in way(machine, asked.get(machine, begun), *its) if span.begins >= begun]
         for machine, its in records.items()
     }
     fetched = [span for span in downloads if span.begins >= begun]

@@ -17,7 +17,7 @@ fetch_archives() {
     [[ -f $imported/$name && -f $archives/$name.sha256 && $(<"$archives/$name.sha256") == "${each##*#}" ]] && continue
     progress "downloading $name"
     download "$url" "$archives/$name" "${each##*#}" ||
-      fail "cannot download $url: $trouble. Is the address right, the way out open, is there room? The next run tries again."
+      fail "cannot download $url: $trouble. Is the address right, can the machine reach it, and is there room on the disk? The next run tries again."
     seen=$(sha256sum "$archives/$name")
     [[ ${seen%% *} == "${each##*#}" ]] ||
       fail "$url has checksum ${seen%% *}, and sources.imageArchives says ${each##*#}: it is damaged, or another file" \

@@ -42,7 +42,7 @@ def check(machine: ThisMachine, order: Restore) -> int:
 def _require(machine: ThisMachine, order: Restore) -> None:
     machine.must_be(order.node)
     if machine.desired_state().rke2.role != "server":
-        raise UsageError(f"{order.node} is no server")
+        raise UsageError(f"{order.node} is not a server")
     rke2.require_token(machine, digest_of(order.backup.token))
     rke2_upgrade.program(machine)
     here = rke2_upgrade.release(machine, rke2.SERVER)

@@ -40,7 +40,7 @@ def remove(machine: ThisMachine, removal: NodeRemoval) -> None:
         leaving = nodes.pop(removal.node, None)
         others = list(nodes.values())
         if leaving is None:
-            say(f"{removal.node} is no node of this cluster: nothing to remove")
+            say(f"{removal.node} is not a node of this cluster: nothing to remove")
             return
         _check_quorum(leaving, others, removal)
         if removal.node == machine.node_name():

@@ -28,7 +28,7 @@ class Configuration(Document):
 
     `rke2_token` is what the machine joins with: on a server the server token, on an agent the agent token, which
     servers know as `rke2_agent_token`. `node_password` is for a machine that has none yet. `host_keys`: private SSH
-    keys, each a file's content; none: the machine shows what it was born with.
+    keys, each a file's content; none: the machine shows those that it was made with.
     """
 
     NAME: ClassVar[str] = "the configuration"

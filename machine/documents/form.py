@@ -45,7 +45,7 @@ class Document(Form):
         try:
             data = json.loads(text)
         except ValueError:  # never the text itself: it may be secret
-            raise DocumentError(f"{cls.NAME} is no JSON") from None
+            raise DocumentError(f"{cls.NAME} is not JSON") from None
         if not isinstance(data, dict) or type(data.get("version")) is not int:
             raise DocumentError(f"{cls.NAME} has no version")
         if data["version"] != cls.VERSION:

@@ -24,7 +24,7 @@ class Manifest(Document):
 
     def __post_init__(self) -> None:
         if not re.fullmatch("[0-9a-f]{64}", self.digest):
-            raise ValueError("its digest is no SHA-256")
+            raise ValueError("its digest is not a SHA-256")
 
     @property
     def release(self) -> str:

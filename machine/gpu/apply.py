@@ -2,7 +2,7 @@
 
 from machine.documents.gpu_report import GpuReport
 from machine.documents.layout import Layout
-from machine.gpu import birth, remembered, report, services
+from machine.gpu import first_layout, remembered, report, services
 from machine.gpu.all_gpus import AllGpus, exclusive
 from machine.gpu.nvidia_smi import NvidiaSmi
 from machine.host import console
@@ -33,7 +33,7 @@ def apply(smi: NvidiaSmi, layout: Layout, *, drain: bool = False, dry_run: bool 
 def _in_turn(gpus: AllGpus, layout: Layout) -> tuple[GpuReport, bool]:
     """Do it; on a living agent in its turn, except where there is nothing to do, or the machine is just being made."""
     machine = gpus.smi.machine
-    is_harmless = AgentTurn.of(machine) is None or birth.is_new(machine)
+    is_harmless = AgentTurn.of(machine) is None or first_layout.is_due(machine)
     if not is_harmless:
         with exclusive(machine):
             is_harmless = gpus.is_right(layout.gpus)
@@ -46,7 +46,7 @@ def _in_turn(gpus: AllGpus, layout: Layout) -> tuple[GpuReport, bool]:
                 wrong = [gpu for gpu in made.gpus if gpu.outcome in report.WRONG]
                 attempt.failed = "; ".join(f"GPU {gpu.index}: {gpu.reason}" for gpu in wrong) or "it is not remembered"
     if is_good:
-        birth.end(machine)
+        first_layout.note_made(machine)
     return made, is_good
 
 

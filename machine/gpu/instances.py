@@ -69,7 +69,7 @@ def _read_instances(smi: NvidiaSmi, index: int) -> tuple[Instance, ...]:
     instances = []
     for _, _, name, _, number, placement in smi.table(index, "-lgi"):
         inside = computes.get(int(number), [])
-        # A compute instance of the full size bears its GPU instance's name; a smaller one has "1c." before it.
+        # A compute instance of the full size has its GPU instance's name; a smaller one has "1c." before it.
         is_full = [compute for compute, _ in inside] == [name]
         place = Place(name, int(placement.split(":")[0]))
         shape = None if is_full else tuple(sorted(number for _, number in inside))

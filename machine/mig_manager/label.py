@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from machine.documents.mig_manager_layout import MigManagerLayout
-from machine.gpu import birth, remembered, services
+from machine.gpu import first_layout, remembered, services
 from machine.gpu.comparison import compared
 from machine.gpu.nvidia_smi import NvidiaSmi
 from machine.host.clock import Clock
@@ -44,13 +44,13 @@ def label(smi: NvidiaSmi, node: Node, wanted: MigManagerLayout) -> None:
     if labels.get(CONFIG) == wanted.config and labels.get(STATE) == "success" and is_made.gpus_are_right():
         say(f"{node.name} has {CONFIG}={wanted.config} already")
         return
-    if birth.is_new(smi.machine) and CONFIG not in labels:
+    if first_layout.is_due(smi.machine) and CONFIG not in labels:
         _let_make(node, wanted, is_made)
     else:
         with command_turn.during(smi.machine, "MIG Manager changes its instances"):
             _let_make(node, wanted, is_made)
     services.refresh_cdi(smi.machine)
-    birth.end(smi.machine)
+    first_layout.note_made(smi.machine)
     say(f"{node.name} has the devices of {wanted.config}")
 
 

@@ -108,7 +108,9 @@ def _check_quorum(machine: ThisMachine, name: str) -> None:
     try:
         servers = kubectl.get("nodes", "-l", "node-role.kubernetes.io/etcd=true") if kubectl else []
     except AwayError as error:
-        raise NodeError(f"nothing was changed on {name}: nobody tells whether the other servers run: {error}") from None
+        raise NodeError(
+            f"nothing was changed on {name}: it is not known whether the other servers run: {error}"
+        ) from None
     dead = [each["metadata"]["name"] for each in servers if each["metadata"]["name"] != name and not is_ready(each)]
     if len(servers) > 2 and len(servers) - 1 - len(dead) <= len(servers) // 2:  # two need each other
         raise NodeError(

@@ -55,7 +55,7 @@ def _run(machine: ThisMachine, options: argparse.Namespace) -> int:
     try:
         text = sys.stdin.read()
     except UnicodeDecodeError as error:
-        raise UsageError(f"standard input is no text: {error}") from error
+        raise UsageError(f"standard input is not text: {error}") from error
     expected = understood(text)
     machine.must_be(*(node.name for node in expected.nodes))
     return verify(machine, expected, as_json=options.json)

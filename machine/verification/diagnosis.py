@@ -94,7 +94,7 @@ class Diagnosis:
             )
         if trouble := [words for pod in plugin if (words := pod_trouble.trouble(pod))]:
             return f"The device plugin does not run ({'; '.join(trouble)}): its log has the reason."
-        proof = "MIG Manager's success is no proof. " if labels.get(STATE) == "success" else ""
+        proof = "MIG Manager's success does not prove it. " if labels.get(STATE) == "success" else ""
         restart = f"`kubectl delete pod -n {self.operator_namespace} -l app={DEVICE_PLUGIN}`"
         looked = f"{proof}The device plugin runs but looked at the GPU before the change: restart it ({restart})."
         return looked if is_here else f"{looked} If `nvidia-smi -L` there lacks instances: `pulumi up`, or reboot it."

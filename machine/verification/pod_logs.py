@@ -11,7 +11,7 @@ from machine.verification.pods import COMPUTE, Pod, PodWithoutRequest
 from machine.verification.polling import Polling
 
 STUCK_SECONDS = 90
-"""How long pods may show nothing but errors that seldom heal, such as an image that cannot be pulled."""
+"""How long pods may show nothing but errors that seldom end by themselves, such as an image that cannot be pulled."""
 
 
 _Pod = TypeVar("_Pod", Pod, PodWithoutRequest)

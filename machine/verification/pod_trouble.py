@@ -44,7 +44,7 @@ def lacks_a_device(words: str) -> bool:
 def remedy(words: str, image: str) -> str:
     """What to do about a trouble of a pod with this image."""
     if "ImagePull" in words or "ErrImage" in words or "InvalidImageName" in words:
-        return f"Can the node pull {image}? Set verify.image or RKE2's registries.yaml, and look at the way out."
+        return f"Can the node pull {image}? Set verify.image or RKE2's registries.yaml; can it reach the registry?"
     if lacks_a_device(words):
         return (
             "The kubelet's record has no pod with the device: delete a pod that requests one (`kubectl describe node`)."

@@ -49,9 +49,9 @@ def read(text: object) -> Sharing:
     try:
         whole = (yaml.safe_load(text) or {}) if isinstance(text, str) else None
     except yaml.YAMLError:
-        raise ValueError("is no YAML") from None
+        raise ValueError("is not YAML") from None
     if not isinstance(whole, Mapping):
-        raise ValueError("is no mapping written as text")
+        raise ValueError("is not a mapping written as text")
     if whole.get("version", "v1") != "v1":
         raise ValueError("has another version than v1")
     slices = _mapping(_mapping(whole, "sharing"), "timeSlicing")

@@ -10,10 +10,10 @@ from plan.problems import NO_BREAK, Refusal
 
 def refusal(model: GpuModel, wanted: Mapping[str, int]) -> Refusal:
     """Why `wanted` does not fit on one GPU, and the nearest layouts that do."""
-    neighbours = [written(layout).replace(" ", NO_BREAK) for layout in nearest(model, wanted)]
+    near = [written(layout).replace(" ", NO_BREAK) for layout in nearest(model, wanted)]
     remedies = [_same_name_elsewhere(model, wanted)]
-    if neighbours:
-        remedies.append(f"Nearest layouts that fit: {' or '.join(neighbours)}.")
+    if near:
+        remedies.append(f"Nearest layouts that fit: {' or '.join(near)}.")
     remedy = " ".join(filter(None, remedies))
     broken = broken_limit(model, wanted)
     if broken is not None:
@@ -31,7 +31,7 @@ def refusal(model: GpuModel, wanted: Mapping[str, int]) -> Refusal:
 
 
 def _same_name_elsewhere(model: GpuModel, wanted: Mapping[str, int]) -> str:
-    """The trap of 1g.10gb: one name, another profile on another GPU."""
+    """Why 1g.10gb does not fit: the name means another profile on another GPU."""
     for other in gpu_models().values():
         if any(other.profile(name) is None for name in wanted) or not fits(other, wanted):
             continue

@@ -43,7 +43,7 @@ class HostKey:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class HostKeys:
-    """Those of all machines of a stack. Where there is only `shared`, that is what they show from birth on."""
+    """Those of all machines of a stack. Where there is only `shared`, they show that from the first boot on."""
 
     shared: HostKey | None
     """What machines showed before they had keys of their own, all of them the same."""
@@ -73,7 +73,7 @@ class HostKeys:
         return _key(self.secret, "", 1) if self.secret else self._shared()
 
     def shown(self, machine: str, *, is_server: bool) -> tuple[HostKey, ...]:
-        """All that it shows; none where that is as it was born."""
+        """All that it shows; none where those are the ones that it was made with."""
         secrets = [secret for secret in (self.secret, self.other) if secret]
         derived = [key for secret in secrets for key in self._of(secret, machine, is_server=is_server)]
         return (*([self.shared] if self.shared else []), *derived) if derived else ()

@@ -63,7 +63,7 @@ def facts(node: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
         yield "pods", list(_pods(node))
 
 
-_REBOOTS = {0: "none", 1: "one at birth: this GPU changes its MIG mode on a reboot"}
+_REBOOTS = {0: "none", 1: "one at the first boot: this GPU changes its MIG mode on a reboot"}
 
 
 def _pods(node: dict[str, Any]) -> Iterator[str]:

@@ -28,9 +28,9 @@ def _gpus_named_wrongly(path: str, pool: NodePool) -> Iterator[Problem]:
     if pool.gpus is None:
         return
     if pool.mig_devices is not None:
-        yield Refusal("says again what gpus says", remedy="Keep migDevices (all GPUs alike) or gpus, not both.").at(
-            f"{path}.migDevices", written(pool.mig_devices)
-        )
+        yield Refusal(
+            "gpus already gives the layout of each GPU", remedy="Keep migDevices (all GPUs alike) or gpus, not both."
+        ).at(f"{path}.migDevices", written(pool.mig_devices))
     seen: set[int] = set()
     for number, entry in enumerate(pool.gpus):
         where = f"{path}.gpus[{number}].devices"

@@ -20,7 +20,11 @@ def cluster_without_quorum(settings: Settings) -> Iterator[Problem]:
         ).at("mig-k8s:nodePools[0].role", pools[0].role)
     servers = sum(pool.count for pool in pools if pool.role == "server")
     if servers not in {1, 3, 5} and pools[0].role == "server":
-        what = "etcd needs a majority: an even number survives no more losses than one less" if servers % 2 == 0 else ""
+        what = (
+            "etcd needs a majority: an even number survives no more losses than with one server less"
+            if servers % 2 == 0
+            else ""
+        )
         yield Refusal(
             f"{servers} servers in all" + (f"; {what}" if what else "; more than five only slow etcd down"),
             allowed="1, 3 or 5 servers in all; agents as many as wanted",
@@ -62,7 +66,7 @@ def rebuild_of_an_older_form(settings: Settings) -> Iterator[Problem]:
         names = [name for pool in settings.node_pools for name in pool.machine_names]
         written = ", ".join(f"{name}: {shown(text)}" for name in names)
         yield Refusal(
-            "machines are rebuilt one by one now",
+            "vm.rebuild was replaced by mig-k8s:rebuild, which names each machine to be rebuilt",
             remedy=f"Leave it out, and keep each machine as it is: mig-k8s:rebuild: {{{written}}}.",
         ).at("mig-k8s:vm.rebuild", text)
 

@@ -34,7 +34,7 @@ def managed_helm_values(settings: Settings) -> Iterator[Problem]:
     always = {each.path: (each.reason, each.fine) for each in MANAGED_VALUES if each.applies is None}
     yield from _decided(settings, "this program decides it: ", always)
     yield from _decided(settings, "", _HOST_TOOLKIT)
-    yield from _decided(settings, "the chart has it no more: ", _GONE)
+    yield from _decided(settings, "the chart no longer has it: ", _GONE)
 
 
 def helm_values_decided_by_layouts(settings: Settings) -> Iterator[Problem]:
@@ -137,7 +137,7 @@ def devices_by_environment(settings: Settings) -> Iterator[Problem]:
     for path, value in _without_cdi(settings).items():
         yield Refusal(
             "pods would not get their devices: the container toolkit takes NVIDIA_VISIBLE_DEVICES from privileged"
-            " containers only, so the device plugin has to hand devices over by CDI",
+            " containers only, so the device plugin has to give devices to pods by CDI",
             remedy="Leave it out, or write toolkit: {deviceListFromEnvironment: true}.",
         ).at(f"mig-k8s:gpuOperator.values.{path}", value)
 
@@ -213,7 +213,7 @@ def gpus_that_cdi_does_not_know(settings: Settings) -> Iterator[Problem]:
                 path=f"mig-k8s:nodePools[{number}]",
                 value=shown(pool.name),
                 what="strategy none offers its GPU in MIG mode as nvidia.com/gpu, and a pod that requests it does not"
-                " start: devices are handed over by CDI, whose specification leaves out a GPU in MIG mode",
+                " start: devices are given to pods by CDI, whose specification leaves out a GPU in MIG mode",
                 remedy="Leave migDevices out (MIG off), or write toolkit: {deviceListFromEnvironment: true} and"
                 " gpuOperator: {values: {cdi: {enabled: false}}}.",
             )

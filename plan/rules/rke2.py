@@ -27,7 +27,9 @@ def managed_rke2_keys(settings: Settings) -> Iterator[Problem]:
             )
         elif isinstance(value, dict):
             yield Refusal(
-                "a mapping; RKE2's config.yaml is flat", allowed="text, a number, true or false, or a list", hide=True
+                "a mapping, and RKE2's config.yaml has no nested values",
+                allowed="text, a number, true or false, or a list",
+                hide=True,
             ).at(path, "")
         elif names_a_secret(plain):
             yield Refusal(

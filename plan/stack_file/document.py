@@ -71,7 +71,7 @@ def _misnamed(config: Mapping[str, Any]) -> Iterator[Problem]:
         namespace, colon, rest = key.partition(":")
         if key == NAMESPACE and value and isinstance(value, dict):
             remedy = f"Write {', '.join(f'{NAMESPACE}:{below}' for below in value)} directly below config."
-            yield Problem(path=key, value="", what="the keys in it must bear the namespace themselves", remedy=remedy)
+            yield Problem(path=key, value="", what="each key in it must begin with the namespace itself", remedy=remedy)
         elif not colon and f"{NAMESPACE}:{key}" in config:
             what = f"said twice: {key} and {NAMESPACE}:{key} are the same key"
             yield Problem(path=f"{NAMESPACE}:{key}", value="", what=what, remedy="Keep one of them.")
@@ -81,7 +81,7 @@ def _misnamed(config: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(path=key, value="", what="unknown namespace", remedy=f"Did you mean {NAMESPACE}:{rest}?")
     if _is_encrypted(config.get(LOCATION_KEY)):
         what = "is encrypted, and cannot be checked without its key"
-        remedy = f"It is no secret: pulumi config set {LOCATION_KEY} NAME"
+        remedy = f"It is not a secret: pulumi config set {LOCATION_KEY} NAME"
         yield Problem(path=LOCATION_KEY, value="", what=what, remedy=remedy)
 
 

@@ -111,7 +111,7 @@ class OsDisk(Section):
 
 def _spot_price(price: float) -> float:
     if price != -1 and price <= 0:
-        raise Refusal("no price", allowed="-1 (up to the pay-as-you-go price) or US dollars per hour above 0")
+        raise Refusal("not a price", allowed="-1 (up to the pay-as-you-go price) or US dollars per hour above 0")
     return price
 
 

@@ -51,7 +51,7 @@ def shape_problem(fault: ErrorDetails) -> Problem:
     if kind == "extra_forbidden":
         return _unknown_key(location, path, value)
     if kind == "missing":
-        return Problem(path=path, value="", what="required, and not there", remedy=_REMEDIES.get(path, ""))
+        return Problem(path=path, value="", what="required, and missing", remedy=_REMEDIES.get(path, ""))
     if kind == "literal_error":
         return _outside_set(path, value, str(context["expected"]))
     if kind in _WANTED:

@@ -123,7 +123,7 @@ def _require_object(value: object, arguments: type, path: str) -> None:
         raise InvalidInput(path, f"expected an object, got {value!r}")
     for key in value:
         if key not in hints:
-            raise InvalidInput(f"{path}.{key}".lstrip("."), f"'{key}' is no property of {arguments.__name__}")
+            raise InvalidInput(f"{path}.{key}".lstrip("."), f"'{key}' is not a property of {arguments.__name__}")
     for python_name, parameter in inspect.signature(arguments).parameters.items():
         name = names.get(python_name)
         if name and parameter.default is parameter.empty and value.get(name) is None:

@@ -59,7 +59,7 @@ def evict(sandbox: Sandbox, name: str, machines: Machines) -> None:
         vm = _named(records, name)
         inputs, vm_id = records[vm]["inputs"], records[vm]["outputs"]["vmId"]
         if inputs.get("priority") != "Spot":
-            raise SandboxError(f"{name} is no spot machine: Azure does not evict it")
+            raise SandboxError(f"{name} is not a spot machine: Azure does not evict it")
         gone = inputs.get("evictionPolicy") == "Delete"
         if gone:
             del records[vm]

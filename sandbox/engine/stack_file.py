@@ -23,7 +23,7 @@ def configuration(stack_file: Path) -> dict[str, Any]:
         raise SandboxError(f"{stack_file} is not YAML: {error}") from None
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict):
-        raise SandboxError(f"{stack_file} has no `config:` mapping at its top, so it is no stack file")
+        raise SandboxError(f"{stack_file} has no `config:` mapping at its top, so it is not a stack file")
     return config
 
 

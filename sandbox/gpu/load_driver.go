@@ -73,7 +73,7 @@ func installedModule(release string) (version, kind string, err error) {
 	}
 	words := strings.Fields(string(content))
 	if len(words) != 2 {
-		return "", "", fmt.Errorf("FATAL: %s is no module: %q", found[0], content)
+		return "", "", fmt.Errorf("FATAL: %s is not a module: %q", found[0], content)
 	}
 	return words[0], words[1], nil
 }

@@ -14,7 +14,7 @@ from sandbox.error import SandboxError
 
 _SECONDS = 10.0
 _MACHINE = "machine"
-"""The group that a machine's processes are born in, below the one that bears its name."""
+"""The group that a machine's processes start in, below the one that has its name."""
 _NEEDED = {"cpu", "cpuset", "io", "memory", "pids"}
 """Controllers that a machine's kubelet and containerd set the limits of pods with, where the kernel has them."""
 _ATTEMPTS = 5
@@ -74,7 +74,7 @@ def _controllers(file: Path) -> set[str]:
 
 
 def enter(name: str) -> None:
-    """Move the calling process to where its machine lives; what it starts is born there. Nothing may live there."""
+    """Move the calling process to where its machine lives; what it starts begins there. Nothing may live there."""
     for hierarchy in hierarchies():
         group = hierarchy / name / _MACHINE
         handed_down = group / "cgroup.subtree_control"

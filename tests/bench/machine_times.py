@@ -36,16 +36,16 @@ OF_THE_ENGINE = (("{machine}-mig", "instances"), ("gpu-operator-release", "opera
 
 
 def steps(
-    machine: str, birth: datetime, cloud_init: str, result: Mapping[str, Any], resources: Sequence[Mapping[str, Any]]
+    machine: str, asked: datetime, cloud_init: str, result: Mapping[str, Any], resources: Sequence[Mapping[str, Any]]
 ) -> list[Span]:
     """The way of a machine in its order, and what the engine does after it; `resources`: those of its state."""
-    steps = way(machine, birth, cloud_init, result)
+    steps = way(machine, asked, cloud_init, result)
     made = {resource["urn"].rpartition("::")[2]: resource for resource in resources}
     for resource, name in OF_THE_ENGINE:
         known = made.get(resource.format(machine=machine))
         if known is not None:
             moment = datetime.fromisoformat(known["created"])
-            steps.append(Span(lane=machine, name=name, begins=max(birth, steps[-1].ends), ends=moment))
+            steps.append(Span(lane=machine, name=name, begins=max(asked, steps[-1].ends), ends=moment))
     return steps
 
 
@@ -53,9 +53,9 @@ def table(machine: str, reboots: int, spans: Sequence[Span]) -> str:
     """What is printed of one machine."""
     times = "reboot" if reboots == 1 else "reboots"
     head = f"{machine}: bare image to ready: {reboots} {times} (the tutorial: {TUTORIAL_REBOOTS})"
-    birth = spans[0].begins
+    asked = spans[0].begins
     lines = [
-        f"  {step.name:<13}{step.seconds:7.1f} s   at {(step.ends - birth).total_seconds():6.1f} s" for step in spans
+        f"  {step.name:<13}{step.seconds:7.1f} s   at {(step.ends - asked).total_seconds():6.1f} s" for step in spans
     ]
     return "\n".join([head, *lines])
 

@@ -195,7 +195,7 @@ def test_one_wrong_stack_file_fails_the_check_and_the_others_are_checked_all_the
     (pull_request / "Pulumi.dev.yaml").write_text("config: {}\n")
     status, said, _ = step("python -m plan check", pull_request)
     assert status == 1
-    assert "azure-native:location\n    required, and not there" in said
+    assert "azure-native:location\n    required, and missing" in said
     assert "examples/a b.yaml: all well" in said
 
 

@@ -145,7 +145,7 @@ def _machine(directory: Path, address: str) -> None:
     script = f'#!/bin/sh\nexec {sys.executable} {_PROGRAMS} machine {directory} "$@"\n'
     private_file.write(programs / "sudo", script, mode=0o700)
     os.environ["PATH"] = f"{programs}:{os.environ['PATH']}"
-    (born,) = (
+    (first,) = (
         text
         for name, text in yaml.safe_load((directory / "user-data").read_text())["ssh_keys"].items()
         if name.endswith("_private")
@@ -153,12 +153,12 @@ def _machine(directory: Path, address: str) -> None:
 
     def shown() -> list[paramiko.PKey]:
         told = directory / "host-keys.json"
-        return [_key(text) for text in (json.loads(told.read_text()) if told.exists() else []) or [born]]
+        return [_key(text) for text in (json.loads(told.read_text()) if told.exists() else []) or [first]]
 
     with socket.create_server((address, 22)) as listener:
         ProcessId.me().write(directory / "machine.pid")
         print("listens", flush=True)
-        SshServer(_key(born), "", listener, shown=shown).serve()
+        SshServer(_key(first), "", listener, shown=shown).serve()
 
 
 def _key(text: str) -> paramiko.PKey:

@@ -28,7 +28,7 @@ from sandbox.providers.resource_provider import Failure, InvalidInput
 
 
 def test_a_property_the_sdk_does_not_have_is_refused_with_its_path(azure: AzureNative) -> None:
-    with pytest.raises(InvalidInput, match=r"'priorty' is no property of SecurityRuleArgs") as refused:
+    with pytest.raises(InvalidInput, match=r"'priorty' is not a property of SecurityRuleArgs") as refused:
         azure.check(RULES, "n", {}, {"resourceGroupName": "rg", "securityRules": [{"priorty": 100}]}, b"")
     assert refused.value.path == "securityRules[0].priorty"
 

@@ -152,10 +152,10 @@ def test_what_does_not_open_it_is_told_and_nobody_is_asked(person: Person, tmp_p
     assert "is damaged" in person.run("restore", str(damaged)).stderr
     damaged.write_bytes(content.replace(b'"node": "mlops', b'"node": "other'))
     assert "is damaged" in person.run("restore", str(damaged)).stderr
-    assert "is no backup that this checkout knows" in person.run("restore", str(none)).stderr
+    assert "is not a backup that this checkout can read" in person.run("restore", str(none)).stderr
     wrong = person.run("restore", str(file), PULUMI_CONFIG_PASSPHRASE="wrong")
     assert wrong.returncode == 1
     assert "passphrase" in wrong.stderr
     assert "Traceback" not in wrong.stderr
-    assert "server-9 is no server of prod" in person.run("restore", str(file), "--without", "server-9").stderr
+    assert "server-9 is not a server of prod" in person.run("restore", str(file), "--without", "server-9").stderr
     assert person.asked() == asked

@@ -105,4 +105,4 @@ def test_a_key_with_a_passphrase_is_refused(checkout: Path, variables: dict[str,
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret words", "-f", key], check=True)
     done = new_stack(checkout, variables)
     assert done.returncode == 1
-    assert "is no private key without a passphrase" in done.stderr
+    assert "is not a private key without a passphrase" in done.stderr

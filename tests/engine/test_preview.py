@@ -1,4 +1,4 @@
-"""What `make preview` promises, by the real engine."""
+"""What `make preview` guarantees, by the real engine."""
 
 import dataclasses
 import json

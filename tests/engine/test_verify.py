@@ -141,7 +141,7 @@ def test_a_report_from_a_file_needs_no_machine(verify: Verify, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "(`pulumi stack output --json verification` prints a report): the verification's report is no JSON"),
+        ("", "(`pulumi stack output --json verification` prints a report): the verification's report is not JSON"),
         ('{"checks": []}', "the verification's report has no version"),
         (None, "No such"),
     ],

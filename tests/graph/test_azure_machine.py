@@ -42,8 +42,10 @@ def test_a_machines_files_name_the_addresses_that_azure_chose(program: Program) 
     assert rke2["node-ip"] == graph.exports["privateAddresses"].value["gpu-1"]
     create = graph.one("gpu-1-converge").plain("create")
     assert create.endswith(f" update --join {graph.exports['privateAddresses'].value['server']}")
-    born = yaml.safe_load(gzip.decompress(base64.b64decode(graph.one("gpu-1-vm").plain("osProfile", "customData"))))
-    files = {entry["path"]: entry["content"] for entry in born["write_files"]}
+    user_data = yaml.safe_load(
+        gzip.decompress(base64.b64decode(graph.one("gpu-1-vm").plain("osProfile", "customData")))
+    )
+    files = {entry["path"]: entry["content"] for entry in user_data["write_files"]}
     assert files["/etc/rancher/rke2/config.yaml"] == pushed["rke2Config"]
 
 

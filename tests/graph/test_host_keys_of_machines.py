@@ -58,8 +58,8 @@ def test_each_machine_is_held_to_its_own_and_whichever_server_answers_to_that_of
 
 def test_a_machine_is_born_with_its_own_and_is_told_of_no_others(program: Program) -> None:
     graph = run(program, sshHostKey=None, sshHostSecret=A)
-    born = yaml.safe_load(gzip.decompress(base64.b64decode(graph.one("gpu-vm").plain("osProfile", "customData"))))
-    assert born["ssh_keys"] == {"ecdsa_private": OF_A.own("gpu").private, "ecdsa_public": OF_A.own("gpu").public}
+    user_data = yaml.safe_load(gzip.decompress(base64.b64decode(graph.one("gpu-vm").plain("osProfile", "customData"))))
+    assert user_data["ssh_keys"] == {"ecdsa_private": OF_A.own("gpu").private, "ecdsa_public": OF_A.own("gpu").public}
     assert sent(graph, "gpu") == [OF_A.own("gpu").private]
     assert sent(graph, "server-1") == [OF_A.own("server-1").private, OF_A.of_servers().private]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from a_machine import NAME
-from mortal_machine import MortalMachine
+from killable_machine import KillableMachine
 
 from machine.converge.run import LOCK
 from machine.documents.backup import Backup, Restore, packed
@@ -47,7 +47,7 @@ def order(saved: Backup | None = None, nodes: list[str] | None = None, **changes
 
 
 @dataclass(frozen=True)
-class BackedUp(MortalMachine):
+class BackedUp(KillableMachine):
     """A server that runs, with this token, and a datastore."""
 
     @classmethod

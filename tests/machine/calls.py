@@ -59,7 +59,7 @@ def call(machine: ThisMachine, *words: str, stdin: str = "") -> Called:
 
 
 def call_process(machine: AMachine, *words: str, stdin: str = "", fate: dict[str, Any] | None = None) -> Called:
-    """Call it in a process of its own, which may get a signal at a certain run of a program: see MortalMachine."""
+    """Call it in a process of its own, which may get a signal at a certain run of a program: see KillableMachine."""
     spec = {"folder": str(machine.folder), "environment": machine.environment, "fate": fate or {}}
     path = machine.state / "driver.json"
     path.write_text(json.dumps(spec), encoding="utf-8")

@@ -198,14 +198,14 @@ PLACE = {"profile": "1g.10gb", "start": 0}
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "the layout is no JSON"),
+        ("", "the layout is not JSON"),
         ('{"gpus":[]}', "the layout has no version"),
         ('{"version":2,"gpus":[]}', "the layout has version 2, this release of mig-k8s understands 1"),
         (
             json.dumps({"version": 1, "gpus": [{"index": 0, "mode": False, "instances": [PLACE]}]}),
             "GPU 0 has instances without MIG mode",
         ),
-        (layout(TUTORIAL)[:-4], "the layout is no JSON"),
+        (layout(TUTORIAL)[:-4], "the layout is not JSON"),
         (json.dumps({"version": 1, "gpus": 2 * [{"index": 0, "mode": True, "instances": []}]}), "a GPU is named twice"),
     ],
 )

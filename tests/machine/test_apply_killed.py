@@ -14,7 +14,7 @@ from calls import Called, call, call_process
 from gpus import FOUR_STAY, SEVEN, TUTORIAL, Gpus, gpu_layout, layout
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mortal_machine import MortalMachine, PowerCut
+from killable_machine import KillableMachine, PowerCut
 
 pytestmark = pytest.mark.exhaustive
 
@@ -50,7 +50,7 @@ class Killed:
     """A live node with a service that holds the GPU; every trial begins with seven devices again."""
 
     def __init__(self, folder: Path, program: Path) -> None:
-        self.machine = MortalMachine.below(folder)
+        self.machine = KillableMachine.below(folder)
         self.live = LiveNode(Gpus(self.machine, program, ("A100-80GB",)))
         self.machine.systemd.set(active=["rke2-server.service", DCGM])
         self.saved = folder / "saved"

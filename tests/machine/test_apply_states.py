@@ -15,7 +15,7 @@ from gpus import PROFILE_NAMES, Gpus, gpu_layout, layout
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
-from mortal_machine import MortalMachine, PowerCut
+from killable_machine import KillableMachine, PowerCut
 
 from mig_states import every, table
 
@@ -43,7 +43,7 @@ class Applying(RuleBasedStateMachine):
         super().__init__()
         self.stack = contextlib.ExitStack()
         folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
-        self.machine = MortalMachine.below(folder)
+        self.machine = KillableMachine.below(folder)
         self.remembered: Identities | None = None
 
     @initialize(model=st.sampled_from(["A100-80GB", "H100-80GB"]))

@@ -78,7 +78,10 @@ def test_the_layout_that_an_older_release_remembered_is_made(a100: Gpus) -> None
 def test_a_remembered_layout_that_is_not_understood_is_told_with_the_way_out(a100: Gpus) -> None:
     path = a100.machine.write("etc/mig-k8s/layout.json", "{")
     ended = call(a100.machine, "boot")
-    assert (ended.status, ended.stderr) == (2, f"mig-k8s: {path}: the layout is no JSON. `pulumi up` writes it again\n")
+    assert (ended.status, ended.stderr) == (
+        2,
+        f"mig-k8s: {path}: the layout is not JSON. `pulumi up` writes it again\n",
+    )
 
 
 def test_a_boot_starts_what_was_left_paused(a100: Gpus) -> None:

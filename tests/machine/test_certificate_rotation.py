@@ -169,7 +169,7 @@ def test_where_nobody_tells_of_the_others_nothing_restarts(server: AMachine, sho
     server.api.change(away=True)
     done = rotate(server)
     assert (done.status, calls) == (1, [])
-    assert "nothing was changed on mlops-k8s-master: nobody tells whether the other servers run: " in done.stderr
+    assert "nothing was changed on mlops-k8s-master: it is not known whether the other servers run: " in done.stderr
 
 
 @pytest.mark.parametrize("end", [-3, None])

@@ -183,10 +183,10 @@ def test_mig_mode_is_not_tried_without_a_driver_and_is_when_there_is_one(machine
 
 
 def test_a_failed_stage_runs_again_with_the_next_converge(machine: StagedMachine) -> None:
-    machine.stage("mig-mode", "[ -f $STATE/healed ] && echo done healed && exit 0\necho failed not yet\nexit 1")
+    machine.stage("mig-mode", "[ -f $STATE/mended ] && echo done mended && exit 0\necho failed not yet\nexit 1")
     assert machine.converge() == 1
     machine.runs()
-    (machine.state / "healed").touch()
+    (machine.state / "mended").touch()
     assert machine.converge() == 0
     assert machine.runs() == ["mig-mode"]
 
@@ -509,7 +509,7 @@ def test_logins_close_before_the_reboot_and_followers_have_a_minute_to_leave(mac
     ("content", "said"),
     [
         (None, "is missing"),
-        ("{", "is no JSON"),
+        ("{", "is not JSON"),
         ('{"version": 9}', "has version 9, this release of mig-k8s understands 1"),
         ('{"version": 1}', "node is missing"),
     ],

@@ -93,12 +93,12 @@ def test_a_token_that_is_there_stays_where_none_comes(machine: StagedMachine, st
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("not json tell-nobody", "standard input: the configuration is no JSON"),
-        ("", "standard input: the configuration is no JSON"),
+        ("not json tell-nobody", "standard input: the configuration is not JSON"),
+        ("", "standard input: the configuration is not JSON"),
         ('{"version":2,"rke2Token":"tell-nobody"}', "has version 2, this release of mig-k8s understands 1"),
         ('{"version":1,"rke2Token":"tell-nobody"}', "the configuration: desiredState is missing"),
         ('{"version":1,"files":[]}', "this release of mig-k8s does not know files: `pulumi up` of the checkout"),
-        (configuration(token="tell-nobody")[:-30], "standard input: the configuration is no JSON"),
+        (configuration(token="tell-nobody")[:-30], "standard input: the configuration is not JSON"),
     ],
 )
 def test_a_wrong_configuration_is_refused_before_anything_is_written(
@@ -122,7 +122,7 @@ def test_a_configuration_that_is_no_text_is_told_without_a_traceback(
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(torn), encoding="utf-8"))
     assert machine.command("update") == 1
     assert capsys.readouterr().err == (
-        "mig-k8s: what was read, a file or standard input, is no UTF-8 text. `pulumi up` sends it again\n"
+        "mig-k8s: what was read, a file or standard input, is not UTF-8 text. `pulumi up` sends it again\n"
     )
 
 

@@ -137,7 +137,7 @@ def test_a_layout_is_what_its_json_says() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "the layout is no JSON"),
+        ("", "the layout is not JSON"),
         ("[]", "the layout has no version"),
         ('{"version": true, "gpus": []}', "the layout has no version"),
         ('{"version": 1}', "the layout: gpus is missing"),

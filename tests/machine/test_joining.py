@@ -22,12 +22,12 @@ OTHERS = ("10.60.0.5", "10.60.0.6")
 Make = Callable[..., StagedMachine]
 
 
-def born(server: str) -> str:
+def configured(server: str) -> str:
     """RKE2's configuration with this line in the place of the one that stands for it."""
     return CONFIG.replace("server: https://a-server-of-the-cluster.invalid:9345\n", server)
 
 
-ALONE, JOINED = born(""), born("server: https://10.60.0.6:9345\n")
+ALONE, JOINED = configured(""), configured("server: https://10.60.0.6:9345\n")
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_server_whose_configuration_was_deleted_by_hand_gets_it_again(machine:
 
 
 def test_an_agent_that_has_joined_keeps_its_server_although_that_is_gone(machine: StagedMachine) -> None:
-    was = born("server: https://10.60.0.9:9345\n")
+    was = configured("server: https://10.60.0.9:9345\n")
     machine.write("etc/rancher/rke2/config.yaml", was, 0o600)
     machine.write("var/lib/rancher/rke2/agent/kubelet.kubeconfig", "")
     answering(machine, *OTHERS)

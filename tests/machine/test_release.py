@@ -305,7 +305,7 @@ def test_a_release_that_is_not_whole_is_refused(machine: Receiver, spoil: Callab
 def test_a_manifest_of_something_else_than_a_digest_is_refused(machine: Receiver) -> None:
     folder = write(NEW, machine.home / GONE)
     (folder / FILE).write_text('{"version": 1, "digest": "../../../etc"}', encoding="utf-8")
-    with pytest.raises(UsageError, match="the release's manifest: its digest is no SHA-256"):
+    with pytest.raises(UsageError, match="the release's manifest: its digest is not a SHA-256"):
         install(machine.of(folder))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from backed_up import CONTENT, DATABASE, BackedUp, order
 from calls import call
-from mortal_machine import PowerCut
+from killable_machine import PowerCut
 from test_rejoin import ASIDE, CONFIG, DB
 from test_rejoin import order as way_back
 

@@ -152,7 +152,7 @@ def test_an_unknown_option_is_refused(machine: AMachine) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "the document of expectations is no JSON"),
+        ("", "the document of expectations is not JSON"),
         ('{"version": 3}', "has version 3, this release of mig-k8s understands 1"),
         ('{"version": 1, "image": "i"}', "the document of expectations: timeoutSeconds is missing"),
         (expectations(later=1), "this release of mig-k8s does not know later"),

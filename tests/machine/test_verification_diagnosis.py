@@ -180,7 +180,7 @@ def test_a_success_of_mig_manager_with_other_instances_is_recognised(machine: AM
 def test_a_success_with_nothing_allocatable_is_recognised(machine: AMachine) -> None:
     shows(machine, allocatable={"nvidia.com/mig-3g.40gb": "0"}, labels={**LABELS, **state("success")})
     assert remedy(machine) == (
-        "MIG Manager's success is no proof. The device plugin runs but looked at the GPU before the change: "
+        "MIG Manager's success does not prove it. The device plugin runs but looked at the GPU before the change: "
         "restart it (`kubectl delete pod -n gpu-operator -l app=nvidia-device-plugin-daemonset`)."
     )
 
@@ -312,7 +312,7 @@ def test_an_image_that_cannot_be_pulled_is_told_with_the_registrys_words(machine
     assert pod.seen == "mig-mixed-2g-20gb-0: ImagePullBackOff: dial tcp: lookup nvcr.io: no such host"
     assert pod.remedy == (
         "Can the node pull nvcr.io/nvidia/k8s/cuda-sample:vectoradd-cuda12.5.0-ubuntu22.04? Set verify.image or RKE2's "
-        "registries.yaml, and look at the way out."
+        "registries.yaml; can it reach the registry?"
     )
     assert left(machine) == []
 

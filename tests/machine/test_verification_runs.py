@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from a_machine import AMachine
 from calls import call_process, command_line
+from killable_machine import KillableMachine, PowerCut
 from kubernetes_api import Hook
-from mortal_machine import MortalMachine, PowerCut
 from verified_cluster import (
     NOT_YET,
     POD_2G,
@@ -155,7 +155,7 @@ def test_whichever_program_it_ends_at_the_next_run_finds_everything_in_order(
     tmp_path: Path, what: str, when: str
 ) -> None:
     """Interrupted, it leaves nothing; killed, the next run deletes what it left."""
-    machine = MortalMachine.below(tmp_path)
+    machine = KillableMachine.below(tmp_path)
     as_it_should_be(machine)
     assert called(machine).status == 0
     runs = len(machine.api.calls()) + len(machine.calls("nvidia-smi"))

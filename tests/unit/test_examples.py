@@ -64,7 +64,7 @@ def test_user_data_has_at_most_45_kb(stack: StackPlan) -> None:
 
 
 def test_the_size_of_user_data_is_that_of_a_machine_whose_key_does_not_shrink(stack: StackPlan) -> None:
-    """A private key is random: a sample of one letter would promise hundreds of bytes too few."""
+    """A private key is random: a sample of one letter would give hundreds of bytes too few."""
     node = stack.nodes[0]
     packed = user_data(node, addresses(node), HostKey(_KEY, "k" * 80))
     assert abs(len(packed) - user_data_bytes(node)) < 100

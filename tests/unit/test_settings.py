@@ -114,7 +114,7 @@ def test_an_encrypted_value_in_the_wrong_place_is_refused_and_not_shown() -> Non
         "    holds an encrypted value, which this program would write to the machines in clear\n"
         "    allowed: encrypted values only as sshPrivateKey, sshHostKey, sshHostSecret, sshOtherHostSecret,\n"
         "             rke2Token\n"
-        "    do: Write it in clear if it is no secret; give credentials to the machines by other means."
+        "    do: Write it in clear if it is not a secret; give credentials to the machines by other means."
     )
 
 

@@ -268,7 +268,7 @@ def test_what_editors_of_other_systems_write_is_read(text: str) -> None:
         (
             "  mig-k8s: {mig: {strategy: mixed}, vm: {}}\n",
             (
-                "mig-k8s\n    the keys in it must bear the namespace themselves\n"
+                "mig-k8s\n    each key in it must begin with the namespace itself\n"
                 "    do: Write mig-k8s:mig, mig-k8s:vm directly below config."
             ),
         ),
@@ -286,7 +286,7 @@ def test_what_editors_of_other_systems_write_is_read(text: str) -> None:
             "  azure-native:location: {secure: v1:x}\n",
             (
                 "azure-native:location\n    is encrypted, and cannot be checked without its key\n"
-                "    do: It is no secret: pulumi config set azure-native:location NAME"
+                "    do: It is not a secret: pulumi config set azure-native:location NAME"
             ),
         ),
     ],

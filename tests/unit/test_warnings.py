@@ -225,7 +225,7 @@ def test_a_gpu_in_mig_mode_that_is_offered_as_a_whole_one_is_told_of(planned: Pl
     assert path == "mig-k8s:nodePools[0]"
     assert what == (
         "strategy none offers its GPU in MIG mode as nvidia.com/gpu, and a pod that requests it does not start:"
-        " devices are handed over by CDI, whose specification leaves out a GPU in MIG mode"
+        " devices are given to pods by CDI, whose specification leaves out a GPU in MIG mode"
     )
 
 

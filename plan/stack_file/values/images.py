@@ -41,7 +41,7 @@ def image(urn: str) -> Image:
         raise Refusal("not an image URN", allowed="publisher:offer:sku:version", remedy=f"Write {DEFAULT}.")
     publisher, offer, sku, version = parts
     if version != "latest" and not re.fullmatch(r"\d+\.\d+\.\d+", version):
-        raise Refusal(f"{version} is no image version", allowed="latest, or digits as in 24.04.202611010")
+        raise Refusal(f"{version} is not an image version", allowed="latest, or digits as in 24.04.202611010")
     if "gen1" in sku or sku in {"22_04-lts", "20_04-lts"}:
         meant = JAMMY if sku == "22_04-lts" else DEFAULT
         raise Refusal("a Gen1 image; GPU sizes with MIG boot Gen2 only", allowed=_ALLOWED, remedy=f"Write {meant}.")

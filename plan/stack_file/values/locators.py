@@ -25,7 +25,9 @@ def signed_repository(text: str) -> str:
     """A URL, optionally followed by `#` and the fingerprint of the key that signs the repository."""
     address, mark, fingerprint = text.partition("#")
     if mark and not re.fullmatch(r"[0-9A-F]{40}", fingerprint):
-        raise Refusal("the part after # is no key fingerprint", allowed="40 of 0-9 and A-F, as gpg --show-keys prints")
+        raise Refusal(
+            "the part after # is not a key fingerprint", allowed="40 of 0-9 and A-F, as gpg --show-keys prints"
+        )
     return url(address) + mark + fingerprint
 
 

@@ -115,7 +115,7 @@ def label_key(key: str) -> str:
 def label_value(value: str) -> str:
     """The value of a label."""
     if value and not _LABEL_NAME.fullmatch(value):
-        raise Refusal("no label value", allowed="up to 63 of A-Z, a-z, 0-9, -, _ and .")
+        raise Refusal("not a label value", allowed="up to 63 of A-Z, a-z, 0-9, -, _ and .")
     return value
 
 
@@ -123,12 +123,14 @@ def node_taint(text: str) -> str:
     """A taint at registration: `key=value:Effect` or `key:Effect`."""
     match = _TAINT.fullmatch(text)
     if match is None:
-        raise Refusal("not a taint", allowed="key=value:Effect or key:Effect", remedy="Example: gpu=true:NoSchedule")
+        raise Refusal(
+            "this is not a taint", allowed="key=value:Effect or key:Effect", remedy="Example: gpu=true:NoSchedule"
+        )
     _prefix(match["key"])
     if match["value"] and not _LABEL_NAME.fullmatch(match["value"]):
-        raise Refusal(f"{match['value']!r} is no taint value", allowed="up to 63 of A-Z, a-z, 0-9, -, _ and .")
+        raise Refusal(f"{match['value']!r} is not a taint value", allowed="up to 63 of A-Z, a-z, 0-9, -, _ and .")
     if match["effect"] not in _EFFECTS:
-        raise Refusal(f"{match['effect']} is no taint effect", allowed=", ".join(_EFFECTS))
+        raise Refusal(f"{match['effect']} is not a taint effect", allowed=", ".join(_EFFECTS))
     return text
 
 
@@ -153,7 +155,7 @@ def node_taints(texts: tuple[str, ...]) -> tuple[str, ...]:
 def tag_key(key: str) -> str:
     """The name of an Azure tag."""
     if not key or len(key) > 512 or re.search(r"[<>%&\\?/\x00-\x1f]", key):
-        raise Refusal("no tag name", allowed="1 to 512 characters, none of < > % & \\ ? /")
+        raise Refusal("not a tag name", allowed="1 to 512 characters, none of < > % & \\ ? /")
     if key.lower().startswith(("azure", "microsoft", "windows")):
         raise Refusal("has a prefix that Azure keeps for itself", allowed="not azure…, microsoft…, windows…")
     return key
@@ -173,7 +175,7 @@ def tags(given: dict[str, str]) -> dict[str, str]:
 def tag_value(value: str) -> str:
     """The value of an Azure tag."""
     if len(value) > 256 or re.search(r"[\x00-\x1f]", value):
-        raise Refusal("no tag value", allowed="up to 256 characters, on one line")
+        raise Refusal("not a tag value", allowed="up to 256 characters, on one line")
     return value
 
 
@@ -182,6 +184,7 @@ def _prefix(key: str) -> str:
     prefix, slash, name = key.rpartition("/")
     if not _LABEL_NAME.fullmatch(name) or (slash and (len(prefix) > 253 or not _SUBDOMAIN.fullmatch(prefix))):
         raise Refusal(
-            f"{key!r} is no label key", allowed="[prefix/]name with up to 63 of A-Z, a-z, 0-9, -, _ and . in the name"
+            f"{key!r} is not a label key",
+            allowed="[prefix/]name with up to 63 of A-Z, a-z, 0-9, -, _ and . in the name",
         )
     return prefix

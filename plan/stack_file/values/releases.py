@@ -88,7 +88,7 @@ def rke2_version(text: str) -> str:
         ended = KUBERNETES_ENDS.get(minor)
         when = f"on {ended}" if ended else f"before {min(KUBERNETES_ENDS.values())}"
         raise Refusal(
-            f"Kubernetes 1.{minor} ended {when}, and the GPU Operator supports it no more",
+            f"Kubernetes 1.{minor} ended {when}, and the GPU Operator no longer supports it",
             allowed=f"1.{first} to 1.{last}",
             remedy=f"Write {RKE2}.",
         )
@@ -153,7 +153,7 @@ def driver_branch(branch: int, ubuntu: str) -> Refusal | None:
     """Why this branch is none that Canonical's prebuilt, signed modules exist of for this Ubuntu; None when it is."""
     if branch > max(DRIVER_BRANCHES):
         return None
-    known = DRIVER_BRANCHES.get(branch, DriverBranch(why_not="is no server branch that Canonical signs"))
+    known = DRIVER_BRANCHES.get(branch, DriverBranch(why_not="is not a server branch that Canonical signs"))
     if ubuntu in known.ubuntu:
         return None
     allowed = ", ".join(str(number) for number, other in DRIVER_BRANCHES.items() if ubuntu in other.ubuntu)

@@ -17,7 +17,7 @@ class PowerCut(BaseException):
 
 
 @dataclass(frozen=True)
-class MortalMachine(AMachine):
+class KillableMachine(AMachine):
     """`fate`: {"matching": REGEX of the command, "at": which run of such, "when": "before"|"after", "what": …}.
 
     `what` is a signal's name, which this process then gets, or "power cut" or "interrupted": those raise, once and for

@@ -20,23 +20,23 @@ def _imported(file: Path) -> Iterator[str]:
 
 
 def _needs(package: str) -> dict[str, set[str]]:
-    """By room (a folder of the package, or a module on top of it): the rooms it imports from."""
+    """By layer (a folder of the package, or a module on top of it): the layers it imports from."""
     root = REPOSITORY / package
     files = [file for file in root.rglob("*.py") if file != root / "__init__.py"]
-    rooms = {file.relative_to(root).parts[0].removesuffix(".py") for file in files}
-    needs: dict[str, set[str]] = {room: set() for room in rooms}
+    layers = {file.relative_to(root).parts[0].removesuffix(".py") for file in files}
+    needs: dict[str, set[str]] = {layer: set() for layer in layers}
     for file in files:
-        room = file.relative_to(root).parts[0].removesuffix(".py")
+        layer = file.relative_to(root).parts[0].removesuffix(".py")
         for name in _imported(file):
             first, _, rest = name.partition(".")
             other = rest.partition(".")[0]
-            if first == package and other in rooms and other != room:
-                needs[room].add(other)
+            if first == package and other in layers and other != layer:
+                needs[layer].add(other)
     return needs
 
 
 @pytest.mark.parametrize("package", ["plan", "sandbox"])
-def test_no_two_rooms_need_each_other(package: str) -> None:
+def test_no_two_folders_need_each_other(package: str) -> None:
     needs = _needs(package)
     assert any(needs.values())
     try:
@@ -45,8 +45,8 @@ def test_no_two_rooms_need_each_other(package: str) -> None:
         pytest.fail(f"these need each other: {' → '.join(error.args[1])}")
 
 
-def test_the_plans_rooms_lie_above_each_other_in_this_order() -> None:
+def test_the_plans_folders_lie_above_each_other_in_this_order() -> None:
     """GPUs below the stack file, that below machines, those below the cluster; what shows all of it is on top."""
-    floors = list(graphlib.TopologicalSorter(_needs("plan")).static_order())
+    sorted_layers = list(graphlib.TopologicalSorter(_needs("plan")).static_order())
     order = ["problems", "gpu", "stack_file", "machine", "cluster", "stack", "report", "__main__"]
-    assert [floors.index(room) for room in order] == sorted(floors.index(room) for room in order)
+    assert [sorted_layers.index(layer) for layer in order] == sorted(sorted_layers.index(layer) for layer in order)
