@@ -167,6 +167,7 @@ def test_a_layout_may_come_from_a_file(a100: Gpus) -> None:
         (("3g.41gb:0",), "no profile 3g.41gb; this GPU has 1g.10gb"),
         (("3g.40gb:1",), "no place for 3g.40gb at 1; 3g.40gb starts at 0, 4"),
         (("3g.40gb:0", "1g.10gb:2"), "two instances want memory slice 2"),
+        (("2g.20gb:2", "1g.10gb:3"), "two instances want memory slice 3"),
         (("1g.10gb+me:0", "1g.10gb+me:1"), "2 × 1g.10gb+me, at most 1 fit"),
         (("3g.41gb:0", "3g.40gb:1"), "; no place for 3g.40gb at 1"),
     ],
