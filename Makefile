@@ -32,7 +32,7 @@ quick_pytest = $(if $(memory),export TMPDIR=$(memory);) $(pytest) -o tmp_path_re
 tiers = format, lint, types, unit, machine, scripts, graph, contracts, exhaustive, engine
 scripts = $(shell grep -rlE '^\#!/(usr/)?bin/(env )?(ba|da)?sh' cloud-init sandbox .ci .github --include='*' 2>/dev/null)
 
-.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick-graph quick-plan quick-machine quick-stages exhaustive engine test examples try-host bench new-stack backup restore rotate-certificates recover recording timeline
+.PHONY: help setup preview sandbox verify sandbox-down sandbox-status sandbox-clean check lint quick-graph quick-plan quick-machine quick-stages exhaustive coverage mutation engine test examples try-host bench new-stack backup restore rotate-certificates recover recording timeline
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -89,6 +89,14 @@ engine: ## the real Pulumi CLI against the stand-ins, NVIDIA's own clients again
 
 exhaustive: ## programs of the machine killed at every place, every history of layouts; no root
 	@$(quick_pytest) -n 2 --dist worksteal -m exhaustive tests/machine tests/unit
+
+coverage: ## which lines and branches of the program the quick tests leave out; no root
+	@export COVERAGE_FILE=$(cache)/coverage; $(if $(memory),export TMPDIR=$(memory);) \
+	$(run) coverage run -m pytest -o cache_dir=$(cache)/pytest -m "not exhaustive" tests/contracts tests/graph tests/machine tests/unit && \
+	"$$venv/bin/python" -m coverage report
+
+mutation: ## changes of a program's line that no test notices; MODULE=plan/gpu/nearest.py TESTS=… others than its own; no root
+	@$(if $(memory),export TMPDIR=$(memory);) $(run) tests.mutation $(MODULE) $(TESTS)
 
 test: ## everything there is, the sandbox included
 	@$(if $(as_person),$(run) sandbox build engine)

@@ -20,7 +20,7 @@ from sandbox.progress import say
 
 CHECKOUT = Path(__file__).parent.parent
 _NAME = "python"
-_REQUIREMENTS = "requirements-dev.lock"
+_LOCK = "requirements-dev.lock"
 """Every package with the hashes of its files: whatever else an index sends is not installed."""
 _USES = """
 import grpc, pydantic, yaml
@@ -35,16 +35,16 @@ The SDKs import a module when something of it is used for the first time.
 """
 
 
-def virtualenv() -> Path:
-    """The environment's directory, made if these requirements have none for this Python yet."""
+def virtualenv(lock: str = _LOCK) -> Path:
+    """The environment's directory, made if this lock has none for this Python yet."""
     if sys.version_info < (3, 11):  # noqa: UP036 - the system's own interpreter may well be older
         raise SandboxError(f"Python {sys.version.split()[0]} is too old: 3.11 or newer is needed")
-    requirements = (CHECKOUT / _REQUIREMENTS).read_bytes()
-    key = digest(sys.version, sysconfig.get_platform(), sys.base_prefix, requirements)
+    key = digest(sys.version, sysconfig.get_platform(), sys.base_prefix, (CHECKOUT / lock).read_bytes())
     place = location(_NAME, key)
     if not place.is_dir():
-        cached(_NAME, key, lambda draft: _build(draft, place), expected="about 1 min")
-        _compile(place)
+        cached(_NAME, key, lambda draft: _build(draft, place, lock), expected="about 1 min")
+        if lock == _LOCK:
+            _compile(place)
     return place
 
 
@@ -59,13 +59,13 @@ def remove_old_link(checkout: Path) -> None:
         say(f"{link}, a link of an earlier version, stops `pulumi install`, and it cannot be removed: {error.strerror}")
 
 
-def _build(draft: Path, place: Path) -> None:
+def _build(draft: Path, place: Path, lock: str = _LOCK) -> None:
     python = draft / "bin" / "python"
     if importlib.util.find_spec("ensurepip") is None:  # Debian and Ubuntu have it in a package of its own
         packages.install([f"python{sys.version_info.major}.{sys.version_info.minor}-venv"])
     _run([sys.executable, "-m", "venv", str(draft)], None, "Python's own module venv, in Debian a package of its own")
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-compile"]
-    _run([*pip, "--require-hashes", "-r", str(CHECKOUT / _REQUIREMENTS)], None, "is the package index reachable?")
+    _run([*pip, "--require-hashes", "-r", str(CHECKOUT / lock)], None, "is the package index reachable?")
     for script in (draft / "bin").iterdir():  # their first lines name the place they were written to
         if script.is_symlink() or str(draft).encode() not in (text := script.read_bytes()):
             continue

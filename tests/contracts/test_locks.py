@@ -25,7 +25,7 @@ def pinned(name: str) -> dict[str, str]:
     return {**versions(content), **{package: version for each in included for package, version in each.items()}}
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "requirements-mutation"])
 def test_a_lock_has_each_pin_and_is_whole(name: str) -> None:
     lock, wanted = text(f"{name}.lock"), pinned(f"{name}.txt")
     assert {package: version for package, version in versions(lock).items() if package in wanted} == wanted
@@ -37,7 +37,7 @@ def test_a_lock_has_each_pin_and_is_whole(name: str) -> None:
         assert " via " in block or "# via\n" in block, block.splitlines()[0]
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "requirements-mutation"])
 def test_a_lock_says_how_it_is_made_and_names_no_index(name: str) -> None:
     lock = text(f"{name}.lock")
     assert (
