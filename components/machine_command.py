@@ -46,7 +46,7 @@ class Login:
 
     @property
     def private_address(self) -> pulumi.Output[str]:
-        """By which the other machines reach it."""
+        """The address by which the other machines reach it."""
         return self.addresses.apply(lambda known: known.private)
 
     def connection(self, dialling: Dialling, is_idle: pulumi.Input[bool] = False) -> remote.ConnectionArgs:
@@ -131,7 +131,7 @@ def machine_command(  # noqa: PLR0913 - each is one property of the command
 def command_options(
     opts: pulumi.ResourceOptions, *, is_idle: pulumi.Output[bool], dialling: Dialling
 ) -> pulumi.ResourceOptions:
-    """Those of every command that is run when it is made: `opts`, and what all of them have in common.
+    """Options of a command that is run when it is made: `opts`, and what all such commands have in common.
 
     They must not be merged any more (`components.power.left_while`).
     """

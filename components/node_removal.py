@@ -77,7 +77,7 @@ def _removal(
     opts: pulumi.ResourceOptions,
     triggers: list[pulumi.Output[str]] | None = None,
 ) -> remote.Command:
-    """None: nothing is run."""
+    """Declare the command that runs this removal when it is deleted; with None nothing is run."""
     text = "" if removal is None else removal.to_json()
     return remote.Command(
         name,

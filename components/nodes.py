@@ -59,7 +59,7 @@ class Nodes:
 
     @property
     def cluster(self) -> pulumi.Output[str]:
-        """Which cluster they are in: changes with it, and with no machine of it that is rebuilt."""
+        """What identifies the cluster: it changes with the cluster, and with no machine of it that is rebuilt."""
         return self.founding[0].cluster
 
     @property
@@ -73,7 +73,7 @@ class Nodes:
         return replace(first, address=self.to_servers.address, host_key=self.to_servers.host_key, away=away)
 
     def declare(self, node: NodePlan) -> None:
-        """One of them, after all that it waits for."""
+        """Declare one machine, after all that it waits for."""
         stack, name, machine = self.args.stack, node.name, self.machines[node.name]
         # Of all of them, not of the one before: should that stay, nothing would hold the others in their order.
         stay_longer = [*self.server_removals]
@@ -133,7 +133,7 @@ class Nodes:
 
 
 def nodes_of(args: NodesArgs) -> Nodes:
-    """All of them, declared: servers, then agents."""
+    """Declare all machines of a stack: servers, then agents."""
     machines = machines_of(args.stack, args.network, args.keys)
     nodes = Nodes(args, machines, _to_servers(args, machines))
     for node in args.stack.in_turn:
@@ -142,7 +142,7 @@ def nodes_of(args: NodesArgs) -> Nodes:
 
 
 def _to_servers(args: NodesArgs, machines: dict[str, Machine]) -> Login:
-    """All servers have the same user, and one host key besides their own."""
+    """The way to any of the servers, which all have the same user and share one host key."""
     stack = args.stack
     first = machines[stack.servers[0]].login
     servers = {name: machines[name].login.private_address for name in stack.balanced_servers}

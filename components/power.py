@@ -14,7 +14,7 @@ _POWERED_OFF = ("stopping", "stopped", "deallocating", "deallocated")
 
 
 def away(machine: azure.compute.VirtualMachine, group: pulumi.Input[str]) -> pulumi.Output[Away | None]:
-    """None for a machine that runs; unknown as long as there is none. One that is not there runs nothing either."""
+    """Why a machine runs nothing: it is off, or not there. None where it runs; unknown as long as there is none."""
     return pulumi.Output.all(group, machine.name).apply(lambda known: _asked(*known))
 
 

@@ -33,7 +33,7 @@ Run = Callable[[ThisMachine, argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None, machine: ThisMachine | None = None) -> int:
-    """Run a subcommand on this machine; the exit code."""
+    """Run a subcommand on this machine and return the exit code."""
     options = _parser().parse_args(arguments)
     run: Run = options.run
     try:

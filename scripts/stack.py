@@ -137,13 +137,13 @@ class Stack:
         return done.stdout
 
     def outputs(self) -> dict[str, Any]:
-        """Its outputs, of which the secret ones are not shown."""
+        """The stack's outputs, of which the secret ones are not shown."""
         found: dict[str, Any] = json.loads(self.pulumi("stack", "output", "--json"))
         return found
 
     @contextlib.contextmanager
     def machines(self) -> Iterator[list[Machine]]:
-        """Those that are there, in the order of the stack file, with ways into them for as long as this lasts."""
+        """Its machines that are there, in the order of the stack file, with ways into them while this lasts."""
         outputs, pools = self.outputs(), self.settings().node_pools
         wanted = [(name, pool.role) for pool in pools for name in pool.machine_names]
         there = [(name, role) for name, role in wanted if name in outputs.get("ssh", {})]

@@ -45,7 +45,10 @@ def main(arguments: list[str]) -> int:
 
 
 def records(machines: Mapping[str, Sequence[str]]) -> dict[str, Records]:
-    """Of each machine that lets somebody in; by its name an ssh command without its remote half. Raises StackError."""
+    """The records of each machine that lets somebody in. `machines`: by name an ssh command without its remote half.
+
+    Raises StackError.
+    """
     found = {}
     for name, ssh in machines.items():
         done = subprocess.run([*ssh, _READ], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)

@@ -82,7 +82,7 @@ def _is_default_provider(resource: Mapping[str, Any]) -> bool:
 
 
 def chain(made: Sequence[Action]) -> list[Action]:
-    """Those that the end of the update waited for, each for the one before it, in their order."""
+    """The actions that the end of the update waited for, each for the one before it, in their order."""
     by_urn = {action.urn: action for action in made}
     found: list[Action] = []
     following = max(made, key=lambda action: action.ends, default=None)

@@ -20,7 +20,7 @@ class Row:
     is_critical: bool
 
     def label(self, length: int) -> str:
-        """Its name in at most so many letters."""
+        """The name of a row, in at most so many letters."""
         return self.name if len(self.name) <= length else f"{self.name[: length - 1]}…"
 
     @property
@@ -30,7 +30,7 @@ class Row:
 
 
 def rows(timeline: Timeline) -> Iterator[Row]:
-    """Those of each lane in the order in which they began."""
+    """The rows of each lane, in the order in which they began."""
     critical = {(span.lane, span.name) for span in timeline.path}
     for lane, spans in timeline.lanes.items():
         for span in spans:

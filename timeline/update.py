@@ -44,7 +44,7 @@ def timeline(
     records: Mapping[str, Records],
     downloads: Sequence[Span] = (),
 ) -> Timeline | None:
-    """Of the last `up`, by the engine's state and history and the records of the machines; None before the first."""
+    """The last `up`, by the engine's state and history and the machines' records; None before the first."""
     if (update := last_update(history)) is None:
         return None
     begun, ended = update

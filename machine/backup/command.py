@@ -51,7 +51,7 @@ def _rejoin(machine: ThisMachine, options: argparse.Namespace) -> int:
 
 
 def _alone(machine: ThisMachine, run: Callable[[], int]) -> int:
-    """Not beside a run that brings this machine to another state, which may restart RKE2."""
+    """Hold the lock of runs: one that brings this machine to another state may restart RKE2."""
     words = "a run of `pulumi up`, of a boot or of another restore is under way here"
 
     def told() -> None:

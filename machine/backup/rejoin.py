@@ -37,7 +37,7 @@ def stop(machine: ThisMachine, order: Rejoin) -> int:
 
 
 def rejoin(machine: ThisMachine, order: Rejoin) -> int:
-    """Come back. Returns 0. Raises MachineError."""
+    """Join the cluster that another server has restored. Returns 0. Raises MachineError."""
     check(machine, order)
     if machine.desired_state().rke2.role == "agent":
         # With the certificates of the cluster as it is now, and none of its watches from before.

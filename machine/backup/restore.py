@@ -73,7 +73,7 @@ def restore(machine: ThisMachine, order: Restore) -> int:
 
 
 def end(machine: ThisMachine) -> int:
-    """All machines are back: another run with the same backup is another restore. Returns 0."""
+    """End the restore when all machines are back: another run with this backup restores again. Returns 0."""
     underway.end(machine)
     snapshot = machine.path(SNAPSHOT)
     for path in snapshot.parent.glob(f"{snapshot.name}*"):

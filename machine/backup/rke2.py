@@ -40,17 +40,17 @@ def snapshots(machine: ThisMachine) -> Path:
 
 
 def start(machine: ThisMachine, unit: str) -> None:
-    """Until it is ready. Raises NodeError."""
+    """Start RKE2 and wait until it is ready. Raises NodeError."""
     _control(machine, "start", unit, _START_SECONDS)
 
 
 def restart(machine: ThisMachine, unit: str) -> None:
-    """Until it is ready again; its pods go on. Raises NodeError."""
+    """Restart RKE2 and wait until it is ready again; its pods go on. Raises NodeError."""
     _control(machine, "restart", unit, _START_SECONDS)
 
 
 def stop(machine: ThisMachine, unit: str) -> None:
-    """Its pods go on. Raises NodeError."""
+    """Stop RKE2; its pods go on. Raises NodeError."""
     _control(machine, "stop", unit, _STOP_SECONDS)
 
 

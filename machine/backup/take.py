@@ -13,7 +13,7 @@ _TRIES = 3
 
 
 def take(machine: ThisMachine) -> int:
-    """Save one and print it. Returns 0. Raises NodeError."""
+    """Save a backup and print it. Returns 0. Raises NodeError."""
     if not machine.active_units(rke2.SERVER):
         raise NodeError(f"{rke2.SERVER} does not run here, so the cluster cannot be saved. Ask a server that runs")
     for _ in range(_TRIES):

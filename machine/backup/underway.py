@@ -34,7 +34,7 @@ class Underway(Document):
 
 
 def begin(machine: ThisMachine, backup: Backup) -> Underway:
-    """The one that is under way with this backup, or another one."""
+    """Go on with the restore of this backup that is under way, or begin another one."""
     found = _read(machine)
     now = machine.clock.utc()
     if found and found.sha256 == backup.sha256 and _hours(found.begun, now) < _LONGEST_HOURS:
@@ -47,7 +47,7 @@ def begin(machine: ThisMachine, backup: Backup) -> Underway:
 
 
 def end(machine: ThisMachine) -> None:
-    """There is none any more."""
+    """Note that no restore is under way any more."""
     machine.path(PATH).unlink(missing_ok=True)
 
 

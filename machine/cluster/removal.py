@@ -75,7 +75,7 @@ def _check_quorum(leaving: dict[str, Any], others: list[dict[str, Any]], removal
 
 
 def _address_of_another(others: list[dict[str, Any]]) -> str:
-    """Of a server that goes on answering when this one's own API server has ended with its etcd member."""
+    """The address of a server that still answers when this one's API server has ended with its etcd member."""
     answers = next(other for other in others if _is_server(other) and is_ready(other))
     return next(str(each["address"]) for each in answers["status"]["addresses"] if each["type"] == "InternalIP")
 

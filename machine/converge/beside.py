@@ -13,7 +13,7 @@ class Beside:
     errors: list[Exception] = field(default_factory=list)
 
     def start(self, name: str, run: Callable[[], None]) -> None:
-        """Run it beside whatever comes next."""
+        """Start a stage that runs beside those that come next."""
 
         def kept() -> None:
             try:
@@ -26,16 +26,16 @@ class Beside:
         self.running[name].start()
 
     def names(self) -> list[str]:
-        """Those that have not ended."""
+        """The names of the stages that have not ended."""
         return [name for name, thread in self.running.items() if thread.is_alive()]
 
     def wait(self) -> None:
-        """Until all have ended, each by its own limit. What they raised is raised by `end`."""
+        """Wait until all have ended, each by its own limit. What they raised is raised by `end`."""
         for thread in self.running.values():
             thread.join()
 
     def end(self, name: str | None) -> None:
-        """Wait for one, where it was started. Raises what it raised."""
+        """Wait for the end of a stage, where it was started. Raises what it raised."""
         if name in self.running:
             self.running.pop(name).join()
             if self.errors:

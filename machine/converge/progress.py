@@ -20,7 +20,7 @@ def forget(machine: ThisMachine) -> None:
 
 
 def tell(machine: ThisMachine, stage: str, text: str, seconds: float) -> None:
-    """One line: which stage, what, after how many seconds."""
+    """Print one line: which stage, what, after how many seconds."""
     line = f"{stage:<10} {plain(text)}  {seconds:.0f} s"
     with contextlib.suppress(OSError), machine.path(PATH).open("a", encoding="utf-8") as file:
         file.write(line + "\n")

@@ -12,12 +12,12 @@ from machine.documents.form import Document, DocumentError
 
 
 def digest_of(token: str) -> str:
-    """By which a machine tells whether it has this token, without being told it."""
+    """The digest by which a machine tells whether it has this token, without being told the token."""
     return hashlib.sha256(token.strip().encode()).hexdigest()
 
 
 def packed(content: bytes) -> tuple[str, str]:
-    """A snapshot as `Backup` has it: `sha256` and `snapshot`."""
+    """A snapshot in the form of `Backup`: its `sha256` and the `snapshot`."""
     return hashlib.sha256(content).hexdigest(), base64.b64encode(gzip.compress(content, 6, mtime=0)).decode()
 
 

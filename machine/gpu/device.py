@@ -101,11 +101,11 @@ class Device:
             self._tell(restored=is_restored)
 
     def refuse(self, reason: str) -> None:
-        """It was not touched, or is as it was."""
+        """Report that the change was refused: the GPU was not touched, or is as it was."""
         self._tell(outcome="refused", reason=reason, removed=(), created=())
 
     def fail(self, *reasons: str) -> None:
-        """It was touched, and the outcome is not what was wanted."""
+        """Report that the change failed: the GPU was touched, and is not as it was wanted."""
         self._tell(outcome="failed", reason="; ".join(filter(None, reasons)))
 
     def read_back(self) -> None:

@@ -14,6 +14,6 @@ def is_due(machine: ThisMachine) -> bool:
 
 
 def note_made(machine: ThisMachine) -> None:
-    """Its GPUs have their devices now. Raises DiskError."""
+    """Note that its GPUs have their devices now. Raises DiskError."""
     if not machine.path(MARK).exists():
         files.write(machine.path(MARK), "", 0o644)

@@ -80,7 +80,7 @@ class NvidiaSmi:
     warned: dict[str, None] = field(default_factory=dict, compare=False)
 
     def say(self, *arguments: str) -> str:
-        """All that it prints, errors included. Raises GpuError on a hang and when there is no nvidia-smi."""
+        """Run it and return all that it prints, errors included. Raises GpuError on a hang and where it is missing."""
         with signals.put_off():
             ended = self.machine.run("nvidia-smi", *arguments, seconds=self.seconds)
         if ended.status == HUNG:

@@ -26,5 +26,5 @@ def recall(machine: ThisMachine) -> Layout | None:
 
 
 def forget(machine: ThisMachine) -> None:
-    """From now on somebody else makes the instances."""
+    """Delete the remembered layout: from now on somebody else makes the instances."""
     machine.path(PATH).unlink(missing_ok=True)

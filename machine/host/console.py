@@ -29,7 +29,7 @@ def report(text: str) -> None:
 
 
 def received(form: type[_Form]) -> _Form:
-    """The document on standard input. Raises UsageError."""
+    """Read the document on standard input. Raises UsageError."""
     try:
         return form.from_json(sys.stdin.read())
     except (UnicodeDecodeError, DocumentError) as error:

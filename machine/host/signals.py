@@ -19,7 +19,7 @@ def raise_on_signals() -> None:
 
 
 def ignore() -> None:
-    """From now on be deaf to signals, and with this process the programs it starts."""
+    """Ignore signals from now on, in this process and the programs that it starts."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 

@@ -43,7 +43,7 @@ class ThisMachine:
         return self.run("systemctl", *arguments, seconds=seconds)
 
     def active_units(self, *units: str) -> list[str]:
-        """Those of the units that run or are about to."""
+        """The units, of these, that run or are about to run."""
         states = self.systemctl("is-active", *units).stdout.split()
         return [unit for unit, state in zip(units, states, strict=False) if state in ("active", "activating")]
 

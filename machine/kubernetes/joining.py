@@ -26,7 +26,7 @@ _PATIENCE_SECONDS = 120
 
 
 def permit_founding(machine: ThisMachine) -> int:
-    """Permit it where there is no datastore; returns 0."""
+    """Permit this machine to found a cluster, where it has no datastore. Returns 0."""
     if machine.path(DATASTORE).exists():
         say("a cluster is on the disk of this machine already: nothing to permit")
         return 0
@@ -63,7 +63,7 @@ def server(machine: ThisMachine) -> str:
 
 
 def _answering(machine: ThisMachine, servers: Sequence[str], *, seconds: float) -> str | None:
-    """The first server that answers, asked again for so long."""
+    """The first server that answers within this time, or None."""
     found: list[str] = []
 
     def ask() -> bool:

@@ -58,7 +58,7 @@ class Node:
         return [pod for pod in self.kubectl.get("pods", "--all-namespaces", *selectors, here) if not has_ended(pod)]
 
     def pods_of_users(self, own_namespaces: Container[str]) -> list[Pod]:
-        """Not those of the cluster's own namespaces, nor what a DaemonSet or the kubelet makes on every machine."""
+        """The pods of users: none of the cluster's namespaces, nor what DaemonSets or the kubelet make."""
         return sorted(
             Pod.of(pod)
             for pod in self.pods()

@@ -105,7 +105,7 @@ def _opens(machine: ThisMachine, address: str, token: str) -> bool:
 
 
 def _ask(machine: ThisMachine, token: str, address: str, what: str, more: Mapping[str, str], *arguments: str) -> Ended:
-    """A request of a server's, by its token."""
+    """Send a request that servers send, with this token."""
     options = {
         "url": f"https://{address}:9345/v1-rke2/{what}",
         "user": f"server:{token}",

@@ -36,7 +36,7 @@ class TurnRecord:
     kubectl: Kubectl
 
     def read(self) -> Turns:
-        """What is in it. Raises NodeError."""
+        """Read the record. Raises NodeError."""
         return self._read()[0]
 
     def change(self, edit: Callable[[Turns], Turns]) -> Turns:

@@ -36,7 +36,7 @@ class AgentTurn:
 
     @classmethod
     def of(cls, machine: ThisMachine, *, away_seconds: float = AWAY_SECONDS) -> "AgentTurn | None":
-        """None on a machine that waits for nobody. `away_seconds`: how long the API server may be away."""
+        """Its turn; None where it waits for nobody. `away_seconds`: how long the API server may be away."""
         if machine.node_name() is None or machine.desired_state().rke2.role != "agent":
             return None
         node = Node.running(machine, away_seconds=away_seconds)
@@ -97,7 +97,7 @@ class AgentTurn:
         self._leave()
 
     def fail(self, why: str, *, is_out: bool) -> bool:
-        """It failed: whoever waits is stopped. Returns whether it is out: it stays entered and cordoned then.
+        """Record that it failed, which stops others that wait. Returns whether it is out: entered and cordoned.
 
         `is_out`: it is, however well its node looks.
         """

@@ -93,7 +93,7 @@ def of_their_machine(node: str, devices: Sequence[ProvenDevice], listed: Listed)
 
 
 def unlisted(node: str, trouble: str) -> Check:
-    """The machine itself cannot say which devices it has."""
+    """The failed check of a machine that cannot say which devices it has."""
     return Check.of(_OWN, node, _LISTED, trouble, "`sudo mig-k8s status` on it, and its dmesg.")
 
 

@@ -32,7 +32,7 @@ class Isolation:
     is_open: bool
 
     def checks(self, nodes: Sequence[ExpectedNode], deadline: float) -> list[Check]:
-        """One for each node with devices, by the deadline, a time of the clock's. Raises RefusedError, AwayError.
+        """One check for each node with devices, by the deadline, a time of the clock's. Raises RefusedError, AwayError.
 
         Where devices are for whoever names them, a node whose GPUs are all in MIG mode without instances proves
         nothing: NVIDIA's runtime gives such a GPU to who names it, and does not count it to "all" (toolkit 1.20.2).

@@ -62,7 +62,7 @@ class PodLogs(Generic[_Pod]):
         return [pod for pod in self._pods if pod.name not in self.told]
 
     def lacking(self) -> list[_Pod]:
-        """Those of them for which there was no device at the last look."""
+        """The waiting pods for which there was no device at the last look."""
         words = {pod.name: self._troubles.get(pod.name, "") for pod in self.waiting()}
         return [p for p in self.waiting() if p.name in self._gave_way or pod_trouble.lacks_a_device(words[p.name])]
 

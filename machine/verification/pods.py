@@ -37,7 +37,7 @@ class Pod:
         return replace(self, name=f"{self.name}-more")
 
     def manifest(self, image: str, seconds: int) -> dict[str, Any]:
-        """It passes Pod Security `restricted`, and ends by itself after `seconds` if nobody deletes it."""
+        """The pod for the API: it passes Pod Security `restricted`, and ends after `seconds` if nobody deletes it."""
         limits = {"limits": {self.device.resource: 1}}
         return _manifest(self.name, self.node, image, seconds, {"resources": limits})
 
@@ -89,7 +89,7 @@ def _manifest(name: str, node: str, image: str, seconds: int, more: Mapping[str,
 
 
 def pods_without_request(nodes: Sequence[ExpectedNode]) -> list[PodWithoutRequest]:
-    """One for each node with devices."""
+    """One pod that requests nothing, for each node with devices."""
     with_devices = (node for node in nodes if node.devices)
     return [PodWithoutRequest(node.name, f"no-request-{number}") for number, node in enumerate(with_devices)]
 

@@ -20,7 +20,7 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """How long the run takes already."""
+        """For how many seconds the run has been going."""
         return self._clock.monotonic() - self._begun
 
     def tell(self, words: str) -> None:

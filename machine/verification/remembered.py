@@ -35,7 +35,7 @@ def remember(kubectl: Kubectl, expected: Expectations) -> str:
 
 
 def recall(kubectl: Kubectl) -> Expectations:
-    """Those of the last time. Raises UsageError, and AwayError where the API server does not answer."""
+    """The expectations of the last time. Raises UsageError, and AwayError where the API server does not answer."""
     try:
         found = json.loads(kubectl.read("get", "configmap", NAME, "-n", NAMESPACE, "-o", "json"))
         return understood(found["data"][_KEY])
@@ -50,7 +50,7 @@ def recall(kubectl: Kubectl) -> Expectations:
 
 
 def _of_an_older_release(kubectl: Kubectl) -> Expectations:
-    """Which kept them in a file on the server that verified."""
+    """The expectations as an older release kept them, in a file on the server that verified."""
     path = kubectl.machine.path(expectations.PATH)
     try:
         return understood(path.read_text(encoding="utf-8"))

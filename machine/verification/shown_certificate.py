@@ -14,7 +14,7 @@ _SECONDS = 5
 
 
 def shown_end(machine: ThisMachine, address: str, port: int) -> datetime | None:
-    """Its end; the beginning of all time where it has ended; None where nobody shows one of this cluster's."""
+    """When it ends; the beginning of all time where it has ended; None where nobody shows one of this cluster's."""
     authority = machine.path(_AUTHORITY)
     if not authority.exists():
         return None

@@ -17,7 +17,7 @@ class NodeRemovalPlan:
 
 
 def node_removals(nodes: Sequence[NodePlan], *, cluster_may_be_lost: bool) -> dict[str, NodeRemovalPlan]:
-    """By machine. None is ever without: a machine whose removal goes from the program would be taken for removed."""
+    """The removal of each machine, by its name; a machine without one would be taken for removed."""
     servers = [node.name for node in nodes if node.role == "server"]
     return {
         node.name: NodeRemovalPlan(

@@ -24,7 +24,7 @@ _LEAST = 32
 
 @dataclass(frozen=True, slots=True, repr=False)
 class HostKey:
-    """One of a machine's. `private` is secret."""
+    """One host key of a machine. `private` is secret."""
 
     private: str
     public: str
@@ -32,18 +32,18 @@ class HostKey:
 
     @property
     def kind(self) -> str:
-        """Its first word."""
+        """The kind of key: the first word of its public half."""
         return self.public.partition(" ")[0]
 
     @classmethod
     def given(cls, private: str) -> "HostKey":
-        """One that somebody made, of the kind ssh-ed25519. Raises ValueError, which tells nothing of it."""
+        """A key that somebody made, of the kind ssh-ed25519. Raises ValueError, which tells nothing of it."""
         return cls(private.strip() + "\n", public_half(private))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class HostKeys:
-    """Those of all machines of a stack. Where there is only `shared`, they show that from the first boot on."""
+    """The host keys of all machines of a stack. Where there is only `shared`, they show that from the first boot on."""
 
     shared: HostKey | None
     """What machines showed before they had keys of their own, all of them the same."""
@@ -73,7 +73,7 @@ class HostKeys:
         return _key(self.secret, "", 1) if self.secret else self._shared()
 
     def shown(self, machine: str, *, is_server: bool) -> tuple[HostKey, ...]:
-        """All that it shows; none where those are the ones that it was made with."""
+        """All host keys that a machine shows; none where those are the ones that it was made with."""
         secrets = [secret for secret in (self.secret, self.other) if secret]
         derived = [key for secret in secrets for key in self._of(secret, machine, is_server=is_server)]
         return (*([self.shared] if self.shared else []), *derived) if derived else ()

@@ -60,7 +60,7 @@ class VmPlan:
 
     @property
     def public_keys(self) -> tuple[str, ...]:
-        """Of all whom the machine lets in."""
+        """The public keys of all whom the machine lets in."""
         return (self.public_key, *self.other_public_keys)
 
 
