@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from mig_states import MODELS, table
 from plan.gpu.catalogue import gpu_models
 from sandbox.faults import fault
 from stacks import REPOSITORY
@@ -31,13 +30,6 @@ def test_every_gpu_of_the_catalogue_is_one_that_the_fake_driver_has_more_of() ->
     assert {name: set(entry["profiles"]) for name, entry in details.items()} == {
         name: {profile.name for profile in model.profiles} for name, model in gpu_models().items()
     }
-
-
-def test_every_gpu_of_the_catalogue_is_one_whose_states_are_all_tried() -> None:
-    """Its profiles largest first, as a table that the program does not use has them."""
-    assert set(MODELS) == set(gpu_models())
-    for name, model in gpu_models().items():
-        assert {row.name for row in table(name)} == {profile.name for profile in model.profiles}
 
 
 # ---- a fault

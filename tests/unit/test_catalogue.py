@@ -2,62 +2,39 @@
 
 import pytest
 
+from mig_states import MODELS, table
 from plan.gpu.catalogue import gpu_models, vm_sizes
 
-# nvidia-smi mig -lgip and -lgipp: id, name, maximum, starts:size, SM.
-_EIGHT_SLOTS = [
-    (19, 7, "{0,1,2,3,4,5,6}:1"),
-    (20, 1, "{0,1,2,3,4,5,6}:1"),
-    (15, 4, "{0,2,4,6}:2"),
-    (14, 3, "{0,2,4}:2"),
-    (9, 2, "{0,4}:4"),
-    (5, 1, "{0}:4"),
-    (0, 1, "{0}:8"),
-]
-_A30 = [
-    (14, 4, "{0,1,2,3}:1"),
-    (21, 1, "{0,1,2,3}:1"),
-    (5, 2, "{0,2}:2"),
-    (6, 1, "{0,2}:2"),
-    (0, 1, "{0}:4"),
-]
-_NAMES = {
-    "A100-40GB": "1g.5gb 1g.5gb+me 1g.10gb 2g.10gb 3g.20gb 4g.20gb 7g.40gb",
-    "A100-80GB": "1g.10gb 1g.10gb+me 1g.20gb 2g.20gb 3g.40gb 4g.40gb 7g.80gb",
-    "H100-80GB": "1g.10gb 1g.10gb+me 1g.20gb 2g.20gb 3g.40gb 4g.40gb 7g.80gb",
-    "H100-NVL-94GB": "1g.12gb 1g.12gb+me 1g.24gb 2g.24gb 3g.47gb 4g.47gb 7g.94gb",
-    "H200-141GB": "1g.18gb 1g.18gb+me 1g.35gb 2g.35gb 3g.71gb 4g.71gb 7g.141gb",
-    "A30-24GB": "1g.6gb 1g.6gb+me 2g.12gb 2g.12gb+me 4g.24gb",
+_EIGHT_SLICES = (0, 5, 9, 14, 15, 19, 20)
+_AMPERE = (98, 56, 42, 28, 14, 14, 14)
+_HOPPER = (132, 64, 60, 32, 26, 16, 16)
+_IDS_AND_MULTIPROCESSORS = {
+    "A100-40GB": (_EIGHT_SLICES, _AMPERE),
+    "A100-80GB": (_EIGHT_SLICES, _AMPERE),
+    "H100-80GB": (_EIGHT_SLICES, _HOPPER),
+    "H100-NVL-94GB": (_EIGHT_SLICES, _HOPPER),
+    "H200-141GB": (_EIGHT_SLICES, _HOPPER),
+    "A30-24GB": ((0, 5, 6, 14, 21), (56, 28, 28, 14, 14)),
 }
-_AMPERE_SM = [14, 14, 14, 28, 42, 56, 98]
-_HOPPER_SM = [16, 16, 26, 32, 60, 64, 132]
-_SM = {
-    "A100-40GB": _AMPERE_SM,
-    "A100-80GB": _AMPERE_SM,
-    "H100-80GB": _HOPPER_SM,
-    "H100-NVL-94GB": _HOPPER_SM,
-    "H200-141GB": _HOPPER_SM,
-    "A30-24GB": [14, 14, 28, 28, 56],
-}
+"""What `nvidia-smi mig -lgip` has beside names and placements, which `mig_states` has; largest profile first."""
 
 
 def test_no_gpu_is_left_out_of_these_tables() -> None:
-    """A model added to the catalogue needs a table here."""
-    assert set(gpu_models()) == set(_NAMES) == set(_SM)
+    """A model added to the catalogue needs a table here, and one of its placements."""
+    assert set(gpu_models()) == set(MODELS) == set(_IDS_AND_MULTIPROCESSORS)
 
 
-@pytest.mark.parametrize("name", _NAMES)
+@pytest.mark.parametrize("name", MODELS)
 def test_profiles_are_what_nvidia_smi_lists(name: str) -> None:
-    """Names, ids, maximum, placements and multiprocessors."""
-    rows = _A30 if name == "A30-24GB" else _EIGHT_SLOTS
-    model = gpu_models()[name]
-    for row, profile_name, multiprocessors in zip(rows, _NAMES[name].split(), _SM[name], strict=True):
-        profile = model.profile(profile_name)
-        assert profile is not None
-        starts = "{" + ",".join(map(str, profile.starts)) + "}:" + str(profile.memory_slices)
-        assert (profile.id, profile.maximum, starts) == row
-        assert profile.multiprocessors == multiprocessors
-    assert len(model.profiles) == len(rows)
+    rows = zip(table(name), *_IDS_AND_MULTIPROCESSORS[name], strict=True)
+    assert {
+        each.name: (
+            (each.memory_slices, each.compute_slices, each.starts, each.maximum),
+            each.id,
+            each.multiprocessors,
+        )
+        for each in gpu_models()[name].profiles
+    } == {row.name: (tuple(row[1:]), number, multiprocessors) for row, number, multiprocessors in rows}
 
 
 def test_profiles_come_largest_first() -> None:
