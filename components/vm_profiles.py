@@ -31,9 +31,7 @@ def os_profile(plan: NodePlan, custom_data: pulumi.Input[str]) -> azure.compute.
 def storage_profile(vm: VmPlan) -> azure.compute.StorageProfileArgs:
     """Image and disk."""
     return azure.compute.StorageProfileArgs(
-        image_reference=azure.compute.ImageReferenceArgs(
-            publisher=vm.image.publisher, offer=vm.image.offer, sku=vm.image.sku, version=vm.image.version
-        ),
+        image_reference=azure.compute.ImageReferenceArgs(**vm.image.reference),
         os_disk=azure.compute.OSDiskArgs(
             create_option="FromImage",
             disk_size_gb=vm.os_disk_gib,

@@ -31,12 +31,12 @@ def kept_by_stack(stack: StackPlan) -> dict[str, str]:
 def kept_by_machine(stack: StackPlan, node: NodePlan) -> dict[str, str]:
     """By key of the stack file, what a machine keeps until it is made anew: what Azure does not change while it runs,
     and what the cluster was founded with."""
-    vm, image = node.vm, node.vm.image
+    vm = node.vm
     kept = {
         _ROLE: node.role,
         "mig-k8s:rke2.cis": str(node.rke2.cis).lower(),
         "mig-k8s:vm.adminUsername": vm.admin_username,
-        "mig-k8s:vm.image": f"{image.publisher}:{image.offer}:{image.sku}:{image.version}",
+        "mig-k8s:vm.image": vm.image.name,
         "mig-k8s:vm.osDisk.sizeGib": str(vm.os_disk_gib),
         "mig-k8s:vm.osDisk.type": vm.os_disk_type,
         "mig-k8s:vm.securityType": vm.security_type,

@@ -20,6 +20,7 @@ from plan.problems import Problem, Problems
 from plan.rules.warnings import warnings
 from plan.stack_file.node_pool import NodePool
 from plan.stack_file.settings import Settings
+from plan.stack_file.values import images
 from plan.stack_file.values.addresses import merged
 
 VERIFY_NAMESPACE = "mig-k8s-verify"
@@ -132,13 +133,12 @@ def plan_stack(settings: Settings) -> StackPlan:
 
 def _nodes(settings: Settings) -> tuple[NodePlan, ...]:
     vm = settings.vm
-    publisher, offer, sku, version = vm.image.split(":")
     nodes: list[NodePlan] = []
     for pool_index, pool in enumerate(settings.node_pools):
         layout = _pool_layout(pool, pool_index)
         vm_plan = VmPlan(
             size=pool.vm_size,
-            image=ImagePlan(publisher=publisher, offer=offer, sku=sku, version=version),
+            image=ImagePlan(name=vm.image, reference=images.reference(vm.image)),
             admin_username=vm.admin_username,
             public_key=settings.ssh.public_key,
             other_public_keys=settings.ssh.other_public_keys,

@@ -11,12 +11,10 @@ from plan.stack_file.settings import Driver, Network, Rke2, Sources, Toolkit
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImagePlan:
-    """An Azure image reference."""
+    """An image by the name in the stack file, and as Azure is told of it: field → value."""
 
-    publisher: str
-    offer: str
-    sku: str
-    version: str
+    name: str
+    reference: dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

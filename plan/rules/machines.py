@@ -86,7 +86,7 @@ def image_without_driver(settings: Settings) -> Iterator[Problem]:
     """An image that brings no driver where it should, or one where ours would be the second; a branch Ubuntu lacks."""
     image = images.image(settings.vm.image)
     source = settings.driver.source
-    if source == "image" and not image.has_driver:
+    if source == "image" and image.has_driver is False:
         yield Refusal(
             f"driver.source is image, and {settings.vm.image} has no driver", remedy="Write driver: {source: ubuntu}."
         ).at("mig-k8s:driver.source", source)
@@ -96,7 +96,7 @@ def image_without_driver(settings: Settings) -> Iterator[Problem]:
             remedy="Write driver: {source: image}.",
         ).at("mig-k8s:driver.source", source)
     branch = settings.driver.branch
-    missing = releases.driver_branch(branch, image.ubuntu)
+    missing = releases.driver_branch(branch, image.ubuntu) if image.ubuntu else None
     if source == "ubuntu" and missing is not None:
         yield missing.at("mig-k8s:driver.branch", str(branch))
     if source == "image" and branch != Driver().branch:
@@ -125,7 +125,7 @@ def secure_boot_that_cannot_be(settings: Settings) -> Iterator[Problem]:
             yield Refusal(
                 f"Azure offers no Trusted Launch on {pool.vm_size}", allowed="Standard", remedy="Write Standard."
             ).at(path, "TrustedLaunch")
-    if settings.driver.source == "image":
+    if settings.driver.source == "image" and images.image(settings.vm.image).has_driver:
         yield Refusal(
             "Secure Boot loads signed modules only, and the image's driver is not signed by Canonical",
             allowed="Standard with driver.source image",

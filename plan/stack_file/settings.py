@@ -133,7 +133,7 @@ class Vm(Section):
     """What all machines have in common."""
 
     admin_username: Annotated[str, AfterValidator(names.admin_username)] = "azureuser"
-    image: Annotated[str, AfterValidator(images.image_urn)] = images.DEFAULT
+    image: Annotated[str, AfterValidator(images.image_name)] = images.DEFAULT
     os_disk: OsDisk = OsDisk()
     security_type: Literal["TrustedLaunch", "Standard"] = "TrustedLaunch"
     zone: Literal["1", "2", "3"] | None = None

@@ -92,6 +92,39 @@ def test_a_deleted_machine_leaves_no_disk_behind_and_keeps_its_interface_for_the
     ]
 
 
+OWN = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/images/providers/Microsoft.Compute"
+    "/galleries/ours/images/gpu"
+)
+
+
+@pytest.mark.parametrize(
+    ("image", "reference"),
+    [
+        (
+            "Canonical:ubuntu-24_04-lts:server:latest",
+            {"publisher": "Canonical", "offer": "ubuntu-24_04-lts", "sku": "server", "version": "latest"},
+        ),
+        (OWN, {"id": OWN}),
+        (f"{OWN}/versions/1.2.3", {"id": f"{OWN}/versions/1.2.3"}),
+        ("/CommunityGalleries/a-1/Images/gpu", {"communityGalleryImageId": "/CommunityGalleries/a-1/Images/gpu"}),
+        ("/sharedGalleries/b-1/images/gpu", {"sharedGalleryImageId": "/sharedGalleries/b-1/images/gpu"}),
+    ],
+)
+def test_an_image_is_named_by_its_urn_or_by_its_id_in_a_gallery(
+    program: Program, image: str, reference: dict[str, str]
+) -> None:
+    assert program(vm={"image": image}).one(f"{NAME}-vm").plain("storageProfile", "imageReference") == reference
+
+
+@pytest.mark.parametrize("source", ["ubuntu", "image"])
+def test_of_an_image_in_a_gallery_only_its_maker_knows_whether_it_has_a_driver_and_who_signed_it(
+    program: Program, source: str
+) -> None:
+    trusted = program(vm={"image": OWN}, driver={"source": source}).one(f"{NAME}-vm").plain("securityProfile")
+    assert trusted["securityType"] == "TrustedLaunch"
+
+
 def test_azure_neither_patches_nor_reboots_a_machine_and_its_console_can_be_read(program: Program) -> None:
     vm = program().one(f"{NAME}-vm")
     patching = vm.plain("osProfile", "linuxConfiguration", "patchSettings")

@@ -1,5 +1,7 @@
 """The stage that runs while others do: RKE2's download, beside the driver's installation."""
 
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ from a_machine import NAME, AMachine
 from full_disk import FillDisk
 from install_stages import fetched, run
 from kubernetes_api import node, pod
-from rke2_on_machine import RKE2, put_in_place
+from rke2_on_machine import RKE2, put_in_place, tarball_of
 from staged import BESIDE, StagedMachine, WentDownError
 
 WAITS_FOR = """
@@ -153,3 +155,13 @@ def test_a_download_that_was_cut_off_begins_anew(rke2_machine: AMachine) -> None
     rke2_machine.write(TARBALL, "half of")
     assert run(rke2_machine, "rke2-download", **RKE2)[:2] == (0, "done RKE2 v1.35.7+rke2r1 is downloaded")
     assert run(rke2_machine, "rke2", **RKE2)[1] == "done RKE2 v1.35.7+rke2r1 server is ready"
+
+
+def test_an_rke2_that_the_machines_image_brings_is_not_downloaded_and_is_started(rke2_machine: AMachine) -> None:
+    """Its files alone, of the wanted version: it never ran, so there is no node and no cluster in the image."""
+    with tarfile.open(fileobj=io.BytesIO(tarball_of("v1.35.7+rke2r1"))) as tar:
+        tar.extractall(rke2_machine.path("usr/local"), filter="tar")
+    assert run(rke2_machine, "rke2-download", **RKE2)[:2] == (0, "unchanged RKE2 v1.35.7+rke2r1 is installed")
+    assert run(rke2_machine, "rke2", **RKE2)[:2] == (0, "done RKE2 v1.35.7+rke2r1 server is ready")
+    assert rke2_machine.calls("curl") == []
+    assert put_in_place(rke2_machine) == 0

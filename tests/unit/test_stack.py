@@ -17,7 +17,10 @@ def test_the_default_machine(planned: Planned) -> None:
     (node,) = stack.nodes
     assert node.vm == VmPlan(
         size="Standard_NC24ads_A100_v4",
-        image=ImagePlan(publisher="Canonical", offer="ubuntu-24_04-lts", sku="server", version="latest"),
+        image=ImagePlan(
+            name="Canonical:ubuntu-24_04-lts:server:latest",
+            reference={"publisher": "Canonical", "offer": "ubuntu-24_04-lts", "sku": "server", "version": "latest"},
+        ),
         admin_username="azureuser",
         public_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEqGQWZQSelo2DxGZ2KgxK7ZcVRq7GrTqKA1z4L1Xnhv",
         other_public_keys=(),
@@ -54,7 +57,7 @@ def test_options_of_the_machine_reach_its_plan(planned: Planned) -> None:
     assert plan.auto_shutdown == AutoShutdownPlan(time="1900", time_zone="W. Europe Standard Time")
     assert (plan.zone, plan.tags, plan.rebuild, plan.admin_username) == ("2", {"team": "mlops"}, "again", "ops")
     assert (plan.os_disk_gib, plan.os_disk_type) == (512, "StandardSSD_LRS")
-    assert plan.image.sku == "22_04-lts-gen2"
+    assert plan.image.reference["sku"] == "22_04-lts-gen2"
     assert stack.tags == {"team": "mlops"}
 
 
