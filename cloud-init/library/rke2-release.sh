@@ -46,7 +46,7 @@ fetch_rke2() {
   local base=${2:-$RELEASES/${1//+/%2B}} wanted=$3 seen why
   ! is_fetched "$@" || return 0
   local named="rke2.sha256, or of this program's table of releases"
-  why="Does version $1 exist, is the way out open, is there room? The next run tries again."
+  why="Does version $1 exist, can the machine reach it, and is there room on the disk? The next run tries again."
   progress "downloading RKE2 $1"
   rm -rf "$fetched"
   mkdir -p "$fetched"

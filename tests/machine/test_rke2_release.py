@@ -123,8 +123,8 @@ def test_a_version_that_does_not_exist_is_named(rke2_machine: AMachine) -> None:
         assert code == 1
         assert last == (
             f"failed cannot download {where}/{name}: "
-            "curl: (22) The requested URL returned error: 404. Does version v1.35.7+rke2r1 exist, is the way out open, "
-            "is there room? The next run tries again."
+            "curl: (22) The requested URL returned error: 404. Does version v1.35.7+rke2r1 exist, can the machine "
+            "reach it, and is there room on the disk? The next run tries again."
         )
 
 
@@ -135,7 +135,8 @@ def test_a_disk_that_is_full_is_named_and_not_written_to_again(rke2_machine: AMa
     assert code == 1
     assert last == (
         f"failed cannot download {BASE}/sha256sum-amd64.txt: curl: (23) Failure writing output to destination (1.2M"
-        " left on /). Does version v1.35.7+rke2r1 exist, is the way out open, is there room? The next run tries again."
+        " left on /). Does version v1.35.7+rke2r1 exist, can the machine reach it, and is there "
+        "room on the disk? The next run tries again."
     )
     assert len(rke2_machine.calls("curl")) == 1
 

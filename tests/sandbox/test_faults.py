@@ -108,7 +108,7 @@ def test_a_wrong_key_is_shown_with_the_right_one(birth: str, person: CommandLine
 def test_a_download_that_is_cut_is_tried_again_and_told(birth: str) -> None:
     assert "rke2.linux-amd64.tar.gz failed (18), try 4 of 4 in 5 s" in birth
     assert "/rke2.linux-amd64.tar.gz: curl: (18) transfer closed with " in birth
-    assert "Does version v1.36.4+rke2r1 exist, is the way out open, is there room? The next run tries again." in birth
+    assert "Does version v1.36.4+rke2r1 exist, can the machine reach it, and is there room on the disk?" in birth
 
 
 def test_a_machine_that_is_slow_to_boot_is_waited_for(birth: str) -> None:
