@@ -3,15 +3,20 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import takewhile
+
+from pyte import Screen, Stream
 
 from terminal.cast import Cast
-from terminal.screen import Line, Screen, written
+from terminal.lines import Line, shown, written
 
 _PICTURE_SECONDS = 0.5
 """What changes faster is seen together."""
 _WAIT_SECONDS = 1.0
 """No picture stands longer, but for the last."""
 _LAST_SECONDS = 10.0
+_ROWS = 1000
+"""More than a recording has, so that no line scrolls away: a picture is the last of them."""
 _TIME = re.compile(r"\d+(\.\d+)?|\.+")
 
 
@@ -37,8 +42,7 @@ def shortened(cast: Cast) -> Cast:
     """A recording with the same pictures, and nothing of what was between them: a tenth of the size."""
     outputs, before = [], tuple[Line, ...]()
     for at, lines in _moments(cast):
-        pairs = zip(before, lines, strict=False)
-        same = next((number for number, (old, new) in enumerate(pairs) if old != new), min(len(before), len(lines)))
+        same = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(before, lines, strict=False))))
         up = f"\x1b[{len(before) - same}A" if len(before) > same else ""
         outputs.append((at, f"{up}\x1b[J" + "".join(f"{written(line)}\r\n" for line in lines[same:])))
         before = lines
@@ -58,13 +62,13 @@ def _moments(cast: Cast) -> list[tuple[float, tuple[Line, ...]]]:
 
 def _calm(cast: Cast) -> Iterator[tuple[float, tuple[Line, ...]]]:
     """After each output that is not followed at once by another, and now and then in a flood of them."""
-    screen, last = Screen(cast.columns), float("-inf")
-    for number, (at, text) in enumerate(cast.outputs):
-        screen.feed(text)
-        following = cast.outputs[number + 1][0] if number + 1 < len(cast.outputs) else float("inf")
-        if max(following - at, at - last) >= _PICTURE_SECONDS:
-            lines = screen.lines()
-            yield at, lines if lines[-1] else lines[:-1]
+    screen = Screen(cast.columns, _ROWS)
+    stream, last = Stream(screen), float("-inf")
+    following = [*(at for at, _ in cast.outputs[1:]), float("inf")]
+    for (at, text), then in zip(cast.outputs, following, strict=True):
+        stream.feed(text)
+        if max(then - at, at - last) >= _PICTURE_SECONDS:
+            yield at, shown(screen)
             last = at
 
 

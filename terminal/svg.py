@@ -6,7 +6,7 @@ from html import escape
 
 from terminal.cast import Cast
 from terminal.film import Picture, pictures
-from terminal.screen import Line, Run, Style
+from terminal.lines import Line, Run, Style
 
 _WIDE, _HIGH, _EDGE, _BAR = 8.4, 19, 20, 42
 """A letter, a line, what is around them, and the bar on top."""

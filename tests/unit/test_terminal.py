@@ -6,21 +6,22 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from pyte import Screen, Stream
 
 from terminal import cast as recordings
 from terminal.__main__ import main
 from terminal.cast import Cast, record, whole_lines, without
 from terminal.film import pictures, shortened
-from terminal.screen import Line, Run, Screen, Style, written
+from terminal.lines import Line, Run, Style, shown, written
 from terminal.svg import svg
 
 _DOCS = Path(__file__).parents[2] / "docs"
 
 
-def _lines(text: str, columns: int = 20) -> tuple[Line, ...]:
-    screen = Screen(columns)
-    screen.feed(text)
-    return screen.lines()
+def _lines(text: str) -> tuple[Line, ...]:
+    screen = Screen(20, 10)
+    Stream(screen).feed(text)
+    return shown(screen)
 
 
 def _plain(*texts: str) -> tuple[Line, ...]:
@@ -31,15 +32,13 @@ def _cast(*outputs: tuple[float, str], rows: int = 10) -> Cast:
     return Cast(title="make x", columns=20, rows=rows, outputs=outputs)
 
 
-# ---- a screen
+# ---- lines
 
 
-def test_text_goes_where_a_terminal_has_it() -> None:
-    assert _lines("one\r\ntwo\r\n") == _plain("one", "two", "")
-    assert _lines("wait 1 s\rwait 2 s\r\x1b[Kdone\r\n") == _plain("done", "")
-    assert _lines("a\r\nb\r\nc\r\n\x1b[2AB\x1b[K\r\n") == _plain("a", "B", "c", "")
+def test_the_lines_of_a_screen_end_with_the_last_that_has_something() -> None:
+    assert _lines("") == ()
+    assert _lines("a\r\n\r\nb\r\n\r\n") == _plain("a", "", "b")
     assert _lines("a\r\nb\r\nc\r\n\x1b[2A\x1b[Jz") == _plain("a", "z")
-    assert _lines("x" * 25) == _plain("x" * 20, "x" * 5)
 
 
 def test_colours_are_those_that_were_asked_for() -> None:
@@ -53,9 +52,32 @@ def test_colours_are_those_that_were_asked_for() -> None:
     assert _lines(written(line)) == (line,)
 
 
-@pytest.mark.parametrize("text", ["\x1b[2J", "\x1b[5;5H", "\t", "\x1b[38;2;1;2;3mx", "\x1b7"])
-def test_what_is_not_known_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="what is this for"):
+@pytest.mark.parametrize(
+    "codes",
+    [
+        ("30", "37", "90", "97", "40", "47", "100", "105", "107"),
+        ("38;5;0", "38;5;7", "38;5;8", "38;5;15", "48;5;0", "48;5;7", "48;5;8", "48;5;13", "48;5;15"),
+    ],
+)
+def test_a_colour_is_the_same_by_its_own_code_and_by_its_place_among_256(codes: tuple[str, ...]) -> None:
+    (line,) = _lines("".join(f"\x1b[0;{code}mx" for code in codes))
+    assert [(run.style.ink, run.style.paper) for run in line] == [
+        *((0, None), (7, None), (8, None), (15, None)),
+        *((None, 0), (None, 7), (None, 8), (None, 13), (None, 15)),
+    ]
+
+
+def test_spaces_that_are_not_seen_are_left_out() -> None:
+    assert _lines(" \x1b[31m a  b \x1b[K\x1b[1m  \x1b[0m  c") == (
+        (Run(2, "a  b", Style(ink=1)), Run(11, "c", Style())),
+    )
+    assert _lines("\x1b[4m u \x1b[0m") == ((Run(0, " u ", Style(underlined=True)),),)
+    assert _lines("\x1b[44m\x1b[K") == ((Run(0, " " * 20, Style(paper=4)),),)
+
+
+@pytest.mark.parametrize("text", ["\x1b[38;2;1;2;3mx", "\x1b[48;5;100mx", "\x1b[7mx", "\x1b[3mx", "日"])
+def test_what_a_picture_cannot_show_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="a picture would not show this as a terminal does"):
         _lines(text)
 
 
@@ -117,7 +139,7 @@ def test_a_wait_is_one_picture_of_a_second_and_shows_its_end() -> None:
     )
     assert [(each.lines, each.seconds) for each in film] == [
         (_plain("work …"), 1.0),
-        ((*_plain("work …"), (Run(0, " 3.0 s", Style()),)), 1.0),
+        ((*_plain("work …"), (Run(1, "3.0 s", Style()),)), 1.0),
         (_plain("work …", "done"), 10.0),
     ]
 
