@@ -4,14 +4,12 @@ import json
 import os
 import pty
 import re
-import struct
 import subprocess
+import termios
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fcntl import ioctl
 from pathlib import Path
-from termios import TIOCSWINSZ
 
 COLUMNS, ROWS = 100, 30
 
@@ -48,7 +46,7 @@ def record(command: Sequence[str], title: str, *, hidden: Mapping[str, str]) -> 
     `hidden`: what has no place in a recording, such as the path of a home, and what stands there instead.
     """
     terminal, its = pty.openpty()
-    ioctl(its, TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    termios.tcsetwinsize(its, (ROWS, COLUMNS))
     size = {"TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": str(ROWS)}
     begun = time.monotonic()
     with subprocess.Popen(command, stdin=its, stdout=its, stderr=its, env={**os.environ, **size}) as process:

@@ -14,6 +14,8 @@ _COLOURS = (
     "#64748b", "#f87171", "#4ade80", "#facc15", "#60a5fa", "#c084fc", "#22d3ee", "#e2e8f0",
     "#94a3b8", "#fca5a5", "#86efac", "#fde047", "#93c5fd", "#d8b4fe", "#67e8f9", "#f8fafc",
 )  # fmt: skip
+_INKS = [f".c{number} {{ fill: {fill} }}" for number, fill in enumerate(_COLOURS)]
+_LIGHTS = ((22, "#f87171"), (40, "#facc15"), (58, "#4ade80"))
 _WORDS = re.compile(r"\S+(?: \S+)*")
 _STYLE = """<style>
 text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; fill: #cbd5e1 }
@@ -36,7 +38,7 @@ def svg(cast: Cast) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-labelledby="title about">',
             f'<title id="title">A recording of `{escape(cast.title)}`</title>',
             f'<desc id="about">A terminal, {about}: waits are cut short. At the end it shows:\n{escape(last)}</desc>',
-            _STYLE + "\n".join((*_colours(), *_motion(film, screen))) + "\n</style>",
+            _STYLE + "\n".join((*_INKS, *_motion(film, screen))) + "\n</style>",
             "<defs>",
             *(f'<g id="l{number}">{"".join(map(_run, line))}</g>' for line, number in numbers.items() if line),
             "</defs>",
@@ -51,9 +53,6 @@ def svg(cast: Cast) -> str:
             "</g></svg></svg>\n",
         ]
     )
-
-
-_LIGHTS = ((22, "#f87171"), (40, "#facc15"), (58, "#4ade80"))
 
 
 def _picture(picture: Picture, top: int, numbers: dict[Line, int]) -> list[str]:
@@ -82,12 +81,7 @@ def _x(columns: int) -> str:
 def _classes(style: Style) -> str:
     # Words on a colour are dark, whatever their own, as on paper.
     ink = "d" if style.paper is not None else f"c{style.ink}" if style.ink is not None else ""
-    names = (ink, "b" if style.bold else "", "u" if style.underlined else "")
-    return " ".join(name for name in names if name)
-
-
-def _colours() -> list[str]:
-    return [f".c{number} {{ fill: {fill} }}" for number, fill in enumerate(_COLOURS)]
+    return " ".join(filter(None, (ink, "b" if style.bold else "", "u" if style.underlined else "")))
 
 
 def _motion(film: Sequence[Picture], screen: int) -> list[str]:

@@ -97,11 +97,11 @@ def test_no_line_is_in_two_pieces() -> None:
 
 
 def test_a_command_is_recorded_in_a_terminal_with_its_exit_status(capfd: pytest.CaptureFixture[str]) -> None:
-    script = 'test -t 0 && test -t 1 && test -t 2 && echo "$COLUMNS $LINES in $0"; exit 3'
+    script = 'test -t 0 && test -t 1 && test -t 2 && echo "$COLUMNS $LINES, $(stty size) in $0"; exit 3'
     recorded, status = record(["sh", "-c", script, "/home/me/x"], "make x", hidden={"/home/me": "~"})
     assert status == 3
-    assert "".join(text for _, text in recorded.outputs) == "100 30 in ~/x\r\n"
-    assert capfd.readouterr().out == "100 30 in /home/me/x\r\n"
+    assert "".join(text for _, text in recorded.outputs) == "100 30, 30 100 in ~/x\r\n"
+    assert capfd.readouterr().out == "100 30, 30 100 in /home/me/x\r\n"
     assert (recorded.title, recorded.columns, recorded.rows) == ("make x", 100, 30)
 
 
