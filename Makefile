@@ -109,14 +109,14 @@ test: ## everything there is, the sandbox included
 	*) exit $$status ;; \
 	esac
 
-examples: ## every file of examples/ brought up whole; half an hour; root
+examples: ## every file of examples/ brought up whole; a quarter of an hour; root
 	@$(run) sandbox build machines
 	@$(pytest) -n 2 --dist worksteal -m examples tests/sandbox/test_every_example.py
 
 try-host: ## both commands on a stock Debian host in an emulator, GROUPS=v1 or v2; a quarter of an hour; root
 	@$(run) tests.hosts.try_host --groups "$(or $(GROUPS),v2)"
 
-bench: ## plan and preview as ratios in one run; as root, a machine's way from bare image to ready, and changes of a cluster
+bench: ## plan, preview, stacks of up to 1000 machines; as root, a machine's way from bare image to ready, an up with Azure's distances, changes of a cluster
 	@$(run) tests.bench.plan_times
 	@$(run) tests.bench.preview_times
 	@$(run) tests.bench.size_times
