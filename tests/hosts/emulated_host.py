@@ -34,9 +34,14 @@ class EmulatedHost:
         return done.stdout
 
     def shows(self, command: str, seconds: float) -> None:
-        """The same for people to see. Raises CalledProcessError and TimeoutExpired."""
+        """The same for people to see. Ends this program, with the reason, where the command fails or takes longer."""
         print(f"$ {command}", flush=True)
-        subprocess.run([*self.ssh, command], check=True, timeout=seconds, stdin=subprocess.DEVNULL)
+        try:
+            done = subprocess.run([*self.ssh, command], check=False, timeout=seconds, stdin=subprocess.DEVNULL)
+        except subprocess.TimeoutExpired:
+            raise SystemExit(f"`{command}` did not end within {seconds:.0f} s") from None
+        if done.returncode:
+            raise SystemExit(f"`{command}` ended with {done.returncode}")
 
 
 @contextmanager
