@@ -141,7 +141,7 @@ def test_what_loads_the_drivers_library_on_the_machine_sees_the_devices_that_nvi
 
 
 def test_the_printed_lines_give_a_kubectl_and_a_shell(person: CommandLine) -> None:
-    (kubectl,) = re.findall(r"^  (\S+/kubectl --kubeconfig \S+) get nodes,pods -A$", person.said[0], re.M)
+    (kubectl,) = re.findall(r"^  (\S+/kubectl --kubeconfig \\\n    \S+) get nodes,pods -A$", person.said[0], re.M)
     assert (person.root / "kubeconfig").stat().st_mode & 0o077 == 0
     assert f"node/{NODE} " in pasted(f"{kubectl} get nodes,pods -A")
     (ssh,) = re.findall(r"^  (ssh -F \S+ \S+)$", person.said[0], re.M)
@@ -247,7 +247,7 @@ def test_a_backup_is_restored_on_the_living_machine_and_a_pod_keeps_its_device(
     token = person.ssh("sudo cat /etc/rancher/rke2/token").strip()
     assert token not in said
     assert token.encode() not in backing_up.file.read_bytes()
-    assert person.ssh(f"sudo journalctl | grep -v sudo | grep -c {token}", statuses=(0, 1)) == "0\n"
+    assert person.ssh(f"sudo journalctl | grep -v sudo | grep -c -- {token}", statuses=(0, 1)) == "0\n"
 
 
 def container(person: CommandLine) -> str:
