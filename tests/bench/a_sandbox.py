@@ -22,3 +22,19 @@ def measured(name: str, what: str, measure: Callable[[], int]) -> int:
     except SandboxError as error:
         print(error)
         return 1
+
+
+def of_one(
+    arguments: list[str], show: Callable[[str], int], name: str, what: str, bring_up: Callable[[], object]
+) -> int:
+    """Show the figures of the sandbox that the command line names, else of one brought up for it. The exit code."""
+
+    def brought_up() -> int:
+        bring_up()
+        return show(name)
+
+    try:
+        return show(arguments[0]) if arguments else measured(name, what, brought_up)
+    except SandboxError as error:
+        print(error)
+        return 1

@@ -20,11 +20,10 @@ sys.path.insert(0, str(_ROOT))
 from machine.documents import result as document  # noqa: E402 - the checkout is no installed package
 from sandbox import lifecycle  # noqa: E402 - the checkout is no installed package
 from sandbox.engine.environment import Environment  # noqa: E402
-from sandbox.error import SandboxError  # noqa: E402
 from sandbox.host import access  # noqa: E402 - the checkout is no installed package
 from sandbox.instance import Sandbox, default_root  # noqa: E402
 from sandbox.process import run  # noqa: E402
-from tests.bench.a_sandbox import measured  # noqa: E402
+from tests.bench.a_sandbox import of_one  # noqa: E402
 from timeline.machine import CLOUD_INIT, way  # noqa: E402
 from timeline.span import Span  # noqa: E402
 
@@ -95,16 +94,7 @@ def _described(sandbox: Sandbox) -> list[Path]:
 
 def main(arguments: list[str]) -> int:
     """The exit code."""
-    try:
-        return show(arguments[0]) if arguments else measured(_NAME, "machine times", _brought_up)
-    except SandboxError as error:
-        print(error)
-        return 1
-
-
-def _brought_up() -> int:
-    lifecycle.up(_NAME, _ROOT / "Pulumi.dev.yaml")
-    return show(_NAME)
+    return of_one(arguments, show, _NAME, "machine times", lambda: lifecycle.up(_NAME, _ROOT / "Pulumi.dev.yaml"))
 
 
 if __name__ == "__main__":

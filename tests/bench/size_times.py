@@ -60,8 +60,7 @@ def measured(home: Path, machines: int) -> Cost:
     begun, peaks = time.monotonic(), dict.fromkeys((_ENGINE, _PROGRAM), 0)
     preview.start()
     while preview.is_alive():
-        for kind, peak in peaks.items():
-            peaks[kind] = max(peak, _memory(kind, str(home)))
+        _look(peaks, str(home))
         preview.join(0.1)
     seconds = time.monotonic() - begun
     created = json.loads(said[0])["changeSummary"]["create"]
@@ -70,18 +69,17 @@ def measured(home: Path, machines: int) -> Cost:
     return Cost(machines, seconds, peaks[_ENGINE], peaks[_PROGRAM])
 
 
-def _memory(kind: re.Pattern[str], home: str) -> int:
-    """The largest peak in MB of a process of this kind that belongs to the bench, by where it works."""
-    most = 0
+def _look(peaks: dict[re.Pattern[str], int], home: str) -> None:
+    """Raise the peaks to what the processes of each kind tell now that belong to the bench, by where they work."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if kind.search(words) and home in words + (process / "environ").read_text(errors="replace"):
+            kind = next((each for each in peaks if each.search(words)), None)
+            if kind and home in words + (process / "environ").read_text(errors="replace"):
                 peak = re.search(r"VmHWM:\s+(\d+) kB", (process / "status").read_text())
-                most = max(most, int(peak[1]) // 1000 if peak else 0)
+                peaks[kind] = max(peaks[kind], int(peak[1]) // 1000 if peak else 0)
         except OSError:  # it has ended
             continue
-    return most
 
 
 def main(arguments: list[str]) -> int:

@@ -13,9 +13,8 @@ _ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(_ROOT))
 
 from sandbox import distance, lifecycle, operations  # noqa: E402 - the checkout is no installed package
-from sandbox.error import SandboxError  # noqa: E402
 from sandbox.instance import made  # noqa: E402
-from tests.bench.a_sandbox import measured  # noqa: E402
+from tests.bench.a_sandbox import of_one  # noqa: E402
 from timeline.text import text  # noqa: E402
 
 MOST = 1.2
@@ -34,17 +33,12 @@ def show(name: str) -> int:
 
 def main(arguments: list[str]) -> int:
     """The exit code."""
-    try:
-        return show(arguments[0]) if arguments else measured(_NAME, "the times of an `up`", _brought_up)
-    except SandboxError as error:
-        print(error)
-        return 1
+    return of_one(arguments, show, _NAME, "the times of an `up`", _bring_up)
 
 
-def _brought_up() -> int:
+def _bring_up() -> None:
     distance.put(made(_NAME).root, distance.PROFILES[_PROFILE])
     lifecycle.up(_NAME, _ROOT / "Pulumi.dev.yaml", skip_preview=True)
-    return show(_NAME)
 
 
 if __name__ == "__main__":
