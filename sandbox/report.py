@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from machine.documents.verification_report import VerificationReport
+from plan.report import colours
 from sandbox import person
 from sandbox.engine.environment import Environment
 from sandbox.host import access
@@ -35,14 +36,14 @@ def how_to_go_on(environment: Environment, *, colour: bool = False) -> str:
         person.command("make sandbox-down"): "end it",
     }
     width = max(map(len, commands))
-    bold, plain = ("\033[1m", "\033[0m") if colour else ("", "")
+    look, go_on = (colours.painted(title) if colour else title for title in ("Look around", "Go on"))
     return "\n".join(
         (
-            f"{bold}Look around{plain}",
+            look,
             f"  {kubectl} --kubeconfig \\\n    {config} get nodes,pods -A",
             f"  {_ssh(root, first)}",
             "",
-            f"{bold}Go on{plain}",
+            go_on,
             *(f"  {command:<{width}}  {what}" for command, what in commands.items()),
         )
     )

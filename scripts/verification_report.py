@@ -15,13 +15,16 @@ _DEVICES = re.compile(r"\d+ × (?:\d+c\.)?(\d+)g\.[\w.+-]+")
 
 def summary(report: VerificationReport, *, colour: bool = False) -> str:
     """The verdict, every failed check with the way out, and how devices were proven where all is well."""
-    green, red, plain = ("\033[1;32m", "\033[1;31m", "\033[0m") if colour else ("", "", "")
+
+    def painted(text: str, codes: str) -> str:
+        return colours.painted(text, codes) if colour else text
+
     checks = report.checks
     failed = [check for check in checks if not check.passed]
-    verdict = f"{green}passed{plain}" if report.passed else f"{red}FAILED{plain}"
+    verdict = painted("passed", colours.GOOD) if report.passed else painted("FAILED", colours.BAD)
     lines = [f"verification: {verdict}, {len(checks) - len(failed)} of {len(checks)} checks in {report.seconds:.0f} s"]
     for check in failed:
-        lines.append(f"  {red}FAILED{plain} {check.node or 'cluster'}: {check.name}")
+        lines.append(f"  {painted('FAILED', colours.BAD)} {check.node or 'cluster'}: {check.name}")
         lines.append(f"    expected  {check.expected}\n    seen      {check.seen}\n    do        {check.remedy}")
     lines += [f"  {line}" for line in report.notes()]
     lines += [f"  {_painted(line) if colour else line}" for line in report.proofs()]
@@ -31,7 +34,7 @@ def summary(report: VerificationReport, *, colour: bool = False) -> str:
 def _painted(proof: str) -> str:
     """With each kind of device in the colour that it has in `plan show`."""
     return _DEVICES.sub(lambda found: colours.on(int(found[1]), f" {found[0]} "), proof).replace(
-        "\033[0m, ", "\033[0m "
+        f"{colours.PLAIN}, ", f"{colours.PLAIN} "
     )
 
 

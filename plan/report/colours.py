@@ -4,6 +4,9 @@ import os
 from dataclasses import dataclass
 from typing import TextIO
 
+BOLD, GOOD, BAD = "1", "1;32", "1;31"
+PLAIN = "\033[0m"
+
 
 @dataclass(frozen=True, slots=True)
 class Colour:
@@ -43,4 +46,9 @@ def wanted(stream: TextIO) -> bool:
 
 def on(compute_slices: int, text: str) -> str:
     """The text on that colour, in a terminal."""
-    return f"\033[30;{colour(compute_slices).ansi}m{text}\033[0m"
+    return painted(text, f"30;{colour(compute_slices).ansi}")
+
+
+def painted(text: str, codes: str = BOLD) -> str:
+    """The text as a terminal shows it with these codes of "select graphic rendition" (ECMA-48)."""
+    return f"\033[{codes}m{text}{PLAIN}"

@@ -20,7 +20,7 @@ def draw(plan: dict[str, Any], *, colour: bool, width: int = WIDTH) -> str:
 
 def _lines(plan: dict[str, Any], *, colour: bool, width: int) -> Iterator[str]:
     def bold(text: str) -> str:
-        return f"\033[1m{text}\033[0m" if colour else text
+        return colours.painted(text) if colour else text
 
     operator = plan["gpuOperator"]
     yield words.headline(plan)

@@ -45,12 +45,13 @@ def readable(lines: Iterable[str], columns: int = COLUMNS) -> Iterator[str]:
         break_on_hyphens=False,
     )
     for line in lines:
-        if failed := _FAILED.fullmatch(line.rstrip("\n")):
+        text = line.rstrip("\n")
+        if failed := _FAILED.fullmatch(text):
             yield f" {failed['head']} {failed['verb']}"
             continue
-        step = _STEP.fullmatch(line.rstrip("\n"))
+        step = _STEP.fullmatch(text)
         if step is None:
-            yield line.rstrip("\n")
+            yield text
             continue
         name, said = step["name"], step["said"].rstrip()
         if step["kind"].startswith(_COMPONENTS) or step["mark"] == "+-" or (step["mark"] == "--" and step["retained"]):
