@@ -156,7 +156,7 @@ def container_toolkit() -> Path:
         shutil.copytree(sources / "deployments/systemd", draft / "systemd", copy_function=shutil.copyfile)
         (draft / "systemd").chmod(0o755)  # Go keeps its modules read-only
 
-    return go.kept("container-toolkit", _NVIDIA, go.module_files(_NVIDIA), build, "about 45 s")
+    return go.kept("container-toolkit", _NVIDIA, go.module_files(_NVIDIA), build, "about 20 s")
 
 
 def gpu_inventory() -> Path:

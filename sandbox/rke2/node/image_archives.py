@@ -18,7 +18,7 @@ from .error import Rke2Error
 _SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tar.lz4", ".tar.zst", ".tzst")
 _STOOD_IN_FOR = (".tar", ".tar.gz", ".tgz")
 _NAME = "io.containerd.image.name"
-_DOCKER_HUB = "docker.io/"
+DOCKER_HUB = "docker.io"
 _SECONDS = 120
 
 
@@ -86,8 +86,9 @@ def _import(archive: Path) -> None:
 
 def _name_again(archive: Path, registry: str) -> None:
     for name in _names(archive):
-        if name.startswith(_DOCKER_HUB):
-            again = f"{registry}/{name.removeprefix(_DOCKER_HUB)}"
+        of, _, rest = name.partition("/")
+        if of == DOCKER_HUB:
+            again = f"{registry}/{rest}"
             done = _ctr("--namespace", "k8s.io", "images", "tag", "--force", name, again)
             if done.returncode:
                 raise Rke2Error(f"{archive}: {name} cannot be named {again}: {done.stderr.strip()}")

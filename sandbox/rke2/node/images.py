@@ -42,13 +42,13 @@ def fetch(*, is_server: bool, registry: str | None) -> None:
     noted = paths.AGENT / "images" / f"{release.version()}.txt"
     if noted.exists():
         return
-    endpoint = _endpoint(registry or "docker.io")
+    endpoint = _endpoint(registry or image_archives.DOCKER_HUB)
     runtime, *others = of(release.version())
     wanted = others if is_server else others[: len(_OF_ALL)]
     brought = image_archives.names()
 
     def bring(image: str) -> None:
-        if f"docker.io/{image}" not in brought:
+        if f"{image_archives.DOCKER_HUB}/{image}" not in brought:
             _fetch(endpoint, image)
 
     bring(runtime)
