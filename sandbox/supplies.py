@@ -10,7 +10,8 @@ from plan.stack_file.settings import GpuOperator, Rke2
 from sandbox.gpu_operator import nvidias
 from sandbox.gpu_operator import release as gpu_operator
 from sandbox.instance import Sandbox
-from sandbox.mirror import packages, registry
+from sandbox.mirror import apt_keys, apt_repositories, registry
+from sandbox.mirror.packages import Ours
 from sandbox.mirror.server import Mirror
 from sandbox.rke2 import artifact as rke2
 from sandbox.tools import toolchain
@@ -19,7 +20,7 @@ from sandbox.tools import toolchain
 def refuse(stack_file: Path) -> None:
     """Raises SandboxError for what is asked for and can be known to be missing, before anything is built or started."""
     if source := nvidias.given():
-        nvidias.refuse(source, _version(stack_file, "gpuOperator", GpuOperator().version))
+        nvidias.refuse(source, _operator_version(_config(stack_file)))
 
 
 def publish(sandbox: Sandbox, stack_file: Path, *, older_program: bool) -> dict[str, dict[str, str]]:
@@ -27,22 +28,22 @@ def publish(sandbox: Sandbox, stack_file: Path, *, older_program: bool) -> dict[
 
     `older_program`: it may be one that runs RKE2's install script.
     """
-    tree, address = Mirror(sandbox).root, sandbox.mirror_url
+    tree, address, config = Mirror(sandbox).root, sandbox.mirror_url, _config(stack_file)
     tree.mkdir(parents=True, exist_ok=True)
-    version = _version(stack_file, "rke2", Rke2().version)
-    packages.publish(tree, packages.Ours.built())
+    version = str(_section(config, "rke2").get("version") or Rke2().version)
+    apt_repositories.publish(tree, Ours.built())
     registry.publish_cuda_sample(tree, toolchain.gpu())
     rke2.publish(tree, toolchain.kubernetes(), version)
     if source := nvidias.given():
-        nvidias.publish(tree, source, _version(stack_file, "gpuOperator", GpuOperator().version), toolchain.helm())
+        nvidias.publish(tree, source, _operator_version(config), toolchain.helm())
     else:
         gpu_operator.publish(tree, toolchain.operator(), toolchain.gpu_inventory(), toolchain.helm())
     sources = {
-        "toolkitApt": f"{address}/toolkit#{packages.toolkit_fingerprint()}",
+        "toolkitApt": f"{address}/toolkit#{apt_keys.fingerprint('toolkit')}",
         "rke2Artifacts": f"{address}/rke2/{version}",
         "gpuOperatorChart": f"https://{sandbox.mirror_address}/charts",
     }
-    if _section(stack_file, "sources").get("ubuntuApt"):
+    if _section(config, "sources").get("ubuntuApt"):
         sources["ubuntuApt"] = f"{address}/ubuntu"
     if older_program:
         rke2.publish_install_script(tree)
@@ -63,9 +64,14 @@ def _file(root: Path) -> Path:
     return root / "supplies.json"
 
 
-def _version(stack_file: Path, section: str, default: str) -> str:
-    return str(_section(stack_file, section).get("version") or default)
+def _operator_version(config: dict[str, Any]) -> str:
+    return str(_section(config, "gpuOperator").get("version") or GpuOperator().version)
 
 
-def _section(stack_file: Path, name: str) -> dict[str, Any]:
-    return yaml.safe_load(stack_file.read_text())["config"].get(f"mig-k8s:{name}") or {}
+def _section(config: dict[str, Any], name: str) -> dict[str, Any]:
+    return config.get(f"mig-k8s:{name}") or {}
+
+
+def _config(stack_file: Path) -> dict[str, Any]:
+    config: dict[str, Any] = yaml.safe_load(stack_file.read_text())["config"]
+    return config

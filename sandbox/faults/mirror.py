@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from sandbox.mirror import packages
+from sandbox.mirror import apt_keys, apt_repositories
+from sandbox.mirror.packages import Ours
 
 ABOUT = {
     "package-missing": "the apt repository no longer has nvidia-utils-580-server",
@@ -16,9 +17,9 @@ ABOUT = {
 }
 _TARBALL = "/rke2/*/rke2.linux-amd64.tar.gz"
 _UBUNTU: dict[str, Callable[[Path], None]] = {
-    "package-missing": lambda ubuntu: packages.take_out(ubuntu, "nvidia-utils-580-server"),
-    "fabric-manager-missing": lambda ubuntu: packages.take_out(ubuntu, "nvidia-fabricmanager-580"),
-    "modules-stale": lambda ubuntu: packages.let_modules_be_older(ubuntu, packages.Ours.built()),
+    "package-missing": lambda ubuntu: apt_repositories.take_out(ubuntu, "nvidia-utils-580-server"),
+    "fabric-manager-missing": lambda ubuntu: apt_repositories.take_out(ubuntu, "nvidia-fabricmanager-580"),
+    "modules-stale": lambda ubuntu: apt_repositories.let_modules_be_older(ubuntu, Ours.built()),
 }
 """Faults of /ubuntu: what is done to its tree."""
 
@@ -27,13 +28,13 @@ def write(folder: Path, names: set[str], *, final: Path) -> None:
     """``mirror.json`` and its files in ``folder``, which will be moved to ``final``: pattern of a path → what to do."""
     rules: dict[str, str] = {}
     if names & set(_UBUNTU):
-        packages.publish(folder, packages.Ours.built())
+        apt_repositories.publish(folder, Ours.built())
         for name in sorted(names & set(_UBUNTU)):
             _UBUNTU[name](folder / "ubuntu")
         rules["/ubuntu/*"] = str(final)
     if "wrong-key" in names:
         (folder / "toolkit").mkdir(exist_ok=True)
-        (folder / "toolkit/gpgkey").write_text(packages.armoured_key("ubuntu"))
+        (folder / "toolkit/gpgkey").write_text(apt_keys.armoured("ubuntu"))
         rules["/toolkit/gpgkey"] = str(final)
     if "download-cut" in names:
         rules[_TARBALL] = "cut"

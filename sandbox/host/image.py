@@ -4,14 +4,13 @@ It is the host's own release of Debian or Ubuntu, from the archive that its apt 
 library of the host that has built it, or on a newer one.
 """
 
-import platform
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.cache import cached, digest, digest_of_files
 from sandbox.debian import apt
-from sandbox.error import SandboxError
+from sandbox.debian import archive as of_packages
+from sandbox.debian.archive import Archive
 from sandbox.process import run
 
 PACKAGES = (
@@ -58,47 +57,20 @@ _LEFTOVERS = (
     "etc/hostname",
 )
 """What mmdebstrap was told, or copied from the host."""
-_POCKETS = ("", "-updates", "-security")
 _FILES = Path(__file__).parent / "rootfs"
-
-
-@dataclass(frozen=True)
-class Archive:
-    """Where packages come from; `origin` is what its Release files say."""
-
-    origin: str
-    suite: str
-
-    @classmethod
-    def of_the_host(cls) -> "Archive":
-        host = platform.freedesktop_os_release()
-        return cls("Ubuntu" if host.get("ID") == "ubuntu" else "Debian", host.get("VERSION_CODENAME", ""))
-
-    def sources(self) -> str:
-        """One-line apt sources: those of the host for this suite, its updates and its security. Raises SandboxError."""
-        line = "deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
-        asked = ["--format", line, "Created-By: Packages", f"Origin: {self.origin}"]
-        shown = run(["apt-get", "indextargets", *asked]).splitlines()
-        suites = {f"{self.suite}{pocket}" for pocket in _POCKETS}
-        chosen = sorted({entry for entry in shown if entry.split()[2] in suites})
-        if not any(entry.split()[2] == self.suite for entry in chosen):
-            raise SandboxError(
-                f"this host's apt has no list of {self.origin} {self.suite}, of which machines are made: see what"
-                " `apt-get update` says; hosts are Debian 12 and 13, Ubuntu 22.04 and 24.04"
-            )
-        return "\n".join(chosen) + "\n"
 
 
 def rootfs() -> Path:
     """The tree, to be used read-only as the lower layer of an overlay; made once, from the host's own apt sources."""
     archive = Archive.of_the_host()
     files = digest_of_files(_FILES, (path for path in _FILES.rglob("*") if path.is_file()))
-    key = digest(Path(__file__).read_bytes(), files, archive.suite)
+    modules = (__file__, of_packages.__file__)
+    key = digest(*(Path(module).read_bytes() for module in modules), files, archive.suite)
 
     def build(draft: Path) -> None:
         _build(draft, archive)
 
-    return cached("machine-image", key, build, expected="about 45 s", with_owners=True) / "tree"
+    return cached("machine-image", key, build, expected="about 75 s", with_owners=True) / "tree"
 
 
 def _build(directory: Path, archive: Archive) -> None:

@@ -22,7 +22,8 @@ from sandbox import distance, network
 from sandbox.error import SandboxError
 from sandbox.host import cgroup, image, kernel_limits
 from sandbox.instance import Sandbox
-from sandbox.mirror.packages import UBUNTU_KEYRING, ubuntu_key, ubuntu_sources
+from sandbox.mirror import apt_keys
+from sandbox.mirror.apt_repositories import UBUNTU_KEYRING, ubuntu_sources
 from sandbox.process import ProcessId, detach, run
 
 _VOLUMES = {"rancher": "/var/lib/rancher", "kubelet": "/var/lib/kubelet"}
@@ -178,7 +179,7 @@ def _make_disk(sandbox: Sandbox, spec: MachineSpec, directory: Path) -> None:
     admin |= {"groups": ["adm", "sudo"], "sudo": ["ALL=(ALL) NOPASSWD:ALL"]}
     _write(disk / "etc/cloud/cloud.cfg.d/91-admin.cfg", yaml.safe_dump({"system_info": {"default_user": admin}}))
     _write(disk / "etc/apt/sources.list", ubuntu_sources(sandbox.mirror_url))
-    _write(disk / UBUNTU_KEYRING.lstrip("/"), ubuntu_key())
+    _write(disk / UBUNTU_KEYRING.lstrip("/"), apt_keys.public("ubuntu"))
     for part, place in (("disk", disk), ("hardware", directory / "hardware")):  # see sandbox.faults
         if (faults := sandbox.root / "faults" / part).exists():
             shutil.copytree(faults, place, symlinks=True, dirs_exist_ok=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sandbox import cache
 from sandbox.debian import packages
-from sandbox.host.image import Archive
+from sandbox.debian.archive import Archive
 from tests.hosts import host_disk
 from tests.hosts.emulated_host import EmulatedHost, booted
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.mirror import nvidia_packages, packages
+from sandbox.mirror import apt_keys, apt_repositories, nvidia_packages
+from sandbox.mirror.packages import Ours
 from sandbox.tools import toolchain
 
 pytestmark = pytest.mark.sandbox
@@ -23,15 +24,15 @@ def apt(tmp_path: Path) -> Shell:
     """Runs a command with an apt of its own, whose only source has modules of an older driver for this kernel."""
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\n")
-    ours = packages.Ours(program, program, toolchain.container_toolkit())
+    ours = Ours(program, program, toolchain.container_toolkit())
     (tmp_path / "mirror").mkdir()
-    packages.publish(tmp_path / "mirror", ours)
-    packages.let_modules_be_older(tmp_path / "mirror/ubuntu", ours)
+    apt_repositories.publish(tmp_path / "mirror", ours)
+    apt_repositories.let_modules_be_older(tmp_path / "mirror/ubuntu", ours)
     for folder in ("lists/partial", "cache/archives/partial", "parts"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "status").touch()
-    (tmp_path / "key.gpg").write_bytes(packages.ubuntu_key())
-    sources = packages.ubuntu_sources(f"file:{tmp_path}/mirror", f"{tmp_path}/key.gpg")
+    (tmp_path / "key.gpg").write_bytes(apt_keys.public("ubuntu"))
+    sources = apt_repositories.ubuntu_sources(f"file:{tmp_path}/mirror", f"{tmp_path}/key.gpg")
     (tmp_path / "sources.list").write_text(sources)
     places = {"State": "", "State::status": "status", "State::lists": "lists", "Cache": "cache"}
     places |= {"Etc::sourcelist": "sources.list", "Etc::sourceparts": "parts", "Etc::parts": "parts"}

@@ -23,7 +23,8 @@ from cluster import (
 )
 
 from sandbox.gpu_operator import release
-from sandbox.mirror import packages, registry
+from sandbox.mirror import apt_repositories, registry
+from sandbox.mirror.packages import Ours
 from sandbox.mirror.server import Mirror
 from sandbox.rke2 import artifact
 from sandbox.tools import toolchain
@@ -42,7 +43,7 @@ ALL_DEVICES = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}
 def cluster(mirror: Mirror, boot: Boot, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     """MIG mode on, 3g.40gb + 2g.20gb + 1g.10gb, RKE2, the operator with strategy mixed."""
     gpu = toolchain.gpu()
-    packages.publish(mirror.root, packages.Ours.built())
+    apt_repositories.publish(mirror.root, Ours.built())
     registry.publish_cuda_sample(mirror.root, gpu)
     artifact.publish(mirror.root, toolchain.kubernetes())
     release.publish(mirror.root, toolchain.operator(), toolchain.gpu_inventory(), toolchain.helm())

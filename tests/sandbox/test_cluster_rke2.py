@@ -11,7 +11,8 @@ from cluster import NODE, Cluster, eventually, install_rke2, install_toolkit, un
 
 import oci_archive
 from machine.update import certificate_rotation
-from sandbox.mirror import packages, registry
+from sandbox.mirror import apt_repositories, registry
+from sandbox.mirror.packages import Ours
 from sandbox.mirror.server import Mirror
 from sandbox.rke2 import artifact
 from sandbox.tools import toolchain
@@ -26,7 +27,7 @@ CONTAINERD = f"{DATA}/agent/etc/containerd/config.toml"
 def cluster(mirror: Mirror, boot: Boot, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     artifact.publish(mirror.root, toolchain.kubernetes())
     registry.publish_cuda_sample(mirror.root, toolchain.gpu())
-    packages.publish(mirror.root, packages.Ours.built())
+    apt_repositories.publish(mirror.root, Ours.built())
     machine = boot(number=41)
     machine.wait_for_cloud_init()
     labels = ["team=mlops", "nvidia.com/mig.config=all-1g.10gb"]

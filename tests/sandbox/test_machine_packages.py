@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from administrator import Boot, Machine
 
-from sandbox.mirror import nvidia_packages, packages
+from sandbox.mirror import apt_keys, apt_repositories, nvidia_packages
+from sandbox.mirror.packages import Ours
 from sandbox.mirror.server import Mirror
 from sandbox.tools import toolchain
 
@@ -18,16 +19,16 @@ PROGRAM = '#!/bin/sh\necho "$0 $*" | tee -a /run/calls\n'
 QUICK = "-o Acquire::Retries=0"
 
 
-def ours(mirror: Mirror) -> packages.Ours:
+def ours(mirror: Mirror) -> Ours:
     program = mirror.root.parent / "gpu"
-    return packages.Ours(program, program, toolchain.container_toolkit())
+    return Ours(program, program, toolchain.container_toolkit())
 
 
 @pytest.fixture(scope="module")
 def machine(mirror: Mirror, boot: Boot) -> Machine:
     """With an apt that has read the mirror's repositories; the GPU program only says how it was called."""
     (mirror.root.parent / "gpu").write_text(PROGRAM)
-    packages.publish(mirror.root, ours(mirror))
+    apt_repositories.publish(mirror.root, ours(mirror))
     born = boot(number=30)
     born.wait_for_cloud_init()
     born.run(f"sudo apt-get {QUICK} update")
@@ -72,7 +73,7 @@ def test_modules_of_an_older_driver_stand_beside_a_newer_userland_only_when_they
 ) -> None:
     modules = f"linux-modules-nvidia-580-server-{KERNEL}"
     machine.run("sudo apt-get remove -y 'linux-modules-nvidia-*'")
-    packages.let_modules_be_older(mirror.root / "ubuntu", ours(mirror))
+    apt_repositories.let_modules_be_older(mirror.root / "ubuntu", ours(mirror))
     machine.run(f"sudo apt-get {QUICK} update; sudo apt-get install -y {modules} nvidia-utils-580-server")
     assert "nvidia-kernel-common-580-server (>= 580.126.09)" in machine.run(f"apt-cache show {modules}")
     said = machine.run(
@@ -96,8 +97,8 @@ def test_the_metapackage_brings_a_newer_kernel_into_which_the_machine_boots(mach
 def test_the_toolkit_comes_from_a_repository_with_a_key_of_its_own(machine: Machine) -> None:
     use_toolkit(machine, "toolkit.gpg")
     shown = machine.run("gpg --show-keys --with-colons /usr/share/keyrings/toolkit.gpg")
-    assert f"fpr:::::::::{packages.toolkit_fingerprint()}:" in shown
-    assert packages.toolkit_fingerprint() != packages.fingerprint("ubuntu")
+    assert f"fpr:::::::::{apt_keys.fingerprint('toolkit')}:" in shown
+    assert apt_keys.fingerprint("toolkit") != apt_keys.fingerprint("ubuntu")
     machine.run("sudo apt-get install -y nvidia-container-toolkit=1.20.2-1")
     assert machine.run("dpkg-query -W -f '${Package} ${Version}\\n' '*nvidia-container*' | sort").splitlines() == [
         "libnvidia-container-tools 1.20.2-1",

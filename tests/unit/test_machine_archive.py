@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.debian.archive import Archive
 from sandbox.error import SandboxError
-from sandbox.host.image import Archive
 
 DEBIAN_12 = """\
 deb http://deb.example/debian/ bookworm main
