@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from machine.documents.expectations import ExpectedNode
 from machine.documents.verification_report import Check
@@ -23,46 +22,47 @@ _LEAST_SECONDS = 30
 """How long these pods may take at least, however late the others have told."""
 
 
-@dataclass(frozen=True)
 class Isolation:
-    """The proof. `is_open`: devices are for whoever names them."""
+    """The proof. Its pods are made with it, so that they run beside those with devices.
 
-    namespace: PodNamespace
-    polling: Polling
-    is_open: bool
+    `is_open`: devices are for whoever names them. Then a node whose GPUs are all in MIG mode without instances proves
+    nothing: NVIDIA's runtime gives such a GPU to who names it, and does not count it to "all" (toolkit 1.20.2).
+    """
 
-    def checks(self, nodes: Sequence[ExpectedNode], deadline: float) -> list[Check]:
-        """One check for each node with devices, by the deadline, a time of the clock's. Raises RefusedError, AwayError.
-
-        Where devices are for whoever names them, a node whose GPUs are all in MIG mode without instances proves
-        nothing: NVIDIA's runtime gives such a GPU to who names it, and does not count it to "all" (toolkit 1.20.2).
-        """
-        if self.is_open:
+    def __init__(
+        self, namespace: PodNamespace, polling: Polling, nodes: Sequence[ExpectedNode], *, is_open: bool
+    ) -> None:
+        """Make the pods. Raises RefusedError, AwayError."""
+        if is_open:
             nodes = [node for node in nodes if any(device.compute for device in node.devices)]
-        pods = pods_without_request(nodes)
-        if not pods:
+        self._is_open, self._image, self._polling = is_open, namespace.image, polling
+        self._nodes = {node.name: node for node in nodes}
+        self._pods = pods_without_request(nodes)
+        self._logs = PodLogs(namespace, self._pods, polling)
+
+    def checks(self, deadline: float) -> list[Check]:
+        """One check for each node with devices, by this time of the clock. Raises RefusedError, AwayError."""
+        if not self._pods:
             return []
-        by_name = {node.name: node for node in nodes}
-        logs = PodLogs(self.namespace, pods, self.polling)
-        self.polling.progress.tell("a pod that requests nothing has to see " + self._expected())
-        self.polling.until(logs.look, max(deadline, self.polling.clock.monotonic() + _LEAST_SECONDS))
-        silent = logs.waiting()
+        self._polling.progress.tell("a pod that requests nothing has to see " + self._expected())
+        self._polling.until(self._logs.look, max(deadline, self._polling.clock.monotonic() + _LEAST_SECONDS))
+        silent = self._logs.waiting()
         return [
-            self._silent(pod, logs.why_silent(pod))
+            self._silent(pod, self._logs.why_silent(pod))
             if pod in silent
-            else self._told(pod, by_name[pod.node], logs.told[pod.name])
-            for pod in pods
+            else self._told(pod, self._nodes[pod.node], self._logs.told[pod.name])
+            for pod in self._pods
         ]
 
     def _expected(self) -> str:
-        return _EVERYTHING if self.is_open else _NOTHING
+        return _EVERYTHING if self._is_open else _NOTHING
 
     def _silent(self, pod: PodWithoutRequest, words: str) -> Check:
-        return Check.of("isolation", pod.node, self._expected(), words, pod_trouble.remedy(words, self.namespace.image))
+        return Check.of("isolation", pod.node, self._expected(), words, pod_trouble.remedy(words, self._image))
 
     def _told(self, pod: PodWithoutRequest, node: ExpectedNode, log: str) -> Check:
         stage = "the toolkit stage does that (`sudo mig-k8s converge` there)"
-        if self.is_open:
+        if self._is_open:
             remedy = f"The stack says toolkit.deviceListFromEnvironment: {_SETTING} must be true in {_CONFIGURATION}"
             return Check.of("isolation", pod.node, _EVERYTHING, _seen(node, log), f"{remedy}; {stage}.")
         remedy = (

@@ -1,5 +1,6 @@
 """The pods of a verification and what they tell, gathered look by look; one that had to give way is made again."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -27,8 +28,9 @@ class PodLogs(Generic[_Pod]):
         self._troubles: dict[str, str] = {}
         self._gave_way: dict[str, str] = {}
         self._unread: dict[str, str] = {}
-        self._stuck_since = self._clock.monotonic()
-        namespace.create(pods)
+        self._stuck_since = math.inf  # counted from the first look, which may come long after
+        if pods:
+            namespace.create(pods)
 
     @property
     def is_stuck(self) -> bool:
@@ -37,6 +39,7 @@ class PodLogs(Generic[_Pod]):
 
     def look(self) -> bool:
         """Whether every pod has told, or those that have not are stuck. Raises AwayError, RefusedError."""
+        self._stuck_since = min(self._stuck_since, self._clock.monotonic())
         try:
             seen = self._namespace.pods()
         except AwayError:

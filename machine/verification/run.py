@@ -125,6 +125,8 @@ class Verification:
         seconds = int(max(left, _LEAST_POD_SECONDS)) + DELETE_SECONDS
         namespace = replace(self._namespace, seconds=seconds)
         in_use = InUse(self._smi, self._looking, self._expected.operator_namespace, self._namespace.name)
+        is_open = self._expected.device_list_from_environment
+        isolation = Isolation(namespace, self._polling, self._expected.nodes, is_open=is_open)
         proof = ProofByPods(namespace, self._polling, in_use).prove(pods, self._deadline)
         self._devices, self._warned = proof.devices, proof.warnings
         self._checks += proof.checks
@@ -132,8 +134,7 @@ class Verification:
             self._checks.append(devices.distinct(pods, proof.devices))
         if proof.complete:
             self._checks += self._of_their_machines(in_use.listed)
-            isolation = Isolation(namespace, self._polling, self._expected.device_list_from_environment)
-            self._checks += isolation.checks(self._expected.nodes, self._deadline)
+            self._checks += isolation.checks(self._deadline)
             self._checks += Surplus(namespace, self._polling, in_use).checks(pods)
 
     def _of_their_machines(self, listed: Mapping[str, Listed]) -> list[Check]:

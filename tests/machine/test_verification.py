@@ -129,8 +129,9 @@ def test_all_pods_are_made_at_once_before_any_log_is_read(machine: AMachine) -> 
     verified(machine)
     verbs = [call.split()[1] for call in machine.api.calls() if call.split()[1] in ("create", "logs")]
     made, *rest = "".join("L" if verb == "logs" else "c" for verb in verbs).split("cLLL")
-    assert set(made) == {"c"}  # namespace and PriorityClass, and whether admission knows it
-    assert rest == ["cLc"]
+    # Namespace and PriorityClass, whether admission knows it (twice), and the pods that request nothing.
+    assert made == "cccc"
+    assert rest == ["Lc"]
 
 
 def test_devices_are_given_back_before_the_namespace_goes(machine: AMachine) -> None:
@@ -155,7 +156,7 @@ def test_pods_pass_pod_security_restricted_and_take_one_device_each(machine: AMa
 
     machine.answers["kubectl"] = recorded
     verified(machine)
-    around, pods, without_request, more = made
+    around, without_request, pods, more = made
     namespace, priority = around["items"]
     assert namespace["metadata"]["labels"] == {"pod-security.kubernetes.io/enforce": "restricted"}
     assert (priority["value"], priority["preemptionPolicy"]) == (-2147483648, "Never")

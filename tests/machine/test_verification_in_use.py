@@ -296,7 +296,7 @@ def test_a_device_that_is_given_back_during_the_last_checks_is_no_device_too_man
 
 def test_a_device_that_is_free_for_the_pod_too_many_is_no_device_too_many(machine: AMachine) -> None:
     """Taken from a pod of ours when it had told, and given back when the pod more was made."""
-    at(machine, 2, "^create -n [^ ]+ -f", lambda _: machine.api.submit(pod_for(RESOURCES["2g.20gb"], "train")))
+    at(machine, 3, f"^get pods -n {NAMESPACE}", lambda _: machine.api.submit(pod_for(RESOURCES["2g.20gb"], "train")))
     at(machine, 3, "^create -n [^ ]+ -f", lambda _: machine.api.end("train"))
     code, report, said = verified(machine, seconds=1200)
     assert code == 0, said
