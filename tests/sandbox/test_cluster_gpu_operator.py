@@ -6,6 +6,7 @@ The tests go through the tutorial's layouts on one living machine, in this order
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -66,6 +67,16 @@ def pods(cluster: Cluster) -> Iterator[list[str]]:
     yield names
     if names:
         cluster.kubectl("delete", "pod", "--wait", "--ignore-not-found", *names)
+
+
+@contextmanager
+def restored(cluster: Cluster, file: str) -> Iterator[str]:
+    """Whatever becomes of this file of the machine meanwhile, it is as before afterwards."""
+    cluster.machine.run(f"sudo cp -a {file} /root/before")
+    try:
+        yield file
+    finally:
+        cluster.machine.run(f"sudo mv /root/before {file}")
 
 
 def state(cluster: Cluster) -> str:
@@ -183,19 +194,19 @@ def test_what_a_pod_holds_is_in_use_until_it_is_gone(cluster: Cluster, pods: lis
 def test_without_its_entry_in_the_cdi_specification_no_pod_starts(cluster: Cluster, pods: list[str]) -> None:
     pods += ["without-entry"]
     uuid = re.findall(r"MIG 1g.10gb .*(MIG-[0-9a-f-]+)", cluster.machine.run("nvidia-smi -L"))[0]
-    cluster.machine.run(f"sudo sed -i.kept 's/{uuid}/MIG-of-nobody/' {SPECIFICATION}")
-    run_pod(cluster, "without-entry", "nvidia.com/mig-1g.10gb")
-    eventually("the refusal", lambda: f"unresolvable CDI devices {KIND}={uuid}" in cluster.events("without-entry"))
-    cluster.machine.run(f"sudo mv {SPECIFICATION}.kept {SPECIFICATION}")
+    with restored(cluster, SPECIFICATION) as specification:
+        cluster.machine.run(f"sudo sed -i 's/{uuid}/MIG-of-nobody/' {specification}")
+        run_pod(cluster, "without-entry", "nvidia.com/mig-1g.10gb")
+        eventually("the refusal", lambda: f"unresolvable CDI devices {KIND}={uuid}" in cluster.events("without-entry"))
 
 
 def test_without_the_file_of_its_capability_no_pod_starts(cluster: Cluster, pods: list[str]) -> None:
     pods += ["without-file"]
     _, compute = capabilities_of(cluster, "1g.10gb")
-    cluster.machine.run(f"sudo mv /dev/nvidia-caps/{compute} /dev/kept")
-    run_pod(cluster, "without-file", "nvidia.com/mig-1g.10gb")
-    eventually("the refusal", lambda: f"/dev/nvidia-caps/{compute}" in cluster.events("without-file"))
-    cluster.machine.run(f"sudo mv /dev/kept /dev/nvidia-caps/{compute}")
+    with restored(cluster, f"/dev/nvidia-caps/{compute}") as file:
+        cluster.machine.run(f"sudo rm {file}")
+        run_pod(cluster, "without-file", "nvidia.com/mig-1g.10gb")
+        eventually("the refusal", lambda: file in cluster.events("without-file"))
 
 
 @pytest.mark.parametrize(("accepted", "privileged", "seen"), [(True, False, 3), (False, False, 0), (False, True, 3)])
@@ -205,13 +216,13 @@ def test_a_pod_that_names_all_devices_in_its_environment_sees_them_where_the_too
     """The default is true; the program's own is false, which leaves it to privileged ones."""
     pods += [name := f"by-environment-{accepted}-{privileged}".lower()]
     key, value = "accept-nvidia-visible-devices-envvar-when-unprivileged", str(accepted).lower()
-    cluster.machine.run(f"sudo sed -i.kept 's/^#*{key} = .*/{key} = {value}/' {TOOLKIT}")
-    assert f"{key} = {value}" in cluster.machine.run(f"cat {TOOLKIT}").splitlines()
     look = ["sh", "-c", "nvidia-smi -L; echo that is all; sleep 600"]
-    run_pod(cluster, name, None, command=look, securityContext={"privileged": privileged})
-    eventually(f"pod {name} has looked", lambda: "that is all" in cluster.kubectl("logs", name, check=False))
-    assert cluster.kubectl("logs", name).count("UUID: MIG-") == seen
-    cluster.machine.run(f"sudo mv {TOOLKIT}.kept {TOOLKIT}")
+    with restored(cluster, TOOLKIT) as file:
+        cluster.machine.run(f"sudo sed -i 's/^#*{key} = .*/{key} = {value}/' {file}")
+        assert f"{key} = {value}" in cluster.machine.run(f"cat {file}").splitlines()
+        run_pod(cluster, name, None, command=look, securityContext={"privileged": privileged})
+        eventually(f"pod {name} has looked", lambda: "that is all" in cluster.kubectl("logs", name, check=False))
+        assert cluster.kubectl("logs", name).count("UUID: MIG-") == seen
 
 
 def test_the_kubelets_restart_does_not_lose_the_resources(cluster: Cluster) -> None:
