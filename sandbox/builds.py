@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from sandbox.host import image
-from sandbox.tools import toolchain
+from sandbox.tools import pulumi_cli, toolchain
 
 Make = Callable[[], object]
 
 
 def for_the_engine() -> None:
     """Pulumi and what its engine starts. The same for every stack."""
-    toolchain.pulumi()
+    pulumi_cli.pulumi()
     toolchain.command()
 
 

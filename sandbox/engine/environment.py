@@ -24,7 +24,7 @@ from sandbox.engine import stack_file as stack_files
 from sandbox.error import SandboxError
 from sandbox.mirror import certificate
 from sandbox.process import ProcessId, run
-from sandbox.tools import toolchain
+from sandbox.tools import pulumi_cli, toolchain
 from sandbox.virtualenv import CHECKOUT, virtualenv
 
 STACK = "sandbox"
@@ -86,7 +86,7 @@ class Environment:
         for folder in ("keys", "helm", "pulumi/state", "pulumi/project"):
             (self.root / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         plugins.install(self.root / "pulumi" / "home" / "plugins")
-        _link(self.programs / "pulumi", toolchain.pulumi())
+        _link(self.programs / "pulumi", pulumi_cli.pulumi())
         own = self._own_secrets()
         public_key = self.admin_key.with_suffix(".pub").read_text().strip()
         merged = {

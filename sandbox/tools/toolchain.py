@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from sandbox import person
 from sandbox.tools import go
 
 _HERE = Path(__file__).parent
-_PULUMI, _KUBERNETES, _GPU = _HERE / "pulumi", _HERE / "kubernetes", _HERE.parent / "gpu"
+_KUBERNETES, _GPU = _HERE / "kubernetes", _HERE.parent / "gpu"
 _COMMAND, _CONTAINERD, _NVIDIA = _HERE / "command", _HERE / "containerd", _HERE / "nvidia"
 _RKE2 = _HERE.parent / "rke2" / "program"
 _NVML = _GPU / "nvml"
@@ -25,39 +24,8 @@ _NVML_LINK = "-extldflags=-Wl,--export-dynamic,--unresolved-symbols=ignore-in-ob
 _SHARED_NAME = "-extldflags=-Wl,-soname,libnvidia-ml.so.1"
 _CATALOGUE = _HERE.parent.parent / "plan" / "gpu" / "catalogue.json"
 """NVIDIA's models and profiles, of which the plan and the fake GPU are to have one table."""
-_HARDLY_RUN = (
-    "cloud.google.com/go/...",
-    "github.com/Azure/...",
-    "github.com/alecthomas/...",
-    "github.com/aws/...",
-    "github.com/envoyproxy/...",
-    "github.com/go-git/...",
-    "github.com/google/go-tpm/...",
-    "go.opentelemetry.io/collector/...",
-)
-"""Of Pulumi, what a sandbox hardly calls: a fifth of what is compiled, in half the time where it is not optimized."""
 _CALLED_AS = ("etcd", "etcdutl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
 _SHIM = "containerd-shim-runc-v2"
-
-
-def pulumi() -> Path:
-    """The Pulumi CLI: the one on PATH, else built from its module. MIG_K8S_BUILD_PULUMI=1 always builds.
-
-    The one that is built has no `pulumi cloud`: a module of that command alone is a quarter of what is to be compiled.
-    """
-    found = shutil.which("pulumi")
-    if found and os.environ.get("MIG_K8S_BUILD_PULUMI") != "1":
-        return Path(found)
-
-    def build(draft: Path) -> None:
-        version = go.version(_PULUMI, "github.com/pulumi/pulumi/pkg/v3")
-        symbol = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
-        quick = [f"-gcflags={package}=-N -l {go.NO_DEBUG}" for package in _HARDLY_RUN]
-        go.build(
-            _PULUMI, draft / "pulumi", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", f"-X {symbol}={version}", *quick
-        )
-
-    return go.kept("pulumi", _PULUMI, go.sources(_PULUMI), build, "about 3 min") / "pulumi"
 
 
 def command() -> Path:

@@ -14,7 +14,7 @@ from sandbox import recovery
 from sandbox.cloud.azure_native import AzureNative
 from sandbox.engine.environment import Environment
 from sandbox.instance import Sandbox
-from sandbox.tools import toolchain
+from sandbox.tools import pulumi_cli, toolchain
 from warm_interpreter import warm
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build the CLI and the plugin before the clock of the first test runs."""
     if any(item.get_closest_marker("engine") for item in session.items) and not session.config.option.collectonly:
-        toolchain.pulumi()
+        pulumi_cli.pulumi()
         toolchain.command()
 
 

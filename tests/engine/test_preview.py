@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from sandbox.engine.environment import Environment
-from sandbox.tools import toolchain
+from sandbox.tools import pulumi_cli
 
 pytestmark = pytest.mark.engine
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -67,7 +67,7 @@ def test_a_released_pulumi_on_path_brings_the_language_host_beside_it(
     """The engine looks beside its own program first. This host says that it ran, and is ours from there on."""
     released, environment = tmp_path / "released", Environment(tmp_path / "sandbox", machines=False)
     released.mkdir()
-    shutil.copy(toolchain.pulumi(), released / "pulumi")
+    shutil.copy(pulumi_cli.pulumi(), released / "pulumi")
     ours = environment.root / "pulumi/home/plugins/language-python-v3.259.0/pulumi-language-python"
     host = released / "pulumi-language-python"
     host.write_text(f'#!/bin/sh\necho "$0" >>"{tmp_path}/hosts"\nexec "{ours}" "$@"\n')

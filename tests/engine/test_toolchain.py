@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.error import SandboxError
-from sandbox.tools import go, go_toolchain, toolchain
+from sandbox.tools import go, go_toolchain, pulumi_cli
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def program(folder: Path, name: str, text: str) -> Path:
 
 def test_a_pulumi_on_path_is_taken(empty_path: Path) -> None:
     theirs = program(empty_path, "pulumi", "true")
-    assert toolchain.pulumi() == theirs
+    assert pulumi_cli.pulumi() == theirs
 
 
 def test_a_go_on_path_is_taken(empty_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_without_go_and_without_the_package_index_it_is_said_what_to_do(
     old = program(empty_path, "go", "echo go version go1.19.8 linux/amd64")
     monkeypatch.setenv("MIG_K8S_BUILD_PULUMI", "1")
     with pytest.raises(SandboxError) as refused:
-        toolchain.pulumi()
+        pulumi_cli.pulumi()
     assert str(refused.value).startswith(
         "there is no Go 1.21 or newer on PATH or in "
         f"{empty_path.parent}/usual, and none could be installed from the Python package index. Is it reachable?"

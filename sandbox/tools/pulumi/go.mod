@@ -279,4 +279,7 @@ require (
 	lukechampine.com/frand v1.5.1 // indirect
 )
 
-replace github.com/pb33f/libopenapi => ./libopenapi
+replace (
+	github.com/aws/aws-sdk-go-v2/service/s3 => ./s3
+	github.com/pb33f/libopenapi => ./libopenapi
+)

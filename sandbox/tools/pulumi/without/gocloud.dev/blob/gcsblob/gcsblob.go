@@ -1,0 +1,4 @@
+// Package gcsblob registers no driver.
+package gcsblob
+
+const Scheme = "gs"

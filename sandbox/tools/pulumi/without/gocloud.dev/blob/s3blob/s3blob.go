@@ -1,0 +1,2 @@
+// Package s3blob registers no driver.
+package s3blob

@@ -1,0 +1,12 @@
+package operations
+
+import (
+	"context"
+	"errors"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
+)
+
+func GCPOperationsProvider(context.Context, map[config.Key]string, *Resource) (Provider, error) {
+	return nil, errors.New("the sandbox's Pulumi is built without Google's SDK")
+}
