@@ -57,6 +57,8 @@ RKE2 = {
     "RKE2_ARTIFACTS": "https://mirror.example/rke2/v1.35.7+rke2r1", "RKE2_SHA256": "", "RKE2_ROLE": "server",
     "RKE2_CIS": "0", "RKE2_GPU": "1", "RKE2_PODS_REACH_METADATA": "0", "RKE2_IMAGE_ARCHIVES": "",
 }  # fmt: skip
+NEWER = "v1.35.8+rke2r1"
+UPGRADE = {**RKE2, "RKE2_VERSION": NEWER, "RKE2_ARTIFACTS": f"https://mirror.example/rke2/{NEWER}"}
 
 
 def rke2_machine_of(real_stages: AMachine) -> AMachine:

@@ -28,14 +28,14 @@ def with_archives(*archives: str) -> dict[str, str]:
 def test_archives_of_images_lie_where_rke2_imports_them_once_each(rke2_machine: AMachine) -> None:
     both = archive(rke2_machine, b"core"), archive(rke2_machine, b"gpu", "https://mirror.example/operator.tar")
     assert run(rke2_machine, "rke2-download", **with_archives(*both))[1] == (
-        "done RKE2 v1.35.7+rke2r1 is downloaded, 2 image archives have come"
+        "done RKE2 v1.35.7+rke2r1 is installed, 2 image archives have come"
     )
     wanted = {"rke2-images-core.linux-amd64.tar.zst": "core", "operator.tar": "gpu", ".cache.json": ""}
     assert lies_there(rke2_machine) == wanted
     rke2_machine.write(f"{IMAGES}/.cache.json", "what RKE2 notes\n")
     rke2_machine.forget_calls()
     assert run(rke2_machine, "rke2-download", **with_archives(*both))[1] == (
-        "unchanged RKE2 v1.35.7+rke2r1 is downloaded"
+        "unchanged RKE2 v1.35.7+rke2r1 is installed"
     )
     assert (fetched(rke2_machine), lies_there(rke2_machine)) == ([], {**wanted, ".cache.json": "what RKE2 notes\n"})
 

@@ -5,14 +5,13 @@ import subprocess
 import pytest
 from a_machine import AMachine
 from install_stages import CURL, run, web
-from rke2_on_machine import RKE2, RKE2_SYSTEMCTL, put_in_place, release
+from rke2_on_machine import NEWER, RKE2, RKE2_SYSTEMCTL, UPGRADE, put_in_place, release
 
-OLD, NEWER = "v1.35.7+rke2r1", "v1.35.8+rke2r1"
+OLD = "v1.35.7+rke2r1"
 READY = f"done RKE2 {OLD} server is ready"
 BASE = f"https://mirror.example/rke2/{OLD}"
 TARBALL = "mirror.example/rke2/v1.35.7+rke2r1/rke2.linux-amd64.tar.gz"
 LIST = "mirror.example/rke2/v1.35.7+rke2r1/sha256sum-amd64.txt"
-UPGRADE = {**RKE2, "RKE2_VERSION": NEWER, "RKE2_ARTIFACTS": f"https://mirror.example/rke2/{NEWER}"}
 
 
 def version(machine: AMachine, program: str = "usr/local/bin/rke2") -> str:

@@ -1,4 +1,4 @@
-"""The stage that runs while others do: RKE2's download, beside the driver's installation."""
+"""The stage that runs while others do: RKE2's download and first installation, beside the driver's."""
 
 import io
 import tarfile
@@ -9,7 +9,7 @@ from a_machine import NAME, AMachine
 from full_disk import FillDisk
 from install_stages import fetched, run
 from kubernetes_api import node, pod
-from rke2_on_machine import RKE2, put_in_place, tarball_of
+from rke2_on_machine import NEWER, RKE2, UPGRADE, put_in_place, release, tarball_of
 from staged import BESIDE, StagedMachine, WentDownError
 
 WAITS_FOR = """
@@ -17,7 +17,6 @@ WAITS_FOR = """
     [ -e "$STATE/{0}" ] || {{ echo failed {0} was never there; exit 1; }}
 """
 """Until a stage that runs at the same time has made this file; at most 10 s."""
-BASE = "https://mirror.example/rke2/v1.35.7+rke2r1"
 
 
 @pytest.fixture
@@ -122,38 +121,56 @@ def test_a_full_disk_is_told_by_its_name(machine: StagedMachine, fill_disk: Fill
 TARBALL = "var/lib/mig-k8s/rke2/rke2.linux-amd64.tar.gz"
 
 
-def test_rke2_is_installed_from_what_was_downloaded_and_nothing_comes_twice(rke2_machine: AMachine) -> None:
-    assert run(rke2_machine, "rke2-download", **RKE2)[:2] == (0, "done RKE2 v1.35.7+rke2r1 is downloaded")
-    assert put_in_place(rke2_machine) == 0
-    assert run(rke2_machine, "rke2-download", **RKE2)[:2] == (0, "unchanged RKE2 v1.35.7+rke2r1 is downloaded")
+def test_on_a_machine_without_rke2_it_is_installed_and_not_started(rke2_machine: AMachine) -> None:
+    assert run(rke2_machine, "rke2-download", **RKE2)[:2] == (0, "done RKE2 v1.35.7+rke2r1 is installed")
+    assert put_in_place(rke2_machine) == 1
+    assert not [call for call in rke2_machine.calls("systemctl") if "rke2" in call]
+    assert run(rke2_machine, "rke2-download", **RKE2)[:2] == (0, "unchanged RKE2 v1.35.7+rke2r1 is installed")
     assert run(rke2_machine, "rke2", **RKE2)[1] == "done RKE2 v1.35.7+rke2r1 server is ready"
     assert fetched(rke2_machine) == ["sha256sum-amd64.txt", "rke2.linux-amd64.tar.gz"]
-    assert run(rke2_machine, "rke2-download", **RKE2)[:2] == (0, "unchanged RKE2 v1.35.7+rke2r1 is installed")
+    assert put_in_place(rke2_machine) == 1
     assert not rke2_machine.path(TARBALL).exists()
 
 
-def test_what_was_downloaded_for_another_version_source_or_checksum_is_not_taken(rke2_machine: AMachine) -> None:
-    run(rke2_machine, "rke2-download", **RKE2)
-    code, last, _ = run(rke2_machine, "rke2-download", **{**RKE2, "RKE2_SHA256": "1" * 64})
+def test_an_older_rke2_stays_until_the_stage_that_has_the_turn(rke2_server: AMachine) -> None:
+    release(rke2_server, f"mirror.example/rke2/{NEWER}")
+    assert run(rke2_server, "rke2-download", **UPGRADE)[:2] == (0, f"done RKE2 {NEWER} is downloaded")
+    assert put_in_place(rke2_server) == 0
+    assert run(rke2_server, "rke2-download", **UPGRADE)[:2] == (0, f"unchanged RKE2 {NEWER} is downloaded")
+    assert run(rke2_server, "rke2", **UPGRADE)[1] == f"done RKE2 {NEWER} server is ready"
+    assert fetched(rke2_server) == ["sha256sum-amd64.txt", "rke2.linux-amd64.tar.gz"]
+    assert run(rke2_server, "rke2-download", **UPGRADE)[:2] == (0, f"unchanged RKE2 {NEWER} is installed")
+    assert not rke2_server.path(TARBALL).exists()
+
+
+def test_what_was_downloaded_for_another_version_source_or_checksum_is_not_taken(rke2_server: AMachine) -> None:
+    release(rke2_server, f"mirror.example/rke2/{NEWER}")
+    run(rke2_server, "rke2-download", **UPGRADE)
+    code, last, _ = run(rke2_server, "rke2-download", **{**UPGRADE, "RKE2_SHA256": "1" * 64})
     assert code == 1
     assert "which is not the one of rke2.sha256" in last
-    elsewhere = {**RKE2, "RKE2_ARTIFACTS": "https://elsewhere.example"}
-    assert run(rke2_machine, "rke2", **elsewhere)[1].startswith(
+    elsewhere = {**UPGRADE, "RKE2_ARTIFACTS": "https://elsewhere.example"}
+    assert run(rke2_server, "rke2", **elsewhere)[1].startswith(
         "failed cannot download https://elsewhere.example/sha256sum-amd64.txt: curl: (22)"
     )
-    assert run(rke2_machine, "rke2-download", **RKE2)[:2] == (0, "done RKE2 v1.35.7+rke2r1 is downloaded")
+    assert run(rke2_server, "rke2-download", **UPGRADE)[:2] == (0, f"done RKE2 {NEWER} is downloaded")
 
 
-def test_a_tarball_that_was_damaged_on_the_disk_is_downloaded_again_by_the_next_run(rke2_machine: AMachine) -> None:
-    run(rke2_machine, "rke2-download", **RKE2)
-    rke2_machine.write(TARBALL, "torn")
-    assert run(rke2_machine, "rke2", **RKE2)[1].startswith("failed cannot unpack rke2.linux-amd64.tar.gz in /usr/local")
-    assert run(rke2_machine, "rke2", **RKE2)[1] == "done RKE2 v1.35.7+rke2r1 server is ready"
+def test_a_tarball_that_was_damaged_on_the_disk_is_downloaded_again_by_the_next_run(rke2_server: AMachine) -> None:
+    release(rke2_server, f"mirror.example/rke2/{NEWER}")
+    run(rke2_server, "rke2-download", **UPGRADE)
+    rke2_server.write(TARBALL, "torn")
+    assert run(rke2_server, "rke2", **UPGRADE)[1].startswith(
+        "failed cannot unpack rke2.linux-amd64.tar.gz in /usr/local"
+    )
+    assert run(rke2_server, "rke2", **UPGRADE)[1] == f"done RKE2 {NEWER} server is ready"
 
 
-def test_a_download_that_was_cut_off_begins_anew(rke2_machine: AMachine) -> None:
+def test_a_download_or_an_installation_that_was_cut_off_begins_anew(rke2_machine: AMachine) -> None:
     rke2_machine.write(TARBALL, "half of")
-    assert run(rke2_machine, "rke2-download", **RKE2)[:2] == (0, "done RKE2 v1.35.7+rke2r1 is downloaded")
+    rke2_machine.write("usr/local/.rke2-unpacked/bin/rke2", "half of")
+    rke2_machine.write("usr/local/lib/systemd/system/rke2-server.service", "of the run that was cut off")
+    assert run(rke2_machine, "rke2-download", **RKE2)[:2] == (0, "done RKE2 v1.35.7+rke2r1 is installed")
     assert run(rke2_machine, "rke2", **RKE2)[1] == "done RKE2 v1.35.7+rke2r1 server is ready"
 
 
