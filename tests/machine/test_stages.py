@@ -71,6 +71,23 @@ def test_a_recoverable_error_of_cloud_init_is_none_and_a_crash_is_told(real_stag
     assert "progress cloud-init ended with 1" in ended.stdout
 
 
+def test_cloud_init_is_waited_for_until_the_first_boot_of_an_instance_has_ended(real_stages: AMachine) -> None:
+    """An image that was made of a machine brings the machine's records, and is another instance."""
+    packages(real_stages)
+    instance = real_stages.path("var/lib/cloud/instance")
+    instance.parent.mkdir(parents=True)
+    instance.symlink_to("/var/lib/cloud/instances/first")
+    run(real_stages, "apt", APT_UBUNTU="", CLOUD_INIT_STATUS="1")
+    run(real_stages, "apt", APT_UBUNTU="")
+    assert len(real_stages.calls("cloud-init status --wait")) == 2
+    run(real_stages, "apt", APT_UBUNTU="")
+    assert len(real_stages.calls("cloud-init status --wait")) == 2
+    instance.unlink()
+    instance.symlink_to("/var/lib/cloud/instances/of-its-image")
+    run(real_stages, "apt", APT_UBUNTU="")
+    assert len(real_stages.calls("cloud-init status --wait")) == 3
+
+
 def test_a_mirror_takes_the_place_of_the_images_sources_and_gives_it_back(real_stages: AMachine) -> None:
     packages(real_stages)
     real_stages.write("etc/os-release", "NAME=Ubuntu\nVERSION_CODENAME=noble\n")
