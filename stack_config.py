@@ -1,4 +1,4 @@
-"""The stack's configuration as the engine hands it over: plain values for plan/, and the secrets that pass it by."""
+"""The stack's configuration as the engine gives it: plain values for plan/, and the secrets, which plan/ never gets."""
 
 import json
 from dataclasses import dataclass

@@ -42,7 +42,7 @@ VERIFICATION_REPORT = {"version": 1, "passed": True, "checks": [], "devices": []
 
 @dataclass(frozen=True)
 class Encrypted:
-    """A value that the stack file holds encrypted; the engine hands it over in clear, with its key marked."""
+    """A value that the stack file holds encrypted; the engine gives it in clear, with its key marked."""
 
     text: str
 
@@ -207,7 +207,7 @@ def _stdout(command: str) -> str:
 class RecordingMonitor(mocks.MockMonitor):
     """The SDK's own mock of the engine, which also keeps the resource options and refuses a URN's second use.
 
-    As the engine does and the SDK's mock does not, it hands additional secret outputs back as secrets.
+    As the engine does and the SDK's mock does not, it returns additional secret outputs as secrets.
     """
 
     def __init__(self, cloud: Cloud, lived: Graph | None) -> None:

@@ -63,7 +63,7 @@ def stack_file(path: str) -> dict[str, Any]:
 
 
 def engine_config(config: Mapping[str, Any]) -> dict[str, str | Encrypted]:
-    """A stack file's configuration as the engine hands it over: with the project's defaults, JSON if structured."""
+    """A stack file's configuration as the engine gives it: with the project's defaults, JSON if structured."""
     declared = _document("Pulumi.yaml").get("config", {})
     defaults = {
         key: declaration[source]

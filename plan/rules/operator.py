@@ -131,7 +131,7 @@ def _chart_keys() -> dict[str, Any]:
 
 
 def devices_by_environment(settings: Settings) -> Iterator[Problem]:
-    """Values that make the device plugin hand devices over in a variable, which the machines' toolkit does not take."""
+    """Values by which the device plugin gives devices in a variable, which the machines' toolkit does not take."""
     if settings.toolkit.device_list_from_environment:
         return
     for path, value in _without_cdi(settings).items():
@@ -143,7 +143,7 @@ def devices_by_environment(settings: Settings) -> Iterator[Problem]:
 
 
 def _without_cdi(settings: Settings) -> dict[str, str]:
-    """The values by which the device plugin hands devices over in a variable and not by CDI; none is its default."""
+    """The values by which the device plugin gives devices in a variable and not by CDI. By default it uses CDI."""
     values, found = settings.gpu_operator.values, {}
     if value_at(values, ("cdi", "enabled")) is False:
         found["cdi.enabled"] = "false"

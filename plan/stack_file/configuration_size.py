@@ -1,4 +1,4 @@
-"""How large a stack's configuration is when the language host hands it to the program.
+"""How large a stack's configuration is when the language host gives it to the program.
 
 pulumi-language-python puts the whole of it into one environment variable: `PULUMI_CONFIG=` and a JSON object of full
 key → text, where a list or a mapping is JSON in that text (pulumi/pulumi, sdk/python/cmd/pulumi-language-python/main.go
@@ -38,7 +38,7 @@ def size_problems(config: Mapping[str, object], *, project: str) -> list[Problem
         Problem(
             path="config",
             value="",
-            what=f"{size} bytes as Pulumi hands it to this program, in one environment variable, which Linux does not "
+            what=f"{size} bytes as Pulumi gives it to this program, in one environment variable, which Linux does not "
             f"allow; the most of it: {', '.join(f'{key} ({sizes[key]} bytes)' for key in largest)}",
             allowed=f"at most {LIMIT} bytes",
             remedy="Take out of these keys what only repeats a default, or spread the pools over several stacks.",

@@ -3,7 +3,7 @@
 As a program, ``python -m sandbox.cloud.load_balancer READY_FD SANDBOX BALANCER``, it is the process that carries the
 connections, in the namespace of the sandbox's wire. It reads the cloud's records again and again, so a change of the
 load balancer is seen at once. While no machine is healthy nobody has the address: who connects gets no answer, as from
-Azure, which drops what it cannot hand on.
+Azure, which drops what it cannot forward.
 """
 
 import asyncio
@@ -199,7 +199,7 @@ async def _connected(address: str, port: int) -> AsyncIterator[tuple[asyncio.Str
 
 
 async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Hand on what comes, until its end. Raises OSError."""
+    """Forward what comes, until its end. Raises OSError."""
     while data := await reader.read(_BYTES):
         writer.write(data)
         await writer.drain()

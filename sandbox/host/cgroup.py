@@ -78,7 +78,7 @@ def enter(name: str) -> None:
     for hierarchy in hierarchies():
         group = hierarchy / name / _MACHINE
         handed_down = group / "cgroup.subtree_control"
-        # v2: a group that hands controllers down takes no process; systemd-nspawn made it one at the boot before.
+        # v2: a group that gives controllers to others takes no process; systemd-nspawn did that at the boot before.
         if controllers := _controllers(handed_down):
             for below in [folder for folder in group.iterdir() if folder.is_dir()]:
                 _remove(below, time.monotonic() + _SECONDS)

@@ -29,7 +29,7 @@ def test_every_action_is_pinned_to_a_commit_and_names_its_release() -> None:
 
 
 def test_it_runs_for_pull_requests_only_and_as_the_pull_requests_own_event() -> None:
-    """`pull_request_target` and `workflow_run` would hand secrets to the code of a fork."""
+    """`pull_request_target` and `workflow_run` would give secrets to the code of a fork."""
     assert set(WORKFLOW[True]) == {"pull_request"}  # YAML 1.1 reads the key `on` as true
 
 

@@ -24,7 +24,7 @@ WARNING, ERROR = engine_pb2.WARNING, engine_pb2.ERROR
 
 
 def secret(value: object) -> dict[str, object]:
-    """A secret as the engine hands it over to a provider that accepts secrets."""
+    """A secret as the engine sends it to a provider that accepts secrets."""
     return {SIGNATURE: SECRET, "value": value}
 
 

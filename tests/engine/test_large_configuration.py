@@ -31,7 +31,7 @@ def previewed(environment: Environment, project: Path, file: Path) -> subprocess
     )
 
 
-def test_131072_bytes_are_handed_over_and_one_more_is_refused_by_the_host(
+def test_131072_bytes_reach_the_program_and_one_more_is_refused_by_the_host(
     tmp_path: Path, environment: Environment
 ) -> None:
     """`PULUMI_CONFIG={"padding:text":"…"}` and the zero byte: 34 bytes besides the text."""

@@ -38,7 +38,7 @@ def test_the_variable_is_what_the_host_makes_of_it(config: dict[str, object], va
 def test_131072_bytes_pass_and_one_more_is_refused() -> None:
     assert size_problems(filled(131072), project="mig-k8s") == []
     (problem,) = size_problems(filled(131073), project="mig-k8s")
-    assert "131073 bytes as Pulumi hands it to this program" in problem.what
+    assert "131073 bytes as Pulumi gives it to this program" in problem.what
     assert problem.allowed == "at most 131072 bytes"
 
 

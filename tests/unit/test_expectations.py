@@ -225,7 +225,7 @@ def test_a_stack_that_lets_pods_name_devices_says_so_to_machine_and_verification
     assert toolkit["deviceListFromEnvironment"] is True
 
 
-def test_a_stack_that_lets_pods_name_devices_may_have_them_handed_over_so(planned: Planned) -> None:
+def test_a_stack_that_lets_pods_name_devices_may_give_them_in_a_variable(planned: Planned) -> None:
     values = {"cdi": {"enabled": False}}
     stack = planned(toolkit={"deviceListFromEnvironment": True}, gpuOperator={"values": values})
     assert stack.gpu_operator.values["cdi"] == {"enabled": False}

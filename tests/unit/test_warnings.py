@@ -229,7 +229,7 @@ def test_a_gpu_in_mig_mode_that_is_offered_as_a_whole_one_is_told_of(planned: Pl
     )
 
 
-def test_of_a_whole_gpu_and_of_one_that_is_handed_over_in_a_variable_nothing_is_said(planned: Planned) -> None:
+def test_a_whole_gpu_and_one_that_is_given_in_a_variable_are_not_warned_of(planned: Planned) -> None:
     assert told(planned, mig={"strategy": "none"}, nodePools=[{"name": "gpu", "role": "server"}]) == []
     by_variable = {
         "toolkit": {"deviceListFromEnvironment": True},

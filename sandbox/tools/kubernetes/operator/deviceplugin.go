@@ -41,7 +41,7 @@ func runDevicePlugin(ctx context.Context) error {
 	if err := watcher.Add(api.DevicePluginPath); err != nil {
 		return fmt.Errorf("cannot watch the kubelet's folder: %w", err)
 	}
-	hand, known := handOvers[os.Getenv("DEVICE_LIST_STRATEGY")]
+	deviceList, known := deviceListStrategies[os.Getenv("DEVICE_LIST_STRATEGY")]
 	if !known {
 		return fmt.Errorf("DEVICE_LIST_STRATEGY: %q is not stood in for", os.Getenv("DEVICE_LIST_STRATEGY"))
 	}
@@ -55,7 +55,7 @@ func runDevicePlugin(ctx context.Context) error {
 			return err
 		}
 		if inventory.Computes() { // a GPU with MIG mode on and no instance is advertised, and cannot be given to anybody
-			if err := hand.prepare(ctx); err != nil {
+			if err := deviceList.prepare(ctx); err != nil {
 				return err
 			}
 		}
@@ -63,7 +63,7 @@ func runDevicePlugin(ctx context.Context) error {
 		if len(resources) == 0 {
 			log.Printf("strategy %s finds no device to advertise; waiting", strategy)
 		}
-		stop, err := serveAll(ctx, resources, hand)
+		stop, err := serveAll(ctx, resources, deviceList)
 		if err == nil {
 			err = untilKubeletStarts(ctx, watcher)
 		}
@@ -113,7 +113,7 @@ func untilKubeletStarts(ctx context.Context, watcher *fsnotify.Watcher) error {
 }
 
 // serveAll registers one plugin per resource. stop ends those that were started, also after an error.
-func serveAll(ctx context.Context, resources map[string][]string, hand handOver) (stop func(), err error) {
+func serveAll(ctx context.Context, resources map[string][]string, deviceList deviceListStrategy) (stop func(), err error) {
 	var plugins []*plugin
 	stop = func() {
 		for _, p := range plugins {
@@ -121,7 +121,7 @@ func serveAll(ctx context.Context, resources map[string][]string, hand handOver)
 		}
 	}
 	for resource, ids := range resources {
-		p := &plugin{resource: resource, ids: ids, hand: hand, stopped: make(chan struct{})}
+		p := &plugin{resource: resource, ids: ids, deviceList: deviceList, stopped: make(chan struct{})}
 		plugins = append(plugins, p)
 		if err := p.serve(ctx); err != nil {
 			return stop, fmt.Errorf("%s: %w", resource, err)
@@ -134,11 +134,11 @@ func serveAll(ctx context.Context, resources map[string][]string, hand handOver)
 // plugin serves the kubelet's device plugin API for one resource.
 type plugin struct {
 	api.UnimplementedDevicePluginServer
-	resource string
-	ids      []string // UUIDs, with ::N behind them where several pods may share a device
-	hand     handOver
-	server   *grpc.Server
-	stopped  chan struct{}
+	resource   string
+	ids        []string // UUIDs, with ::N behind them where several pods may share a device
+	deviceList deviceListStrategy
+	server     *grpc.Server
+	stopped    chan struct{}
 }
 
 // socket is named as NVIDIA's plugin names it: nvidia-gpu.sock, nvidia-mig-1g.10gb.sock.
@@ -216,7 +216,7 @@ func (p *plugin) Allocate(_ context.Context, request *api.AllocateRequest) (*api
 				uuids = append(uuids, uuid)
 			}
 		}
-		response.ContainerResponses = append(response.ContainerResponses, p.hand.over(uuids))
+		response.ContainerResponses = append(response.ContainerResponses, p.deviceList.allocate(uuids))
 	}
 	return response, nil
 }

@@ -72,7 +72,7 @@ type operand struct {
 
 func (o operand) enabled() bool { return o.Enabled == nil || *o.Enabled }
 
-// deviceListStrategy is how the device plugin hands devices over.
+// deviceListStrategy is how the device plugin gives devices to containers.
 func (spec policySpec) deviceListStrategy() string {
 	if spec.CDI.Enabled == nil || *spec.CDI.Enabled {
 		return byCDI

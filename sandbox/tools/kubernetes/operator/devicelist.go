@@ -23,16 +23,16 @@ const (
 	hostRoot = "/host"
 )
 
-// handOver is a way to give devices to containers.
-type handOver struct {
-	prepare func(ctx context.Context) error                     // once, before any is given
-	over    func(uuids []string) *api.ContainerAllocateResponse // answers the kubelet with the devices of one container
+// deviceListStrategy is a way to give devices to containers.
+type deviceListStrategy struct {
+	prepare  func(ctx context.Context) error                     // once, before any is given
+	allocate func(uuids []string) *api.ContainerAllocateResponse // answers the kubelet with the devices of one container
 }
 
-// handOvers by the value of DEVICE_LIST_STRATEGY.
-var handOvers = map[string]handOver{
-	byCDI:         {specifyDevices, handByCDI},
-	byEnvironment: {func(context.Context) error { return nil }, handByEnvironment},
+// deviceListStrategies by the value of DEVICE_LIST_STRATEGY.
+var deviceListStrategies = map[string]deviceListStrategy{
+	byCDI:         {specifyDevices, allocateByCDI},
+	byEnvironment: {func(context.Context) error { return nil }, allocateByEnvironment},
 }
 
 // specifyDevices writes the CDI specification of what there is now. NVIDIA's plugin has the library that does it built in;
@@ -48,8 +48,8 @@ func specifyDevices(ctx context.Context) error {
 	return nil
 }
 
-// handByCDI names the devices twice: for a container runtime that knows CDI itself, and in an annotation for NVIDIA's.
-func handByCDI(uuids []string) *api.ContainerAllocateResponse {
+// allocateByCDI names the devices twice: for a container runtime that knows CDI itself, and in an annotation for NVIDIA's.
+func allocateByCDI(uuids []string) *api.ContainerAllocateResponse {
 	response, names := &api.ContainerAllocateResponse{}, make([]string, 0, len(uuids))
 	for _, uuid := range uuids {
 		names = append(names, cdiKind+uuid)
@@ -59,6 +59,6 @@ func handByCDI(uuids []string) *api.ContainerAllocateResponse {
 	return response
 }
 
-func handByEnvironment(uuids []string) *api.ContainerAllocateResponse {
+func allocateByEnvironment(uuids []string) *api.ContainerAllocateResponse {
 	return &api.ContainerAllocateResponse{Envs: map[string]string{"NVIDIA_VISIBLE_DEVICES": strings.Join(uuids, ",")}}
 }

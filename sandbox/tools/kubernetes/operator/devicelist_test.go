@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestDevicesAreHandedOverByCDIUnlessThePolicySwitchesItOff(t *testing.T) {
+func TestDevicesAreGivenByCDIUnlessThePolicySwitchesItOff(t *testing.T) {
 	off := false
 	for _, policy := range []struct {
 		enabled *bool
@@ -17,13 +17,13 @@ func TestDevicesAreHandedOverByCDIUnlessThePolicySwitchesItOff(t *testing.T) {
 	} {
 		var spec policySpec
 		spec.CDI.Enabled = policy.enabled
-		answer := handOvers[spec.deviceListStrategy()].over([]string{"MIG-1", "MIG-2"})
+		answer := deviceListStrategies[spec.deviceListStrategy()].allocate([]string{"MIG-1", "MIG-2"})
 		got := answer.Annotations
 		if policy.isEnv {
 			got = answer.Envs
 		}
 		if !maps.Equal(got, policy.want) || (len(answer.Envs) > 0) != policy.isEnv || (len(answer.CdiDevices) > 0) == policy.isEnv {
-			t.Errorf("handed over %v", answer)
+			t.Errorf("given by %v", answer)
 		}
 	}
 }
