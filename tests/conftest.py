@@ -4,7 +4,8 @@ import gc
 
 from hypothesis import settings
 
-# The same examples everywhere and every time: a change is judged by what it changes. To look for new ones:
+# The same examples everywhere and every time, so that a failure comes from the change and not from other examples.
+# To look for new ones:
 # pytest --hypothesis-profile=default
 settings.register_profile("repeatable", derandomize=True, max_examples=100, deadline=None)
 settings.load_profile("repeatable")

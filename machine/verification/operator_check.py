@@ -18,7 +18,7 @@ def operator_check(kubectl: Kubectl, namespace: str, away: Sequence[str] = ()) -
     )
     state = _state(kubectl)
     if away and state == "notReady":
-        words = f"not judged: {', '.join(away)} does not answer and is not verified"
+        words = f"not checked: {', '.join(away)} does not answer and is not verified"
         return Check.of("ClusterPolicy", "", words, words, remedy)
     return Check.of("ClusterPolicy", "", "ready", state, remedy)
 

@@ -1,4 +1,4 @@
-"""What takes more than one value of a stack to judge. Each rule names the sections it reads.
+"""Checks that need more than one value of a stack. Each rule names the sections that it reads.
 
 A rule is left out while one of its sections is broken in itself: what it would say could be wrong, and the
 author has that section to put right anyway.

@@ -1,6 +1,6 @@
 """The settings of a stack: every key a stack file may hold, with its default.
 
-Shapes, types and checks of single values live here. What takes more than one value to judge is in `rules`.
+Shapes, types and checks of single values are here. Checks that need more than one value are in `rules`.
 Secrets never come here.
 """
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from fake_gpu import FakeGpu
-from nvml_judged import devices
+from nvml_by_go import devices
 
 from plan.gpu.catalogue import GpuModel, gpu_models
 from sandbox.tools import toolchain

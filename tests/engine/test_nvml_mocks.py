@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from fake_gpu import FakeGpu
-from nvml_judged import mocks
+from nvml_by_go import mocks
 from nvml_process import client_of
 
 from sandbox.tools import toolchain

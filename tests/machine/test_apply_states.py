@@ -108,7 +108,7 @@ class Applying(RuleBasedStateMachine):
         ended = self.apply(wanted)
         self.gpus.faults()
         self.check_that_no_more_went(ended, before, wanted)
-        self.judge(ended.status, before, wanted)
+        self.check(ended.status, before, wanted)
 
     @rule(wanted=LAYOUTS, which=st.integers(min_value=0, max_value=6))
     def a_device_is_busy_and_the_gpu_is_as_it_was_or_right(self, wanted: list[str], which: int) -> None:
@@ -120,9 +120,9 @@ class Applying(RuleBasedStateMachine):
         ended = self.apply(wanted)
         self.gpus.faults()
         self.check_that_no_more_went(ended, before, wanted)
-        self.judge(ended.status, before, wanted)
+        self.check(ended.status, before, wanted)
 
-    def judge(self, status: int, before: Identities, wanted: list[str]) -> None:
+    def check(self, status: int, before: Identities, wanted: list[str]) -> None:
         after = self.identities()
         if status == 0:
             assert profiles(after) == profiles(wanted)
@@ -156,7 +156,7 @@ class Applying(RuleBasedStateMachine):
         after = self.identities()
         if status != 0 and profiles(after) == profiles(wanted) and self.whole(after) == set(after):
             return  # it was interrupted behind the change, before it was remembered
-        self.judge(status, before, wanted)
+        self.check(status, before, wanted)
 
     @rule(place=st.sampled_from(PLACES), inside=st.sampled_from(["-C", "", "0"]))
     def somebody_makes_an_instance(self, place: tuple[str, int], inside: str) -> None:

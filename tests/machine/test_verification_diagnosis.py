@@ -273,7 +273,7 @@ def test_of_another_machine_nothing_is_said_that_only_its_own_nvidia_smi_knows(m
     assert remedy(machine) == f"{LOOKED_TOO_EARLY} If `nvidia-smi -L` there lacks instances: `pulumi up`, or reboot it."
 
 
-def test_the_devices_of_another_machine_are_judged_by_its_pods(machine: AMachine) -> None:
+def test_the_devices_of_another_machine_are_checked_by_its_pods(machine: AMachine) -> None:
     machine.program("nvidia-smi", "echo 'no GPU here'; exit 9")
     machine.desire(node={"name": "server"})
     shows(machine, boot_id=SECOND_BOOT)

@@ -139,7 +139,7 @@ def test_a_dead_machine_that_goes_from_the_stack_keeps_no_verification_waiting(m
     code, report, said = verified(machine, seconds=5)
     assert code == 0, said
     (check,) = [check for check in report.checks if check.name == "ClusterPolicy"]
-    assert check.seen == "not judged: train does not answer and is not verified"
+    assert check.seen == "not checked: train does not answer and is not verified"
 
 
 def test_a_machine_that_goes_and_answers_excuses_no_operator(machine: AMachine) -> None:

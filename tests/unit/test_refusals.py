@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 import yaml
-from judged import PLAN, Judged, judge
 from minimal_stack import SECRETS, minimal
+from wrong_stacks import PLAN, WrongStacks, read_wrong_stacks
 
 import plan.rules
 from plan import Problems, read_settings
@@ -31,8 +31,8 @@ _CASES: list[dict[str, Any]] = [
 
 
 @pytest.fixture(scope="module")
-def judged() -> Judged:
-    return judge(_CASES, _read)
+def wrong_stacks() -> WrongStacks:
+    return read_wrong_stacks(_CASES, _read)
 
 
 def _read(case: dict[str, Any]) -> None:
@@ -40,15 +40,15 @@ def _read(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("number", range(len(_CASES)), ids=[case["name"] for case in _CASES])
-def test_a_wrong_stack_is_refused_for(number: int, judged: Judged) -> None:
-    problems, expected = judged.problems[number], _CASES[number]["refused"]
+def test_a_wrong_stack_is_refused_for(number: int, wrong_stacks: WrongStacks) -> None:
+    problems, expected = wrong_stacks.problems[number], _CASES[number]["refused"]
     assert [
-        (f"{each.path}: {each.value}" if each.value else each.path, judged.place(each).rule, each.allowed)
+        (f"{each.path}: {each.value}" if each.value else each.path, wrong_stacks.place(each).rule, each.allowed)
         for each in problems
     ] == [(each["at"], each["rule"], "".join(each.get("allowed", ""))) for each in expected]
-    first = judged.first()
+    first = wrong_stacks.first()
     for problem, each in zip(problems, expected, strict=True):
-        place = judged.place(problem)
+        place = wrong_stacks.place(problem)
         says = each.get("says", [])
         parts = [says] if isinstance(says, str) else [str(part) for part in says]
         assert [part for part in parts if part not in problem.what] == []
@@ -59,9 +59,9 @@ def test_a_wrong_stack_is_refused_for(number: int, judged: Judged) -> None:
         assert problem.remedy == each.get("do", first[place].remedy)
 
 
-def test_the_words_of_every_refusal_are_those_of_the_report(judged: Judged, tmp_path: Path) -> None:
+def test_the_words_of_every_refusal_are_those_of_the_report(wrong_stacks: WrongStacks, tmp_path: Path) -> None:
     """One report with one problem of each kind, as the author of such a stack reads it."""
-    seen = str(Problems(judged.first().values())) + "\n"
+    seen = str(Problems(wrong_stacks.first().values())) + "\n"
     held = (_REFUSALS / "report.txt").read_text(encoding="utf-8")
     difference = "".join(difflib.unified_diff(held.splitlines(keepends=True), seen.splitlines(keepends=True)))
     (tmp_path / "report.txt").write_text(seen, encoding="utf-8")
@@ -69,9 +69,9 @@ def test_the_words_of_every_refusal_are_those_of_the_report(judged: Judged, tmp_
 
 
 @pytest.mark.parametrize("number", range(len(_CASES)), ids=[case["name"] for case in _CASES])
-def test_no_line_of_a_report_is_wider_than_100_columns(number: int, judged: Judged) -> None:
+def test_no_line_of_a_report_is_wider_than_100_columns(number: int, wrong_stacks: WrongStacks) -> None:
     """But one that is a single long word."""
-    for line in str(Problems(judged.problems[number])).splitlines():
+    for line in str(Problems(wrong_stacks.problems[number])).splitlines():
         assert len(line) <= 100 or " " not in line.strip()
 
 
@@ -108,7 +108,7 @@ def test_all_problems_of_a_stack_come_in_one_report(report: Callable[..., str]) 
 
 
 def test_a_broken_strategy_says_nothing_about_layouts(report: Callable[..., str]) -> None:
-    """Against which strategy would it be judged?"""
+    """There is no strategy that the layouts could be checked against."""
     text = report(mig={"strategy": "mixt"}, nodePools=[{"migDevices": {"3g.40gb": 1, "1g.10gb": 1}}])
     assert text == (
         "1 problem in this stack; nothing was made or changed.\n\n"
@@ -119,12 +119,12 @@ def test_a_broken_strategy_says_nothing_about_layouts(report: Callable[..., str]
     )
 
 
-def test_every_refusal_in_the_code_is_met_by_a_case(judged: Judged) -> None:
+def test_every_refusal_in_the_code_is_met_by_a_case(wrong_stacks: WrongStacks) -> None:
     """A check without a case could be dropped without anybody noticing."""
     files = [*(PLAN / "stack_file").rglob("*.py"), *(PLAN / "rules").glob("*.py")]
     written = {(str(file), line) for file in files for line in _refusals(file)}
     assert len(written) > 60
-    met = {(place.file, place.line) for place in judged.refusals}
+    met = {(place.file, place.line) for place in wrong_stacks.refusals}
     unmet = [f"{Path(file).name}:{line}" for file, line in sorted(written - met)]
     assert unmet == []
 
@@ -137,10 +137,10 @@ def _refusals(file: Path) -> list[int]:
 
 
 @pytest.mark.parametrize("number", range(len(RULES)))
-def test_no_rule_can_be_left_out(number: int, judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_rule_can_be_left_out(number: int, wrong_stacks: WrongStacks, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it, some stack of the cases would be let through."""
     monkeypatch.setattr(plan.rules, "RULES", (*RULES[:number], *RULES[number + 1 :]))
-    for case in judged.refused_by.get(number, []):
+    for case in wrong_stacks.refused_by.get(number, []):
         with contextlib.suppress(Problems):
             _read(_CASES[case])
             return

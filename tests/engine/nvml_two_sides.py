@@ -37,8 +37,8 @@ ACTIVATIONS = {
 """What nvidia-smi says for why a mode does not hold at once."""
 
 
-class Twin:
-    """Every operation is done on both sides and must end alike; ``ends`` counts how. It must leave the same behind."""
+class TwoSides:
+    """Do every operation on both sides; it must end alike and leave the same state. ``ends`` counts how it ended."""
 
     def __init__(self, *models: str) -> None:
         self._end = ExitStack()

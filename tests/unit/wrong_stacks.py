@@ -32,8 +32,8 @@ class Place:
 
 
 @dataclass
-class Judged:
-    """Of all cases: the problems of each, the lines that made them, and which cases a rule refuses."""
+class WrongStacks:
+    """What was found in all cases: the problems of each, the lines that made them, and which cases a rule refuses."""
 
     problems: list[tuple[Problem, ...]] = field(default_factory=list)
     refusals: set[Place] = field(default_factory=set)
@@ -52,30 +52,30 @@ class Judged:
         return firsts
 
 
-def judge(cases: Sequence[dict[str, Any]], read: Callable[[dict[str, Any]], object]) -> Judged:
-    """Read every case, which must be refused."""
-    judged = Judged()
+def read_wrong_stacks(cases: Sequence[dict[str, Any]], read: Callable[[dict[str, Any]], object]) -> WrongStacks:
+    """Read every case, each of which must be refused."""
+    found = WrongStacks()
     refuse, note, at = Refusal.__init__, Problem.__init__, Refusal.at
     refused: dict[int, tuple[Place, Refusal]] = {}
 
     def refusing(refusal: Refusal, *args: Any, **named: Any) -> None:  # noqa: ANN401 - whatever it takes
         refuse(refusal, *args, **named)
         refused[id(refusal)] = (_place(), refusal)
-        judged.refusals.add(refused[id(refusal)][0])
+        found.refusals.add(refused[id(refusal)][0])
 
     def noting(problem: Problem, *args: Any, **named: Any) -> None:  # noqa: ANN401 - whatever it takes
         note(problem, *args, **named)
-        judged.made[id(problem)] = (_place(), problem)
+        found.made[id(problem)] = (_place(), problem)
 
     def becoming(refusal: Refusal, path: str, value: str) -> Problem:
         problem = at(refusal, path, value)
-        judged.made[id(problem)] = (refused[id(refusal)][0], problem)
+        found.made[id(problem)] = (refused[id(refusal)][0], problem)
         return problem
 
     def noted(number: int, rule: Rule) -> Rule:
         def noted_rule(settings: Settings) -> Iterator[Problem]:
             for problem in rule(settings):
-                judged.refused_by.setdefault(number, []).append(len(judged.problems))
+                found.refused_by.setdefault(number, []).append(len(found.problems))
                 yield problem
 
         return noted_rule
@@ -89,8 +89,8 @@ def judge(cases: Sequence[dict[str, Any]], read: Callable[[dict[str, Any]], obje
         for case in cases:
             with pytest.raises(Problems) as caught:
                 read(case)
-            judged.problems.append(caught.value.problems)
-    return judged
+            found.problems.append(caught.value.problems)
+    return found
 
 
 def _place() -> Place:

@@ -1,4 +1,4 @@
-module mig-k8s/tests/engine/nvml_judge
+module mig-k8s/tests/engine/nvml_in_go
 
 go 1.26.0
 

@@ -1,4 +1,4 @@
-"""What NVIDIA's own Go code says, by the program in nvml_judge/."""
+"""What NVIDIA's own Go code says, by the program in nvml_in_go/."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from fake_gpu import FakeGpu
 
 from sandbox.tools import toolchain
 
-_PROGRAM = Path(__file__).with_name("nvml_judge")
+_PROGRAM = Path(__file__).with_name("nvml_in_go")
 
 
 def devices(gpu: FakeGpu) -> list[dict[str, Any]]:
@@ -25,7 +25,7 @@ def mocks() -> dict[str, dict[str, Any]]:
 
 
 def _said(question: str, environment: Mapping[str, str]) -> Any:  # noqa: ANN401 - what JSON holds
-    command = [toolchain.with_c("nvml-judge", _PROGRAM), question]
+    command = [toolchain.with_c("nvml-in-go", _PROGRAM), question]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return json.loads(done.stdout)
