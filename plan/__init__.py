@@ -1,5 +1,5 @@
-"""Pure decisions: from the text of a stack file to everything that will be made. Never imports pulumi, never does I/O
-but to read the files of machine/ and cloud-init/, which go to the machines as they are."""
+"""Pure decisions: from the text of a stack file to everything that will be made. It never imports pulumi. Its only I/O
+is to read the files of machine/ and cloud-init/, which go to the machines as they are."""
 
 from plan.cluster.gpu_operator import GpuOperatorPlan
 from plan.cluster.node_removal import NodeRemovalPlan

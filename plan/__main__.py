@@ -18,11 +18,11 @@ from plan.stack_file.settings import Settings
 
 
 class UnwritableError(Exception):
-    """A file that was to be written; the text is for people."""
+    """A file cannot be written; the text is for people."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; the exit code."""
+    """Run a command and return the exit code."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -77,7 +77,7 @@ def _check(options: argparse.Namespace) -> int:
     unset = [key for key in needed_secrets(settings, file.secrets) if key not in file.secrets]
     if unset:
         print(f"Before `pulumi up` (or by `make new-stack`) these secrets are to be set: {', '.join(unset)}")
-        if file.secrets:  # a stack that is older than the demand
+        if file.secrets:  # a stack that is older than the need for these secrets
             print("\n".join(f"  {how_to_set(key)}" for key in unset))
     sizes = " and ".join(dict.fromkeys(node.vm.size for node in stack.nodes))
     if stack.warnings:

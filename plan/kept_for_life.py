@@ -1,4 +1,4 @@
-"""What a stack and its machines keep for life: a stack file that says another is refused before anything is touched.
+"""What a stack and its machines keep for life: a stack file with another value is refused before anything is touched.
 
 The digest knows it from two stack files, `pulumi preview` and `up` from what the state remembers.
 """
@@ -22,8 +22,8 @@ _LONG = 60
 
 
 def kept_by_stack(stack: StackPlan) -> dict[str, str]:
-    """By key of the stack file, what only another stack can have otherwise. Azure moves nothing to another region,
-    gives an address no other zone and a subnet that is in use no other prefix; a rebuilt machine keeps its address."""
+    """By key of the stack file, what only another stack can change. Azure moves nothing to another region, and changes
+    neither the zone of an address nor the prefix of a subnet in use; a rebuilt machine keeps its address."""
     zone = stack.nodes[0].vm.zone
     return {LOCATION: stack.location, _SUBNET: stack.network.subnet_cidr, _ZONE: zone or "none"}
 
@@ -54,7 +54,7 @@ def kept_by_machine(stack: StackPlan, node: NodePlan) -> dict[str, str]:
 
 
 def changed(was: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
-    """The keys whose value is another. What only one of the two has is none: a memory may be older than a key."""
+    """The keys whose values differ. A key that only one of the two has is left out: a record may be older than it."""
     return [key for key in wanted if was.get(key, wanted[key]) != wanted[key]]
 
 
@@ -64,7 +64,7 @@ def way_out(keys: Iterable[str]) -> str:
 
 
 def refusal(who: str, was: Mapping[str, str], wanted: Mapping[str, str]) -> Problems | None:
-    """The report on every kept value that is to be another; None if there is none. `was`: what is remembered."""
+    """The report on every kept value that is to change; None if there is none. `was` is what is remembered."""
     problems = [
         Problem(
             path=key,

@@ -17,7 +17,7 @@ _SOUND = {
     "adminCidrs": ["203.0.113.7/32"],
     "ssh": {"publicKey": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEqGQWZQSelo2DxGZ2KgxK7ZcVRq7GrTqKA1z4L1Xnhv"},
 }
-"""Stand in for a required section that is broken, so that the rules can still check the others."""
+"""They take the place of a required section that is broken, so that the rules can still check the others."""
 
 
 def read_settings(

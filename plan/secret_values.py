@@ -20,7 +20,7 @@ class Hidden:
 
 
 def marked(value: Any, key: str = "") -> Any:  # noqa: ANN401 - whatever a Helm chart takes
-    """The same, what stands below `key`, with `Hidden` in the place of all that may be secret.
+    """The value of `key` with `Hidden` in the place of all that may be secret in it.
 
     That is every value of an environment variable, and every value whose name says so.
     """
@@ -41,7 +41,7 @@ def marked(value: Any, key: str = "") -> Any:  # noqa: ANN401 - whatever a Helm 
 
 
 def unmarked(value: Any, hidden: Callable[[Any], Any] = lambda value: value) -> Any:  # noqa: ANN401 - as above
-    """The same with what `hidden` makes of each value that is marked: itself by default."""
+    """The value with each `Hidden` replaced by what `hidden` makes of its content: by default the content itself."""
     if isinstance(value, Hidden):
         return hidden(value.value)
     if isinstance(value, Mapping):

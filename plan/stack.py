@@ -25,7 +25,7 @@ from plan.stack_file.values.addresses import merged
 
 VERIFY_NAMESPACE = "mig-k8s-verify"
 _LEAST_BALANCED = 3
-"""That many servers go on without one of them (etcd's quorum), so their one address may be no machine's own."""
+"""So many servers go on without one of them (etcd's quorum), so their one address must not belong to a machine."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,12 +81,12 @@ class StackPlan:
 
     @property
     def servers(self) -> tuple[str, ...]:
-        """Their names."""
+        """The names of the servers."""
         return tuple(node.name for node in self.nodes if node.role == "server")
 
     @property
     def in_turn(self) -> tuple[NodePlan, ...]:
-        """In the order in which machines are rebuilt: servers, then agents."""
+        """All machines in the order in which they are rebuilt: servers, then agents."""
         return tuple(sorted(self.nodes, key=lambda node: node.role != "server"))
 
     @property

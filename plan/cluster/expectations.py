@@ -85,7 +85,7 @@ def _labels(node: NodePlan, layout: Layout, strategy: str, shared: Sharing) -> d
 
 
 def _gpu_labels(count: int, shared: Sharing | None, product: str | None) -> dict[str, str]:
-    """`shared` None: the whole GPUs are divided, so that nobody can have one, let alone share it."""
+    """The labels of a node's whole GPUs. `shared` is None where all are divided, so that no pod gets a whole one."""
     replicas = shared.of(WHOLE_GPU) if shared else 0
     labels = {"nvidia.com/gpu.count": str(count), "nvidia.com/gpu.replicas": str(replicas)}
     if not product:

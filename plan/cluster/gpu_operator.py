@@ -29,7 +29,7 @@ class GpuOperatorPlan:
     version: str
     namespace: str
     values: dict[str, Any]
-    """What may be secret in them is `Hidden`."""
+    """Values that may be secret are `Hidden`."""
     reasons: dict[str, str]
     """Path of a value -> why this stack has it."""
     timeout_seconds: int
@@ -55,7 +55,7 @@ def gpu_operator_plan(settings: Settings, nodes: Iterable[NodePlan]) -> GpuOpera
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Both mappings, merged at every depth; where they meet in a single value, `over` wins."""
+    """Merge both mappings at every depth; where both have a value that is not a mapping, `over` wins."""
     result = dict(base)
     for key, value in over.items():
         below = result.get(key)
@@ -64,7 +64,7 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def value_at(values: Mapping[str, Any], path: tuple[str, ...]) -> Any:  # noqa: ANN401 - whatever the author wrote
-    """What stands at `path` below `values`; None when nothing does."""
+    """The value at `path` below `values`; None where there is none."""
     found: Any = values
     for key in path:
         found = found.get(key) if isinstance(found, Mapping) else None
@@ -86,7 +86,7 @@ def _tolerations(settings: Settings) -> dict[str, Any]:
 
 
 def _or_default(given: object, default: Iterable[object]) -> Iterable[object]:
-    """The stack's own list; the chart's where there is none, or something else that a table could not check."""
+    """The stack's own list, or the chart's default where the stack gives no list."""
     return given if isinstance(given, list) else default
 
 

@@ -14,21 +14,21 @@ class ManagedValue:
 
     path: tuple[str, ...]
     reason: str
-    """Why not, for the author of the stack file."""
+    """Why it may not, in words for the author of the stack file."""
     produce: Callable[[Settings, str | None], Any] | None = None
-    """The value, from the settings and MIG Manager's configuration. None, or one that is None: the chart's own default
-    is the right one."""
+    """Makes the value from the settings and MIG Manager's configuration. The chart's own default is right where this is
+    None or returns None."""
     fine: object = None
     """What a stack file may say all the same: the chart's own default, or what this program decides."""
     applies: Callable[[Settings], bool] | None = None
-    """Whether it is decided for this stack, and then shown with its reason; None: for every stack, without a word."""
+    """Whether it is decided for this stack, and then shown with its reason. None: for every stack, and not shown."""
 
 
 _WITHOUT_WORKLOAD = [{"name": "WITH_WORKLOAD", "value": "false"}]
 
 
 def _has_machine_without_cuda(settings: Settings) -> bool:
-    """Whether some machine offers nothing but GPUs with MIG mode on and, as strategy none has it, no instances."""
+    """Whether some machine has only GPUs with MIG mode on and without instances, as strategy none allows."""
     return settings.mig.strategy == "none" and any(
         pool.size.gpu_count and all(pool.wanted(gpu) is not None for gpu in range(pool.size.gpu_count))
         for pool in settings.node_pools
@@ -96,7 +96,7 @@ MANAGED_VALUES = (
 
 
 def managed_values(settings: Settings, mig_config: str | None) -> dict[str, Any]:
-    """The values of all of them. `mig_config`: MIG Manager's configuration; None: the host makes the instances."""
+    """All managed values of a stack. `mig_config`: MIG Manager's configuration; None: the host makes the instances."""
     values: dict[str, Any] = {}
     for managed in MANAGED_VALUES:
         value = managed.produce(settings, mig_config) if managed.produce else None

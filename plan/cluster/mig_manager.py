@@ -1,8 +1,8 @@
 """The GPU Operator's MIG Manager as the owner of the instances: its configuration, and what each machine is told of it.
 
 MIG Manager acts on a change of the node label nvidia.com/mig.config, and does not notice that what a name means has
-changed. So the name of a layout says its content, while the name a node registers with never changes:
-RKE2's config.yaml does not, and RKE2 goes on running.
+changed. So the name of a layout depends on its content. The name that a node registers with never changes, so that
+RKE2's config.yaml stays the same and RKE2 does not restart.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ def layout_name(node: NodePlan) -> str:
 def mig_parted_config(nodes: Iterable[NodePlan]) -> str:
     """The file mig-parted reads (version v1): each pool's layout, by its own name and by that of registration.
 
-    There is nothing else to choose. `all-disabled` above all would take the mode away that the machine keeps up.
+    It has no other entry: `all-disabled` above all would turn off the MIG mode that the machine turns on.
     """
     configs = {
         name: _entry(manager_layout(node))
@@ -40,8 +40,8 @@ def mig_parted_config(nodes: Iterable[NodePlan]) -> str:
 
 
 def config_map_name(config: str) -> str:
-    """A name for the ConfigMap by its content: with another one the operator starts MIG Manager anew, which is then
-    known to have read it. A changed ConfigMap reaches a running pod a minute or two later, and nobody tells when."""
+    """A name for the ConfigMap that depends on its content: with another name the operator starts MIG Manager anew,
+    which has then read it. A changed ConfigMap reaches a running pod a minute or two later, and nothing says when."""
     return f"mig-k8s-{_digest(config)}"
 
 

@@ -15,7 +15,7 @@ _PREFIX = "nvidia.com/"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sharing:
-    """`replicas`: resource -> how many pods share each of its devices; the others' have one."""
+    """How many pods share a device, by resource. A device of a resource that is not in `replicas` is for one pod."""
 
     replicas: Mapping[str, int] = field(default_factory=dict)
     renamed: bool = False
@@ -36,7 +36,8 @@ class Sharing:
 def sharing(config: object) -> Sharing:
     """What `devicePlugin.config` says of every node: `default` names one of its configurations.
 
-    Without `default` a node has none until somebody labels it. What a ConfigMap of the author's own says is not known.
+    Without `default` a node has no configuration until somebody labels it. The content of a ConfigMap that the author
+    made is not known here.
     """
     if not isinstance(config, Mapping) or not config.get("create"):
         return Sharing()
@@ -45,7 +46,7 @@ def sharing(config: object) -> Sharing:
 
 
 def read(text: object) -> Sharing:
-    """The sharing of one configuration. Raises ValueError with what the device plugin would end over."""
+    """The sharing of one configuration. Raises ValueError with the reason for which the device plugin would end."""
     try:
         whole = (yaml.safe_load(text) or {}) if isinstance(text, str) else None
     except yaml.YAMLError:

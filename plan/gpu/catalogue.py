@@ -30,7 +30,7 @@ class Profile(placement.Profile):
 
     @property
     def label(self) -> str:
-        """The name as labels and resources spell it: `+` is no legal character there."""
+        """The name as labels and resources spell it: `+` is not a legal character there."""
         return self.name.replace("+", ".")
 
 

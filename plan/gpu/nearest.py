@@ -46,7 +46,8 @@ def _same_name_elsewhere(model: GpuModel, wanted: Mapping[str, int]) -> str:
 def nearest(model: GpuModel, wanted: Mapping[str, int], limit: int = 3) -> tuple[dict[str, int], ...]:
     """Up to `limit` layouts that fit, profiles largest first.
 
-    Nearest is: instances changed plus compute slices given up. Media extensions are offered to those only who asked.
+    The distance is the number of instances changed plus the compute slices given up. Media extensions are offered only
+    where `wanted` has them.
     """
     amount = {profile.name: wanted.get(profile.name, 0) for profile in model.profiles}
     if not any(amount.values()):

@@ -1,4 +1,4 @@
-"""What the cloud chooses for a machine and its files name: addresses, known when they are made."""
+"""The addresses that the cloud chooses for a machine, and that the machine's files contain."""
 
 from dataclasses import dataclass
 

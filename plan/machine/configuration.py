@@ -15,7 +15,7 @@ from plan.yaml_text import yaml_text
 def configuration(
     node: NodePlan, addresses: Addresses, *, token: str | None = None, host_keys: Sequence[HostKey] = ()
 ) -> Configuration:
-    """Everything of the stack's on a machine. `token` is the stack's server token; without it, what is no secret."""
+    """All files that the stack decides. `token` is the stack's server token; without it, only what is not secret."""
     state, config = desired_state(node), yaml_text(rke2.config(node, addresses))
     administrator = Administrator(node.vm.admin_username, node.vm.public_keys)
     if token is None:

@@ -18,7 +18,7 @@ for name, mode, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
     path.write_bytes(text)
     path.chmod(int(mode, 8))
 """
-"""All or one line of error. Python can unpack it wherever there is cloud-init; the program bzip2 need not be there."""
+"""Unpacks all or prints one line of error. It needs Python, as cloud-init does, and not the program bzip2."""
 
 
 @cache
@@ -33,9 +33,9 @@ def delivery(sent: Release) -> str:
 
 
 def delivery_command(*, home: str = HOME, python: str = PYTHON, if_none: bool = False) -> str:
-    """What receives a release on a machine and has it install itself. It needs nothing of what is there already.
+    """The command that receives a release on a machine and has it install itself. It needs nothing of ours there.
 
-    `if_none`: it stays as it is where there is a release already. A shell of its own: standard input must not be read
+    `if_none`: a machine that has a release keeps it. A shell of its own: standard input must not be read
     before Python reads it.
     """
     return (

@@ -1,9 +1,9 @@
 """The SSH host keys of machines, each derived from a secret of the stack by a function with no way back.
 
-sshd shows one key of each kind, and whoever dials names the kind that it holds the machine to. So a machine shows the
-keys of two secrets at once where these are of different kinds: a secret begins with `a:` or `b:`, which says of which.
-Each secret gives a machine two keys at most: its own, and on a server the one that all servers share, for who reaches
-them by one address does not know which of them answers.
+sshd shows one key of each kind, and a client names the kind that it expects. So a machine shows the keys of two secrets
+at once where these are of different kinds: a secret begins with `a:` or `b:`, which says of which. Each secret gives a
+machine two keys at most: its own, and on a server the one that all servers share, because a client that dials their one
+address does not know which of them answers.
 """
 
 import base64
@@ -37,7 +37,7 @@ class HostKey:
 
     @classmethod
     def given(cls, private: str) -> "HostKey":
-        """A key that somebody made, of the kind ssh-ed25519. Raises ValueError, which tells nothing of it."""
+        """A key that somebody made, of the kind ssh-ed25519. Raises ValueError, whose text has no part of it."""
         return cls(private.strip() + "\n", public_half(private))
 
 
@@ -48,9 +48,9 @@ class HostKeys:
     shared: HostKey | None
     """What machines showed before they had keys of their own, all of them the same."""
     secret: str = ""
-    """Of the keys that machines are held to; empty: to `shared`."""
+    """The secret of the keys that connections are checked against; empty: they are checked against `shared`."""
     other: str = ""
-    """Of those that they show besides, while one secret takes the place of another."""
+    """The secret of the keys that machines show too, while one secret takes the place of another."""
 
     def __post_init__(self) -> None:
         """Raises ValueError where a machine could not show all of them, in words without any part of a secret."""
@@ -65,11 +65,11 @@ class HostKeys:
             raise ValueError("there is none that machines are held to")
 
     def own(self, machine: str) -> HostKey:
-        """What this machine is held to, and shows from its first boot on."""
+        """The key that connections to this machine are checked against, and that it shows from its first boot on."""
         return self._of(self.secret, machine)[0] if self.secret else self._shared()
 
     def of_servers(self) -> HostKey:
-        """What whichever server answers at the address of all of them is held to."""
+        """The key that connections to the one address of all servers are checked against."""
         return _key(self.secret, "", 1) if self.secret else self._shared()
 
     def shown(self, machine: str, *, is_server: bool) -> tuple[HostKey, ...]:
@@ -79,7 +79,7 @@ class HostKeys:
         return (*([self.shared] if self.shared else []), *derived) if derived else ()
 
     def known(self, machine: str) -> list[str]:
-        """The lines of its own keys, the one that it is held to first."""
+        """The lines of its own keys, first the one that connections are checked against."""
         others = [key for secret in (self.secret, self.other) if secret for key in self._of(secret, machine)]
         keys = [self.own(machine), *others, *([self.shared] if self.shared else [])]
         return list(dict.fromkeys(key.public for key in keys))
@@ -109,7 +109,7 @@ def _ed25519(material: bytes) -> HostKey:
 
 
 def _openssh(seed: bytes, public: bytes) -> str:
-    """The form in which sshd reads it. The library's differs with every call, and what a machine is sent would."""
+    """The private key as sshd reads it, the same at every call. The library's own form differs from call to call."""
 
     def field(content: bytes) -> bytes:
         return len(content).to_bytes(4, "big") + content

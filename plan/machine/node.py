@@ -41,11 +41,11 @@ class VmPlan:
     image: ImagePlan
     admin_username: str
     public_key: str
-    """Of the administrator as whom this program logs in."""
+    """The key by which this program logs in as the administrator."""
     other_public_keys: tuple[str, ...]
-    """Of whom the machine lets in besides."""
+    """The other keys that the machine lets in."""
     agent_socket_path: str | None
-    """Of the SSH agent that has the private half of `public_key`; None: it is given as a secret."""
+    """The socket of the SSH agent with the private half of `public_key`; None: that half is given as a secret."""
     os_disk_gib: int
     os_disk_type: str
     security_type: str
@@ -58,7 +58,7 @@ class VmPlan:
 
     @property
     def public_keys(self) -> tuple[str, ...]:
-        """The public keys of all whom the machine lets in."""
+        """All public keys that the machine lets in."""
         return (self.public_key, *self.other_public_keys)
 
 
@@ -80,7 +80,7 @@ class NodePlan:
     on_change: Literal["refuse", "drain"]
     """What becomes of pods that a change of this machine would end."""
     own_namespaces: tuple[str, ...]
-    """Those whose pods are the cluster's own, which nobody is asked about."""
+    """The namespaces whose pods are the cluster's own: these may always be ended."""
     driver: Driver | None
     """None without a GPU, as with the toolkit."""
     toolkit: Toolkit | None

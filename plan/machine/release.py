@@ -56,7 +56,7 @@ def release() -> Release:
 
 @cache
 def first_release() -> Release:
-    """What a machine is made with: all that brings it up by itself, at every boot, and takes the whole release."""
+    """The release in the user-data: all that brings the machine up at every boot, and receives the whole release."""
     left_out = (FILE, *_ONLY_OVER_SSH)
     return Release.of({path: text for path, text in release().contents.items() if not path.startswith(left_out)})
 

@@ -54,7 +54,7 @@ def config(node: NodePlan, addresses: Addresses) -> dict[str, Any]:
             "service-cidr": node.network.service_cidr,
             "agent-token-file": RKE2_AGENT_TOKEN_PATH,
         }
-    # The same on all machines: where it stands decides the machine, which may have joined by a server that is gone.
+    # The same on all machines: each writes the server by which it joins, or has joined, in its place.
     content["server"] = SERVER_TO_JOIN
     if labels:
         content["node-label"] = [f"{key}={value}" for key, value in labels.items()]

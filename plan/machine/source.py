@@ -1,7 +1,7 @@
 """The source of a program as a machine gets it: only what runs there, with the same line numbers.
 
 That is a quarter of the user-data, which Azure limits. A traceback from a machine still points at the checkout's lines,
-and an edited comment is no new release.
+and an edited comment does not make a new release.
 """
 
 import ast

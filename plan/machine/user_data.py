@@ -29,9 +29,9 @@ _FILES = "write_files"
 _GZIP = 31
 """zlib's word for the largest window and gzip's header."""
 _RELEASE_BYTES = 44_000
-"""More than the release takes of it."""
+"""More than the release takes of the limit."""
 _KEYS_BYTES = 2_000
-"""More than the machine's keys take, and what it runs."""
+"""More than the machine's keys and its commands take of the limit."""
 _LONGEST = Addresses(public="255.255.255.255", private="255.255.255.255")
 _SAMPLE_KEY = base64.b64encode(b"".join(hashlib.sha256(bytes([number])).digest() for number in range(10))).decode()[
     :399

@@ -63,13 +63,13 @@ def digest(old: StackPlan, new: StackPlan) -> str:
 
 
 def _cost(machines: dict[Cost, list[str]], end: End | None) -> str:
-    """All of it, worst first, with the machines that it concerns."""
+    """What the change costs, worst first, with the machines that each cost concerns."""
     said = [f"{cost.value}: {', '.join(names)}" for cost, names in machines.items() if names and cost != Cost.NOTHING]
     return "; ".join([*([end.cost] if end else []), *said]) or "nothing"
 
 
 def _machines(old: StackPlan, new: StackPlan) -> dict[Cost, list[str]]:
-    """Those whom each of the costs concerns."""
+    """The machines that each cost concerns."""
     before = {node.name: node for node in old.nodes}
     after = {node.name: node for node in new.nodes}
     refused, refusals = refused_machines(old, new), refused_changes(old, new)
@@ -175,9 +175,9 @@ def _gpus(old: tuple[GpuLayout, ...], new: Layout | None, *, by_manager: bool) -
 def compare(
     model: GpuModel, old: GpuLayout, new: GpuLayout, *, by_manager: bool = False
 ) -> tuple[tuple[Place, ...], tuple[Place, ...], tuple[Place, ...]]:
-    """Instances (kept, made, removed), counted from the places of `old`; as many as can stay do.
+    """The numbers of instances (kept, made, removed), beginning at the places of `old`; as many as can stay do.
 
-    MIG Manager (`by_manager`) looks at no place: a GPU has the right profiles, or all of it is made anew.
+    MIG Manager (`by_manager`) does not look at places: a GPU without the right profiles is made anew as a whole.
     """
     if by_manager:
         alike = Counter(i.profile for i in old.instances) == Counter(i.profile for i in new.instances)

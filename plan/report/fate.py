@@ -27,7 +27,7 @@ class Cost(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fate:
-    """`words` go on from the machine's name. `keeps_gpus`: the instances of before are there afterwards."""
+    """What becomes of one machine. `words` continue a sentence after its name; `keeps_gpus`: its instances stay."""
 
     words: str
     cost: Cost
@@ -35,7 +35,7 @@ class Fate:
 
 
 def fate(old: NodePlan, new: NodePlan, *, refused: Sequence[str] = ()) -> Fate:
-    """Of a machine that is there before and after. `refused`: keys whose old value it keeps (`plan.kept_for_life`)."""
+    """The fate of a machine that stays. `refused`: keys that keep their old value (`plan.kept_for_life`)."""
     if why := _refused(old, new, refused) or _unknown_key(old, new):
         return Fate(words=f"is refused: {why}", cost=Cost.REFUSED)
     if old.vm.rebuild != new.vm.rebuild:
@@ -65,7 +65,7 @@ def _refused(old: NodePlan, new: NodePlan, kept: Sequence[str]) -> str | None:
 
 
 def _unknown_key(old: NodePlan, new: NodePlan) -> str | None:
-    """Why a machine lets nobody in by the new `ssh.publicKey`: it knows those of before, one that is made anew any."""
+    """Why a machine does not let in the new `ssh.publicKey`: only one that is made anew takes an unknown key."""
     known = map(body, old.vm.public_keys)
     if body(new.vm.public_key) in known or old.vm.rebuild != new.vm.rebuild:
         return None
@@ -76,7 +76,7 @@ def _unknown_key(old: NodePlan, new: NodePlan) -> str | None:
 
 
 def _reboot(old: NodePlan, new: NodePlan) -> str | None:
-    """Why the machine reboots: what a kernel module in use does not give up, or a GPU before Hopper."""
+    """Why the machine reboots: the loaded driver is replaced, or a GPU before Hopper changes its MIG mode."""
     if old.driver and new.driver and new.driver.source == "ubuntu" and old.driver != new.driver:
         if old.driver.model_copy(update={"update": new.driver.update}) == new.driver:
             return (

@@ -11,7 +11,7 @@ _BOLD = "**"
 
 
 def html(markdown: str) -> str:
-    """Safe to stand in a page, whatever the stack file has in it."""
+    """The digest as HTML that is safe in a page, whatever the stack file contains."""
     return "\n".join(_blocks(markdown))
 
 

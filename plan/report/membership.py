@@ -1,4 +1,4 @@
-"""Which machines a change makes, removes, touches, refuses, or takes for others. They are the same by their names."""
+"""Which machines a change makes, removes, touches, refuses, or takes for others. A machine is known by its name."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from plan.stack_file.values.ssh_keys import body
 
 
 def touched_machines(old: StackPlan, new: StackPlan) -> list[str]:
-    """Those that come or go, are refused, or have anything changed or brought to them; those of the new stack first."""
+    """The machines that come, go, are refused, or get any change; those of the new stack first."""
     before = {node.name: node for node in old.nodes}
     after = {node.name: node for node in new.nodes}
     refused = refused_machines(old, new)
@@ -24,7 +24,7 @@ def touched_machines(old: StackPlan, new: StackPlan) -> list[str]:
 
 
 def refused_machines(old: StackPlan, new: StackPlan) -> dict[str, list[str]]:
-    """Those that are to have another value of what they keep for life, with its keys."""
+    """The machines that are to have another value of what they keep for life, each with the keys."""
     before, of_stack = {node.name: node for node in old.nodes}, changed(kept_by_stack(old), kept_by_stack(new))
     found = {}
     for node in new.nodes:
@@ -36,9 +36,9 @@ def refused_machines(old: StackPlan, new: StackPlan) -> dict[str, list[str]]:
 
 
 def protected_machines(old: StackPlan, new: StackPlan) -> set[str]:
-    """Those that would go or be made anew, which the engine refuses.
+    """The protected machines that would be removed or made anew, which the engine refuses.
 
-    What is still in the program is protected as the program says by now; what has gone from it, as the state has it.
+    Whether a machine is protected, the new program says where it still has that machine, and else the state.
     """
     after = {node.name: node for node in new.nodes}
     renamed = renamed_machines(old, new).values()
@@ -51,7 +51,7 @@ def protected_machines(old: StackPlan, new: StackPlan) -> set[str]:
 
 
 def _reaches(node: NodePlan) -> tuple[object, ...]:
-    """All that Azure and the machine itself are told of it. How it would leave the cluster is nothing to it."""
+    """All that Azure and the machine itself are told of it. How it would leave the cluster is told to neither."""
     files = configuration(node, Addresses(public="", private=""))
     return node.vm, node.dns_label, files, layout_document(node) if node.layout else None, node.mig_owner
 
@@ -114,7 +114,7 @@ class End:
 
 
 def end_of_the_cluster(old: StackPlan, new: StackPlan) -> End | None:
-    """None: the cluster goes on, whichever of its servers stands first, or the engine protects its servers."""
+    """The end of the cluster; None where it goes on, whichever server is first, or the engine protects its servers."""
     renamed = renamed_machines(old, new)
     if protected_machines(old, new) & set(old.servers):
         return None

@@ -6,7 +6,7 @@ from plan.stack import StackPlan
 
 
 def order(stack: StackPlan, disturbed: Collection[str]) -> str:
-    """A sentence, where an agent and another machine are disturbed; else there is nothing to order."""
+    """A sentence on the order; empty unless an agent and another machine are disturbed."""
     servers = [node.name for node in stack.nodes if node.role == "server" and node.name in disturbed]
     agents = [node.name for node in stack.nodes if node.role == "agent" and node.name in disturbed]
     limit, written = stack.agents_at_once, stack.settings.rollout.agents_at_once

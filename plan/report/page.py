@@ -10,7 +10,7 @@ from plan.report.svg import picture
 from plan.yaml_text import yaml_text
 
 _IN_THE_OPEN = ("user-data", "reboots", "fabric")
-"""Facts of a machine that are short; the others are to be opened."""
+"""Facts of a machine that are always shown; the reader opens the others."""
 
 
 def page(plan: dict[str, Any], title: str, *, digest: str | None = None) -> str:
@@ -114,7 +114,7 @@ def _row(cell: str, values: Iterable[object]) -> str:
 
 
 def _block(text: str) -> str:
-    # Who has no mouse scrolls a block that has the focus.
+    # A reader without a mouse can scroll a block that has the focus.
     return f'<pre tabindex="0">{escape(text.rstrip())}</pre>'
 
 

@@ -52,7 +52,7 @@ def summary(stack: StackPlan) -> dict[str, Any]:
 
 
 def questions(stack: StackPlan) -> Iterator[dict[str, str]]:
-    """What only Azure knows, and the command that asks it. No table says for long which location has which size."""
+    """What only Azure knows, and the command that asks it. A table of each location's sizes would soon be wrong."""
     cores: dict[str, int] = {}
     for node in stack.nodes:
         cores[node.vm.size] = cores.get(node.vm.size, 0) + vm_sizes()[node.vm.size].vcpus
@@ -124,7 +124,7 @@ def _gpu(layout: Layout, gpu: GpuLayout) -> dict[str, Any]:
 
 
 def creation_command(gpus: str, instances: list[dict[str, Any]]) -> str | None:
-    """What makes `instances` on the GPUs of these indices by hand, each at its place; None when there are none."""
+    """The command that makes `instances` on these GPUs by hand, each at its place; None when there are none."""
     if not instances:
         return None
     tuples = ",".join(f"{instance['profile']}:{instance['start']}" for instance in instances)

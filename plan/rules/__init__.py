@@ -1,7 +1,7 @@
 """Checks that need more than one value of a stack. Each rule names the sections that it reads.
 
-A rule is left out while one of its sections is broken in itself: what it would say could be wrong, and the
-author has that section to put right anyway.
+A rule is left out while one of its sections is broken in itself: its result could be wrong, and the author has to
+correct that section anyway.
 """
 
 from collections.abc import Callable, Iterator

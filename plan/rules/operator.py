@@ -54,7 +54,7 @@ def _decided(settings: Settings, text: str, table: Mapping[tuple[str, ...], tupl
 
 
 def unknown_helm_values(settings: Settings) -> Iterator[Problem]:
-    """Values that the chart of the stack has no place for, or not of this type. Helm takes anything without a word."""
+    """Values that the stack's chart does not have, or not of this type. Helm itself takes any value silently."""
     operator = settings.gpu_operator
     if operator.version == _KEY_TABLE_RELEASE:
         yield from _unfit(operator.values, _chart_keys(), ())
@@ -92,7 +92,7 @@ def _unfit(values: Mapping[str, Any], known: Mapping[str, Any], above: tuple[str
                     hide=names_a_secret(key),
                 ).at(place, shown(marked(value, key)))
         elif value is None:
-            continue  # so Helm is told to forget a default
+            continue  # null tells Helm to drop a default
         elif isinstance(below, Mapping):
             if isinstance(value, Mapping):
                 yield from _unfit(value, below, path)
@@ -157,7 +157,7 @@ def _without_cdi(settings: Settings) -> dict[str, str]:
 
 
 def sharing_that_cannot_be(settings: Settings) -> Iterator[Problem]:
-    """Configurations of the device plugin over which it would end: MPS with MIG, or a text that it does not read."""
+    """Configurations for which the device plugin would end: MPS with MIG, or a text that it cannot read."""
     config = value_at(settings.gpu_operator.values, ("devicePlugin", "config"))
     if not isinstance(config, Mapping):
         return

@@ -16,7 +16,7 @@ _KEYS = Path(__file__).parent.parent / "stack_file/data/rke2-config-keys.txt"
 
 
 def managed_rke2_keys(settings: Settings) -> Iterator[Problem]:
-    """rke2.config keys that this program writes itself, secrets in clear, and values that are no value there."""
+    """rke2.config keys that this program writes itself, secrets in clear, and mappings, which RKE2 does not take."""
     for key, value in settings.rke2.config.items():
         path = f"mig-k8s:rke2.config.{key}"
         plain = _plain(key)
@@ -108,7 +108,7 @@ _ENDS = {
 
 @dataclass(frozen=True, slots=True)
 class _Argument:
-    """A flag of a Kubernetes program that gives the cluster away with a value that has one of these parts."""
+    """A flag of a Kubernetes program that opens or ends the cluster when its value has one of these parts."""
 
     keys: tuple[str, ...]
     flag: str

@@ -61,12 +61,12 @@ def parse(text: str, *, name: str) -> StackFile:
 
 
 def _is_ours(key: str) -> bool:
-    """Pulumi takes a key without a namespace for one of the project's own."""
+    """Whether a key is this project's: Pulumi takes one without a namespace for it too."""
     return key.startswith(f"{NAMESPACE}:") or ":" not in key
 
 
 def _misnamed(config: Mapping[str, Any]) -> Iterator[Problem]:
-    """Keys that would be passed over, or be taken for others."""
+    """Keys that would be ignored, or be taken for others."""
     for key, value in config.items():
         namespace, colon, rest = key.partition(":")
         if key == NAMESPACE and value and isinstance(value, dict):

@@ -54,7 +54,7 @@ class Rollout(Section):
     agents_at_once: Annotated[int | str, PlainValidator(numbers.number_or_share)] = 1
 
     def out_of(self, agents: int) -> int:
-        """How many of so many agents may be out at once."""
+        """How many of this number of agents may be out at once."""
         if isinstance(self.agents_at_once, int):
             return self.agents_at_once
         return max(1, agents * int(self.agents_at_once.removesuffix("%")) // 100)
@@ -141,7 +141,7 @@ class Vm(Section):
     auto_shutdown: AutoShutdown | None = None
     protect: bool = False
     rebuild: PlainText = Field(default="", exclude=True)
-    """Of older versions: refused, with what is written instead."""
+    """A key of older versions: refused, with what to write instead."""
     tags: Annotated[dict[TagKey, TagValue], AfterValidator(names.tags)] = Field(default_factory=dict)
 
 
@@ -174,7 +174,7 @@ class Sources(Section):
         "https://nvidia.github.io/libnvidia-container"
     )
     rke2_install: PlainText | None = Field(default=None, exclude=True)
-    """Of older versions: nothing runs it any more, and a warning says so."""
+    """A key of older versions: nothing runs the script any more, and a warning says so."""
     rke2_artifacts: Url | None = None
     image_archives: Annotated[
         tuple[Annotated[str, AfterValidator(locators.image_archive)], ...], AfterValidator(locators.names_once)

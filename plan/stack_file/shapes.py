@@ -15,10 +15,10 @@ from plan.stack_file.settings import Settings
 NAMESPACE = "mig-k8s"
 LOCATION_KEY = "azure-native:location"
 HOST_SECRETS = ("sshHostSecret", "sshOtherHostSecret")
-"""Of the machines' host keys: what they are held to, and what they show besides."""
+"""The secrets of the machines' host keys: of those that are checked, and of those that are shown too."""
 SECRET_KEYS = ("sshPrivateKey", "sshHostKey", *HOST_SECRETS, "rke2Token")
 KNOWN_KEYS = tuple(field.alias or name for name, field in Settings.model_fields.items() if name != "location")
-"""The keys of the namespace that are no secrets."""
+"""The keys of the namespace that are not secrets."""
 
 _WANTED = {
     "string_type": "text",
@@ -62,7 +62,7 @@ def shape_problem(fault: ErrorDetails) -> Problem:
 
 _PLAIN = re.compile(r"[^\s\"'#,{}\[\]&*!|>%@`:][^\"'#{}\[\]\n\r\t]*")
 _NOT_TEXT = re.compile(r"true|false|yes|no|on|off|null|~|[-+.\d]+(e\d+)?", re.IGNORECASE)
-"""What YAML reads as something else than text, and is shown in quotes therefore."""
+"""Text that YAML would read as something else, and that is therefore shown in quotes."""
 
 _REMEDIES = {
     LOCATION_KEY: "pulumi config set azure-native:location westeurope",

@@ -66,7 +66,7 @@ def _too_deep(path: str) -> Problem:
 
 
 def _depths(text: str) -> Iterator[tuple[Any, int]]:
-    """Every event of the text with the levels around it. What reads nodes is recursive, and would exhaust the stack."""
+    """Every event of the text with the levels around it. Reading nodes is recursive, and would exhaust the stack."""
     depth = 0
     for event in yaml.parse(text, Loader=_Base):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)

@@ -48,7 +48,7 @@ def image_archive(text: str) -> str:
 
 
 def names_once(archives: tuple[str, ...]) -> tuple[str, ...]:
-    """Archives of which each file name is there once: they lie in one folder of the machine."""
+    """A list of archives with each file name once, because they lie in one folder of the machine."""
     names = [archive.partition("#")[0].rpartition("/")[2] for archive in archives]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise Refusal(f"{', '.join(twice)}: more than once, and all lie in one folder", allowed="each file name once")

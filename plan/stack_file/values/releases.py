@@ -150,7 +150,7 @@ def toolkit_warning(version: str) -> str:
 
 
 def driver_branch(branch: int, ubuntu: str) -> Refusal | None:
-    """Why this branch is none that Canonical's prebuilt, signed modules exist of for this Ubuntu; None when it is."""
+    """Why Canonical has no prebuilt, signed modules of this branch for this Ubuntu; None when it has."""
     if branch > max(DRIVER_BRANCHES):
         return None
     known = DRIVER_BRANCHES.get(branch, DriverBranch(why_not="is not a server branch that Canonical signs"))

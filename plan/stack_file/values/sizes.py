@@ -51,6 +51,6 @@ def vm_size(text: str) -> str:
 
 
 def _kind(name: str) -> tuple[str, str]:
-    """The family and the GPU that a size names: one of another kind is no substitute."""
+    """The family and the GPU that a size names: one of another kind is not a substitute."""
     found = re.match(r"(?:standard_)?([a-z]*)(?:.*_([a-z]+\d+[a-z\d]*)_v\d)?", name.lower())
     return (found[1], found[2] or "") if found else ("", "")

@@ -64,7 +64,7 @@ def _check_body(kind: str, body: str) -> None:
 
 
 def body(public_key: str) -> str:
-    """What identifies a public key line: neither its kind nor its comment."""
+    """The part of a public key line that identifies the key, without its kind and its comment."""
     return public_key.split()[1]
 
 
