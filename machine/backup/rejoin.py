@@ -1,7 +1,7 @@
 """`mig-k8s rejoin`: this machine leaves the cluster that was, and comes back to the one that another server restored.
 
-Cut off anywhere, the same again goes on. A server's old datastore is moved aside in one step, under the restore's name:
-that it lies there says that the server has left, also after a reboot in the middle.
+Where it was cut off, the same command goes on. A server's old datastore is moved aside in one step, under the restore's
+name: that folder shows that the server has left, also after a reboot in the middle.
 """
 
 import shutil
@@ -29,7 +29,7 @@ def check(machine: ThisMachine, order: Rejoin) -> int:
 
 
 def stop(machine: ThisMachine, order: Rejoin) -> int:
-    """Before another server restores: stop RKE2 here, on a server that has not come back already. Returns 0."""
+    """Stop RKE2 here before another server restores, unless this server has come back already. Returns 0."""
     check(machine, order)
     if machine.desired_state().rke2.role == "server" and not _aside(machine, order).exists():
         rke2.stop(machine, rke2.SERVER)

@@ -1,6 +1,6 @@
 """`mig-k8s restore`: a snapshot becomes the datastore of this server, which is the cluster's only one then.
 
-Cut off anywhere, the same again goes on. What is running on the GPUs is not asked and not changed.
+Where it was cut off, the same command goes on. What runs on the GPUs is neither asked nor changed.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from machine.update import rke2_upgrade
 
 SNAPSHOT = "/var/lib/mig-k8s/restore.snapshot"
 CONFIG = "/run/mig-k8s/restore-config.yaml"
-"""RKE2's own without `server:`, with which it refuses to be reset. In its place it stays: nothing restarts for it."""
+"""RKE2's configuration without `server:`, with which RKE2 refuses a reset. Nothing restarts for this copy."""
 _FLAG = f"{rke2.DATA}/reset-flag"
 _BEFORE = "mig-k8s-before-restore"
 _RESET_SECONDS = 900
@@ -55,7 +55,7 @@ def _require(machine: ThisMachine, order: Restore) -> None:
 
 
 def restore(machine: ThisMachine, order: Restore) -> int:
-    """Do it, and print how others join. Returns 0. Raises MachineError, DocumentError."""
+    """Restore the snapshot, and print how others join. Returns 0. Raises MachineError, DocumentError."""
     _require(machine, order)
     order.backup.content()
     state = underway.begin(machine, order.backup)
@@ -100,7 +100,7 @@ def _replace(machine: ThisMachine, order: Restore) -> None:
     ended: list[Ended] = []
 
     def has_ended() -> bool:
-        # Of a reset before: RKE2 refuses another one until it has started, which is just what must not be.
+        # The mark of an earlier reset: RKE2 refuses another one until it has started, and it must not start yet.
         machine.path(_FLAG).unlink(missing_ok=True)
         flags = ("--cluster-reset", f"--cluster-reset-restore-path={path}", "--config", str(machine.path(CONFIG)))
         ended.append(machine.run(rke2_upgrade.program(machine), "server", *flags, seconds=_RESET_SECONDS))

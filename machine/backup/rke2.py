@@ -72,7 +72,7 @@ def without_server(config: str) -> str:
 
 
 def rename(old: Path, new: Path) -> None:
-    """In one step, and on the disk: after a power cut it is the one or the other."""
+    """Rename in one step, also on the disk: after a power cut there is one of the two names."""
     old.rename(new)
     folder = os.open(new.parent, os.O_RDONLY)
     try:

@@ -1,4 +1,4 @@
-"""The restore that this server is in the middle of, so that a run that was cut off is gone on with."""
+"""The restore that is under way on this server, so that the next run continues one that was cut off."""
 
 import secrets
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from machine.host.this_machine import ThisMachine
 
 PATH = "/var/lib/mig-k8s/restore.json"
 _LONGEST_HOURS = 24
-"""After that a run with the same backup is meant to restore it once more."""
+"""After this time a run with the same backup restores it once more."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Underway(Document):
 
 
 def begin(machine: ThisMachine, backup: Backup) -> Underway:
-    """Go on with the restore of this backup that is under way, or begin another one."""
+    """Continue the restore of this backup that is under way, or begin another one."""
     found = _read(machine)
     now = machine.clock.utc()
     if found and found.sha256 == backup.sha256 and _hours(found.begun, now) < _LONGEST_HOURS:

@@ -106,7 +106,7 @@ def _check_turn(server: Node) -> None:
 
 @contextlib.contextmanager
 def _emptied(node: Node, leaving: dict[str, Any], removal: NodeRemoval) -> Iterator[None]:
-    """The pods of users have ended, and no more come. Should the node stay after all, they may come again."""
+    """In here the pods of users have ended and no more come. If the node stays after all, pods may come again."""
     if not is_ready(leaving):
         say(f"{node.name} does not answer, so its pods cannot be told to end; their owners make them again elsewhere")
         yield
@@ -122,7 +122,7 @@ def _emptied(node: Node, leaving: dict[str, Any], removal: NodeRemoval) -> Itera
     except BaseException:
         try:
             node.kubectl.change("uncordon", node.name)
-        except NodeError as error:  # which must not take the place of the reason
+        except NodeError as error:  # this must not replace the reason
             say(f"{node.name} stays cordoned: {error}")
         raise
 

@@ -29,7 +29,7 @@ def end(machine: ThisMachine, node: str) -> None:
 
 
 def forget(machine: ThisMachine, node: str) -> None:
-    """A machine that has left the cluster has no turn. That must not keep it from leaving."""
+    """Remove the turn of a machine that has left the cluster. A failure does not keep the machine from leaving."""
     kubectl = Kubectl.here(machine)
     try:
         if kubectl and node != machine.node_name():

@@ -21,7 +21,7 @@ class Beside:
             except Exception as error:  # noqa: BLE001 - raised by whoever waits for it by its name
                 self.errors.append(error)
 
-        # A daemon: a run that ends by a signal does not wait for it, systemd ends the script that it has started.
+        # A daemon: a run that ends by a signal does not wait for it, and systemd ends the script that it has started.
         self.running[name] = threading.Thread(target=kept, name=name, daemon=True)
         self.running[name].start()
 

@@ -15,7 +15,7 @@ def begin(machine: ThisMachine) -> None:
 
 
 def forget(machine: ThisMachine) -> None:
-    """What the last run said is not taken for what the next one says."""
+    """Delete the lines of the last run, so that they are not taken for those of the next one."""
     machine.path(PATH).unlink(missing_ok=True)
 
 

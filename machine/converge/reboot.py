@@ -1,4 +1,4 @@
-"""The machine's reboot: logins are closed, those who follow are told and gone, then it goes down."""
+"""The machine's reboot: logins are closed, those who follow are told and leave, then the machine goes down."""
 
 import contextlib
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ class Patience:
 
 
 def close_logins(machine: ThisMachine) -> None:
-    """Whoever leaves from now on can only come back after the reboot. Raises DiskError."""
+    """Close logins: whoever leaves from now on can only come back after the reboot. Raises DiskError."""
     files.write(machine.path(NOLOGIN), _NOTICE, 0o644)
 
 
 def open_logins(machine: ThisMachine) -> None:
-    """Take our own notice away, as after a run that was killed before its reboot; nobody else's."""
+    """Remove our own notice, such as that of a run that was killed before its reboot, and nobody else's."""
     path = machine.path(NOLOGIN)
     with contextlib.suppress(FileNotFoundError):
         if path.read_text(encoding="utf-8", errors="replace") == _NOTICE:

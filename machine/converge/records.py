@@ -41,7 +41,7 @@ def ended(record: StageResult, outcome: Outcome, reason: str, now: str, seconds:
 
 
 def with_end(result: Result, record: StageResult) -> Result:
-    """The same for a stage that has ended: one that has what it wanted may ask for its reboot again, another time."""
+    """The result with a stage that has ended. A stage that reached its state may ask for its reboot again later."""
     if record.outcome in SETTLED:
         result = replace(result, reboots={name: each for name, each in result.reboots.items() if name != record.name})
     return with_stage(result, record)
@@ -53,13 +53,13 @@ def left(result: Result, wanted: Iterable[Stage], boot_id: str) -> list[Stage]:
 
 
 def is_outdated(result: Result, wanted: Iterable[Stage]) -> bool:
-    """Whether a run that has ended did not know of all that is wanted now; "" is the input of what waits for others."""
+    """Whether something is wanted that the ended run did not know of; "" is the input of what has to look again."""
     records = [(stage, result.of(stage.name)) for stage in wanted]
     return any(record is None or record.inputs not in ("", stage.inputs()) for stage, record in records)
 
 
 def is_rebooting(result: Result, boot_id: str) -> bool:
-    """Whether the machine is about to go down; after the boot the word is history."""
+    """Whether the machine is about to go down. After the boot the same record means nothing any more."""
     return result.state == "reboot" and result.boot_id == boot_id
 
 

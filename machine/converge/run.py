@@ -21,7 +21,7 @@ from machine.release import storage
 
 LOCK = "/run/mig-k8s/converge"
 TROUBLE = "/run/mig-k8s/trouble"
-"""Why the last run could not even keep its records; in memory, for a full disk cannot tell that it is full."""
+"""Why the last run could not even keep its records. It is in memory, since nothing can be written to a full disk."""
 _OTHER_RUN_SECONDS = 3 * 3600
 """How long another run may take: the sum of what its stages may."""
 
@@ -110,7 +110,7 @@ class _Run:
         return None if record is None else record.outcome
 
     def _let_look_again(self, later: Iterable[Stage]) -> None:
-        """Before the stage runs that they build on, so that it also holds when it, or we, are killed."""
+        """Note that these stages look again, before the stage runs that they build on: the run may be killed in it."""
         for stage in later:
             if record := self.result.of(stage.name):
                 self._note(replace(record, inputs=""))
@@ -157,7 +157,7 @@ class _Run:
         return end.outcome, end.reason
 
     def _once(self, stage: Stage, reason: str) -> tuple[Outcome, str]:
-        """A reboot for the same wanted state that has been tried is not tried again."""
+        """Get ready for a stage's reboot, unless one was tried for the same wanted state already."""
         attempt = self.result.reboots.get(stage.name)
         if attempt is not None and attempt.wanted == stage.wanted() and attempt.boot_id != self.boot_id:
             return "failed", (

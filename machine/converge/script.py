@@ -1,4 +1,4 @@
-"""A stage's script, run to its end within a bound; its lines are heard as they come.
+"""A stage's script, run to its end within a bound; its lines are read as they come.
 
 A script reports on standard output, a line at a time: `progress TEXT` any number of times, then one of `done`,
 `unchanged`, `reboot`, `turn` or `failed` with the reason in words. `half-changed` comes before what leaves the machine

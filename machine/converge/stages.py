@@ -1,4 +1,4 @@
-"""The stages: in which order, how long, out of which section of the desired state, and what each builds on."""
+"""The stages: their order, time limits and sections of the desired state, and what each of them builds on."""
 
 import hashlib
 import json

@@ -18,7 +18,7 @@ STAYS_OUT = (
 
 
 def tell_killed(machine: ThisMachine) -> None:
-    """A run that was killed in its turn cannot tell it; whoever followed it does, or others would wait for long."""
+    """Tell others that a run was killed in its turn, since it cannot do so itself and they would wait for long."""
     try:
         turn = AgentTurn.begun(machine)
         if turn and not turn.is_out():
@@ -41,7 +41,7 @@ class RunTurn:
     """Why it does not get its turn: no other stage of the run waits for it again."""
 
     def begin(self) -> None:
-        """A failure from now on stops this run before its turn. A turn of before goes on. Waits for nothing."""
+        """Note how many turns have failed: a failure after this stops the run before its turn. Does not wait."""
         turn_heartbeat.beat(self.machine)
         try:
             if turn := AgentTurn.of(self.machine, away_seconds=0):
@@ -50,11 +50,11 @@ class RunTurn:
             return  # it is asked again when a turn is needed
 
     def is_asked(self) -> bool:
-        """Whether a stage has to ask before something disruptive, also where another one has the turn: to be known."""
+        """Whether a stage ends with `turn` before something disruptive, also where another stage has the turn."""
         return AgentTurn.of(self.machine) is not None
 
     def take(self, stage: Stage, why: str, told: Callable[[str], object]) -> None:
-        """Wait for it as long as somebody follows this run and the stage is still wanted. Raises NodeError."""
+        """Wait for the turn as long as somebody follows this run and the stage is still wanted. Raises NodeError."""
 
         def go_on() -> None:
             now = {each.name: each for each in stages(self.machine)}
@@ -78,10 +78,10 @@ class RunTurn:
         self.is_half_changed |= was_entered
 
     def end(self, failed: str) -> bool:
-        """At the end of the run: give it back, or, where something `failed`, keep it if the machine is out; whether.
+        """End the turn with the run, or keep it where something `failed` and the machine is out. Returns whether it is.
 
-        A turn of a run before ends too: that was killed, or the machine has rebooted. Raises NodeError when the node is
-        not well.
+        This also ends the turn of an earlier run that was killed or that rebooted the machine. Raises NodeError when
+        the node is not well.
         """
         turn = AgentTurn.begun(self.machine)
         if turn is None:

@@ -11,7 +11,7 @@ RKE2_TOKEN_PATH = "/etc/rancher/rke2/token"  # noqa: S105 - where the token lies
 RKE2_AGENT_TOKEN_PATH = "/etc/rancher/rke2/agent-token"  # noqa: S105
 NODE_PASSWORD_PATH = "/etc/rancher/node/password"  # noqa: S105
 SERVER_TO_JOIN = "https://a-server-of-the-cluster.invalid:9345"
-"""Stands for the server in `rke2_config` until the machine knows by which one it joins; RKE2 joins nobody by it."""
+"""Stands for the server in `rke2_config` until the machine knows by which one it joins. RKE2 can join none by it."""
 
 
 @dataclass(frozen=True)

@@ -104,5 +104,5 @@ class DesiredState(Document):
     mig: Mig | None
     rke2: Rke2
     fabric_manager: FabricManager | None = None
-    """A desired state that an older release wrote does not say; nor the next."""
+    """A desired state that an older release wrote has neither this nor the next field."""
     pods: Pods = Pods()

@@ -46,7 +46,7 @@ class ProvenDevice(Form):
 
     @property
     def kind(self) -> tuple[str, str]:
-        """What it is one of: a resource of its node."""
+        """The resource of its node of which it is one."""
         return self.node, self.resource
 
 

@@ -40,10 +40,10 @@ def exclusive(machine: ThisMachine) -> Iterator[None]:
 class AllGpus:
     """How the GPUs are brought to a layout.
 
-    `drain`: pods that are in the way are evicted; else they are a refusal. `only_mode`: instances are kept, as far as
-    the mode lets them be, and the mode may wait for a reboot. `at_boot`: each instance comes to the very place that the
-    layout has for it, and a GPU that cannot be read or cannot take its part keeps none of the others from theirs; else
-    nothing is touched then.
+    `drain`: pods that are in the way are evicted; else the change is refused for them. `only_mode`: instances are kept,
+    as far as the mode lets them be, and the mode may wait for a reboot. `at_boot`: each instance gets the very place
+    that the layout has for it, and a GPU that cannot be read or cannot take its part does not stop the others; without
+    it, no GPU is changed then.
     """
 
     smi: NvidiaSmi
@@ -70,7 +70,7 @@ class AllGpus:
         return bool(failed) or all(device.is_right for device in devices)
 
     def make(self, layouts: Iterable[GpuLayout]) -> GpuReport:
-        """Do it. What goes wrong with GPUs, pods or the disk stands in the report. Raises Interrupted."""
+        """Make the layout. What goes wrong with GPUs, pods or the disk is in the report. Raises Interrupted."""
         devices, failed = self._read(layouts)
         if failed and not self.at_boot:
             for device in devices:
@@ -119,7 +119,7 @@ class AllGpus:
                     device.fail(device.outcome.reason, words)
 
     def _before_reboot(self, node: Node | None, waiting: list[Device]) -> None:
-        """A reboot takes the devices of all GPUs away: without leave to end their pods no mode waits for one."""
+        """End the pods on all GPUs before a reboot. Where they may not end, no mode waits for a reboot."""
         if not waiting or node is None:
             return
         try:

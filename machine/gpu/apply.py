@@ -13,7 +13,7 @@ from machine.kubernetes.turns import AgentTurn
 
 
 def apply(smi: NvidiaSmi, layout: Layout, *, drain: bool = False, dry_run: bool = False, json: bool = False) -> int:
-    """Do it and tell, `dry_run`: only tell. Returns the exit code.
+    """Make the layout and report it; with `dry_run` only report. Returns the exit code.
 
     The report goes to standard output when it succeeds, with `json` also when it does not.
     """
@@ -31,7 +31,7 @@ def apply(smi: NvidiaSmi, layout: Layout, *, drain: bool = False, dry_run: bool 
 
 
 def _in_turn(gpus: AllGpus, layout: Layout) -> tuple[GpuReport, bool]:
-    """Do it; on a living agent in its turn, except where there is nothing to do, or the machine is just being made."""
+    """Make it; on a living agent in its turn, unless there is nothing to do, or the machine is just being made."""
     machine = gpus.smi.machine
     is_harmless = AgentTurn.of(machine) is None or first_layout.is_due(machine)
     if not is_harmless:
@@ -51,7 +51,7 @@ def _in_turn(gpus: AllGpus, layout: Layout) -> tuple[GpuReport, bool]:
 
 
 def make(gpus: AllGpus, layout: Layout) -> tuple[GpuReport, bool]:
-    """Do it, tell people, and remember the layout; whether all of that went well."""
+    """Make the layout, tell people, and remember it. Returns whether all of that went well."""
     machine = gpus.smi.machine
     with exclusive(machine):
         made = gpus.make(layout.gpus)

@@ -11,9 +11,10 @@ from machine.host.this_machine import ThisMachine
 
 
 def boot(smi: NvidiaSmi) -> int:
-    """Do it and tell. Returns the exit code. Raises UsageError when the layout or the desired state is not understood.
+    """Make the remembered instances and tell. Returns the exit code. Raises UsageError when the layout or the desired
+    state is not understood.
 
-    No pod is evicted: at a boot none holds a device yet, and by hand it must not be a way around mig.onChange.
+    No pod is evicted: at a boot none holds a device yet, and a call by hand must not get around mig.onChange.
     """
     machine = smi.machine
     with exclusive(machine):

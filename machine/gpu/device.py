@@ -17,7 +17,7 @@ from machine.host.errors import GpuError
 
 
 class Device:
-    """A GPU. Nothing is believed but what it says itself: neither exit codes nor messages of nvidia-smi decide."""
+    """A GPU. Only the state that it shows itself decides, neither exit codes nor messages of nvidia-smi."""
 
     def __init__(self, smi: NvidiaSmi, layout: GpuLayout, *, only_mode: bool = False, at_boot: bool = False) -> None:
         """Read the GPU. Raises GpuError when it cannot be read or cannot take the layout.
@@ -74,7 +74,7 @@ class Device:
             self._tell(outcome="refused" if refusal else "planned", reason=refusal)
 
     def apply(self) -> None:
-        """Do it and read it back. Raises GpuError; the GPU is then as it was, or the outcome says that it is not."""
+        """Change the GPU and read it back. Raises GpuError; the GPU is as it was, or the outcome says otherwise."""
         self._announce()
         self._tell(outcome="changed")
         try:

@@ -156,9 +156,9 @@ def _modes(text: str) -> dict[int, MigMode]:
 
 
 def _mig_devices(text: str, uuid: str) -> list[ET.Element]:
-    """The MIG devices of a GPU in the answer to `nvidia-smi -q -x`; none where it is no such answer.
+    """The MIG devices of a GPU in the answer to `nvidia-smi -q -x`; none where it is not such an answer.
 
-    No more than they is parsed: warnings stand around the document, and it is not well-formed everywhere. Names of
+    Only they are parsed: warnings stand around the document, and it is not well-formed everywhere. Names of
     processes have been seen in it that are not text, and clocks whose elements do not close.
     """
     for gpu in re.findall(r"<gpu id=.*?</gpu>", text, re.DOTALL):

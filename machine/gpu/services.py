@@ -8,7 +8,7 @@ HOLDERS = ("nvidia-dcgm.service", "dcgm.service", "dcgm-exporter.service", "nvsm
 """Services that hold GPUs, of NVIDIA's documented packages. nvidia-persistenced does not hinder a change."""
 CDI_REFRESH = "nvidia-cdi-refresh.service"
 _CDI_WATCHER = "nvidia-cdi-refresh.path"
-"""Starts it whenever the driver's files change."""
+"""Starts the refresh whenever the driver's files change."""
 
 
 def stop(machine: ThisMachine, services: list[str]) -> None:
@@ -22,7 +22,7 @@ def stop(machine: ThisMachine, services: list[str]) -> None:
 
 
 def start(machine: ThisMachine, services: list[str]) -> None:
-    """Start services again. One that does not start is told; it is no reason to leave others stopped."""
+    """Start services again. One that does not start is told, and the others are started all the same."""
     if not services:
         return
     started = machine.systemctl("start", *services)
@@ -33,8 +33,8 @@ def start(machine: ThisMachine, services: list[str]) -> None:
 def refresh_cdi(machine: ThisMachine) -> None:
     """Let the container toolkit list the devices anew: its list does not follow MIG changes by itself.
 
-    When a driver has just come, its watcher may have started it so often that systemd refuses another start for ten
-    seconds, and gives the watcher up.
+    When a driver has just come, the watcher may have started the refresh so often that systemd refuses another start
+    for ten seconds, and gives the watcher up.
     """
     if not machine.systemctl("cat", CDI_REFRESH).succeeded:
         return

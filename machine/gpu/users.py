@@ -70,7 +70,7 @@ def _words(pods: dict[Pod, str]) -> list[str]:
 
 
 def check(node: Node, pods: dict[Pod, str], *, drain: bool) -> None:
-    """Raises NodeError unless these pods may be ended. Ends none."""
+    """Find out whether these pods may be ended, and end none. Raises NodeError where they may not."""
     if drain:
         eviction.rehearse(node, pods)
     elif pods:
@@ -80,7 +80,7 @@ def check(node: Node, pods: dict[Pod, str], *, drain: bool) -> None:
 
 
 def end_for_reboot(node: Node, *, drain: bool) -> None:
-    """A reboot takes the devices of all GPUs away: end the pods that hold one. Raises NodeError if that must not be."""
+    """End the pods that hold a device, since a reboot takes all devices away. Raises NodeError if they may not end."""
     holders = {pod for pods in node.holders().values() for pod in pods}
     pods = dict.fromkeys(holders, "the machine must reboot")
     check(node, pods, drain=drain)

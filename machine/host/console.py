@@ -13,7 +13,7 @@ _Form = TypeVar("_Form", bound=Document)
 
 
 def say(text: str) -> bool:
-    """A line for people. That nobody listens any more (a cut SSH session) raises nothing; it is the answer."""
+    """Print a line for people. False where nobody listens any more, as after a cut SSH session; raises nothing."""
     try:
         print(text, file=sys.stderr, flush=True)
     except BrokenPipeError:

@@ -11,7 +11,7 @@ from machine.host.errors import MAKE_ROOM, DiskError
 def write(path: Path, content: str | bytes, mode: int, *, owner: Path | None = None) -> None:
     """Replace a file, or make it with the folders above it. Raises DiskError; the file is then as it was.
 
-    It belongs to whom `owner` belongs to; None: to whoever writes, who is root.
+    It gets the owner of the file `owner`; None: it belongs to root, who writes it.
     """
     temporary = None
     try:

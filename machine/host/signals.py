@@ -37,7 +37,7 @@ def ignored() -> Iterator[None]:
 
 @contextlib.contextmanager
 def put_off() -> Iterator[None]:
-    """A signal that comes in here is met at the end: nvidia-smi must not go on while its change is being undone.
+    """A signal that comes in here takes effect at the end: nvidia-smi must not go on while its change is being undone.
 
     Blocked, so that programs started in here do not get it either; and only remembered, for what another thread gets.
     """

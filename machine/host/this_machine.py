@@ -64,7 +64,7 @@ class ThisMachine:
             raise UsageError(f"{path}: {error}") from None
 
     def must_be(self, *names: str) -> None:
-        """Raises UsageError where this machine is none of these, for one of which something came over SSH."""
+        """Check that this machine is one of these, for which something came over SSH. Raises UsageError if not."""
         own = self.node_name()
         if own is not None and own not in names:
             raise UsageError(

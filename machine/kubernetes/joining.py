@@ -75,7 +75,7 @@ def _answering(machine: ThisMachine, servers: Sequence[str], *, seconds: float) 
 
 
 def _answers(machine: ThisMachine, address: str) -> bool:
-    """Whether anybody answers; RKE2 itself asks with the token who it is."""
+    """Whether a server answers; RKE2 itself checks with the token which one it is."""
     url = f"https://{address}:{_PORT}/cacerts"
     command = ("curl", "--silent", "--insecure", "--noproxy", "*", "--max-time", "5", "--output", "/dev/null", url)
     return machine.run(*command, seconds=10).succeeded

@@ -20,7 +20,7 @@ AWAY_SECONDS = 60
 _REQUEST_SECONDS = 30
 _PORT = 6443
 _SERVER_NAME = "kubernetes"
-"""Stands in the certificate of every API server, whatever its addresses are."""
+"""A name that the certificate of every API server has, whatever its addresses are."""
 _AWAY = re.compile(
     r"connection refused|was refused|connection reset|i/o timeout|TLS handshake timeout|no route to host|EOF"
     r"|ServiceUnavailable|service unavailable|etcdserver: |context deadline exceeded|Client\.Timeout|InternalError"
@@ -33,9 +33,8 @@ _LOG = re.compile(r"^[IWEF]\d{4} .*\n?", re.MULTILINE)
 
 
 class RefusedError(NodeError):
-    """The API server answered, and the answer is no.
-
-    `reason` is its own word, such as NotFound or Forbidden; `said` all that kubectl said, its log included.
+    """The API server answered and refused. `reason` is its own word, such as NotFound or Forbidden; `said` all that
+    kubectl said, its log included.
     """
 
     def __init__(self, text: str, reason: str, said: str) -> None:

@@ -33,7 +33,7 @@ def beating(machine: ThisMachine) -> Iterator[None]:
 
 def beat(machine: ThisMachine) -> None:
     """Show it once, if the machine has a turn and the API server answers."""
-    # RKE2 may be just restarting: who waits misses many of these before it gives up.
+    # RKE2 may be just restarting. Those who wait give up only after many missed signs.
     with contextlib.suppress(MachineError):
         if turn := AgentTurn.begun(machine, away_seconds=0):
             name = turn.node.name

@@ -1,4 +1,4 @@
-"""Waiting for a turn: whether there is room, for whom one waits, and when that is no use."""
+"""Waiting for a turn: whether one more agent may be out, which agents are waited for, and when waiting is useless."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,29 +10,29 @@ from machine.kubernetes.node import Node
 STALE_SECONDS = 7200
 """How long the same agents may be out while others wait: more than all stages and two reboots take."""
 SILENT_SECONDS = 900
-"""How long one of which nothing is heard is waited for: longer than it is away for a reboot."""
+"""How long an agent of which nothing is heard is waited for: longer than a reboot takes."""
 RETRY_SECONDS = 300
-"""How long one that failed before is given to begin again: the same `pulumi up` may come to it."""
+"""How long an agent that failed before has to begin again: the same `pulumi up` may come to it."""
 _QUIET_SECONDS = 150
-"""From when on it is told that nothing is heard of one: two signs of life were missed."""
+"""After this time, in which two signs of life were missed, people are told that nothing is heard of an agent."""
 _TOLD_SECONDS = 30
 
 
 @dataclass
 class Waiting:
-    """One that waits for its turn: whether it comes, or why it never will."""
+    """An agent that waits for its turn: whether the turn comes, or why it never will."""
 
     node: Node
     told: Callable[[str], object]
     failures: int | None
     since: float = 0.0
-    """Since when the same ones are out."""
+    """Since when the same agents are out."""
     heard: dict[str, tuple[Turn, float]] = field(default_factory=dict)
-    """Those who are out, and since when each one's entry is as it is. No clock of another machine is looked at."""
+    """The agents that are out, and since when the entry of each is unchanged, by the clock of this machine alone."""
     last_told: float | None = None
 
     def is_next(self, found: Turns) -> bool:
-        """Whether there is room. Raises NodeError where it is no use to wait."""
+        """Whether one more agent may be out. Raises NodeError where waiting is useless."""
         now, out = self.node.kubectl.machine.clock.monotonic(), found.turns
         if self.failures is None:
             self.failures = found.failures

@@ -1,9 +1,9 @@
 """The turn of an agent: no more of them are out at once than the stack says. Before its first disruptive step an agent
 enters itself in the cluster's record and is cordoned; when its node is well again it leaves.
 
-It needs nobody else for that: what is killed on the way, this machine, whoever called or all others, finds the entry.
-Servers need no turn, since the stack brings one after the other; nor does an agent whose RKE2 does not run, as before
-it joins: nothing is taken from anybody there.
+It needs no other machine for that: whatever is killed on the way, the entry is there afterwards. Servers need no turn,
+since `pulumi up` changes one after the other. Nor does an agent whose RKE2 does not run, such as before it joins:
+nobody loses anything there.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from machine.kubernetes.turn_record import TurnRecord
 from machine.kubernetes.turn_waiting import Waiting
 
 MARK = "/var/lib/mig-k8s/turn"
-"""Whether this machine may have a turn, so that it asks the API server for that only then."""
+"""This file is there while this machine may have a turn: only then does it ask the API server."""
 READY_SECONDS = 300
 _LOOK_SECONDS = 2
 
@@ -36,7 +36,7 @@ class AgentTurn:
 
     @classmethod
     def of(cls, machine: ThisMachine, *, away_seconds: float = AWAY_SECONDS) -> "AgentTurn | None":
-        """Its turn; None where it waits for nobody. `away_seconds`: how long the API server may be away."""
+        """The turn of this machine; None where it needs none. `away_seconds`: how long the API server may be away."""
         if machine.node_name() is None or machine.desired_state().rke2.role != "agent":
             return None
         node = Node.running(machine, away_seconds=away_seconds)
@@ -44,7 +44,7 @@ class AgentTurn:
 
     @classmethod
     def begun(cls, machine: ThisMachine, *, away_seconds: float = AWAY_SECONDS) -> "AgentTurn | None":
-        """The one that this machine may have, also if its RKE2 does not run any more; None: it has none."""
+        """The turn that this machine may have begun, also if its RKE2 does not run any more; None where it has none."""
         if not machine.path(MARK).exists():
             return None
         turn = cls.of(machine, away_seconds=away_seconds)
@@ -76,7 +76,7 @@ class AgentTurn:
         try:
             self.node.kubectl.change("cordon", self.node.name)
         except NodeError:
-            with contextlib.suppress(NodeError):  # which must not take the place of the reason
+            with contextlib.suppress(NodeError):  # this must not replace the reason
                 self._leave()
             raise
         return was_entered

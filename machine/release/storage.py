@@ -37,7 +37,7 @@ def make_current(machine: ThisMachine, release: Path) -> None:
 
 
 def remove_leftovers(machine: ThisMachine) -> None:
-    """What deliveries left that were cut off. Those that are under way stay: their process lives."""
+    """Remove what cut-off deliveries left. Deliveries under way stay: their process lives."""
     for folder in _folders(machine.path(HOME)):
         found = _INCOMING.fullmatch(folder.name)
         if found and not Path("/proc", found[1]).exists():
@@ -45,7 +45,7 @@ def remove_leftovers(machine: ThisMachine) -> None:
 
 
 def remove_other_releases(machine: ThisMachine) -> None:
-    """The running release has worked: if it is the current one, those before it go. Never waits, never fails."""
+    """Remove older releases once the running one has worked, if it is the current one. Never waits, never fails."""
     with lock.held(machine.path(LOCK), machine.clock, seconds=0) as free:
         running = machine.release.resolve()
         if not free or current(machine) != running:

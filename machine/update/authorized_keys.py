@@ -7,11 +7,11 @@ from machine.host.errors import MachineError
 from machine.host.this_machine import ThisMachine
 
 _OURS = "mig-k8s:ssh"
-"""Ends the comment of each key that the stack file has, so that one which it has no more is known."""
+"""Ends the comment of each key of the stack file, to recognise it when the stack file does not have it any more."""
 
 
 def write(machine: ThisMachine, user: str, keys: Sequence[str]) -> bool:
-    """Let in whoever has one of these keys, and nobody with a key that was among them before; whether that is new.
+    """Let in these keys, and no others of earlier stack files. Returns whether anything changed.
 
     The lines of others stay as they are. Raises MachineError when there is no such user, DiskError.
     """

@@ -103,7 +103,7 @@ def _check_quorum(machine: ThisMachine, name: str) -> None:
     """Raises NodeError where the cluster of three or more would be without majority while RKE2 restarts here."""
     end = shown_end(machine, "127.0.0.1", API_SERVER)
     if end is None or days_until(machine, end) < 0:
-        return  # nobody is served here, and new certificates may be the cure
+        return  # nothing is served here, and new certificates may help
     kubectl = Kubectl.here(machine)
     try:
         servers = kubectl.get("nodes", "-l", "node-role.kubernetes.io/etcd=true") if kubectl else []

@@ -18,7 +18,7 @@ _LINE = re.compile(r"^([a-z-]+): *[\"']?([^\"'\n]*)[\"']?$", re.MULTILINE)
 
 
 def check(machine: ThisMachine, config: str) -> None:
-    """Hold RKE2's configuration to be against the one in use. Raises NodeError with every change that is refused."""
+    """Compare the wanted configuration of RKE2 with the one in use. Raises NodeError with every refused change."""
     path = machine.path(RKE2_CONFIG_PATH)
     if not machine.path(CLUSTERS_TOKEN).exists() or not path.exists():
         return

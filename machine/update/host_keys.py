@@ -10,13 +10,13 @@ from machine.host.this_machine import ThisMachine
 
 FOLDER = "/etc/ssh/mig-k8s"
 CONFIG = "/etc/ssh/sshd_config.d/10-mig-k8s.conf"
-"""Where sshd finds any, it shows none of those that it has by itself."""
+"""sshd's configuration that names these keys. Where it names any, sshd does not show its own."""
 _RELOAD = "reload"
-"""In the folder: sshd may not have read the configuration yet."""
+"""While this file is in the folder, sshd may not have read the configuration yet."""
 
 
 def write(machine: ThisMachine, keys: Sequence[str]) -> bool:
-    """Show these keys and no others, from the next session on; whether that is new. None: nothing is changed.
+    """Show these keys and no others from the next session on; whether anything changed. No keys: nothing is changed.
 
     Raises MachineError, and sshd goes on as it was, where it would not show them; DiskError.
     """

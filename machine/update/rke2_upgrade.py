@@ -23,7 +23,7 @@ def program(machine: ThisMachine) -> str:
 
 
 def check(machine: ThisMachine, wanted: Rke2) -> None:
-    """Hold the wanted release to the one that runs. Raises NodeError with what is refused and what to do."""
+    """Compare the wanted release with the one that runs. Raises NodeError with what is refused and what to do."""
     known = release(machine, f"rke2-{wanted.role}.service")
     if known is None or known == wanted.version:
         return

@@ -9,8 +9,8 @@ from machine.kubernetes.kubectl import Kubectl, RefusedError
 def operator_check(kubectl: Kubectl, namespace: str, away: Sequence[str] = ()) -> Check:
     """What the ClusterPolicy says. `namespace`: the operator's. Raises AwayError.
 
-    It cannot be ready while a node does not answer. `away`: such nodes that are none of the stack's, or are about to be
-    removed from it, which comes last and must not wait for them; or whose machines do not run, which is said elsewhere.
+    It cannot be ready while a node does not answer. `away`: such nodes for which it is not waited. They are not of the
+    stack, or are removed after the verification, or their machines do not run, which another check says.
     """
     remedy = (
         f"`kubectl get pods -n {namespace} -o wide` shows what is not ready, and the log of its containers why;"

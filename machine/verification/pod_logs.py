@@ -87,7 +87,7 @@ class PodLogs(Generic[_Pod]):
                 self._namespace.delete_pods(pod.name)
 
     def _read(self, name: str) -> None:
-        """Read a log. That this fails is no end: the container may be gone again, or its node away for a moment."""
+        """Read a log. A failure is not final: the container may be gone again, or its node away for a moment."""
         try:
             log = self._namespace.log(name)
         except NodeError as error:

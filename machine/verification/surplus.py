@@ -28,7 +28,8 @@ class Surplus:
     def checks(self, pods: Sequence[Pod]) -> list[Check]:
         """Try one more of each kind of these pods, which hold their devices. Raises RefusedError, AwayError.
 
-        A device that somebody gives back meanwhile is for that pod: then it is no surplus, and the next one is tried.
+        A device that somebody gives back meanwhile is for that pod: then it is not a surplus, and the next one is
+        tried.
         """
         devices = Counter(pod.kind for pod in pods)
         surplus = {pod.kind: pod for pod in pods}

@@ -14,8 +14,8 @@ _REMEDY = (
 
 
 def version_checks(kubectl: Kubectl, wanted: str, names: Iterable[str], nodes: Mapping[str, Any]) -> list[Check]:
-    """Of the named nodes that are there, and of the API server that kubectl asks. None without a wanted version, as in
-    the expectations of an older release. Raises RefusedError and AwayError."""
+    """The version of the named nodes that are there, and of the API server that kubectl asks. None without a wanted
+    version, as in the expectations of an older release. Raises RefusedError and AwayError."""
     if not wanted:
         return []
     seen = {
