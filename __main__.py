@@ -23,7 +23,7 @@ except Problems as problems:
 if stack.warnings:
     pulumi.log.warn(warning_report(stack.warnings))
 
-# A stack does not move: ignored so that another location is seen, and refused, and nothing is deleted for it.
+# A stack cannot move. The engine ignores the location, so that a changed one is refused and nothing is deleted for it.
 stays = pulumi.ResourceOptions(ignore_changes=["location"])
 group = ResourceGroup(f"mig-k8s-{pulumi.get_stack()}", location=stack.location, tags=stack.tags, opts=stays)
 network = Network("network", NetworkArgs(stack=stack, group=group))

@@ -44,7 +44,7 @@ class StackConfig:
             raise Problems([problem])
         shared, secret, other = (config.get(key) for key in ("sshHostKey", *HOST_SECRETS))
         try:
-            # Read in clear only to take out their public halves, which are no secret.
+            # Read in clear only to take out their public halves, which are not secret.
             given = HostKey.given(shared) if shared else None
         except ValueError as error:
             allowed = "an ed25519 private key in OpenSSH format, without a passphrase"

@@ -13,7 +13,7 @@ from plan import StackPlan
 
 _LOCAL_SERVER = f"server: https://127.0.0.1:{KUBERNETES_API_PORT}"
 _NAME_OF_EVERY_API_SERVER = "kubernetes"
-"""In the certificate of every API server, whatever its addresses are."""
+"""A name that the certificate of every API server has, whatever its addresses are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class ClusterArgs:
     access: Access
     """The way to a server of the stack. The API has the same address."""
     software: NodeSoftware
-    """What the first server runs: when it is ready there is a cluster."""
+    """The software of the first server: when it is ready, there is a cluster."""
     identity: pulumi.Output[str]
     """Changes with the cluster, and with no machine of it that is rebuilt."""
 
@@ -55,7 +55,7 @@ class Cluster(pulumi.ComponentResource):
         self.provider = kubernetes.Provider(
             f"{name}-kubernetes",
             kubeconfig=self.kubeconfig,
-            # A kubeconfig that is being read again must not look like another cluster, nor must a rebuilt machine.
+            # Neither a kubeconfig that is read again nor a rebuilt machine must look like another cluster.
             cluster_identifier=args.identity,
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -1,4 +1,4 @@
-"""How long a machine is dialled before the reason why nobody answers is told."""
+"""How long a machine is dialled before the reason is told why it does not answer."""
 
 from dataclasses import dataclass
 

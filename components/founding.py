@@ -11,7 +11,7 @@ from components.power import idle
 
 _TIMEOUT_SECONDS = 60
 _OF_THE_FIRST_DAY = ["connection", "create", "stdin", "logging", "addPreviousOutputInEnv"]
-"""All inputs but the triggers: whatever becomes of them, nothing is run again. They count anew where the resource is
+"""All inputs but the triggers. A change of them runs nothing again; they are read again where the resource is
 replaced."""
 
 
@@ -20,7 +20,7 @@ class FoundingArgs:
     """Inputs of `Founding`."""
 
     access: Access
-    """The machine that stands first."""
+    """The way to the machine that stands first."""
     with_every_machine: bool
     """Whether another machine in its place founds another cluster."""
 
@@ -46,7 +46,7 @@ class Founding(pulumi.ComponentResource):
             f"{name}-permission",
             connection=args.access.connection(RUNNING, is_idle),
             create=f"sudo timeout -k 10 {_TIMEOUT_SECONDS} /usr/local/sbin/mig-k8s permit-founding",
-            stdin=args.access.vm_id,  # which nobody reads there: the state remembers it
+            stdin=args.access.vm_id,  # no program reads it there: the state remembers it
             triggers=[args.access.vm_id],
             logging=remote.Logging.STDERR,
             add_previous_output_in_env=False,

@@ -26,7 +26,7 @@ class GpuOperatorArgs:
 
 class GpuOperator(pulumi.ComponentResource):
     """The operator's release. It depends on the MIG instances: the operator's pods are the first to hold a GPU, and a
-    held GPU cannot be divided. Both resources are left to die with the machine, never uninstalled."""
+    held GPU cannot be divided. Both resources end with the machine and are never uninstalled."""
 
     release_digest: pulumi.Output[str]
     """SHA-256 of what is released: chart, version and values."""

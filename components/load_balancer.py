@@ -98,6 +98,6 @@ class LoadBalancer(pulumi.ComponentResource):
             tags=tags,
             opts=child,
         )
-        # Whoever dials the address waits for what makes it answer.
+        # What dials the address waits for the resources that make it answer.
         self.address = pulumi.Output.all(address.ip_address, balancer.id).apply(lambda known: known[0])
         self.register_outputs({"address": self.address})

@@ -1,4 +1,4 @@
-"""A machine in Azure: public address, interface, virtual machine. What runs on it is not its business."""
+"""A machine in Azure: public address, interface, virtual machine. What runs on it is declared elsewhere."""
 
 import base64
 from collections.abc import Mapping
@@ -25,12 +25,13 @@ _KEPT_NAMES = ["vmName", "osProfile.computerName"]
 
 @dataclass(frozen=True, kw_only=True)
 class SshKeys:
-    """Who the machines are, and who the administrator is."""
+    """The SSH keys of the machines and of the administrator."""
 
     hosts: HostKeys
-    """What machines show, and every connection is held to, from the first one on. Their private halves are secret."""
+    """The host keys that machines show, and that every connection is checked against, from the first one on. Their
+    private halves are secret."""
     digest_key: pulumi.Input[str]
-    """What digests of other secrets are made with. Secret."""
+    """The key of the digests of other secrets. Secret."""
     admin_private: pulumi.Input[str] | None
     """The private half of `ssh.publicKey`. None: an SSH agent has it."""
 
@@ -43,7 +44,7 @@ class MachineArgs:
     network: Network
     keys: SshKeys
     kept: Mapping[str, str]
-    """What it keeps for life, by key of the stack file."""
+    """The values that it keeps for life, by key of the stack file."""
     protected: bool
     """Whether the engine refuses to delete its virtual machine or to make it anew."""
     other_name: str | None = None

@@ -19,29 +19,29 @@ class SecretInput:
 
     text: pulumi.Output[str]
     identity: pulumi.Output[str]
-    """Changes with the text and is no secret (`components.identity`)."""
+    """Changes with the text and is not secret (`components.identity`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Login:
-    """The way to a machine, whichever machine it is."""
+    """The way to a machine by its address, also when it is rebuilt."""
 
     address: pulumi.Output[str]
     """Public IPv4 address; a rebuilt machine keeps it."""
     user: str
     host_key: str
-    """The public half of the SSH host key that it is held to: `ssh-ed25519 AAAA…`."""
+    """The public half of the SSH host key that connections are checked against: `ssh-ed25519 AAAA…`."""
     known_host_keys: tuple[str, ...]
-    """Of all that it may show: more than that one while another takes its place."""
+    """All host keys that it may show: more than that one while another takes its place."""
     private_key: pulumi.Input[str] | None
     """The administrator's. Secret. None: an SSH agent has it."""
     agent_socket_path: str | None
     addresses: pulumi.Output[Addresses]
-    """What the machine's files name."""
+    """The addresses that the machine's files contain."""
 
     @property
     def ssh_command(self) -> pulumi.Output[str]:
-        """What an administrator types."""
+        """The command that an administrator types."""
         return pulumi.Output.concat("ssh ", self.user, "@", self.address)
 
     @property
@@ -50,9 +50,9 @@ class Login:
         return self.addresses.apply(lambda known: known.private)
 
     def connection(self, dialling: Dialling, is_idle: pulumi.Input[bool] = False) -> remote.ConnectionArgs:
-        """The input of a command that dials like this; not for long where it is known to be in vain.
+        """The connection of a command that dials in this way, or only for a short time where nobody can answer.
 
-        It is dialled in vain where the command is to be left as the state has it, and the state does not have it.
+        That is so where the command is to be left as the state has it, and the state does not have it.
         """
         chosen = pulumi.Output.from_input(is_idle).apply(lambda in_vain: AWAY if in_vain else dialling)
         return remote.ConnectionArgs(
@@ -122,7 +122,7 @@ def machine_command(  # noqa: PLR0913 - each is one property of the command
         stdin=text,
         triggers=[*([] if identity is None else [identity]), *triggers, access.vm_id],
         logging=logging,
-        # sshd accepts no variables, and the last run's output has no business in the next one's environment.
+        # sshd accepts no variables, and the next run must not get the output of the last one.
         add_previous_output_in_env=False,
         opts=command_options(opts, is_idle=is_idle, dialling=dialling),
     )
@@ -136,7 +136,7 @@ def command_options(
     They must not be merged any more (`components.power.left_while`).
     """
     common = pulumi.ResourceOptions(
-        # What lives in a machine dies with it; a dead machine must not stand in the way of a destroy.
+        # What is in a machine ends with it; a dead machine must not keep a destroy from going on.
         retain_on_delete=True,
         additional_secret_outputs=["stdout", "stderr"],
         custom_timeouts=pulumi.CustomTimeouts(create=f"{dialling.minutes}m", update=f"{dialling.minutes}m"),

@@ -1,4 +1,4 @@
-"""What was made remembers what it was made with: in the state, for as long as it lives."""
+"""A record in the state of what a resource was made with, for as long as the resource exists."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ _Value = TypeVar("_Value")
 
 
 class Memory:
-    """What stood in the place of `kept` when `made` was made, or made anew by another `rebuild`.
+    """The value that `kept` had when `made` was made, or made anew by another `rebuild`.
 
     It is known in previews too, while nothing else is known of what is to change. It comes after `made`: a machine that
     could not be made has nothing to keep. `seen` is what the thing itself tells, also where an older version made it.

@@ -31,7 +31,7 @@ class FreeGpus(pulumi.ComponentResource):
             access=args.access,
             needs=args.access.servers[:1],  # by it, MIG Manager is told its layouts
             timeout_seconds=CHANGE_SECONDS,
-            # Not the rest of it, in which other machines' layouts have a part: they are no reason to look at this one.
+            # Not the rest of it, which changes with the layouts of other machines.
             stdin=args.wanted.layout.to_json(),
             logging=remote.Logging.STDERR,
             opts=first_child(self, opts),
@@ -51,7 +51,7 @@ class MigManagerLabel(pulumi.ComponentResource):
             "/usr/local/sbin/mig-k8s label",
             access=args.access,
             needs=args.access.servers[:1],  # by it, MIG Manager is told its layouts
-            # Until such a MIG Manager runs, and then for its own patience and some more to say what is wrong.
+            # Time until such a MIG Manager runs, then the time that it may take, and some more to say what is wrong.
             timeout_seconds=args.wanted.seconds + CHANGE_SECONDS,
             stdin=args.wanted.to_json(),
             logging=remote.Logging.STDERR,

@@ -1,4 +1,4 @@
-"""The network of a stack: closed to all but the administrators, and to those but for SSH and the Kubernetes API."""
+"""The network of a stack: only administrators come in, and only to SSH and the Kubernetes API."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ class Network(pulumi.ComponentResource):
 
     resource_group_name: pulumi.Input[str]
     location: pulumi.Output[str]
-    """Whatever uses this is made or changed only in a stack that has what it keeps for life as its plan says."""
+    """The stack's location. Whatever uses it waits for the check of what the stack keeps for life."""
     virtual_network_id: pulumi.Output[str]
     subnet_id: pulumi.Output[str]
     """ARM id of the subnet the machines' interfaces join."""

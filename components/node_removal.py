@@ -29,7 +29,7 @@ class NodeRemovalArgs:
     stay_longer: Sequence[pulumi.Resource]
     """Removals of servers: should these go too, they go when this machine has left, for this may be run there."""
     cluster: pulumi.Resource
-    """What is deleted when the whole stack is: then nobody is drained."""
+    """The resource that is deleted with the whole stack: then no node is drained."""
     protected: bool
     """Whether the engine refuses to delete the machine, and so what is run before."""
 

@@ -19,7 +19,7 @@ def away(machine: azure.compute.VirtualMachine, group: pulumi.Input[str]) -> pul
 
 
 async def _asked(group: str, name: str) -> Away | None:
-    """What Azure says now. That it says nothing is no reason not to try."""
+    """What Azure says now. Where it says nothing, the machine is dialled all the same."""
     try:
         seen = await pulumi.runtime.invoke_async(
             "azure-native:compute:getVirtualMachine",
@@ -47,7 +47,7 @@ async def _asked(group: str, name: str) -> Away | None:
 
 
 def idle(*groups: Sequence[pulumi.Output[Away | None]]) -> pulumi.Output[bool]:
-    """Whether of one of these groups no machine runs; a machine that is not there yet is taken to run.
+    """Whether one of these groups has no machine that runs; a machine that is not there yet is taken to run.
 
     The groups are read when the whole program has been declared: a list may still grow until then.
     """
@@ -62,7 +62,7 @@ def idle(*groups: Sequence[pulumi.Output[Away | None]]) -> pulumi.Output[bool]:
 
 
 async def _nobody_runs(group: Sequence[pulumi.Output[Away | None]]) -> bool:
-    # Not one more than needed: a machine that is rebuilt in its turn may wait for what waits here.
+    # Ask no more machines than needed: one that is rebuilt in its turn may wait for what waits here.
     for machine in group:
         if await machine.future() is None:
             return False
@@ -73,7 +73,7 @@ def left_while(is_idle: pulumi.Output[bool], opts: pulumi.ResourceOptions) -> pu
     """These options for a resource that is left as the state has it while `is_idle`. They must not be merged any more.
 
     That is known only when Azure has been asked, and `ignore_changes` is a plain list; the SDK reads it after what the
-    resource depends on, for which it waits. ADR 0022 says why it is no resource transform.
+    resource depends on, for which it waits. ADR 0022 says why it is not a resource transform.
     """
     ignored = list(opts.ignore_changes or ())
 

@@ -1,4 +1,4 @@
-"""What a killed engine had begun and not noted the end of: noted, or taken out of the state, to be done again.
+"""Operations that a killed engine began without noting their end: noted now, or taken out of the state and done again.
 
 What is in the state and was not finished is done again, also where the stack file has been put back to what it was:
 nobody knows how far it came. The engine updates what has errors of its initialization, though its inputs are the same.
@@ -39,7 +39,7 @@ def settle(engine: Engine) -> Iterator[str]:
             else:
                 asked.append(resource)
             continue
-        if noted and not resource.get("delete"):  # one that has been replaced has only to go
+        if noted and not resource.get("delete"):  # one that has been replaced only has to be deleted
             _have_done_again(resource, resources)
         lines.append(f"{_called(resource)} {_AGAIN.get(doing, f'was at `{doing}`: no more')}")
     if asked:

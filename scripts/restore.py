@@ -2,7 +2,8 @@
 
     make restore NAME=prod FILE=prod.backup CONFIRM=prod [WITHOUT=server-1] [TAKE_TOKEN=1] [SSH_KEY=~/.ssh/id_ed25519]
 
-Everything is asked before anything is changed; without CONFIRM it ends there. Cut off anywhere, the same again goes on.
+Everything is asked before anything is changed; without CONFIRM it ends there. Where it was cut off, the same command
+goes on.
 """
 
 import argparse
@@ -21,7 +22,7 @@ _TOKEN = "mig-k8s:rke2Token"  # noqa: S105 - where it stands
 
 
 def main(arguments: list[str]) -> int:
-    """Restore, and say what is next; the exit status."""
+    """Restore, say what is next, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m scripts.restore", description="Restore a cluster from a backup.")
     parser.add_argument("stack", metavar="STACK", help="name of a stack of yours, which is up")
     parser.add_argument("file", metavar="FILE", help="what `make backup` wrote")

@@ -62,7 +62,7 @@ def names(stack_file: Path, *, role: str) -> list[str]:
 
 
 def no_way_in(ssh: Sequence[str]) -> str:
-    """What to say, and to ask oneself, where ssh found no connection."""
+    """The message where ssh found no connection, with what to check."""
     return (
         f"`{shlex.join(ssh)}` does not get in, see above. Is the machine on, your address in adminCidrs, your key "
         "the one of ssh.publicKey (SSH_KEY=FILE names one)?"
@@ -70,7 +70,7 @@ def no_way_in(ssh: Sequence[str]) -> str:
 
 
 def held_to(known_hosts: Path, *more: str) -> list[str]:
-    """Words for ssh, which then trusts these host keys alone and notices a dead connection; `more` settings of it."""
+    """Words for ssh, which then trusts only these host keys and notices a dead connection; `more` of its settings."""
     settings = (
         "StrictHostKeyChecking=yes",
         f"UserKnownHostsFile={known_hosts}",

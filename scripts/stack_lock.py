@@ -14,7 +14,7 @@ from scripts.engine import Engine
 from scripts.stack import StackError
 
 CLOUD = "cloud"
-"""What to name as LOCK to end an update that Pulumi Cloud has for going on."""
+"""The value of LOCK that ends an update that Pulumi Cloud takes for one in progress."""
 _LOCK = re.compile(r"created by (?P<user>\S+)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<since>\S+)")
 _IN_CLOUD = "Another update is currently in progress"
 

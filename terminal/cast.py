@@ -25,15 +25,15 @@ class Cast:
 
     @classmethod
     def read(cls, path: Path) -> "Cast":
-        """Raises ValueError for a file that is something else."""
+        """Read a recording. Raises ValueError for a file that is something else."""
         head, *lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
         if head.get("version") != 2:
-            raise ValueError(f"{path} is no recording of asciinema's version 2")
+            raise ValueError(f"{path} is not a recording of asciinema's version 2")
         outputs = tuple((seconds, text) for seconds, kind, text in lines if kind == "o")
         return cls(title=head["title"], columns=head["width"], rows=head["height"], outputs=outputs)
 
     def write(self, path: Path) -> None:
-        """As `read` reads it."""
+        """Write the recording in the form that `read` reads."""
         head = {"version": 2, "width": self.columns, "height": self.rows, "title": self.title}
         lines = [head, *([seconds, "o", text] for seconds, text in self.outputs)]
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
@@ -69,7 +69,7 @@ def _read(terminal: int) -> Iterable[tuple[float, bytes]]:
 
 
 def whole_lines(pieces: Iterable[tuple[float, bytes]]) -> Iterable[tuple[float, str]]:
-    """The same with no line in two pieces, so that what is to be hidden is in one. The last may have no end."""
+    """The same outputs with no line in two pieces, so that each text to hide is in one. The last line may be open."""
     rest, at = b"", 0.0
     for when, data in pieces:
         at = when
@@ -82,7 +82,7 @@ def whole_lines(pieces: Iterable[tuple[float, bytes]]) -> Iterable[tuple[float, 
 
 
 def without(hidden: Mapping[str, str], text: str) -> str:
-    """The text with what is hidden replaced where it is no part of another word: a host may be called `vm`.
+    """The text with what is hidden replaced where it is not part of another word: a host may be called `vm`.
 
     The longest is replaced first: a home may have the checkout in it.
     """

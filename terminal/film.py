@@ -13,7 +13,7 @@ from terminal.lines import Line, shown, written
 _PICTURE_SECONDS = 0.5
 """What changes faster is seen together."""
 _WAIT_SECONDS = 1.0
-"""No picture stands longer, but for the last."""
+"""No picture but the last is shown for longer."""
 _LAST_SECONDS = 10.0
 _ROWS = 1000
 """More than a recording has, so that no line scrolls away: a picture is the last of them."""
@@ -29,7 +29,7 @@ class Picture:
 
 
 def pictures(cast: Cast) -> tuple[Picture, ...]:
-    """In their order."""
+    """The pictures of a recording, in their order."""
     film = _moments(cast)
     ends = [*(at for at, _ in film[1:]), None]
     return tuple(

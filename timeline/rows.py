@@ -25,7 +25,7 @@ class Row:
 
     @property
     def seconds(self) -> float:
-        """Their sum."""
+        """The sum of the spans."""
         return sum(span.seconds for span in self.spans)
 
 

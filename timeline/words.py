@@ -1,4 +1,4 @@
-"""What is said of a timeline besides its picture: the sum, the critical path, the ratio."""
+"""The words beside a timeline's picture: the sum, the critical path, the ratio."""
 
 from timeline.rows import SEEN_SECONDS
 from timeline.update import Timeline
