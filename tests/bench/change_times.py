@@ -24,7 +24,7 @@ import yaml
 _ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(_ROOT), str(_ROOT / "tests" / "sandbox")]
 
-from command_line import CommandLine  # noqa: E402 - the checkout is no installed package
+from command_line import CommandLine  # noqa: E402 - the checkout is not an installed package
 from nodes_out import watched  # noqa: E402
 
 from sandbox.engine.environment import Environment  # noqa: E402

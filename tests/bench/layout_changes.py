@@ -15,7 +15,7 @@ sys.path[:0] = [str(_ROOT), str(_ROOT / "tests")]
 
 from machine.documents.layout import Place  # noqa: E402
 from machine.placement import choose  # noqa: E402
-from mig_states import MODELS, every, wanted  # noqa: E402 - the checkout is no installed package
+from mig_states import MODELS, every, wanted  # noqa: E402 - the checkout is not an installed package
 from plan.gpu.catalogue import gpu_models  # noqa: E402
 from plan.gpu.placement import best_placement  # noqa: E402
 

@@ -17,10 +17,10 @@ from typing import Any
 _ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(_ROOT))
 
-from machine.documents import result as document  # noqa: E402 - the checkout is no installed package
-from sandbox import lifecycle  # noqa: E402 - the checkout is no installed package
+from machine.documents import result as document  # noqa: E402 - the checkout is not an installed package
+from sandbox import lifecycle  # noqa: E402 - the checkout is not an installed package
 from sandbox.engine.environment import Environment  # noqa: E402
-from sandbox.host import access  # noqa: E402 - the checkout is no installed package
+from sandbox.host import access  # noqa: E402 - the checkout is not an installed package
 from sandbox.instance import Sandbox, default_root  # noqa: E402
 from sandbox.process import run  # noqa: E402
 from tests.bench.a_sandbox import of_one  # noqa: E402

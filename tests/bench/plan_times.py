@@ -15,7 +15,7 @@ from pathlib import Path
 _ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(_ROOT))
 
-from plan import plan_stack, read_settings  # noqa: E402 - the checkout is no installed package
+from plan import plan_stack, read_settings  # noqa: E402 - the checkout is not an installed package
 from plan.gpu.catalogue import gpu_models  # noqa: E402
 from plan.gpu.nearest import layouts  # noqa: E402
 from plan.gpu.placement import best_placement  # noqa: E402

@@ -19,7 +19,7 @@ from pathlib import Path
 _ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(_ROOT))
 
-from sandbox.engine.environment import Environment  # noqa: E402 - the checkout is no installed package
+from sandbox.engine.environment import Environment  # noqa: E402 - the checkout is not an installed package
 
 ROUNDS = 5
 GOAL, SHARE = 1.3, 1.5

@@ -23,7 +23,7 @@ import yaml
 _ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(_ROOT))
 
-from sandbox.engine.environment import Environment  # noqa: E402 - the checkout is no installed package
+from sandbox.engine.environment import Environment  # noqa: E402 - the checkout is not an installed package
 from tests.bench.stack_sizes import DEVELOPMENT, configuration  # noqa: E402
 
 SIZES = (1, 10, 100, 1000)

@@ -12,7 +12,7 @@ from pathlib import Path
 _ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(_ROOT))
 
-from sandbox import distance, lifecycle, operations  # noqa: E402 - the checkout is no installed package
+from sandbox import distance, lifecycle, operations  # noqa: E402 - the checkout is not an installed package
 from sandbox.instance import made  # noqa: E402
 from tests.bench.a_sandbox import of_one  # noqa: E402
 from timeline.text import text  # noqa: E402

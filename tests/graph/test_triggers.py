@@ -39,7 +39,7 @@ def test_in_the_first_preview_of_a_stack_no_trigger_is_secret_and_all_of_it_reac
 ) -> None:
     graph = program(path, preview=True)
     followed = {each.name for each in graph.commands()}
-    assert unknown_triggers(graph) == followed, "this is no first preview"
+    assert unknown_triggers(graph) == followed, "this is not a first preview"
     assert (secret_triggers(graph), lost(graph)) == ([], {})
 
 

@@ -114,7 +114,7 @@ def test_a_recording_is_read_as_it_was_written(tmp_path: Path) -> None:
     )
     assert Cast.read(tmp_path / "x.cast") == made
     (tmp_path / "x.cast").write_text('{"version": 1}\n')
-    with pytest.raises(ValueError, match="no recording of asciinema's version 2"):
+    with pytest.raises(ValueError, match="is not a recording of asciinema's version 2"):
         Cast.read(tmp_path / "x.cast")
 
 

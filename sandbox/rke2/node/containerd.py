@@ -91,7 +91,7 @@ def configure(default_runtime: str, registry: str | None) -> Unit:
             raise Rke2Error(f"{path}: templates of containerd's configuration are not stood in for")
     nvidia = next((path for path in NVIDIA_RUNTIMES if path.exists()), None)
     if default_runtime not in ("runc", "nvidia") or (default_runtime == "nvidia" and nvidia is None):
-        raise Rke2Error(f"default-runtime: {default_runtime!r} is no runtime found on this machine")
+        raise Rke2Error(f"default-runtime: {default_runtime!r} is not a runtime found on this machine")
     base_spec = _write_base_spec()
     content = _BASE.format(
         base_spec=base_spec,

@@ -45,5 +45,5 @@ def note_data() -> None:
 def _minor(text: str) -> tuple[int, int]:
     match = _MINOR.match(text)
     if match is None:
-        raise Rke2Error(f"{text!r} is no version of RKE2's")
+        raise Rke2Error(f"{text!r} is not a version of RKE2")
     return int(match[1]), int(match[2])

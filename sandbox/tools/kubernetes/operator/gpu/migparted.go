@@ -69,7 +69,7 @@ func ParseMIGParted(text, name string, gpus []GPU) ([]Layout, error) {
 			profile, words := spec.Counts.Content[i].Value, spec.Counts.Content[i+1].Value
 			count, err := strconv.Atoi(words)
 			if err != nil || count < 0 {
-				return nil, fmt.Errorf("mig-configs entry %q: %s: %q is no number of instances", name, profile, words)
+				return nil, fmt.Errorf("mig-configs entry %q: %s: %q is not a number of instances", name, profile, words)
 			}
 			for range count {
 				profiles = append(profiles, profile)

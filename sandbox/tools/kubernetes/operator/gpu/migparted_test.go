@@ -43,7 +43,7 @@ func TestAConfigurationThatIsNoneIsRefusedInWords(t *testing.T) {
 		"version: v1\nmig-configs: {}\n": `has no mig-configs entry "x"`,
 		"version: v2\n":                  `has version "v2", expected v1`,
 		"version: v1\nmig-config: {}\n":  "field mig-config not found",
-		"version: v1\nmig-configs: {x: [{devices: [0], mig-enabled: true, mig-devices: {1g.10gb: many}}]}\n": `1g.10gb: "many" is no number of instances`,
+		"version: v1\nmig-configs: {x: [{devices: [0], mig-enabled: true, mig-devices: {1g.10gb: many}}]}\n": `1g.10gb: "many" is not a number of instances`,
 	} {
 		if _, err := ParseMIGParted(text, "x", capable); err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("%q: seen %v, wanted %q", text, err, words)
