@@ -11,15 +11,15 @@ Make = Callable[[], object]
 
 
 def for_the_engine() -> None:
-    """Pulumi and what its engine starts. The same for every stack."""
+    """Build Pulumi and what its engine starts. They are the same for every stack."""
     pulumi_cli.pulumi()
     toolchain.command()
 
 
 def for_machines() -> None:
-    """All of the engine's, and what runs on machines and in pods."""
+    """Build all that the engine needs, and what runs on machines and in pods."""
     # One after the other: Go uses all processors for each, and two beside each other took a tenth longer in all.
-    # containerd, Helm and the operator are to a good part made of what Kubernetes is.
+    # containerd, Helm and the operator share much of their code with Kubernetes.
     of_gpus = (toolchain.gpu, toolchain.nvml, toolchain.container_toolkit, toolchain.gpu_inventory)
     of_kubernetes = (toolchain.kubernetes, toolchain.containerd, toolchain.helm, toolchain.operator)
     at_once((for_the_engine, *of_gpus, *of_kubernetes), (image.rootfs,))

@@ -55,7 +55,7 @@ def cached(
 
     Processes that want the same thing at the same time wait for one of them. A build that fails or is killed leaves
     nothing that could be taken for a result. `expected` tells people how long it takes. `with_owners`: who owns which
-    file is a part of the result; all others are the person's, whose command it may be.
+    file is a part of the result; without it, all files belong to the person who typed the command.
     """
     place = location(name, key)
     if place.is_dir():
@@ -64,7 +64,7 @@ def cached(
     with _only_one(place.with_name(f".{key}.lock"), name):
         if place.is_dir():
             return place
-        for rest in place.parent.glob(f".{key}.building-*"):  # of a killed build: we hold its lock
+        for rest in place.parent.glob(f".{key}.building-*"):  # a killed build left it: we hold its lock
             remove(rest)
         draft = Path(tempfile.mkdtemp(prefix=f".{key}.building-", dir=place.parent))
         draft.chmod(0o755)

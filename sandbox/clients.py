@@ -24,7 +24,7 @@ def become(name: str, client: str, rest: list[str]) -> NoReturn:
         "pulumi": ["--cwd", str(environment.project())],
     }
     variables = environment.variables()
-    if client != "pulumi":  # what a person looks with is not the engine's, and goes on when that is ended
+    if client != "pulumi":  # a person's program is not one of the engine's, and goes on when those are ended
         variables = {name: value for name, value in variables.items() if not name.startswith("PULUMI_")}
     os.chdir(CHECKOUT)
     os.execvpe(client, [client, *flags[client], *rest], variables)  # noqa: S606 - no shell is meant

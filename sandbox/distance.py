@@ -1,4 +1,4 @@
-"""How far away the world is: the rate and the sizes at which the mirror serves, and the time the cloud takes.
+"""Network profiles: the rate and the sizes at which the mirror serves, and the time the cloud takes.
 
 A sandbox is near: its mirror serves small stand-ins at once, and a machine boots as soon as it is asked for. A profile
 gives it a distance. It lies in the sandbox's folder and is read at each use, so that a living sandbox changes at once.
@@ -29,7 +29,7 @@ class Profile:
 
     @property
     def far(self) -> bool:
-        """Whether what is served takes time at all."""
+        """Whether downloads take the time of real ones."""
         return self.rate != math.inf
 
     def seconds(self, size: float) -> float:
@@ -76,7 +76,7 @@ class Certainty(StrEnum):
     MEASURED = "measured"
     """A client said so many bytes: of this very object, or of the same one in the version that the source names."""
     ESTIMATE = "estimate"
-    """Nobody we know of has measured it: the nearest thing that was, or a guess."""
+    """Nobody we know of has measured it: the size of the nearest thing that was measured, or a guess."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ class Sandbox:
 
     @classmethod
     def load(cls, root: Path) -> "Sandbox":
-        """Raises SandboxError where there is no sandbox."""
+        """Read a sandbox from its directory. Raises SandboxError where there is none."""
         path = root / "instance.json"
         try:
             data = json.loads(path.read_text())
@@ -119,7 +119,7 @@ class Sandbox:
             yield
 
     def release(self) -> None:
-        """Leave name and network to others. Nothing happens if it holds none."""
+        """Free name and network for others. Nothing happens if it holds none."""
         with _claims() as claims:
             for holder in _holders(claims):
                 if holder.root.resolve() == self.root.resolve():
@@ -146,7 +146,7 @@ def free_network(taken: Iterable[int] = ()) -> str:
 
 @contextmanager
 def choosing(folder: Path) -> Iterator[Path]:
-    """Be alone with the names and networks that `folder` keeps: of two who choose at once, one would be refused."""
+    """Lock the names and networks that `folder` keeps: of two who choose at once, one would be refused."""
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -162,7 +162,7 @@ def _claims() -> AbstractContextManager[Path]:
 
 
 def _holders(claims: Path) -> Iterator[Sandbox]:
-    """One whose directory or network is gone holds nothing."""
+    """The sandboxes that hold names; one whose directory or network is gone holds nothing."""
     for claim in sorted(claims.iterdir()):
         root = Path(claim.read_text().strip())
         holder = Sandbox.load(root) if (root / "instance.json").exists() else None

@@ -15,7 +15,7 @@ _COMPUTE = {"azEnvironment": "AzurePublicCloud", "osType": "Linux", "provider": 
 
 
 def serve() -> None:
-    """In the background of this process, whose network has both addresses."""
+    """Serve in the background of this process, whose network has both addresses."""
     for address, handler in ((METADATA, _Metadata), (CHANNEL, _Channel)):
         server = ThreadingHTTPServer((address, _PORT), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()

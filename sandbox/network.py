@@ -20,7 +20,7 @@ _NAMESPACES = Path("/run/netns")
 
 
 def up(sandbox: Sandbox) -> None:
-    """Idempotent; what a killed run left half done is made again. Raises SandboxError if the network is another's."""
+    """Make the network; what a killed run left half done is made again. Raises SandboxError if another one uses it."""
     host, wire = _host_link(sandbox), sandbox.wire
     with _alone():
         if path(wire).exists() and _owner(sandbox) == wire and _has_address(None, host, sandbox.host_address):
@@ -50,7 +50,7 @@ def up(sandbox: Sandbox) -> None:
 
 
 def down(sandbox: Sandbox) -> None:
-    """Every namespace and link of the sandbox, the machines' too. Raises SandboxError if processes live in them."""
+    """Remove all namespaces and links of the sandbox and its machines. Raises SandboxError if processes live there."""
     with _alone():
         machines = [sandbox.machine_namespace(vm_id) for vm_id in sandbox.machine_ids]
         for namespace in (*machines, sandbox.wire):
@@ -183,7 +183,7 @@ def _inside(namespace: str | None) -> list[str]:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """One change at a time on this host: the engine makes several machines at once, and people several sandboxes."""
+    """Allow one change at a time on this host: the engine makes several machines at once, people several sandboxes."""
     with Path("/proc/self/ns/net").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

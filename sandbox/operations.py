@@ -23,7 +23,7 @@ from timeline.update import Timeline
 
 
 def verify(name: str, xml: Path | None) -> int:
-    """The verification once more, changing nothing; `xml`: where its report is written as JUnit XML too."""
+    """Run the verification once more, changing nothing; `xml`: where its report is written as JUnit XML too."""
     environment = opened(name)
     try:
         return verification.conclude(verification.again(list(_ways_in(environment, "server").values())), xml)
@@ -32,7 +32,7 @@ def verify(name: str, xml: Path | None) -> int:
 
 
 def timeline(name: str, picture: Path | None) -> int:
-    """What the last `up` took, drawn; `picture`: where it is written as SVG too."""
+    """Draw what the last `up` took; `picture`: where it is written as SVG too."""
     try:
         drawn.draw(last_timeline(name), picture)
     except StackError as error:
@@ -41,7 +41,7 @@ def timeline(name: str, picture: Path | None) -> int:
 
 
 def last_timeline(name: str) -> Timeline:
-    """Of the last `up`, with what the machines have fetched. Raises SandboxError."""
+    """The timeline of the last `up`, with what the machines have fetched. Raises SandboxError."""
     environment = opened(name)
     history = json.loads(environment.output("stack", "history", "--json"))
     sandbox = Sandbox.load(environment.root)

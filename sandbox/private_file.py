@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def write(path: Path, text: str, mode: int = 0o600) -> None:
-    """Never world-readable, not even for a moment."""
+    """Write a file that is never readable for others, not even for a moment."""
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:

@@ -24,7 +24,7 @@ class ProcessId:
 
     @classmethod
     def of(cls, pid: int) -> "ProcessId | None":
-        """None if there is no such process, or it is dead and only waits for its parent."""
+        """The process of this pid; None if there is none, or it is dead and only waits for its parent."""
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
@@ -63,7 +63,7 @@ class ProcessId:
         draft.replace(path)
 
     def send(self, number: signal.Signals | int) -> None:
-        """Nothing happens if it is gone."""
+        """Send a signal. Nothing happens if the process is gone."""
         handle = self._handle()
         if handle is not None:
             try:
@@ -74,7 +74,7 @@ class ProcessId:
                 os.close(handle)
 
     def wait(self, seconds: float) -> bool:
-        """True once it has ended."""
+        """Wait for its end; True once it has ended."""
         handle = self._handle()
         if handle is None:
             return True

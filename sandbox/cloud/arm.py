@@ -33,7 +33,7 @@ class Kind:
     thawed: tuple[str, ...] = ()
     """Frozen paths that Azure does change while the machine is deallocated."""
     write_only: tuple[tuple[str, str], ...] = ()
-    """What Azure never gives back."""
+    """Properties that Azure never returns."""
     has_location: bool = True
 
     @property
@@ -93,17 +93,17 @@ class Cloud:
 
     @classmethod
     def of(cls, sandbox: Sandbox) -> "Cloud":
-        """That of a sandbox."""
+        """The subscription of a sandbox."""
         return cls(sandbox.root / "azure.json")
 
     def read(self) -> Records:
-        """What exists, for who changes nothing of it."""
+        """What exists, for callers that change nothing."""
         records: Records = json.loads(self.path.read_text()) if self.path.exists() else {}
         return records
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Records]:
-        """What exists; changes made inside are kept unless an exception passes."""
+        """What exists, to be changed in here; the changes are kept unless an exception is raised."""
         with self.path.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             records = self.read()

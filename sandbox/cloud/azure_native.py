@@ -42,7 +42,7 @@ def _kind(token: str) -> str:
 
 
 class AzureNative(ResourceProvider):
-    """Resources in a file, machines by whoever boots them, connections by whoever carries them."""
+    """Resources in a file, machines and connections by the objects that boot and carry them."""
 
     name = "azure-native"
     delete_before_replace = True
@@ -123,7 +123,7 @@ class AzureNative(ResourceProvider):
         now: Properties = record["outputs"]
         if not inputs:  # an import: whatever is an input of this kind
             return resource_id, now, {key: now[key] for key in now if azure_arguments.has_property(kind, key)}
-        # As the real provider: what has not changed in Azure stays as the program wrote it.
+        # As in the real provider, what has not changed in Azure stays as the program wrote it.
         seen = {key: given if now.get(key) == state.get(key) else now.get(key) for key, given in inputs.items()}
         for section, secret in KINDS[kind].write_only:
             if secret in (inputs.get(section) or {}):
@@ -185,13 +185,13 @@ def _require_surroundings(records: Records, kind: str, resource_id: str, inputs:
 
 
 def _tell_logins(sandbox: Sandbox) -> None:
-    """What the portal does for people: as soon as there is a machine, they can see its address and log in."""
+    """Write how to log in as soon as there is a machine, as Azure's portal shows it."""
     with Cloud.of(sandbox).open():  # several machines may be made at once
         access.write_ssh_files(sandbox)
 
 
 def _outputs(sandbox: Sandbox, records: Records, kind: str, resource_id: str, inputs: Properties) -> Properties:
-    """What Azure answers: the inputs without what it keeps to itself, and what it decides."""
+    """What Azure answers: the inputs without what it never returns, and what it decides itself."""
     before: Properties = records.get(resource_id, {}).get("outputs", {})
     outputs: Properties = json.loads(json.dumps(inputs))
     outputs |= {

@@ -18,18 +18,18 @@ _INNER = ("frontendIPConfigurations", "backendAddressPools", "probes", "loadBala
 
 
 class LoadBalancers(Protocol):
-    """Whoever carries the connections: `sandbox.cloud.load_balancer`."""
+    """What carries the connections: `sandbox.cloud.load_balancer`."""
 
     def start(self, sandbox: Sandbox, balancer: str) -> None:
         """Carry connections by the rules that the cloud has of it, as they change. Raises SandboxError."""
 
     def stop(self, sandbox: Sandbox, balancer: str) -> None:
-        """End that. None there is fine."""
+        """End that. It is fine if nothing carries them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Probe:
-    """How a load balancer finds out who is there: a TCP connection every so often."""
+    """How a load balancer finds out which machines answer: by a TCP connection at regular intervals."""
 
     port: int
     seconds: int

@@ -23,7 +23,7 @@ from sandbox.instance import Sandbox
 from sandbox.process import ProcessId, announce, detach, run
 
 _LOOK_SECONDS = 0.5
-"""How long after a change of the records it is followed."""
+"""How long it takes until a change of the records is followed."""
 _CONNECT_SECONDS = 4.0
 _BYTES = 65_536
 _ARP, _IPV4, _ETHERNET = 0x0806, 0x0800, 1
@@ -32,7 +32,7 @@ _FREEBIND = 15
 
 
 def start(sandbox: Sandbox, balancer: str) -> None:
-    """Returns when it listens; nothing happens if it already runs. Raises SandboxError."""
+    """Start the load balancer; returns when it listens. Nothing happens if it already runs. Raises SandboxError."""
     directory = _directory(sandbox, balancer)
     process = ProcessId.read(directory / "pid")
     if process is not None and process.pid in network.processes(sandbox.wire):
@@ -49,26 +49,26 @@ def start(sandbox: Sandbox, balancer: str) -> None:
 
 
 def stop(sandbox: Sandbox, balancer: str) -> None:
-    """End it and take its addresses off the wire. None there is fine."""
+    """End it and take its addresses off the wire. It is fine if there is none."""
     directory = _directory(sandbox, balancer)
     if (process := ProcessId.read(directory / "pid")) is not None:
         process.kill()
     held = directory / "addresses"
     if held.exists() and network.path(sandbox.wire).exists():
         for address in held.read_text().split():
-            with contextlib.suppress(SandboxError):  # nobody has it any more
+            with contextlib.suppress(SandboxError):  # it is gone already
                 run(["ip", "-n", sandbox.wire, "address", "delete", f"{address}/32", "dev", "wire"])
         held.unlink()
 
 
 def start_all(sandbox: Sandbox) -> None:
-    """Those the cloud has, if they do not run: the host was restarted, or somebody killed them."""
+    """Start those that the cloud has and that do not run: the host was restarted, or somebody killed them."""
     for known in _known(sandbox):
         start(sandbox, known)
 
 
 def stop_all(sandbox: Sandbox) -> None:
-    """Those the cloud has, and those it has no more."""
+    """Stop those that the cloud has, and those that it does not have any more."""
     folder = sandbox.root / "load_balancers"
     for directory in folder.iterdir() if folder.is_dir() else ():
         stop(sandbox, directory.name)
@@ -136,7 +136,7 @@ class _Balancer:
     def _hold(self, addresses: set[str]) -> None:
         """Have these addresses on the wire, and no others of this load balancer.
 
-        Those that may be there are noted before: killed in between, none stays that `stop` does not know.
+        Addresses are noted before they are added, so that `stop` knows all of them even after a kill in between.
         """
         if addresses == self._held:
             return
@@ -163,7 +163,7 @@ class _Balancer:
 
 
 def _chosen(able: list[str], client: asyncio.StreamWriter) -> str:
-    """By the client's address and port, as Azure does by default: another connection may go elsewhere."""
+    """The machine for a connection, by the client's address and port, as Azure chooses it by default."""
     return able[zlib.crc32(repr(client.get_extra_info("peername")).encode()) % len(able)]
 
 
@@ -180,7 +180,7 @@ def _change_address(verb: str, address: str) -> None:
 
 
 def _tell_neighbours(address: str) -> None:
-    """Say to all on the wire whose the address is now (RFC 5227's announcement): a machine may have had it before."""
+    """Announce to all on the wire who has the address now (RFC 5227): a machine may have had it before."""
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
         wire.bind(("wire", 0))
         own, ip = wire.getsockname()[4], socket.inet_aton(address)

@@ -1,4 +1,4 @@
-"""What is booted for a virtual machine of Azure's."""
+"""The machine that is booted for a virtual machine of Azure's."""
 
 import base64
 from typing import Any

@@ -19,16 +19,16 @@ INSTANCE_VIEW = "instanceView"
 
 
 class Machines(Protocol):
-    """Whoever boots and ends machines: `sandbox.host.machine`. They raise SandboxError where they cannot."""
+    """What boots and ends machines: `sandbox.host.machine`. Its methods raise SandboxError where they cannot."""
 
     def start(self, sandbox: Sandbox, spec: MachineSpec) -> None:
         """Boot the machine, one that is off from its own disk; its description lies in its directory afterwards."""
 
     def power_off(self, sandbox: Sandbox, vm_id: str) -> None:
-        """End the machine and take it from the network; its disk stays. None there is fine."""
+        """End the machine and take it from the network; its disk stays. It is fine if there is none."""
 
     def stop(self, sandbox: Sandbox, vm_id: str) -> None:
-        """End the machine and forget it. None there is fine."""
+        """End the machine and forget it. It is fine if there is none."""
 
     def status(self, sandbox: Sandbox, vm_id: str) -> MachineStatus:
         """Whether it runs."""

@@ -1,4 +1,4 @@
-"""Private addresses of interfaces: who has which, and what Azure refuses to give.
+"""Private addresses of interfaces: which interface has which, and what Azure refuses to give.
 
 An address belongs to its interface from the interface's creation to its deletion, whatever becomes of the machine.
 """

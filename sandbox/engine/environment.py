@@ -30,7 +30,7 @@ from sandbox.virtualenv import CHECKOUT, virtualenv
 STACK = "sandbox"
 _NAMESPACE = "mig-k8s"
 _FOREIGN = ("PULUMI_", "ARM_", "AZURE_", "HELM_", "KUBE", "PYTHONPATH", "SSH_AUTH_SOCK", "MIG_K8S_SANDBOX")
-"""Variables that would lead the engine or its plugins to something of the user's."""
+"""Variables by which the engine or its plugins would use something of the user's."""
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 """Everything the engine talks to is on this machine."""
 

@@ -39,7 +39,7 @@ _KEY = "/etc/ssh/ssh_host_ed25519_key"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unit:
-    """A fault's unit. `order`: lines of [Unit]; `service`: lines of [Service]; `at_boot`: no use while it runs."""
+    """A fault's unit. `order`: lines of [Unit]; `service`: lines of [Service]; `at_boot`: it acts at a boot only."""
 
     name: str
     order: str = ""
@@ -61,7 +61,7 @@ class Unit:
         wanted.symlink_to(f"../{self._file}")
 
     def begin(self, sandbox: Sandbox, vm_id: str) -> None:
-        """On a machine that is there."""
+        """Begin the fault on a machine that is there."""
         disk, systemctl = _inside(sandbox, vm_id)
         self.write(disk)
         if systemctl:
@@ -70,7 +70,7 @@ class Unit:
             run([*systemctl, "restart", self._file])
 
     def end(self, sandbox: Sandbox, vm_id: str) -> None:
-        """What it did is undone, and it does not come back with the next boot."""
+        """End the fault: what it did is undone, and it does not come back with the next boot."""
         disk, systemctl = _inside(sandbox, vm_id)
         system = disk / "etc/systemd/system"
         if systemctl and (system / self._file).exists():
@@ -108,7 +108,7 @@ def _shell(*lines: str) -> str:
 
 
 def _not_again(name: str) -> str:
-    """It does not start with the next boot."""
+    """Keep the unit from starting with the next boot."""
     return f"rm -f /etc/systemd/system/multi-user.target.wants/fault-{name}.service"
 
 

@@ -32,13 +32,13 @@ class Source(Protocol):
     """Where the chart and the images come from."""
 
     def problems(self, version: str) -> list[str]:
-        """What is missing, for a chart of this version; as far as it can be known without fetching."""
+        """What is missing for a chart of this version, as far as that can be known without fetching."""
 
     def add_chart(self, version: str, charts: Path, run: Run) -> None:
         """Put the packaged chart into a folder; `run` runs Helm with these arguments."""
 
     def manifest(self, name: str, reference: str) -> bytes:
-        """By its tag or digest. Raises SandboxError."""
+        """The manifest of an image, by its tag or digest. Raises SandboxError."""
 
     def blob(self, name: str, digest: str) -> bytes:
         """Raises SandboxError."""
@@ -92,7 +92,7 @@ def given() -> Source | None:
 
 
 def refuse(source: Source, version: str) -> None:
-    """Raises SandboxError with all that is known to be missing."""
+    """Refuse what cannot work. Raises SandboxError with all that is known to be missing."""
     if found := source.problems(version):
         raise SandboxError(f"{VARIABLE}: " + "; ".join(found))
 

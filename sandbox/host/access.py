@@ -20,7 +20,7 @@ class Login:
 
 
 def login(sandbox: Sandbox, vm_id: str) -> Login | None:
-    """None if the machine is only half made."""
+    """The machine and its administrator; None if the machine is only half made."""
     described = sandbox.machine_directory(vm_id) / "machine.json"
     if not described.exists():
         return None
@@ -29,19 +29,19 @@ def login(sandbox: Sandbox, vm_id: str) -> Login | None:
 
 
 def logins(sandbox: Sandbox) -> Iterator[Login]:
-    """One for each machine there is."""
+    """A login for each machine there is."""
     for vm_id in sandbox.machine_ids:
         if found := login(sandbox, vm_id):
             yield found
 
 
 def ssh_config(root: Path) -> Path:
-    """What `ssh -F` takes."""
+    """The path of the file that `ssh -F` takes."""
     return root / "ssh_config"
 
 
 def kubeconfig(root: Path) -> Path:
-    """What `kubectl --kubeconfig` takes; missing until there has been a cluster."""
+    """The path of the file that `kubectl --kubeconfig` takes; there is none before the first cluster."""
     return root / "kubeconfig"
 
 

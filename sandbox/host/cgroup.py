@@ -1,8 +1,9 @@
 """A control group of its own for each machine, in every hierarchy the host has mounted (v1, v2 or both).
 
-The machine's systemd and kubelet take what they find as their root: in one group, two machines would share theirs.
-A machine lives one group further down. In v2, a daemon-reload of the host's systemd takes away every controller that no
-group below the topmost hands down itself: ours does so as long as it is there, between two boots of its machine too.
+The machine's systemd and kubelet take the group that they find as their root: in one group, two machines would share
+it. A machine lives one group further down. In v2, a daemon-reload of the host's systemd takes away every controller
+that no group below the topmost hands down itself: ours does so as long as it is there, between two boots of its machine
+too.
 """
 
 import contextlib
@@ -69,7 +70,7 @@ def _hand_down(group: Path) -> None:
 
 
 def _controllers(file: Path) -> set[str]:
-    """Those that a file of v2 names; in v1 there is no such file, and there are none."""
+    """The controllers that a file of v2 names; v1 has no such file, so there are none."""
     return set(file.read_text().split()) if file.exists() else set()
 
 
@@ -104,7 +105,7 @@ def remove(name: str) -> None:
 
 
 def _remove(group: Path, deadline: float) -> None:
-    """Again and again: the kernel lets go of a dead process's group a moment after its end."""
+    """Try to remove the group until it is gone: the kernel frees a dead process's group a moment after its end."""
     while group.exists():
         for folder in reversed(_folders(group)):
             with contextlib.suppress(OSError):  # not yet

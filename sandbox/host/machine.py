@@ -109,14 +109,14 @@ def start(sandbox: Sandbox, spec: MachineSpec) -> None:
 
 
 def power_off(sandbox: Sandbox, vm_id: str) -> None:
-    """End the machine at once and take it from the network: nobody answers for its addresses. Its disk stays."""
+    """End the machine at once and take it from the network: its addresses do not answer any more. Its disk stays."""
     _end_processes(sandbox, vm_id)
     cgroup.remove(sandbox.machine_namespace(vm_id))
     network.disconnect(sandbox, vm_id)
 
 
 def stop(sandbox: Sandbox, vm_id: str) -> None:
-    """End the machine and forget it: processes, control group, namespace, directory. None there is fine."""
+    """End the machine and forget it: processes, control group, namespace, directory. It is fine if there is none."""
     power_off(sandbox, vm_id)
     directory = sandbox.machine_directory(vm_id)
     if directory.exists():
@@ -155,7 +155,7 @@ def _end_processes(sandbox: Sandbox, vm_id: str) -> None:
         for member in members:
             if (process := ProcessId.of(member)) is not None:
                 process.kill()
-        time.sleep(0.02)  # the kernel strikes a dead process from its lists a moment later
+        time.sleep(0.02)  # the kernel forgets a dead process a moment later
         if time.monotonic() > deadline:
             raise SandboxError(f"machine {vm_id}: processes {sorted(members)} did not end within 10 s of SIGKILL")
 

@@ -1,4 +1,5 @@
-"""One machine's keeper: ``python -m sandbox.host.supervisor READY_FD DIRECTORY`` in a mount namespace of its own.
+"""The process that keeps one machine running: ``python -m sandbox.host.supervisor READY_FD DIRECTORY`` in a mount
+namespace of its own.
 
 Boots the machine described by DIRECTORY/machine.json; when it reboots, boots it again; when it powers off, ends. Mounts
 are in this process's mount namespace only: they go when the last process of the machine goes.

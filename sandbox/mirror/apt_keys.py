@@ -55,7 +55,7 @@ def _make_keys(draft: Path) -> None:
 
 @contextmanager
 def _keyring(secret: Path | None = None) -> Iterator[list[str]]:
-    """The start of a gpg command with a keyring of its own; its agent ends with it."""
+    """The first words of a gpg command with a keyring of its own, whose agent ends afterwards."""
     with tempfile.TemporaryDirectory(prefix="mk8s-gpg-", dir="/tmp") as home:  # short: the agent has a socket there
         gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--pinentry-mode", "loopback"]
         try:

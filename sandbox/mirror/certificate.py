@@ -1,4 +1,4 @@
-"""The certificate by which the mirror is itself over https, and what trusts it."""
+"""The certificate that the mirror shows over https, and that machines trust."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ _KEY, _CERTIFICATE = "mirror.key", "mirror.crt"
 
 
 def make(folder: Path, address: str) -> None:
-    """Unless it is there. It vouches for itself: whoever takes the file for an authority trusts the mirror."""
+    """Make the certificate unless it is there. It is signed by itself: clients trust it as an authority."""
     if (folder / _CERTIFICATE).exists():
         return
     draft = folder / f"{_CERTIFICATE}.new"

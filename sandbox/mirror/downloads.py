@@ -1,4 +1,4 @@
-"""What the mirror sent, to whom and when: a line for each body that took its time."""
+"""What the mirror sent, to which address and when: a line for each body that took its time."""
 
 import json
 import time
@@ -13,7 +13,7 @@ _FILE = "downloads"
 
 
 def note(directory: Path, client: str, path: str, seconds: float) -> None:
-    """It has just ended. One line in one write: many requests are answered at once."""
+    """Note a download that has just ended. One line in one write: many requests are answered at once."""
     ended = time.time()
     line = json.dumps({"client": client, "path": path, "begins": ended - seconds, "ends": ended})
     with (directory / _FILE).open("a") as file:

@@ -42,7 +42,7 @@ _TOOLKIT_UNITS = {
         "nvidia-cdi-refresh.service.d/10-container-engines.conf": "10-container-engines.conf",
     }.items()
 } | {"/etc/nvidia-container-toolkit/nvidia-cdi-refresh.env": "systemd/nvidia-cdi-refresh.env"}
-# In depmod's place, which our modules are no modules for. NVIDIA's units look into it, and wait for it to change.
+# In place of depmod, for which ours are not real modules. NVIDIA's units look into this file and wait for its change.
 _LIST_MODULES = """\
 cd /usr/lib/modules/{kernel}
 find kernel -name nvidia.ko -printf '%p:\\n' >modules.dep

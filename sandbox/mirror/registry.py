@@ -56,7 +56,7 @@ def publish_name(root: Path, reference: str) -> None:
 def stands_for(blob: Path) -> str | None:
     """The image (name:tag) that a published blob has all the size of, "" where another blob has it.
 
-    None for what is no part of an image that `publish` made.
+    None for what is not part of an image that `publish` made.
     """
     for manifest in sorted((blob.parents[1] / "manifests").glob("sha256:*")):
         document = json.loads(manifest.read_bytes())

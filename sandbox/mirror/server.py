@@ -44,12 +44,12 @@ class Mirror:
 
     @property
     def running(self) -> bool:
-        """It lives, and in the present network: a namespace that was made again is another one."""
+        """Whether it runs, and in the present network: a namespace that was made again is another one."""
         process = ProcessId.read(self._directory / "pid")
         return process is not None and process.pid in network.processes(self.sandbox.wire)
 
     def start(self) -> None:
-        """Returns when it answers; nothing happens if it already runs. Brings the network up. Raises SandboxError."""
+        """Start the network and the mirror; returns when it answers. Does nothing if it runs. Raises SandboxError."""
         with self.sandbox.claim():
             network.up(self.sandbox)
         if self.running:
@@ -65,7 +65,7 @@ class Mirror:
         )
 
     def stop(self) -> None:
-        """The sandbox's name and network are free then."""
+        """End the mirror. The sandbox's name and network are free then."""
         self._kill()
         self.sandbox.release()
 

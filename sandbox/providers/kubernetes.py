@@ -34,7 +34,7 @@ _IDENTITY = ("metadata.name", "metadata.namespace", "kind", "apiVersion")
 
 
 def _active_cluster(kubeconfig: str) -> dict[str, Any] | None:
-    """The cluster of the current context; None for what is no kubeconfig, which the provider treats as out of reach."""
+    """The cluster of the current context; None for what is not a kubeconfig: the provider takes it as out of reach."""
     try:
         config = yaml.safe_load(kubeconfig)
         context = next(entry["context"] for entry in config["contexts"] if entry["name"] == config["current-context"])

@@ -30,12 +30,12 @@ class Display:
 
 
 def engine_address() -> str:
-    """The engine's address: the first argument that is no flag."""
+    """The engine's address: the first argument that is not a flag."""
     return next(argument for argument in sys.argv[1:] if not argument.startswith("-"))
 
 
 def serve(add: Callable[[_Servicer, grpc.Server], None], servicer: _Servicer) -> NoReturn:
-    """Serve on loopback until the engine says that it ends; one that is killed does not, and like the real we go on."""
+    """Serve on loopback until the engine says that it ends. A killed engine does not: we go on, as real plugins do."""
     gc.disable()  # a quarter of what it costs to load the SDK's modules, which stay; a plugin lives for one run
     server = grpc.server(futures.ThreadPoolExecutor(32), options=OPTIONS)
     add(servicer, server)

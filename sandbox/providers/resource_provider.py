@@ -87,7 +87,7 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
         return resource_id, state, inputs
 
     def delete(self, kind: str, urn: str, resource_id: str, state: Properties) -> None:
-        """Take the resource away; one already gone is no failure."""
+        """Remove the resource; it is not a failure if it is already gone."""
 
     def invoke(self, function: str, arguments: Properties) -> Properties:
         """A function's result."""

@@ -14,7 +14,7 @@ from sandbox.cache import cached, digest, digest_of_files
 from sandbox.error import SandboxError
 from sandbox.tools import go_toolchain
 
-# Debug information nobody reads here costs a quarter of the build. What has other flags shares nothing with it.
+# Debug information, which is not used here, costs a quarter of the build. Builds with other flags share nothing.
 _NO_DEBUG = "-dwarf=false"
 FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", f"-gcflags=all={_NO_DEBUG}")
 _UNOPTIMIZED = "go.unoptimized"

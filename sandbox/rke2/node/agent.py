@@ -1,4 +1,4 @@
-"""`rke2 agent`: a worker. Its certificates come from a server, its way to the API servers is its own proxy."""
+"""`rke2 agent`: its certificates come from a server, and it reaches the API servers by its own proxy."""
 
 import time
 
@@ -12,7 +12,7 @@ _REFRESH_SECONDS = 10
 
 
 def serve(configuration: Configuration) -> None:
-    """Raises Rke2Error for what is wrong with this machine; servers that are away are waited for."""
+    """Run the agent. Raises Rke2Error for what is wrong with this machine; servers that are away are waited for."""
     if configuration.server is None:
         raise Rke2Error("server: is required to run an agent: https://<address of a server>:9345")
     if configuration.token is None:

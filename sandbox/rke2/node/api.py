@@ -28,7 +28,7 @@ class Api:
     certificate: Path
 
     def request(self, method: str, path: str, body: object = None, content_type: str = "application/json") -> Any:  # noqa: ANN401
-        """The decoded JSON answer; the text where it is no JSON. Raises ApiError."""
+        """The decoded JSON answer, or its text where it is not JSON. Raises ApiError."""
         context = ssl.create_default_context(cafile=str(paths.AUTHORITY))
         connection = http.client.HTTPSConnection("127.0.0.1", 6443, timeout=_TIMEOUT, context=context)
         try:
@@ -52,7 +52,7 @@ class Api:
             return False
 
     def get(self, path: str) -> Any:  # noqa: ANN401
-        """None if there is no such object."""
+        """The object; None if there is none."""
         try:
             return self.request("GET", path)
         except ApiError as error:

@@ -32,7 +32,7 @@ class Authority:
         return self.path.with_suffix(".key")
 
     def make(self) -> None:
-        """Once in a cluster's life."""
+        """Make the authority: once in a cluster's life."""
         if not self.certificate.exists():
             paths.write(self.key, new_key())
             usage = "keyUsage=critical,digitalSignature,keyCertSign,cRLSign"
@@ -46,8 +46,8 @@ class Authority:
         openssl's form ("IP:10.0.0.1"). Returns the certificate's path.
         """
         certificate, key, stamp = (path.with_suffix(suffix) for suffix in (".crt", ".key", ".made-of"))
-        wish = f"{subject}\n{usage}\n{names}".encode()
-        made_of = hashlib.sha256(self.certificate.read_bytes() + wish).hexdigest()
+        wanted = f"{subject}\n{usage}\n{names}".encode()
+        made_of = hashlib.sha256(self.certificate.read_bytes() + wanted).hexdigest()
         if stamp.exists() and stamp.read_text() == made_of and _lasts(certificate):
             return certificate
         paths.write(key, new_key())
@@ -68,8 +68,8 @@ class Authority:
         with tempfile.NamedTemporaryFile("w") as file:
             file.write(extensions)
             file.flush()
-            wish = ["-subj", subject, "-days", _DAYS, "-extfile", file.name]
-            return _openssl("x509", "-new", "-force_pubkey", "/dev/stdin", *signer, *wish, stdin=public)
+            wanted = ["-subj", subject, "-days", _DAYS, "-extfile", file.name]
+            return _openssl("x509", "-new", "-force_pubkey", "/dev/stdin", *signer, *wanted, stdin=public)
 
 
 SERVER = Authority(paths.TLS / "server-ca", "rke2-server-ca")
@@ -80,7 +80,7 @@ def make_authorities() -> None:
     """Both authorities and the service accounts' key, unless they are there: made, or given by another server."""
     for folder in (paths.TLS, ETCD.path.parent):
         folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o711)  # etcd's own user gets at its own files
+        folder.chmod(0o711)  # so that etcd's own user can read its files
     if not SERVICE_KEY.exists():
         paths.write(SERVICE_KEY, _openssl("genrsa", "2048"))
     for authority in (SERVER, ETCD):

@@ -148,7 +148,7 @@ def admit(name: str, peer: str) -> dict[str, Any]:
 
 
 def remove(name: str) -> None:
-    """Take the member of this name out; it is no error when it is gone already. Raises EtcdError."""
+    """Remove the member of this name; it is not an error when it is gone already. Raises EtcdError."""
     for member in members():
         if name and member.name == name:
             _call("cluster/member/remove", {"ID": member.number})

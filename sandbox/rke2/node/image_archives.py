@@ -23,7 +23,7 @@ _SECONDS = 120
 
 
 def load(registry: str | None) -> None:
-    """Import what is new. containerd has been started. Raises Rke2Error for a file that is no archive of images.
+    """Import what is new. containerd has been started. Raises Rke2Error for a file that is not an archive of images.
 
     `registry`: the one of `system-default-registry`, if there is one.
     """

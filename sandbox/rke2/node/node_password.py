@@ -1,4 +1,4 @@
-"""Whose name a node's name is: each machine has a password, of which the cluster keeps a hash, as RKE2's does."""
+"""Node passwords: each machine has one, of which the cluster keeps a hash, so that no other machine takes its name."""
 
 import base64
 import hashlib

@@ -101,7 +101,7 @@ class Supervisor:
             return 503, str(error).encode()
 
     def _user(self, headers: Message) -> str:
-        """node or server, who came with its own password: the server token is no agent's where agents have another."""
+        """node or server, by the request's password. With an agent token, the server token is not valid for agents."""
         kind, _, encoded = headers.get("Authorization", "").partition(" ")
         try:
             user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
@@ -184,4 +184,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_PUT = do_GET  # noqa: N815
 
     def log_message(self, *_: object) -> None:
-        """Nothing: what is refused is said to whoever asked."""
+        """Log nothing: the client that asked is told what is refused."""

@@ -22,7 +22,7 @@ class Users:
 
     @classmethod
     def read(cls) -> "Users | None":
-        """What is on disk, if anything is."""
+        """The passwords on disk, if there are any."""
         return cls.parse(paths.PASSWORDS.read_text()) if paths.PASSWORDS.exists() else None
 
     def text(self) -> str:
@@ -32,7 +32,7 @@ class Users:
         return written.getvalue()
 
     def write(self) -> None:
-        """Only what changed: the file's age decides whether the next start trusts it (`bootstrap`)."""
+        """Write only what changed: the file's age decides whether the next start trusts it (`bootstrap`)."""
         if self.read() != self:
             paths.write(paths.PASSWORDS, self.text())
 

@@ -104,7 +104,7 @@ func removeInstances(ctx context.Context, index string) error {
 	return nil
 }
 
-// hostSMI is the machine's own nvidia-smi: the pod itself takes no device, so that it is no client of the GPU.
+// hostSMI is the machine's own nvidia-smi: the pod itself takes no device, so that it is not a client of the GPU.
 func hostSMI(ctx context.Context, arguments ...string) (string, error) {
 	return onHost(ctx, append([]string{"nvidia-smi"}, arguments...)...)
 }

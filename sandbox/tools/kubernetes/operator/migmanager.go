@@ -85,7 +85,7 @@ func runMIGManager(ctx context.Context) error {
 	}
 }
 
-// watch announces what the label becomes, the last only of several changes. A label that goes is no wish: nothing is done.
+// watch announces what the label becomes, the last only of several changes. A label that is removed asks for nothing.
 func (m *migManager) watch(ctx context.Context) (<-chan string, error) {
 	wanted := make(chan string, 1)
 	announce := func(node any) {

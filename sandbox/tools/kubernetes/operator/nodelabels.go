@@ -38,7 +38,7 @@ func newNodeLabels(annotation string) (*nodeLabels, error) {
 	return &nodeLabels{client: client, node: node, annotation: annotation}, nil
 }
 
-// set makes the owned labels exactly these; true if the node had to change. volatile labels alone are no reason to write.
+// set makes the owned labels exactly these; true if the node had to change. A change of volatile labels alone is not written.
 func (n *nodeLabels) set(ctx context.Context, wanted map[string]string, volatile ...string) (bool, error) {
 	node, err := n.client.CoreV1().Nodes().Get(ctx, n.node, metav1.GetOptions{})
 	if err != nil {
