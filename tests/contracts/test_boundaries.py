@@ -84,7 +84,7 @@ def test_modules_stay_small_enough_to_read() -> None:
 
 
 @pytest.mark.parametrize("path", PROGRAM, ids=lambda path: str(path.relative_to(REPOSITORY)))
-def test_the_program_knows_nothing_of_what_it_is_tried_on(path: Path) -> None:
+def test_the_program_does_not_name_what_it_is_tried_on(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     found = [line for line in text.splitlines() if KNOWS_THE_SANDBOX.search(line)]
     assert found == []
@@ -110,7 +110,7 @@ SHARED = ("machine.documents.", "machine.placement")
 """What the plan and a machine share: the forms that cross between them, and how instances are placed."""
 
 
-def test_the_plan_and_the_components_know_nothing_of_a_machine_but_its_documents_and_how_it_places_instances() -> None:
+def test_the_plan_and_the_components_import_from_machine_only_its_documents_and_how_it_places_instances() -> None:
     found = {
         str(path.relative_to(REPOSITORY)): [
             name for name in _imports(path) if name.startswith("machine.") and not name.startswith(SHARED)

@@ -56,7 +56,7 @@ def behind_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("behind_sudo")
-def test_what_is_printed_when_a_sandbox_is_up_bears_the_word_sudo_only_where_root_is_needed(sandbox: Sandbox) -> None:
+def test_what_is_printed_when_a_sandbox_is_up_has_the_word_sudo_only_where_root_is_needed(sandbox: Sandbox) -> None:
     """kubectl, ssh and make verify work for the person, whose files all of these are."""
     root = sandbox.root
     assert report.how_to_go_on(Environment(root, machines=True)).splitlines() == [

@@ -107,7 +107,7 @@ def test_a_refused_login_is_tried_again(server: SshServer, plugin: CommandPlugin
         ({"proxy": {"host": "10.0.0.5"}}, "the sandbox does not stand in for a connection with a proxy"),
     ],
 )
-def test_what_no_dial_would_mend_fails_at_once(
+def test_an_error_that_no_dial_would_end_fails_at_once(
     server: SshServer, plugin: CommandPlugin, change: dict[str, object], said: str
 ) -> None:
     with failing() as words:

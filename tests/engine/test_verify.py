@@ -146,7 +146,7 @@ def test_a_report_from_a_file_needs_no_machine(verify: Verify, tmp_path: Path) -
         (None, "No such"),
     ],
 )
-def test_a_file_that_is_no_report_is_told_without_a_traceback(
+def test_a_file_that_is_not_a_report_is_told_without_a_traceback(
     verify: Verify, tmp_path: Path, content: str | None, words: str
 ) -> None:
     if content is not None:

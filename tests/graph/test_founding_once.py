@@ -42,7 +42,7 @@ def test_to_say_that_the_cluster_may_be_lost_or_to_grow_gives_no_permission_agai
         assert ignored or permission.plain("triggers") == ["vm_id of server-vm"]
 
 
-def test_what_is_in_the_cluster_follows_its_founder_and_no_machine(program: Program) -> None:
+def test_what_is_in_the_cluster_follows_the_server_that_founded_it_and_no_other(program: Program) -> None:
     graph = program(nodePools=SERVERS, mig=SINGLE)
     provider = next(each for each in graph.resources if each.name == "cluster-kubernetes")
     assert provider.plain("clusterIdentifier") == "vm_id of server-vm"

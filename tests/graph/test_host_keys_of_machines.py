@@ -56,7 +56,7 @@ def test_each_machine_is_held_to_its_own_and_whichever_server_answers_to_that_of
     }
 
 
-def test_a_machine_is_born_with_its_own_and_is_told_of_no_others(program: Program) -> None:
+def test_a_machine_is_made_with_its_own_and_is_told_of_no_others(program: Program) -> None:
     graph = run(program, sshHostKey=None, sshHostSecret=A)
     user_data = yaml.safe_load(gzip.decompress(base64.b64decode(graph.one("gpu-vm").plain("osProfile", "customData"))))
     assert user_data["ssh_keys"] == {"ecdsa_private": OF_A.own("gpu").private, "ecdsa_public": OF_A.own("gpu").public}

@@ -19,7 +19,7 @@ def test_the_kubeconfig_points_at_the_public_address(program: Program) -> None:
     assert "certificate-authority-data: Q0E=\n" in kubeconfig.value
 
 
-def test_what_lives_in_the_cluster_goes_through_its_own_provider_and_is_left_to_die_with_it(program: Program) -> None:
+def test_what_is_in_the_cluster_goes_through_its_own_provider_and_ends_with_it(program: Program) -> None:
     graph = program()
     inside = [each for each in graph.resources if each.type.startswith("kubernetes:")]
     assert [each.type for each in inside] == ["kubernetes:core/v1:Namespace", "kubernetes:helm.sh/v3:Release"]
@@ -59,7 +59,7 @@ def test_a_slow_start_of_the_operator_is_awaited_and_never_rolled_back(program: 
     assert release.plain("skipAwait") is False
 
 
-def test_a_chart_that_is_no_repository_is_named_as_it_is(program: Program) -> None:
+def test_a_chart_that_is_not_in_a_repository_is_named_as_it_is(program: Program) -> None:
     release = program(sources={"gpuOperatorChart": "oci://registry.example.com/charts/gpu-operator"}).one(
         "gpu-operator-release"
     )

@@ -181,7 +181,7 @@ def test_where_the_operator_owns_mig_a_changed_layout_restarts_nothing_on_the_ma
         assert before.one(name).plain("triggers") == after.one(name).plain("triggers"), name
 
 
-def test_another_pools_layout_is_no_reason_to_free_a_machine(program: Program) -> None:
+def test_another_pools_layout_does_not_free_a_machine(program: Program) -> None:
     server = {"name": NAME, "vmSize": "Standard_NC24ads_A100_v4", "migDevices": {"1g.10gb": 7}}
     before, after = (
         program(mig=OPERATOR, nodePools=[server, {"name": "gpu", "role": "agent", "migDevices": devices}])
@@ -193,7 +193,7 @@ def test_another_pools_layout_is_no_reason_to_free_a_machine(program: Program) -
 
 
 @pytest.mark.parametrize("pools", [None, CLUSTER], ids=["one machine", "cluster"])
-def test_servers_get_the_token_from_birth_and_agents_nothing_it_could_be_had_from(
+def test_servers_have_the_token_from_the_first_boot_and_agents_nothing_it_could_be_had_from(
     program: Program, pools: object
 ) -> None:
     graph = program("examples/single.yaml", **({"nodePools": pools} if pools else {}))

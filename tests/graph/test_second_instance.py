@@ -75,7 +75,7 @@ def test_a_second_one_of_each_component_meets_the_first_nowhere(both: Graph) -> 
     assert sorted(urn.replace("west", "east") for urn in west) == sorted(east)
 
 
-def test_every_child_bears_its_components_name_and_has_it_as_its_parent(both: Graph) -> None:
+def test_every_child_has_its_components_name_and_has_it_as_its_parent(both: Graph) -> None:
     components = {each.urn: each for each in both.resources if each.type.startswith("mig-k8s:")}
     for child in both.resources:
         if child.urn not in components and child.name != "group":

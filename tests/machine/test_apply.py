@@ -210,7 +210,7 @@ PLACE = {"profile": "1g.10gb", "start": 0}
         (json.dumps({"version": 1, "gpus": 2 * [{"index": 0, "mode": True, "instances": []}]}), "a GPU is named twice"),
     ],
 )
-def test_a_text_that_is_no_layout_is_told_without_a_traceback(a100: Gpus, text: str, said: str) -> None:
+def test_a_text_that_is_not_a_layout_is_told_without_a_traceback(a100: Gpus, text: str, said: str) -> None:
     ended = call(a100.machine, "apply", stdin=text)
     assert (ended.status, ended.stdout) == (2, "")
     assert said in ended.stderr

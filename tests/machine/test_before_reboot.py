@@ -83,7 +83,7 @@ def test_without_pods_of_users_or_without_a_node_nobody_is_asked(
     assert ask(a_machine).status == 0
 
 
-def test_an_api_server_that_does_not_answer_is_no_yes(agent: AMachine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_silent_api_server_does_not_permit_it(agent: AMachine, capsys: pytest.CaptureFixture[str]) -> None:
     agent.api.change(away=True)
     assert ask(agent).status == 1
     with pytest.raises(NodeError):

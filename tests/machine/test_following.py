@@ -115,7 +115,7 @@ def test_a_wrong_configuration_is_refused_before_anything_is_written(
     assert machine.runs() == []
 
 
-def test_a_configuration_that_is_no_text_is_told_without_a_traceback(
+def test_a_configuration_that_is_not_text_is_told_without_a_traceback(
     machine: StagedMachine, monkeypatch: pytest.MonkeyPatch, capsys: Said
 ) -> None:
     torn = configuration(token="tell-nobody").encode() + b"tell-nobody \xff tell-nobody"

@@ -220,7 +220,7 @@ def test_a_program_that_is_missing_or_hangs_has_ended_and_says_so() -> None:
     assert (hung.status, hung.stderr) == (HUNG, "`sleep 60` did not end within 0 s")
 
 
-def test_output_that_is_no_utf_8_is_replaced_and_never_raises() -> None:
+def test_output_that_is_not_utf_8_is_replaced_and_never_raises() -> None:
     ended = run(["printf", r"\377ok"], environment=ENVIRONMENT, seconds=20)
     assert ended.stdout == "\ufffdok"
 
@@ -254,7 +254,7 @@ def test_words_of_tools_become_one_plain_line() -> None:
     assert plain("10 %\r50 %\r100 %") == "100 %"
 
 
-def test_whoever_listens_no_more_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_is_gone_does_not_stop_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
     class Gone(io.StringIO):
         def write(self, _text: str) -> int:
             raise BrokenPipeError

@@ -152,7 +152,7 @@ def test_a_server_that_is_only_restarting_is_waited_for(machine: StagedMachine) 
     assert config(machine) == JOINED
 
 
-def test_a_first_birth_that_was_killed_before_the_datastore_was_there_goes_on(machine: StagedMachine) -> None:
+def test_a_first_boot_that_was_killed_before_the_datastore_was_there_goes_on(machine: StagedMachine) -> None:
     call(machine, "permit-founding")
     update(machine)
     assert config(machine) == ALONE

@@ -190,7 +190,7 @@ def test_an_api_that_does_not_answer_is_named(live: LiveNode, manager: MigManage
 # ---- both
 
 
-def test_a_text_that_is_no_document_is_wrong_usage(a_machine: AMachine) -> None:
+def test_a_text_that_is_not_a_document_is_wrong_usage(a_machine: AMachine) -> None:
     for verb, name in (("free", "the layout"), ("label", "the layout for MIG Manager")):
         ended = call(a_machine, verb, stdin="{}")
         assert (ended.status, ended.stderr) == (2, f"mig-k8s: {name} has no version\n")

@@ -117,7 +117,7 @@ def test_a_dead_machine_is_removed_with_its_pods_whatever_may_be_done_to_them(se
     assert server.clock.slept == []
 
 
-def test_a_machine_that_never_joined_is_no_obstacle(server: AMachine) -> None:
+def test_a_machine_that_never_joined_is_removed_without_an_error(server: AMachine) -> None:
     ended = remove(server, name="gpu-7")
     assert (ended.status, ended.stderr) == (0, "gpu-7 is not a node of this cluster: nothing to remove\n")
     assert changes(server) == []

@@ -46,7 +46,7 @@ def test_the_tutorials_listing_is_read() -> None:
         "  MIG 3g.40gb     Device  0: (UUID: MIG-40ed9496-24f9-5b8b-95ca-648bfea46a9c)\n",
     ],
 )
-def test_what_is_no_listing_lists_no_gpu(text: str) -> None:
+def test_a_text_that_is_not_a_listing_lists_no_gpu(text: str) -> None:
     assert listed_gpus(text) == ()
 
 
@@ -112,7 +112,7 @@ def test_the_answer_of_another_gpu_is_not_taken_for_ones_own(says: Callable[[str
 
 
 @pytest.mark.parametrize("option", ["-lgi", "-lci", "-lgip"])
-def test_an_answer_that_is_no_table_is_told_and_not_taken_for_none(
+def test_an_answer_that_is_not_a_table_is_told_and_not_taken_for_an_empty_one(
     says: Callable[[str], NvidiaSmi], option: str
 ) -> None:
     lost = says("Unable to determine the device handle for GPU0: GPU is lost.")
@@ -194,7 +194,7 @@ def test_numbers_of_mig_devices_are_read_from_the_xml(says: Callable[[str], Nvid
         DEVICES.replace("<processes>", "<supported_mem_clock>5001 MHz</supported_graphics_clock><processes>"),
     ],
 )
-def test_numbers_of_mig_devices_are_read_where_the_rest_is_no_xml(says: Callable[[str], NvidiaSmi], text: str) -> None:
+def test_numbers_of_mig_devices_are_read_where_the_rest_is_not_xml(says: Callable[[str], NvidiaSmi], text: str) -> None:
     assert says(text).device_numbers(0, A100) == {1: [0], 2: [1]}
 
 
@@ -224,7 +224,7 @@ def test_what_the_xml_does_not_tell_of_a_mig_device_is_unknown(
 
 
 @pytest.mark.parametrize("text", ["", "No devices were found", "| MIG devices: |\n|  0    7   0   0  | 12MiB |"])
-def test_an_answer_that_is_no_xml_tells_no_mig_devices(says: Callable[[str], NvidiaSmi], text: str) -> None:
+def test_an_answer_that_is_not_xml_tells_no_mig_devices(says: Callable[[str], NvidiaSmi], text: str) -> None:
     assert says(text).device_numbers(0, A100) == {}
 
 

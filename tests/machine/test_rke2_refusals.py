@@ -102,7 +102,7 @@ def test_an_agent_that_was_away_may_leave_minors_out_and_goes_back_by_none(agent
     assert update(agent, "v1.34.1+rke2r1", "agent")[0] == 1
 
 
-def test_an_agent_whose_api_server_is_away_still_takes_what_is_no_newer_minor(agent: StagedMachine) -> None:
+def test_an_agent_whose_api_server_is_away_still_takes_a_minor_that_is_not_newer(agent: StagedMachine) -> None:
     agent.api.change(away=True)
     assert update(agent, "v1.35.9+rke2r1", "agent")[0] == 0
     status, said = update(agent, "v1.36.4+rke2r1", "agent")

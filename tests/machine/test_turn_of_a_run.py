@@ -87,7 +87,7 @@ def test_a_stage_that_disturbs_runs_in_the_turn_which_ends_with_the_run(agent: S
     assert (record(agent), is_cordoned(agent)) == (Turns(1), False)
 
 
-def test_what_disturbs_nobody_asks_nobody(agent: StagedMachine) -> None:
+def test_a_stage_that_disturbs_nobody_takes_no_turn(agent: StagedMachine) -> None:
     agent.stage("rke2", "echo done wrote a file")
     agent.api.forget_calls()
     another_is_out(agent)
@@ -277,7 +277,7 @@ def test_a_node_that_is_not_ready_in_the_end_fails_the_run_which_is_tried_again(
     assert record(agent).turns == {}
 
 
-def test_an_api_server_that_is_away_is_no_leave_to_go_on(agent: StagedMachine) -> None:
+def test_an_api_server_that_is_away_does_not_permit_the_run_to_go_on(agent: StagedMachine) -> None:
     agent.stage("rke2", RESTARTS)
     agent.api.change(away=True)
     assert agent.converge() == 1

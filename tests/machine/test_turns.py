@@ -217,7 +217,7 @@ def test_beside_one_that_died_another_one_that_is_at_work_is_waited_for(tmp_path
     assert agents.out() == ["a", "c"]
 
 
-def test_a_sign_of_life_makes_no_turn_of_one_that_was_ended(three: Agents) -> None:
+def test_a_sign_of_life_does_not_bring_back_a_turn_that_was_ended(three: Agents) -> None:
     take(three, "gpu")
     assert call(three.server, "end-turn", "gpu").status == 0
     turn_heartbeat.beat(three.machines["gpu"])

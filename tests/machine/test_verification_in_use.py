@@ -237,7 +237,7 @@ def test_a_record_that_cannot_be_read_proves_nothing(machine: AMachine) -> None:
 # ---- devices that change hands
 
 
-def test_a_users_pod_takes_the_device_of_ours_at_once_and_that_is_no_failure(machine: AMachine) -> None:
+def test_a_users_pod_takes_the_device_of_ours_at_once_and_that_is_not_a_failure(machine: AMachine) -> None:
     becomes(machine, POD_1G, {"phase": "Pending", "conditions": []})  # keeps the verification waiting
     machine.clock.at(10, lambda: machine.api.submit(pod_for(RESOURCES["3g.40gb"], "train")))
     machine.clock.at(14, lambda: runs.append(users(machine)["train"]))
@@ -285,7 +285,7 @@ def test_a_pod_that_takes_a_device_at_any_moment_runs_and_fails_nothing(machine:
         machine.api.hooks.clear()
 
 
-def test_a_device_that_is_given_back_during_the_last_checks_is_no_device_too_many(machine: AMachine) -> None:
+def test_a_device_that_is_given_back_during_the_last_checks_is_not_one_too_many(machine: AMachine) -> None:
     hold(machine, "train", RESOURCES["3g.40gb"], UUIDS["3g.40gb"])
     at(machine, 1, "^logs .*no-request", lambda _: machine.api.end("train"))
     code, report, said = verified(machine, seconds=1200)
@@ -294,7 +294,7 @@ def test_a_device_that_is_given_back_during_the_last_checks_is_no_device_too_man
     assert check.seen == "Pending"
 
 
-def test_a_device_that_is_free_for_the_pod_too_many_is_no_device_too_many(machine: AMachine) -> None:
+def test_a_device_that_is_free_for_the_pod_too_many_is_not_one_too_many(machine: AMachine) -> None:
     """Taken from a pod of ours when it had told, and given back when the pod more was made."""
     at(machine, 3, f"^get pods -n {NAMESPACE}", lambda _: machine.api.submit(pod_for(RESOURCES["2g.20gb"], "train")))
     at(machine, 3, "^create -n [^ ]+ -f", lambda _: machine.api.end("train"))

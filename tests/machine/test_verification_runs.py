@@ -84,7 +84,7 @@ def test_pods_that_show_nothing_but_errors_are_given_up_after_90_seconds(machine
     assert 90 < report.seconds < 95
 
 
-def test_a_container_that_is_being_created_for_long_is_no_error(machine: AMachine) -> None:
+def test_a_container_that_is_being_created_for_long_is_not_an_error(machine: AMachine) -> None:
     """An image of gigabytes."""
     becomes(machine, POD_2G, waits("ContainerCreating", ""))
     machine.clock.at(150, lambda: machine.api.change(statuses={}))
@@ -92,7 +92,7 @@ def test_a_container_that_is_being_created_for_long_is_no_error(machine: AMachin
     assert code == 0, said
 
 
-def test_an_error_that_heals_within_90_seconds_does_not_end_the_wait(machine: AMachine) -> None:
+def test_an_error_that_ends_within_90_seconds_does_not_end_the_wait(machine: AMachine) -> None:
     becomes(machine, POD_2G, waits("ErrImagePull", "no such host"))
     machine.clock.at(80, lambda: machine.api.change(statuses={POD_2G: NOT_YET}))
     machine.clock.at(85, lambda: machine.api.change(statuses={POD_2G: waits("ErrImagePull", "no such host")}))

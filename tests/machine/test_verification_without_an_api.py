@@ -74,7 +74,7 @@ def test_a_log_that_cannot_be_read_is_asked_for_again_and_told_if_it_never_can(m
     assert said.count("i/o timeout") == 2  # once when it was seen first, once in the failed check
 
 
-def test_a_log_of_a_moment_too_early_is_no_trouble(machine: AMachine) -> None:
+def test_a_log_that_is_read_a_moment_too_early_is_not_a_failure(machine: AMachine) -> None:
     refusal = 'Error from server (BadRequest): container "device" in pod is waiting to start: ContainerCreating'
     at(machine, 1, "^logs", lambda command: Ended(command, 1, "", refusal))
     assert verified(machine)[0] == 0
@@ -89,7 +89,7 @@ def test_a_refusal_is_told_at_once_and_cleaned_up_after(machine: AMachine) -> No
     assert left(machine) == []
 
 
-def test_a_machine_that_is_no_server_says_so(machine: AMachine) -> None:
+def test_a_machine_that_is_not_a_server_says_so(machine: AMachine) -> None:
     machine.path("etc/rancher/rke2/rke2.yaml").unlink()
     machine.join("agent")
     ended = called(machine)

@@ -102,7 +102,7 @@ def test_an_agent_has_the_kubelets_to_rotate_and_one_service_is_one_service(serv
     )
 
 
-def test_what_is_no_service_and_what_is_no_machine_of_rke2s_is_refused(
+def test_a_name_that_is_not_a_service_and_a_machine_without_rke2_are_refused(
     server: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(Rke2Error, match="service kublet is not recognized"):

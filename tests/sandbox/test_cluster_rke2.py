@@ -304,7 +304,7 @@ def test_a_reboot_takes_the_api_down_and_rke2_brings_it_back(cluster: Cluster) -
     assert cluster.labels()["team"] == "mlops"
 
 
-def test_a_server_whose_address_changed_is_no_member_any_more(cluster: Cluster) -> None:
+def test_a_server_whose_address_changed_is_not_a_member_any_more(cluster: Cluster) -> None:
     machine, change = cluster.machine, "sudo sed -i 's/^node-ip: .*/node-ip: {}/' /etc/rancher/rke2/config.yaml"
     (link,) = machine.run("ip -o -4 address show | awk '/ 10.60.0.41[/]/ {print $2}'").split()
     machine.run(f"sudo ip address add 10.60.0.141/24 dev {link}")

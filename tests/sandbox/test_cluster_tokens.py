@@ -101,7 +101,7 @@ def test_another_token_than_the_clusters_ends_in_rke2s_words_and_stays_broken(se
     assert server.start("token: the first" if born_with else "").server != "another"
 
 
-def test_an_agent_token_from_birth_is_the_nodes_password_over_all_starts(server: Server) -> None:
+def test_an_agent_token_from_the_first_start_is_the_nodes_password_over_all_starts(server: Server) -> None:
     for _ in range(3):
         assert server.start("token: t\nagent-token: a") == Users(server="t", node="a")
     assert paths.AGENT_TOKEN.read_text().endswith("::node:a\n")
@@ -125,7 +125,7 @@ def test_a_rotation_to_the_same_token_puts_the_agent_token_into_the_datastore(se
         assert server.start("token: t\nagent-token: a") == Users(server="t", node="a")
 
 
-def test_after_a_rotation_the_old_token_is_no_more_and_the_new_one_starts_the_server(server: Server) -> None:
+def test_after_a_rotation_the_old_token_is_refused_and_the_new_one_starts_the_server(server: Server) -> None:
     old = server.start()
 
     assert server.rotate("new") == Users(server="new", node="new")
@@ -151,7 +151,7 @@ def test_what_can_be_no_server_token_is_refused_and_nothing_changes(server: Serv
     assert (server.users(), server.values) == (before, values)
 
 
-def test_each_of_the_two_tokens_opens_its_own_door_only() -> None:
+def test_each_of_the_two_tokens_permits_its_own_requests_only() -> None:
     users = Users(server="t", node="a")
 
     assert [users.knows(user, word) for user, word in (("server", "t"), ("node", "a"))] == [True, True]

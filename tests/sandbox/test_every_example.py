@@ -24,7 +24,7 @@ def test_an_example_comes_up_and_is_verified(person: CommandLine, example: Path)
     assert person.output("verification")["passed"] is True
 
 
-def test_a_machine_inside_asks_nobody_but_the_mirrors_of_its_stack_file(person: CommandLine) -> None:
+def test_a_machine_inside_asks_only_the_mirrors_of_its_stack_file(person: CommandLine) -> None:
     person.up(INSIDE, seconds=600)
     assert person.output("verification")["passed"] is True
     pods = person.get("pods", "--all-namespaces")["items"]

@@ -102,7 +102,7 @@ def token_of(person: CommandLine) -> str:
     return person.ssh("sudo sed 's/.*::server://' /var/lib/rancher/rke2/server/token").strip()
 
 
-def test_a_single_server_has_the_stacks_token_from_birth(person: CommandLine) -> None:
+def test_a_single_server_has_the_stacks_token_from_the_first_boot(person: CommandLine) -> None:
     assert token_of(person) == person.ssh("sudo cat /etc/rancher/rke2/token").strip()
     assert person.ssh("sudo ls /var/lib/mig-k8s").split().count("rke2-agent-token.sha256") == 1
 
@@ -162,7 +162,7 @@ def devices(person: CommandLine) -> dict[str, int]:
     return {name: person.ssh("nvidia-smi -L", machine=name).count("  MIG ") for name in ("gpu", "gpu-1")}
 
 
-def test_two_more_agents_are_born_side_by_side_and_wait_for_nobody(person: CommandLine, tmp_path: Path) -> None:
+def test_two_more_agents_are_made_side_by_side_and_wait_for_nobody(person: CommandLine, tmp_path: Path) -> None:
     before, process = life(person), runs_since(person)
     with watched(person, THREE) as nodes:
         said = up_as_said(person, stack(tmp_path, WORK, GPUS), seconds=400)

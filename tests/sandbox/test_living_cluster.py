@@ -171,7 +171,7 @@ def test_another_layout_of_its_gpu_keeps_the_device_that_the_pod_holds(cluster: 
     assert cluster.kept() == kept
 
 
-def test_the_first_agent_joins_a_server_that_was_born_without_others(cluster: Cluster, kept: dict[str, Any]) -> None:
+def test_the_first_agent_joins_a_server_that_was_made_without_others(cluster: Cluster, kept: dict[str, Any]) -> None:
     cluster.up(FIRST, AGENT)
     assert cluster.nodes() == ["gpu", NODE]
     assert cluster.kept() == kept

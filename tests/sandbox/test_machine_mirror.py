@@ -58,7 +58,7 @@ def test_every_blob_of_an_image_is_found_under_its_own_digest(published: Path) -
         assert len(content) == part["size"]
 
 
-def test_the_layers_unpack_to_what_the_configuration_promises(published: Path) -> None:
+def test_the_layers_unpack_to_what_the_configuration_says(published: Path) -> None:
     manifest = json.loads((published / "manifests/v26.7.0").read_bytes())
     config = json.loads((published / "blobs" / manifest["config"]["digest"]).read_bytes())
     unpacked = [gzip.decompress((published / "blobs" / layer["digest"]).read_bytes()) for layer in manifest["layers"]]

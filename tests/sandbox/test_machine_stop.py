@@ -99,7 +99,7 @@ def test_a_process_that_took_over_a_pid_is_not_ended(boot: Boot) -> None:
     assert traces(one) == nothing()
 
 
-def test_ending_a_machine_twice_is_no_error(boot: Boot) -> None:
+def test_ending_a_machine_twice_is_not_an_error(boot: Boot) -> None:
     one = boot(number=24)
     machine.stop(one.sandbox, one.spec.vm_id)
     machine.stop(one.sandbox, one.spec.vm_id)

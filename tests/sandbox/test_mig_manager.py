@@ -114,7 +114,7 @@ def verified(person: CommandLine, seconds: int) -> dict[str, Any]:
     return report
 
 
-def test_a_machine_is_born_with_mig_mode_off_and_mig_manager_leaves_it_so(person: CommandLine, tmp_path: Path) -> None:
+def test_a_machine_is_made_with_mig_mode_off_and_mig_manager_leaves_it_so(person: CommandLine, tmp_path: Path) -> None:
     said = up(person, tmp_path, None)
 
     assert state(person) == ("mig-k8s-mlops-k8s-master-bf9e0cf0", "success"), said
@@ -179,7 +179,7 @@ def test_the_host_takes_over_with_a_layout_of_its_own(person: CommandLine, tmp_p
     eventually("no MIG Manager", lambda: person.get(*manager)["items"], [])
 
 
-def test_enabled_by_mistake_it_wipes_the_hosts_instances_and_the_verification_says_so(
+def test_enabled_by_mistake_it_removes_the_hosts_instances_and_the_verification_says_so(
     person: CommandLine, tmp_path: Path
 ) -> None:
     person.kubectl("label", "node", NODE, f"{CONFIG}-", f"{STATE}-")  # as on a node that was the host's from its birth
@@ -195,7 +195,7 @@ def test_enabled_by_mistake_it_wipes_the_hosts_instances_and_the_verification_sa
     assert check["remedy"].startswith("MIG Manager wiped the instances (nvidia.com/mig.config=all-disabled, failed)")
 
 
-def test_the_remedy_of_the_wipe_helps(person: CommandLine, tmp_path: Path) -> None:
+def test_the_remedy_for_the_removed_instances_helps(person: CommandLine, tmp_path: Path) -> None:
     enable_mig_manager(person, tmp_path, enabled=False)
     person.kubectl("label", "node", NODE, f"{CONFIG}-")
 

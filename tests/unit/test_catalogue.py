@@ -19,7 +19,7 @@ _IDS_AND_MULTIPROCESSORS = {
 """What `nvidia-smi mig -lgip` has beside names and placements, which `mig_states` has; largest profile first."""
 
 
-def test_no_gpu_is_left_out_of_these_tables() -> None:
+def test_every_gpu_is_in_these_tables() -> None:
     """A model added to the catalogue needs a table here, and one of its placements."""
     assert set(gpu_models()) == set(MODELS) == set(_IDS_AND_MULTIPROCESSORS)
 
@@ -74,7 +74,7 @@ _SIZES = {
 }
 
 
-def test_no_size_with_a_gpu_is_left_out_of_this_table() -> None:
+def test_every_size_with_a_gpu_is_in_this_table() -> None:
     """A size added to the catalogue needs a row here."""
     assert {size.name for size in vm_sizes().values() if size.gpu} == set(_SIZES)
 

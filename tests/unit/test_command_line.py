@@ -122,7 +122,7 @@ def test_a_reader_that_has_seen_enough_ends_it_without_a_word() -> None:
     assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
 
 
-def test_a_missing_file_is_no_traceback(run: Run) -> None:
+def test_a_missing_file_is_told_without_a_traceback(run: Run) -> None:
     """1 as well: it is the stack that is missing."""
     done = run("check", "Pulumi.nobody.yaml")
     assert done.returncode == 1
@@ -246,7 +246,7 @@ def test_two_files_without_a_page_are_a_matter_of_the_digest(run: Run) -> None:
 
 
 @pytest.mark.parametrize("option", ["--svg", "--html"])
-def test_a_file_that_cannot_be_written_is_no_traceback(run: Run, tmp_path: Path, option: str) -> None:
+def test_a_file_that_cannot_be_written_is_told_without_a_traceback(run: Run, tmp_path: Path, option: str) -> None:
     done = run("show", "Pulumi.dev.yaml", option, tmp_path / "nowhere/plan")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (

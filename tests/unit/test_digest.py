@@ -213,7 +213,7 @@ _POOLS: list[dict[str, object]] = [
 ]
 
 
-def test_a_pool_that_grows_in_the_middle_touches_nobody_else(planned: Planned) -> None:
+def test_a_pool_that_grows_in_the_middle_touches_no_other_machine(planned: Planned) -> None:
     more = [_POOLS[0], {**_POOLS[1], "count": 3}, _POOLS[2]]
     assert digest(planned(nodePools=_POOLS), planned(nodePools=more)) == (
         "**Cost:** nothing.\n\n"
@@ -233,7 +233,7 @@ def test_a_pool_that_grows_in_the_middle_touches_nobody_else(planned: Planned) -
     )
 
 
-def test_a_pool_that_comes_or_goes_in_the_middle_touches_nobody_else(planned: Planned) -> None:
+def test_a_pool_that_comes_or_goes_in_the_middle_touches_no_other_machine(planned: Planned) -> None:
     new = {"name": "edge", "role": "agent", "vmSize": "Standard_D4s_v5"}
     come = digest(planned(nodePools=_POOLS), planned(nodePools=[*_POOLS[:2], new, _POOLS[2]]))
     assert come == (

@@ -119,7 +119,7 @@ def test_the_stacks_own_tolerations_stay_in_front(planned: Planned) -> None:
 
 
 @pytest.mark.parametrize("daemon_sets", [None, [], {"tolerations": None}, {"tolerations": "all"}])
-def test_tolerations_that_are_no_list_count_as_none_given(planned: Planned, daemon_sets: object) -> None:
+def test_tolerations_that_are_not_a_list_count_as_none_given(planned: Planned, daemon_sets: object) -> None:
     """A chart without a table of keys takes anything; Helm takes null for the chart's own."""
     operator = planned(
         nodePools=[{"nodeTaints": ["dedicated=training:NoSchedule"]}],

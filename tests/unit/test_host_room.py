@@ -62,7 +62,7 @@ def test_what_is_free_is_asked_of_the_host(tmp_path: Path) -> None:
     assert 0 <= room._free_memory() < 100_000
 
 
-def test_a_host_that_cannot_do_it_hears_why_and_what_still_works(
+def test_a_host_that_cannot_do_it_is_told_why_and_what_still_works(
     cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     built(cache)

@@ -52,7 +52,7 @@ def test_a_profile_is_put_on_a_sandbox_before_it_is_made_and_taken_off_again(
     assert not (state / "far/distance.json").exists()
 
 
-def test_a_profile_that_there_is_not_is_refused_and_makes_no_sandbox(
+def test_an_unknown_profile_is_refused_and_makes_no_sandbox(
     state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):

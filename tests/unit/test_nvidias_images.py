@@ -189,14 +189,14 @@ def test_all_that_a_folder_lacks_is_told_at_once(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize(("said", "means"), [("", None), ("registry.example/x", Registry("registry.example/x"))])
-def test_without_a_value_ours_are_used_and_what_is_no_folder_is_a_registry(
+def test_without_a_value_ours_are_used_and_a_value_that_is_not_a_folder_is_a_registry(
     said: str, means: Registry | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GPU_OPERATOR_IMAGES", said)
     assert nvidias.given() == means
 
 
-def test_a_path_that_is_not_there_is_no_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_that_is_not_there_is_not_taken_for_a_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPU_OPERATOR_IMAGES", "./nowhere")
     with pytest.raises(SandboxError, match=r"GPU_OPERATOR_IMAGES=\./nowhere: there is no such folder"):
         nvidias.given()

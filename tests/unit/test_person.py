@@ -75,7 +75,7 @@ def test_nobody_else_is_taken_for_the_person(monkeypatch: pytest.MonkeyPatch, us
     assert person.identity() == {}
 
 
-def test_a_command_for_root_bears_the_word_sudo_for_all_but_root_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_for_root_has_the_word_sudo_for_all_but_root_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(person, "_given_to_sudo", dict)
     monkeypatch.delenv("SUDO_UID", raising=False)
     monkeypatch.setattr(os, "geteuid", lambda: 0)

@@ -47,7 +47,7 @@ def test_the_name_of_a_variable_and_what_it_refers_to_are_shown(planned: Planned
     assert told["gpuOperator"]["values"]["dcgmExporter"]["env"] == [{"name": "A", "value": "(not shown)"}, reference]
 
 
-def test_what_is_no_secret_is_shown_as_it_is(planned: Planned) -> None:
+def test_a_value_that_is_not_secret_is_shown_as_it_is(planned: Planned) -> None:
     values = {
         "daemonsets": {"tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]},
         "dcgmExporter": {"enabled": True, "imagePullSecrets": ["registry"]},

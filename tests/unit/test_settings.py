@@ -168,8 +168,8 @@ def test_a_value_that_is_what_it_must_be_may_be_written() -> None:
     read_settings(minimal(gpuOperator={"values": values}), location="westeurope", secrets=SECRETS)
 
 
-def test_encryption_of_secrets_is_no_secret() -> None:
-    """A key of RKE2 whose name has the word in it; the files and Secrets that hold one are none either."""
+def test_keys_of_rke2_about_secrets_are_not_taken_for_secrets() -> None:
+    """Keys whose names have the word in them: how secrets are encrypted, and which files and Secrets hold them."""
     config = {
         "secrets-encryption-provider": "secretbox",
         "kubelet-private-key-file": "/x",

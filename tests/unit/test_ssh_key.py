@@ -78,7 +78,7 @@ def test_line_ends_of_windows_and_missing_ones_do_not_matter() -> None:
         (_ECDSA, "is ecdsa-sha2-nistp256; ssh-ed25519 is needed"),
     ],
 )
-def test_what_is_no_plain_ed25519_key_is_refused_without_quoting_it(text: str, says: str) -> None:
+def test_a_text_that_is_not_a_plain_ed25519_key_is_refused_without_quoting_it(text: str, says: str) -> None:
     """An error text ends in logs."""
     with pytest.raises(ValueError, match=says) as caught:
         public_half(text)

@@ -61,14 +61,14 @@ def test_options_of_the_machine_reach_its_plan(planned: Planned) -> None:
     assert stack.tags == {"team": "mlops"}
 
 
-def test_only_the_first_machine_bears_the_public_name(planned: Planned) -> None:
+def test_only_the_first_machine_has_the_public_name(planned: Planned) -> None:
     """A DNS label is one address's."""
     pools = [{"name": "a", "count": 3}, {"name": "b", "role": "agent"}]
     stack = planned(network={"dnsLabel": "mig-k8s"}, nodePools=pools)
     assert [node.dns_label for node in stack.nodes] == ["mig-k8s", None, None, None]
 
 
-def test_the_first_machine_of_a_pool_bears_its_name_and_the_others_are_numbered_from_one(planned: Planned) -> None:
+def test_the_first_machine_of_a_pool_has_its_name_and_the_others_are_numbered_from_one(planned: Planned) -> None:
     """So that a pool of one that grows renames nobody."""
     one = planned(nodePools=[{"name": "a"}, {"name": "b", "role": "agent"}])
     three = planned(nodePools=[{"name": "a", "count": 3}, {"name": "b", "role": "agent", "count": 2}])
@@ -83,7 +83,7 @@ def test_a_pool_may_keep_the_name_that_an_older_version_gave_its_first_machine(p
     assert stack.other_names == {"a-0": "a", "b": "b-0"}
 
 
-def test_a_machine_of_another_pool_is_nobodys_other_name(planned: Planned) -> None:
+def test_a_name_of_another_pools_machine_is_not_taken_for_an_older_name(planned: Planned) -> None:
     stack = planned(nodePools=[{"name": "a"}, {"name": "a-0", "role": "agent"}])
     assert stack.other_names == {"a-0": "a-0-0"}
 

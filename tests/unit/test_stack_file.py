@@ -131,7 +131,7 @@ def test_a_file_that_readers_would_disagree_about_is_refused(text: str, says: st
         ('config:\n  a: "x\n', "Pulumi.x.yaml, line 3"),
     ],
 )
-def test_broken_yaml_is_no_traceback(text: str, where: str) -> None:
+def test_broken_yaml_is_told_without_a_traceback(text: str, where: str) -> None:
     """Where it broke, and what to do."""
     report = _report(text)
     assert report.startswith(f"{where}\n    broken YAML: ")
@@ -205,7 +205,7 @@ def test_a_value_readers_would_disagree_about_is_refused(value: str, what: str) 
 
 
 @pytest.mark.parametrize("key", ["on", "no", "1", "~", "2026-01-01", "1.5", "? [a, b]"])
-def test_a_key_that_is_no_text_is_told_once(key: str) -> None:
+def test_a_key_that_is_not_text_is_told_once(key: str) -> None:
     """As a key, and not as a surprising value besides."""
     report = _report(f"config:\n  {key}\n  : x\n" if key.startswith("?") else f"config:\n  {key}: x\n")
     assert report.endswith("\n    a key that YAML does not read as text\n    do: Put it in quotes.")

@@ -77,7 +77,7 @@ def test_the_lock_of_a_process_of_this_host_that_is_gone_is_cancelled(dead: int)
     assert pulumi.calls[-1] == ("cancel", "--yes")
 
 
-def test_a_number_that_another_program_has_now_is_no_pulumi() -> None:
+def test_a_process_number_that_another_program_has_now_is_not_a_pulumi() -> None:
     pulumi = engine(locked(HOST, os.getpid()))
     assert len(list(end_lock(pulumi, ""))) == 1
 
@@ -116,7 +116,7 @@ def test_an_update_in_pulumi_cloud_is_ended_only_when_it_is_said() -> None:
     assert list(end_lock(pulumi, "cloud")) == ["lock: the update that Pulumi Cloud had for going on is cancelled"]
 
 
-def test_what_is_no_lock_is_told_as_pulumi_says_it() -> None:
+def test_an_error_that_is_not_about_a_lock_is_told_as_pulumi_says_it() -> None:
     pulumi = engine("error: incorrect passphrase")
     with pytest.raises(StackError, match="Pulumi cannot work on prod:\nerror: incorrect passphrase"):
         list(end_lock(pulumi, ""))
