@@ -136,14 +136,14 @@ class Cloud(mocks.Mocks):
     """Answers as the providers would, as far as the program uses an answer.
 
     `unmade`: how the names of the resources begin that a preview would make or replace: nothing is known of them.
-    `born_as`: virtual machines that have another name in Azure, by the name of the resource.
+    `azure_names`: virtual machines that have another name in Azure, by the name of the resource.
     `statuses`: the codes of a virtual machine's instance view, by its name in Azure; one with a space is an error.
     """
 
     def __init__(
-        self, *, unmade: Sequence[str], born_as: Mapping[str, str], statuses: Mapping[str, Sequence[str]]
+        self, *, unmade: Sequence[str], azure_names: Mapping[str, str], statuses: Mapping[str, Sequence[str]]
     ) -> None:
-        self._unmade, self._born_as, self._statuses = tuple(unmade), born_as, statuses
+        self._unmade, self._azure_names, self._statuses = tuple(unmade), azure_names, statuses
         self.asked: list[str] = []
 
     def call(self, args: mocks.MockCallArgs) -> Wire:
@@ -168,7 +168,7 @@ class Cloud(mocks.Mocks):
             case "azure-native:network:NetworkInterface":
                 return {"name": args.name, **_with_private_address(args, private_address(args.name))}
             case "azure-native:compute:VirtualMachine":
-                return {"name": self._born_as.get(args.name, args.inputs["vmName"]), "vmId": f"vm_id of {args.name}"}
+                return {"name": self._azure_names.get(args.name, args.inputs["vmName"]), "vmId": f"vm_id of {args.name}"}
             case "pulumi:index:Stash":
                 return {"output": args.inputs["input"]}
             case "command:remote:Command":
@@ -264,21 +264,21 @@ def run_program(
     *,
     preview: bool = False,
     unmade: Sequence[str] | None = None,
-    born_as: Mapping[str, str] | None = None,
+    azure_names: Mapping[str, str] | None = None,
     statuses: Mapping[str, Sequence[str]] | None = None,
     lived: Graph | None = None,
 ) -> Graph:
     """Runs a Pulumi program to its end, all outputs included, in an event loop, a context and a thread of its own.
 
-    A preview is that of a new stack, or, with `unmade` (see `Cloud`), that of a living one. `born_as`, `statuses`: see
-    `Cloud`.
+    A preview is that of a new stack, or, with `unmade` (see `Cloud`), that of a living one.
+    `azure_names`, `statuses`: see `Cloud`.
     `lived`: an earlier run, whose resources the state has: what is ignored of theirs is as it was then.
 
     What belongs to Azure's other API versions, where in the program each resource stands, and what the SDK tells of its
     own work (270 messages in a run) is left away for speed.
     """
     unmade = ([""] if preview else []) if unmade is None else unmade
-    cloud = Cloud(unmade=unmade, born_as=born_as or {}, statuses=statuses or {})
+    cloud = Cloud(unmade=unmade, azure_names=azure_names or {}, statuses=statuses or {})
     with ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(
             contextvars.copy_context().run, _run, program, config or {}, preview, RecordingMonitor(cloud, lived)

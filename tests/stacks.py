@@ -92,7 +92,7 @@ class Program(Protocol):
         *,
         preview: bool = ...,
         unmade: Sequence[str] | None = ...,
-        born_as: Mapping[str, str] | None = ...,
+        azure_names: Mapping[str, str] | None = ...,
         statuses: Mapping[str, Sequence[str]] | None = ...,
         **replaced: object,
     ) -> Graph: ...
@@ -103,14 +103,14 @@ def main_program(
     *,
     preview: bool,
     unmade: Sequence[str] | None = None,
-    born_as: Mapping[str, str] | None = None,
+    azure_names: Mapping[str, str] | None = None,
     statuses: Mapping[str, Sequence[str]] | None = None,
     lived: Graph | None = None,
     replaced: Mapping[str, object],
 ) -> Graph:
     """Runs `__main__.py` with this `configuration`.
 
-    `preview`, `unmade`, `born_as`, `statuses`, `lived`: see `run_program`.
+    `preview`, `unmade`, `azure_names`, `statuses`, `lived`: see `run_program`.
     """
     main = str(REPOSITORY / "__main__.py")
     return run_program(
@@ -118,7 +118,7 @@ def main_program(
         configuration(path, replaced),
         preview=preview,
         unmade=unmade,
-        born_as=born_as,
+        azure_names=azure_names,
         statuses=statuses,
         lived=lived,
     )

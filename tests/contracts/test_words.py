@@ -1,4 +1,4 @@
-"""docs/glossary.md: words that it replaces come back nowhere."""
+"""docs/glossary.md: no file uses a word that the page replaces."""
 
 import re
 import subprocess
@@ -11,7 +11,19 @@ _TERMS, _, _REPLACED = _PAGE.read_text(encoding="utf-8").partition("\n## Words t
 _WORDS = [
     word for row in re.findall(r"^\| ([^|]+) \| [^|]+ \|$", _REPLACED, re.MULTILINE)[1:] for word in row.split(", ")
 ]
-_FOLDERS = ("cloud-init", "components", "docs", "examples", "machine", "plan", "scripts", "terminal", "timeline")
+_FOLDERS = (
+    "cloud-init",
+    "components",
+    "docs",
+    "examples",
+    "machine",
+    "plan",
+    "sandbox",
+    "scripts",
+    "terminal",
+    "tests",
+    "timeline",
+)
 _DRAWN = (".cast", ".css", ".svg")
 """Written by programs, or in the words of a browser."""
 _NAMES_ON_DISKS = ("/var/lib/mig-k8s/born",)
@@ -19,14 +31,15 @@ _NAMES_ON_DISKS = ("/var/lib/mig-k8s/born",)
 
 
 def _files() -> list[Path]:
-    """What people read of the program: its pages and its code, but for decisions, which are not edited."""
+    """What people read of the repository: its pages, code and tests, but for decisions, which are not edited."""
     listed = subprocess.run(
         ["git", "ls-files", "*.md", "*.py", *_FOLDERS], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
     paths = [Path(line) for line in listed.stdout.splitlines()]
     ours = [path for path in paths if len(path.parts) == 1 or path.parts[0] in _FOLDERS]
     read = [path for path in ours if path.suffix not in _DRAWN]
-    return [path for path in read if path.parts[:2] != ("docs", "adr") and REPOSITORY / path != _PAGE]
+    own = (_PAGE, Path(__file__))
+    return [path for path in read if path.parts[:2] != ("docs", "adr") and REPOSITORY / path not in own]
 
 
 def test_the_page_has_both_lists() -> None:

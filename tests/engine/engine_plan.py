@@ -132,7 +132,7 @@ def _becomes(machine: str, old: Graph, new: Graph, own: dict[tuple[str, str], St
 
 
 def _own(machine: str, graph: Graph) -> Iterator[tuple[str, str]]:
-    """What belongs to it: its components bear its name, and have children."""
+    """What belongs to it: its components have its name, and have children."""
     urns = {each.urn for each in graph.resources if each.name == machine and each.type.startswith("mig-k8s:")}
     yield from (
         (each.type, each.name) for each in graph.resources if each.request.parent in urns and each.request.custom

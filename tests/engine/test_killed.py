@@ -173,7 +173,7 @@ def test_every_process_of_a_sandbox_is_ended_whatever_program_it_is_and_no_other
 @pytest.mark.parametrize("below", ["mig-k8s/default", "mig-k8s"], ids=["this sandbox", "all sandboxes"])
 @pytest.mark.parametrize("file", ["machines/one/supervisor.pid", "mirror/pid"])
 def test_a_machine_of_an_older_checkout_is_not_taken_for_its_engine(tmp_path: Path, file: str, below: str) -> None:
-    """It bears the engine's environment; ended, it would be cut off from power by the next command."""
+    """It has the engine's environment. Taken for the engine, the next command would cut it off from power."""
     root = tmp_path / "mig-k8s/default"
     variables = {**os.environ, "PULUMI_HOME": f"{root}/pulumi/home"}
     machine, plugin = (subprocess.Popen(["sleep", "600"], env=variables) for _ in range(2))

@@ -22,15 +22,15 @@ def program() -> Program:
         *,
         preview: bool = False,
         unmade: Sequence[str] | None = None,
-        born_as: Mapping[str, str] | None = None,
+        azure_names: Mapping[str, str] | None = None,
         statuses: Mapping[str, Sequence[str]] | None = None,
         **replaced: object,
     ) -> Graph:
         given = sorted(configuration(path, replaced).items())
-        key = repr((given, preview, unmade, born_as or {}, statuses or {}))
+        key = repr((given, preview, unmade, azure_names or {}, statuses or {}))
         if key not in runs:
             runs[key] = main_program(
-                path, preview=preview, unmade=unmade, born_as=born_as, statuses=statuses, replaced=replaced
+                path, preview=preview, unmade=unmade, azure_names=azure_names, statuses=statuses, replaced=replaced
             )
         return runs[key]
 

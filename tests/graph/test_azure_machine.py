@@ -190,7 +190,7 @@ def test_a_machine_that_has_another_name_in_azure_is_refused_and_not_replaced(pr
         program(
             preview=preview,
             unmade=() if preview else None,
-            born_as={"gpu-vm": "gpu-0"},
+            azure_names={"gpu-vm": "gpu-0"},
             nodePools=CLUSTER,
             mig={"strategy": "single"},
         )
@@ -204,7 +204,7 @@ def test_a_machine_that_has_another_name_in_azure_is_refused_and_not_replaced(pr
 
 def test_a_machine_that_keeps_the_name_of_an_older_version_is_taken(program: Program) -> None:
     pools = [CLUSTER[0], {**CLUSTER[1], "firstMachine": "gpu-0"}]
-    graph = program(born_as={"gpu-0-vm": "gpu-0"}, nodePools=pools, mig={"strategy": "single"})
+    graph = program(azure_names={"gpu-0-vm": "gpu-0"}, nodePools=pools, mig={"strategy": "single"})
     assert graph.one("gpu-0-vm").plain("osProfile", "computerName") == "gpu-0"
 
 

@@ -189,7 +189,7 @@ def test_an_rke2_without_its_unit_is_installed_again(rke2_machine: AMachine) -> 
     assert "etcd" not in program.read_text(encoding="utf-8")
 
 
-MORTAL = """
+KILLABLE = """
     real() { env PATH="${PATH#*:}" "$@"; }
     echo run >>"$STATE/runs"
     if [ "$(wc -l <"$STATE/runs")" = "$(<"$STATE/cut")" ]; then
@@ -218,9 +218,9 @@ def test_wherever_it_is_cut_off_the_older_rke2_can_start_and_the_next_run_instal
     release(rke2_machine, f"mirror.example/rke2/{NEWER}")
     (rke2_machine.state / "cut").write_text("0")
     for name in ("tar", "sync", "mv", "rm"):
-        rke2_machine.program(name, f'{MORTAL}\nreal {name} "$@"')
-    rke2_machine.program("curl", MORTAL + CURL)
-    rke2_machine.program("systemctl", MORTAL + RKE2_SYSTEMCTL)
+        rke2_machine.program(name, f'{KILLABLE}\nreal {name} "$@"')
+    rke2_machine.program("curl", KILLABLE + CURL)
+    rke2_machine.program("systemctl", KILLABLE + RKE2_SYSTEMCTL)
     was, goes, in_place = (OLD, RKE2), (NEWER, UPGRADE), []
     for cut in range(1, 60):
         (rke2_machine.state / "runs").unlink(missing_ok=True)

@@ -48,7 +48,7 @@ def obstacle() -> str | None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _killed_runs_are_cleaned_up(obstacle: str | None) -> None:
-    """Their sandboxes bear their pid: test-PID, test-PID-way.
+    """The names of their sandboxes have their pid: test-PID, test-PID-way.
 
     Each worker of a run finds the same ones. One ends them, the others wait for it; so they do for a command that a
     killed run has left at work.
@@ -109,5 +109,5 @@ def boot(sandbox: Sandbox, keys: Keys) -> Iterator[Boot]:
     """Starts machines; they end with the module."""
     boot = Boot(sandbox, keys)
     yield boot
-    for born in boot.machines:
-        machine.stop(sandbox, born.spec.vm_id)
+    for booted in boot.machines:
+        machine.stop(sandbox, booted.spec.vm_id)

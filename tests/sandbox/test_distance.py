@@ -39,10 +39,10 @@ def far(boot: Boot, mirror: Mirror) -> Iterator[tuple[Machine, float]]:
     began = time.monotonic()
     with pytest.MonkeyPatch.context() as patch:  # a cloud may take longer than a machine may for its start
         patch.setattr(machines, "_START_SECONDS", 3.5)
-        born = boot(number=19)
+        booted = boot(number=19)
     seconds = time.monotonic() - began
-    born.wait_for_cloud_init()
-    yield born, seconds
+    booted.wait_for_cloud_init()
+    yield booted, seconds
     distance.put(mirror.sandbox.root, distance.NONE)
 
 

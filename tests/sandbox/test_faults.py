@@ -1,6 +1,6 @@
 """What people see when something goes wrong on the way, and that `pulumi up` goes on once it is right again.
 
-One machine is born into the first faults and lives to see the rest; each test takes up where the last one ended.
+One machine is made with the first faults on and lives through the others; each test takes up where the last one ended.
 """
 
 import json
@@ -71,15 +71,15 @@ def profiles(person: CommandLine) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def birth(person: CommandLine) -> str:
+def first_up(person: CommandLine) -> str:
     """What the first `up` says when everything a machine is made of is broken at the source."""
     for name in ("package-missing", "wrong-key", "download-cut", "slow-boot"):
         person.run("fault", name)
     return person.run("up", str(CHECKOUT / "Pulumi.dev.yaml"), status=FAILED, seconds=200)
 
 
-def test_faults_are_listed_with_those_that_are_on(birth: str, person: CommandLine) -> None:
-    del birth
+def test_faults_are_listed_with_those_that_are_on(first_up: str, person: CommandLine) -> None:
+    del first_up
     listed = person.run("fault", "--list").splitlines()
     assert [line.split()[1] for line in listed if line.startswith("on ")] == [
         "package-missing",
@@ -90,34 +90,34 @@ def test_faults_are_listed_with_those_that_are_on(birth: str, person: CommandLin
     assert "there is no fault bad-luck; `fault --list` has them all" in person.run("fault", "bad-luck", status=1)
 
 
-def test_a_package_that_is_missing_is_named(birth: str) -> None:
+def test_a_package_that_is_missing_is_named(first_up: str) -> None:
     assert (
         f"driver failed: apt knows no nvidia-utils-580-server for kernel {KERNEL}. "
         "Is 580 a server branch of this Ubuntu (apt-cache search nvidia-headless-no-dkms)?"
-    ) in birth
-    assert "mig-mode skipped: not tried, because driver failed" in birth
+    ) in first_up
+    assert "mig-mode skipped: not tried, because driver failed" in first_up
 
 
-def test_a_wrong_key_is_shown_with_the_right_one(birth: str, person: CommandLine) -> None:
+def test_a_wrong_key_is_shown_with_the_right_one(first_up: str, person: CommandLine) -> None:
     sources = yaml.safe_load((person.root / "stack.yaml").read_text())["config"]["mig-k8s:sources"]
     address, _, fingerprint = sources["toolkitApt"].partition("#")
-    assert f"toolkit failed: the key at {address}/gpgkey is " in birth
-    assert f", expected {fingerprint}. Do not trust this repository;" in birth
+    assert f"toolkit failed: the key at {address}/gpgkey is " in first_up
+    assert f", expected {fingerprint}. Do not trust this repository;" in first_up
 
 
-def test_a_download_that_is_cut_is_tried_again_and_told(birth: str) -> None:
-    assert "rke2.linux-amd64.tar.gz failed (18), try 4 of 4 in 5 s" in birth
-    assert "/rke2.linux-amd64.tar.gz: curl: (18) transfer closed with " in birth
-    assert "Does version v1.36.4+rke2r1 exist, can the machine reach it, and is there room on the disk?" in birth
+def test_a_download_that_is_cut_is_tried_again_and_told(first_up: str) -> None:
+    assert "rke2.linux-amd64.tar.gz failed (18), try 4 of 4 in 5 s" in first_up
+    assert "/rke2.linux-amd64.tar.gz: curl: (18) transfer closed with " in first_up
+    assert "Does version v1.36.4+rke2r1 exist, can the machine reach it, and is there room on the disk?" in first_up
 
 
-def test_a_machine_that_is_slow_to_boot_is_waited_for(birth: str) -> None:
-    assert "mlops-k8s-master is not ready (log files: /run/mig-k8s/log):" in birth  # so it was reached
-    assert "dial tcp" not in birth
+def test_a_machine_that_is_slow_to_boot_is_waited_for(first_up: str) -> None:
+    assert "mlops-k8s-master is not ready (log files: /run/mig-k8s/log):" in first_up  # so it was reached
+    assert "dial tcp" not in first_up
 
 
-def test_a_session_that_drops_fails_the_command_and_names_it(birth: str, person: CommandLine) -> None:
-    del birth
+def test_a_session_that_drops_fails_the_command_and_names_it(first_up: str, person: CommandLine) -> None:
+    del first_up
     set_faults(person, "package-missing", "wrong-key", "download-cut", "ssh-drops")
     assert f'{CUT} "sudo timeout -k 10 90000 /usr/local/sbin/mig-k8s update"' in up(person, status=FAILED)
 

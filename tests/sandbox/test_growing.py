@@ -169,7 +169,7 @@ def test_two_more_agents_are_made_side_by_side_and_wait_for_nobody(person: Comma
     assert "waits for its turn" not in " ".join(said.split())
     assert devices(person) == {"gpu": 7, "gpu-1": 7}
     assert (life(person), runs_since(person)) == (before, process)
-    assert not [line for line in nodes.seen if line.endswith(" true")], "cordoned at birth"
+    assert not [line for line in nodes.seen if line.endswith(" true")], "cordoned at the first boot"
 
 
 @pytest.mark.parametrize(

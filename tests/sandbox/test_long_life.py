@@ -1,5 +1,6 @@
 """Three servers and two agents, with pods of users that may not end, through what years bring: RKE2 goes up by a minor,
-every server is made anew, the founder too, and an agent; another driver. Its one address answers throughout."""
+every server is made anew, also the one that founded the cluster, and an agent; another driver. Its one address answers
+throughout."""
 
 from collections.abc import Iterator
 from pathlib import Path

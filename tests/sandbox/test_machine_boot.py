@@ -13,18 +13,18 @@ from sandbox.host.machine import MachineStatus
 
 pytestmark = pytest.mark.sandbox
 
-PROOF = "write_files:\n- {path: /etc/proof, content: born, permissions: '0640'}\n"
+PROOF = "write_files:\n- {path: /etc/proof, content: booted, permissions: '0640'}\n"
 
 
 @pytest.fixture(scope="module")
 def machine(boot: Boot) -> Machine:
-    born = boot(cloud_config=PROOF)
-    born.wait_for_cloud_init()
-    return born
+    booted = boot(cloud_config=PROOF)
+    booted.wait_for_cloud_init()
+    return booted
 
 
 def test_cloud_init_carries_out_the_custom_data(machine: Machine) -> None:
-    assert machine.run("sudo stat -c '%a %U' /etc/proof; sudo cat /etc/proof") == "640 root\nborn"
+    assert machine.run("sudo stat -c '%a %U' /etc/proof; sudo cat /etc/proof") == "640 root\nbooted"
     assert machine.run("cloud-init status") == "status: done"
     said = machine.run("sudo cloud-init schema --system")
     assert said in {"Valid cloud-config: system userdata", "Valid schema user-data"}  # Debian 12's, and newer ones

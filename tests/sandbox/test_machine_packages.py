@@ -29,10 +29,10 @@ def machine(mirror: Mirror, boot: Boot) -> Machine:
     """With an apt that has read the mirror's repositories; the GPU program only says how it was called."""
     (mirror.root.parent / "gpu").write_text(PROGRAM)
     apt_repositories.publish(mirror.root, ours(mirror))
-    born = boot(number=30)
-    born.wait_for_cloud_init()
-    born.run(f"sudo apt-get {QUICK} update")
-    return born
+    booted = boot(number=30)
+    booted.wait_for_cloud_init()
+    booted.run(f"sudo apt-get {QUICK} update")
+    return booted
 
 
 def use_toolkit(machine: Machine, keyring: str) -> str:

@@ -182,7 +182,7 @@ def test_the_host_takes_over_with_a_layout_of_its_own(person: CommandLine, tmp_p
 def test_enabled_by_mistake_it_removes_the_hosts_instances_and_the_verification_says_so(
     person: CommandLine, tmp_path: Path
 ) -> None:
-    person.kubectl("label", "node", NODE, f"{CONFIG}-", f"{STATE}-")  # as on a node that was the host's from its birth
+    person.kubectl("label", "node", NODE, f"{CONFIG}-", f"{STATE}-")  # as on a node that always was the host's
 
     enable_mig_manager(person, tmp_path, enabled=True)
 

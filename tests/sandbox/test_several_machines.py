@@ -25,7 +25,7 @@ RUNNING = """
 """A user's pod on a machine, with what the CIS profile asks of it."""
 
 
-BORN = ({"3g.40gb": 1}, {"2g.20gb": 1, "1g.10gb": 1})
+FIRST_DEVICES = ({"3g.40gb": 1}, {"2g.20gb": 1, "1g.10gb": 1})
 """The devices of server and agent at first."""
 LATER = ({"3g.40gb": 1, "1g.10gb": 1}, {"2g.20gb": 2})
 SEEN_LATER = [(SERVER, "1g.10gb"), (SERVER, "3g.40gb"), (AGENT, "2g.20gb"), (AGENT, "2g.20gb")]
@@ -63,7 +63,7 @@ def stack(
 def person(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """At a sandbox of their own, with all machines up."""
     with own_sandbox(obstacle, "several") as person:
-        person.up(stack(tmp_path_factory.mktemp("stacks"), version=FOUNDED, devices=BORN), seconds=500)
+        person.up(stack(tmp_path_factory.mktemp("stacks"), version=FOUNDED, devices=FIRST_DEVICES), seconds=500)
         yield person
 
 

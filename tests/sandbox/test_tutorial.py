@@ -36,7 +36,7 @@ def person(obstacle: str | None) -> Iterator[CommandLine]:
 
 
 def reboots(person: CommandLine) -> int:
-    """Of the machine since its birth, as its supervisor noted them."""
+    """The reboots of the machine since it was made, as its supervisor noted them."""
     (vm_id,) = person.sandbox.machine_ids
     console = person.sandbox.machine_directory(vm_id) / "console.log"
     return console.read_text(errors="replace").splitlines().count("reboot")
@@ -82,7 +82,7 @@ def logs_of_pods(person: CommandLine, pods: dict[str, str]) -> list[str]:
     person.kubectl("wait", "--for=condition=Ready", *names, "--timeout=60s")
     eventually("their logs", lambda: all(" Device " in person.kubectl("logs", name) for name in pods))
     logs = [person.kubectl("logs", name) for name in pods]
-    said = person.kubectl("delete", *names, "--now")  # their `sleep infinity` is deaf to the wish to end
+    said = person.kubectl("delete", *names, "--now")  # their `sleep infinity` ignores SIGTERM
     assert re.findall('pod "(.+?)"', said) == list(pods)
     return logs
 

@@ -90,9 +90,9 @@ def test_a_gpu_with_more_slots_than_the_terminal_has_room_for_has_narrower_ones(
     """Sixteen slots of four columns in a terminal of eighty."""
     stack = _drawn(planned(mig={"strategy": "mixed"}), _model(16, 1), Place("1g.32gb", 0))
     lines = draw(summary(stack), colour=False, width=80).splitlines()
-    box = next(number for number, line in enumerate(lines) if line.startswith("  ┌"))
-    assert [len(line) for line in lines[box : box + 3]] == [67, 67, 67]
-    assert lines[box + 1].startswith("  │ 1g│ · │ · │")
+    top = next(number for number, line in enumerate(lines) if line.startswith("  ┌"))
+    assert [len(line) for line in lines[top : top + 3]] == [67, 67, 67]
+    assert lines[top + 1].startswith("  │ 1g│ · │ · │")
 
 
 @pytest.mark.parametrize("slots", [4, 8, 16])

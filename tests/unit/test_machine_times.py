@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.bench.machine_times import steps, table
 
-BIRTH = datetime(2026, 11, 23, 10, 0, 0, tzinfo=UTC)
+CREATED = datetime(2026, 11, 23, 10, 0, 0, tzinfo=UTC)
 CLOUD_INIT = """\
 Cloud-init v. 22.4.2 running 'init' at Mon, 23 Nov 2026 10:00:02 +0000. Up 1.9 seconds.
 Cloud-init v. 22.4.2 running 'modules:final' at Mon, 23 Nov 2026 10:00:04 +0000. Up 4 seconds.
@@ -48,7 +48,7 @@ RESOURCES = [
 
 
 def test_each_step_has_its_seconds_and_none_counts_a_second_twice() -> None:
-    way = steps("node", BIRTH, CLOUD_INIT, RESULT, RESOURCES)
+    way = steps("node", CREATED, CLOUD_INIT, RESULT, RESOURCES)
     assert [(step.name, step.seconds) for step in way] == [
         ("boot", 2.0),
         ("cloud-init", 3.0),
@@ -64,13 +64,13 @@ def test_each_step_has_its_seconds_and_none_counts_a_second_twice() -> None:
 
 
 def test_the_table_says_how_often_it_rebooted_and_when_each_step_was_done() -> None:
-    lines = table("node", 1, steps("node", BIRTH, CLOUD_INIT, RESULT, RESOURCES)).splitlines()
+    lines = table("node", 1, steps("node", CREATED, CLOUD_INIT, RESULT, RESOURCES)).splitlines()
     assert lines[0] == "node: bare image to ready: 1 reboot (the tutorial: 3)"
     assert lines[6] == "  reboot          23.0 s   at   44.0 s"
     assert lines[-1] == "  ready           29.5 s   at  150.0 s"
 
 
 def test_a_machine_that_needed_no_reboot_shows_none() -> None:
-    way = steps("node", BIRTH, CLOUD_INIT, {**RESULT, "stages": RESULT["stages"][:3]}, [])
+    way = steps("node", CREATED, CLOUD_INIT, {**RESULT, "stages": RESULT["stages"][:3]}, [])
     assert [step.name for step in way] == ["boot", "cloud-init", "apt", "driver"]
     assert table("node", 0, way).startswith("node: bare image to ready: 0 reboots ")

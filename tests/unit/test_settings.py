@@ -143,7 +143,7 @@ def test_a_secret_left_empty_is_one_that_is_not_set() -> None:
 
 
 def test_values_nested_without_end_are_refused_from_the_engine_too() -> None:
-    """It hands over JSON, whose readers give up at some depth."""
+    """It gives JSON, whose readers stop at some depth."""
     values: dict[str, Any] = {}
     for _ in range(300):
         values = {"a": values}
