@@ -59,6 +59,7 @@ def _check_quorum(leaving: dict[str, Any], others: list[dict[str, Any]], removal
     name = leaving["metadata"]["name"]
     servers = [other for other in others if _is_server(other)]
     dead = [server["metadata"]["name"] for server in servers if not is_ready(server)]
+    stays = f"{name} is not {'rebuilt' if removal.comes_back else 'removed'}"
     if not servers:
         instead = (
             "Set mig-k8s:rebuild of it back. To lose the cluster: mig-k8s:clusterMayBeLost: true, `pulumi up`, and "
@@ -66,10 +67,10 @@ def _check_quorum(leaving: dict[str, Any], others: list[dict[str, Any]], removal
             if removal.comes_back
             else "Put it back into the stack file; `pulumi destroy` ends a whole stack"
         )
-        raise NodeError(f"{name} stays: it is the only server, and the cluster would be lost with it. {instead}")
+        raise NodeError(f"{stays}: it is the only server, and the cluster would be lost with it. {instead}")
     if len(servers) - len(dead) <= len(servers) // 2:
         raise NodeError(
-            f"{name} stays: of the servers that stay, {', '.join(dead)} do not answer, so the cluster would lose the "
+            f"{stays}: of the servers that stay, {', '.join(dead)} do not answer, so the cluster would lose the "
             "majority of its servers. Bring them back first"
         )
 
@@ -98,9 +99,9 @@ def _check_turn(server: Node) -> None:
     ]
     if others := ", ".join(name for name in leaving if name != server.name):
         raise NodeError(
-            f"{server.name} stays: {others} is cordoned and may be leaving too, and two servers that leave at once "
-            f"cost the cluster its majority. Put {server.name} back into the stack file, `pulumi up`, then remove it "
-            f"alone. Where nobody removes {others}: `kubectl uncordon` it first"
+            f"{server.name} is not removed: {others} is cordoned and may be leaving too, and two servers that leave at "
+            f"once cost the cluster its majority. Put {server.name} back into the stack file, `pulumi up`, then remove "
+            f"it alone. Where nobody removes {others}: `kubectl uncordon` it first"
         )
 
 

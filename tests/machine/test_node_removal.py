@@ -171,7 +171,7 @@ def test_two_servers_never_leave_at_once_from_whichever_machines_they_are_remove
     nodes(server, node(NAME, "b0", {}, ETCD), node("s2", "b", {}, ETCD), leaving_too("s3", **metadata))
     ended = remove(server, "drain", name="s2")
     assert ended.status == 1
-    assert ended.stderr.startswith("mig-k8s: s2 stays: s3 is cordoned and may be leaving too, and two servers that ")
+    assert ended.stderr.startswith("mig-k8s: s2 is not removed: s3 is cordoned and may be leaving too, and two ")
     assert changes(server) == ["kubectl cordon s2", "kubectl uncordon s2"]
 
 
@@ -195,8 +195,8 @@ def test_a_server_whose_end_would_cost_the_majority_stays(
     ended = remove(server, "drain", name=NAME)
     assert ended.status == 1
     assert ended.stderr == (
-        f"mig-k8s: mlops-k8s-master stays: {seen}, so the cluster would lose the majority of its servers. Bring them "
-        "back first\n"
+        f"mig-k8s: mlops-k8s-master is not removed: {seen}, so the cluster would lose the majority of its servers. "
+        "Bring them back first\n"
     )
     assert changes(server) == []
 
@@ -205,8 +205,8 @@ def test_the_only_server_stays_because_the_cluster_would_be_lost_with_it(server:
     ended = remove(server, "drain", name=NAME)
     assert ended.status == 1
     assert ended.stderr == (
-        "mig-k8s: mlops-k8s-master stays: it is the only server, and the cluster would be lost with it. Put it back "
-        "into the stack file; `pulumi destroy` ends a whole stack\n"
+        "mig-k8s: mlops-k8s-master is not removed: it is the only server, and the cluster would be lost with it. Put it "
+        "back into the stack file; `pulumi destroy` ends a whole stack\n"
     )
     assert changes(server) == []
 
@@ -256,7 +256,7 @@ def test_the_only_server_is_not_rebuilt_and_it_is_said_how_to_lose_its_cluster(s
     ended = remove(server, "drain", name=NAME, comes_back=True)
     assert ended.status == 1
     assert ended.stderr == (
-        "mig-k8s: mlops-k8s-master stays: it is the only server, and the cluster would be lost with it. Set "
+        "mig-k8s: mlops-k8s-master is not rebuilt: it is the only server, and the cluster would be lost with it. Set "
         "mig-k8s:rebuild of it back. To lose the cluster: mig-k8s:clusterMayBeLost: true, `pulumi up`, and rebuild it "
         "then\n"
     )
