@@ -14,7 +14,7 @@ from scripts.stack import StackError
 _AGAIN = {
     "creating": "was being made: the next `pulumi up` makes it",
     "updating": "was being changed: the next `pulumi up` changes it",
-    "deleting": "was being deleted: what still has to go, the next `pulumi up` deletes",
+    "deleting": "was being deleted: the next `pulumi up` deletes what is left of it",
 }
 
 

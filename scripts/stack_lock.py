@@ -45,11 +45,12 @@ def end_lock(engine: Engine, ended: str) -> Iterator[str]:
     if _IN_CLOUD in said:
         if ended != CLOUD:
             raise StackError(
-                f"Pulumi Cloud has an update of {engine.stack} for going on. `pulumi stack --stack {engine.stack}` says"
-                f" whose; it cannot be seen from here whether it runs. If it does not, end it: LOCK={CLOUD}"
+                f"Pulumi Cloud says that an update of {engine.stack} is in progress. `pulumi stack --stack"
+                f" {engine.stack}` says whose; it cannot be seen from here whether it runs. If it does not, end it:"
+                f" LOCK={CLOUD}"
             )
         engine.output("cancel", "--yes")
-        yield "lock: the update that Pulumi Cloud had for going on is cancelled"
+        yield "lock: the update in Pulumi Cloud is cancelled"
         return
     locks = [Lock(each["user"], each["host"], int(each["pid"]), each["since"]) for each in _LOCK.finditer(said)]
     if not locks:

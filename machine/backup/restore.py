@@ -48,9 +48,9 @@ def _require(machine: ThisMachine, order: Restore) -> None:
     here = rke2_upgrade.release(machine, rke2.SERVER)
     if here is None or minor(here) != minor(order.backup.release):
         raise NodeError(
-            f"nothing was changed: the snapshot was saved by RKE2 {order.backup.release}, and here is"
-            f" {here or 'one that does not tell its release'}. Write rke2.version: {order.backup.release} in the stack"
-            " file of a stack that has no cluster to lose, `pulumi up`, and restore there"
+            f"nothing was changed: the snapshot was saved by RKE2 {order.backup.release}, and this server"
+            f" has {here or 'one that does not tell its release'}. Write rke2.version: {order.backup.release} in the"
+            " stack file of a stack that has no cluster to lose, `pulumi up`, and restore there"
         )
 
 

@@ -55,8 +55,8 @@ class Waiting:
             name = (lost or list(silent))[0]
             raise NodeError(
                 f"{self.node.name} did not get its turn within {now - self.since:.0f} s, and nothing was changed;"
-                f" {limit}: {words}. Start {name} or mend it, then `pulumi up`; or take it out of the stack file. Where"
-                f" it is well, on a server: `sudo mig-k8s end-turn {name}`"
+                f" {limit}: {words}. Start {name} or repair it, then `pulumi up`; or take it out of the stack file."
+                f" Where it is well, on a server: `sudo mig-k8s end-turn {name}`"
             )
         if self.last_told is None or now - self.last_told > _TOLD_SECONDS:
             self.last_told = now

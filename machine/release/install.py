@@ -32,7 +32,7 @@ def install(machine: ThisMachine, *, if_none: bool = False) -> int:
         delivered = machine.release
         try:
             if if_none and storage.current(machine) is not None:
-                say("this machine has a release already; it stays")
+                say("this machine has a release already, which is kept")
                 return 0
             check(machine)
             release = _place(machine)

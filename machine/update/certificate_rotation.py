@@ -92,7 +92,7 @@ def _on_server(machine: ThisMachine, name: str) -> None:
         said = machine.run("journalctl", f"--unit={_UNIT}", "--lines=5", "--output=cat", "--no-pager").stdout
         raise NodeError(
             f"the certificates of {name} were not made anew: {one_line(done.stderr + said)}. `systemctl status"
-            " rke2-server` there tells whether RKE2 runs. When that is mended, again"
+            " rke2-server` there tells whether RKE2 runs. When that is repaired, run the same command again"
         )
     kubectl = Kubectl.here(machine)
     if kubectl is None or not machine.clock.wait(Node(kubectl, name).is_well, READY_SECONDS):
@@ -115,5 +115,6 @@ def _check_quorum(machine: ThisMachine, name: str) -> None:
     if len(servers) > 2 and len(servers) - 1 - len(dead) <= len(servers) // 2:  # two need each other
         raise NodeError(
             f"nothing was changed on {name}: RKE2 restarts there for its certificates, and {', '.join(dead)} do not"
-            " answer, so the cluster would be without the majority of its servers. Bring them back, then again"
+            " answer, so the cluster would be without the majority of its servers. Bring them back, then run the same"
+            " command again"
         )

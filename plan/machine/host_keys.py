@@ -62,7 +62,7 @@ class HostKeys:
         if len(set(known)) < len(known):
             raise ValueError("two of them give keys of one kind, of which a machine shows one")
         if not self.shared and not self.secret:
-            raise ValueError("there is none that machines are held to")
+            raise ValueError("there is none to check connections against")
 
     def own(self, machine: str) -> HostKey:
         """The key that connections to this machine are checked against, and that it shows from its first boot on."""

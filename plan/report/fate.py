@@ -47,7 +47,7 @@ def fate(old: NodePlan, new: NodePlan, *, refused: Sequence[str] = ()) -> Fate:
     if why := _reboot(old, new):
         return Fate(words=f"stays, with one reboot: {why}. {_pods_at_reboot(old, new)}", cost=Cost.REBOOTED)
     changes_mode = _modes(old) != _modes(new)
-    more = ": this GPU changes its MIG mode at once, without the pods on it" if changes_mode else ""
+    more = ": this GPU changes its MIG mode at once, when no pod is on it" if changes_mode else ""
     if restart := _restart(old, new):
         rest = f"{restart}." if changes_mode else f"{restart}; its pods go on."
         cost = Cost.PODS if changes_mode else Cost.RESTARTED

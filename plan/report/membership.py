@@ -102,7 +102,7 @@ def api_address(old: StackPlan, new: StackPlan) -> Iterator[str]:
     if new.balanced_servers and not old.balanced_servers:
         yield f"The servers get a load balancer, which costs money; the API is at its address from now on. {again}"
     elif old.balanced_servers and not new.balanced_servers:
-        yield f"The load balancer goes; the API is at the address of **{new.servers[0]}** from now on. {again}"
+        yield f"The load balancer is removed; the API is at the address of **{new.servers[0]}** from now on. {again}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -214,7 +214,7 @@ class Environment:
                 _make_key(private)
             if STACK in self.output("stack", "ls", "--json", project=project):
                 down = person.command("make sandbox-down")
-                raise SandboxError(f"{self.root} holds a stack whose secrets are lost: `{down}`, then again")
+                raise SandboxError(f"{self.root} holds a stack whose secrets are lost: `{down}`, then run this again")
             self.output("stack", "init", STACK, project=project)
             values = {
                 "sshPrivateKey": self.admin_key.read_text(),

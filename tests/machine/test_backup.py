@@ -90,7 +90,7 @@ def test_a_check_changes_nothing_and_tells_how_others_join(machine: BackedUp) ->
     ("changes", "words"),
     [
         ({"token": "another"}, "nothing was changed: this server has another token than the snapshot"),
-        ({"release": "v1.34.7+rke2r1"}, "nothing was changed: the snapshot was saved by RKE2 v1.34.7+rke2r1, and here"),
+        ({"release": "v1.34.7+rke2r1"}, "nothing was changed: the snapshot was saved by RKE2 v1.34.7+rke2r1, and this"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_is_changed(

@@ -119,7 +119,7 @@ def test_a_failure_is_told_with_rke2s_words_and_the_next_call_goes_on(server: AM
     assert done.status == 1
     assert done.stderr.splitlines()[-1] == (
         f"mig-k8s: the certificates of {NAME} were not made anew: rke2: no space left on device. `systemctl status"
-        " rke2-server` there tells whether RKE2 runs. When that is mended, again"
+        " rke2-server` there tells whether RKE2 runs. When that is repaired, run the same command again"
     )
     assert server.path(MARK).exists()
     rke2_starts_anew(server, shown)

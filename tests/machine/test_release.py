@@ -420,7 +420,7 @@ def test_a_machine_with_its_first_release_tells_how_far_it_is_and_what_it_lacks(
 def test_cloud_init_does_not_take_back_what_came_over_ssh(machine: Receiver) -> None:
     ended = machine.deliver(delivery(FIRST), if_none=True)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stderr == "this machine has a release already; it stays\n"
+    assert ended.stderr == "this machine has a release already, which is kept\n"
     assert machine.current() == OLD.name
     assert machine.entries() == ["current", f"releases/{OLD.name}"]
 

@@ -170,7 +170,7 @@ def test_a_command_in_its_turn_shows_that_it_is_at_work(
 def test_one_that_died_is_waited_for_and_then_named(three: Agents) -> None:
     take(three, "gpu")
     said: list[str] = []
-    words = r"within 90\d s.*gpu \(RKE2 restarts, since .*; nothing was heard of it for 90\d s\). Start gpu or mend it"
+    words = r"within 90\d s.*gpu \(RKE2 restarts, since .*; nothing was heard of it for 90\d s\). Start gpu or repair"
     with pytest.raises(NodeError, match=words):
         take(three, "gpu-1", said)
     assert "nothing was heard of it" not in said[4]

@@ -105,7 +105,7 @@ def test_turning_mig_on_reboots_no_h100(planned: Planned) -> None:
     old = planned(nodePools=[size], mig=_MIXED)
     new = planned(nodePools=[{**size, "migDevices": {"7g.94gb": 1}}], mig=_MIXED)
     text = digest(old, new)
-    assert "stays, without a reboot: this GPU changes its MIG mode at once, without the pods on it.\n" in text
+    assert "stays, without a reboot: this GPU changes its MIG mode at once, when no pod is on it.\n" in text
     assert text.startswith("**Cost:** pods may have to go: mlops-k8s-master.\n")
 
 
@@ -299,7 +299,8 @@ def test_a_load_balancer_that_comes_or_goes_is_told_to_those_who_use_the_api(pla
         "Fetch the kubeconfig again.\n"
     ) in digest(one, three)
     assert (
-        "\n\nThe load balancer goes; the API is at the address of **one** from now on. Fetch the kubeconfig again.\n"
+        "\n\nThe load balancer is removed; the API is at the address of **one** from now on. Fetch the kubeconfig "
+        "again.\n"
     ) in digest(three, one)
     assert "balancer" not in digest(three, planned(nodePools=[{"name": "one", "count": 5}]))
 

@@ -93,7 +93,7 @@ def test_from_the_key_of_all_to_own_ones_and_to_those_of_another_secret_each_is_
         (None, A, A.replace("0", "1"), "two of them give keys of one kind"),
         (None, A[2:], "", "it must be a: or b:, and 32"),
         (None, "a:short", "", "it must be a: or b:, and 32"),
-        (None, "", A, "there is none that machines are held to"),
+        (None, "", A, "there is none to check connections against"),
     ],
 )
 def test_what_a_machine_cannot_show_at_once_is_refused_without_showing_it(

@@ -91,7 +91,7 @@ def test_commands_changes_and_deletions_are_taken_out_and_azure_is_not_asked(clo
     assert list(settle(pulumi)) == [
         "command:remote:Command m-converge was being made: the next `pulumi up` makes it",
         f"{group} was being changed: the next `pulumi up` changes it",
-        f"{group} was being deleted: what still has to go, the next `pulumi up` deletes",
+        f"{group} was being deleted: the next `pulumi up` deletes what is left of it",
     ]
     (state,) = pulumi.replaced
     assert "pending_operations" not in state

@@ -110,10 +110,10 @@ def test_of_two_locks_one_that_may_be_held_keeps_both(dead: int) -> None:
 
 def test_an_update_in_pulumi_cloud_is_ended_only_when_it_is_said() -> None:
     pulumi = engine(CONFLICT)
-    with pytest.raises(StackError, match=r"Pulumi Cloud has an update of prod .* LOCK=cloud$"):
+    with pytest.raises(StackError, match=r"Pulumi Cloud says that an update of prod is in progress\..* LOCK=cloud$"):
         list(end_lock(pulumi, ""))
     assert ("cancel", "--yes") not in pulumi.calls
-    assert list(end_lock(pulumi, "cloud")) == ["lock: the update that Pulumi Cloud had for going on is cancelled"]
+    assert list(end_lock(pulumi, "cloud")) == ["lock: the update in Pulumi Cloud is cancelled"]
 
 
 def test_an_error_that_is_not_about_a_lock_is_told_as_pulumi_says_it() -> None:
