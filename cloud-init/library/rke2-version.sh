@@ -30,12 +30,12 @@ save_datastore() {
   if ! timeout -k 10 "$READY_SECONDS" systemctl start "$unit"; then
     [[ $(minor_of "$from") != "$(minor_of "$to")" ]] ||
       { progress "$unit does not run, so there is no snapshot; going on, since this is the same minor"; return 0; }
-    fail "RKE2 stays $from: $unit does not start, so no snapshot of etcd can be saved before $to. Bring it up first:" \
+    fail "RKE2 stays at $from: $unit does not start, so no snapshot of etcd can be saved before $to. Bring it up first:" \
       "journalctl -u $unit tells why it does not start"
   fi
   said=$(timeout -k 10 300 "$rke2" etcd-snapshot save --name "mig-k8s-from-${from%%+*}" 2>&1) || {
     printf '%s\n' "$said"
-    fail "RKE2 stays $from: no snapshot of etcd could be saved before $to: ${said##*$'\n'}. Is there room" \
+    fail "RKE2 stays at $from: no snapshot of etcd could be saved before $to: ${said##*$'\n'}. Is there room" \
       "(df -h $root/var/lib/rancher)? \`sudo rke2 etcd-snapshot save\` there tells more; \`pulumi up\` tries again"
   }
   timeout -k 10 300 "$rke2" etcd-snapshot prune --name mig-k8s-from- --snapshot-retention "$SNAPSHOTS_KEPT" ||

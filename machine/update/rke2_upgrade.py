@@ -29,7 +29,7 @@ def check(machine: ThisMachine, wanted: Rke2) -> None:
         return
     why = _refused_on_server(known, wanted) if wanted.role == "server" else _refused_on_agent(machine, known, wanted)
     if why:
-        raise NodeError(f"nothing was changed, RKE2 stays {known}: {why}")
+        raise NodeError(f"nothing was changed, RKE2 stays at {known}: {why}")
 
 
 def _refused_on_server(known: str, wanted: Rke2) -> str:

@@ -41,17 +41,17 @@ class Diagnosis:
             except GpuError as error:
                 return f"{error}."
         return (
-            self._mig_manager(expected, labels, may_be_wiped=not is_here or instances != "")
+            self._mig_manager(expected, labels, may_be_removed=not is_here or instances != "")
             or _paused_clients(expected.name, labels)
             or instances
             or self._device_plugin(expected.name, labels, is_here=is_here)
         )
 
-    def _mig_manager(self, expected: ExpectedNode, labels: Labels, *, may_be_wiped: bool) -> str:
+    def _mig_manager(self, expected: ExpectedNode, labels: Labels, *, may_be_removed: bool) -> str:
         config, state = labels.get(CONFIG), labels.get(STATE)
-        if config == "all-disabled" and may_be_wiped and any(device.profile for device in expected.devices):
+        if config == "all-disabled" and may_be_removed and any(device.profile for device in expected.devices):
             return (
-                f"MIG Manager wiped the instances ({CONFIG}=all-disabled, {state}): enabled, it does so on a node"
+                f"MIG Manager removed the instances ({CONFIG}=all-disabled, {state}): enabled, it does so on a node"
                 " without that label. Disable it (`pulumi up --refresh` with migManager.enabled=false), then `kubectl"
                 f" label node {expected.name} {CONFIG}-`, then reboot the node: it makes mode and instances again."
             )

@@ -54,7 +54,7 @@ def test_a_server_leaves_no_minor_out_and_goes_back_by_none_from_what_runs(
 ) -> None:
     """Whatever an upgrade that was cut off has installed meanwhile."""
     machine.write("usr/local/bin/rke2", f"#!/bin/sh\necho rke2 version {installed}\n", 0o755)
-    refused = f"mig-k8s: nothing was changed, RKE2 stays v1.35.7+rke2r1: {said}\n"
+    refused = f"mig-k8s: nothing was changed, RKE2 stays at v1.35.7+rke2r1: {said}\n"
     assert update(machine, version) == (1, refused)
 
 
@@ -88,8 +88,9 @@ def test_an_agent_gets_no_newer_than_the_api_server(agent: StagedMachine) -> Non
     assert update(agent, "v1.36.4+rke2r1", "agent") == (
         1,
         (
-            "mig-k8s: nothing was changed, RKE2 stays v1.35.7+rke2r1: the cluster's API server is v1.35.7+rke2r1, and"
-            " no kubelet may be newer than that. The servers go to v1.36.4+rke2r1 first: `pulumi up` with all of them\n"
+            "mig-k8s: nothing was changed, RKE2 stays at v1.35.7+rke2r1: the cluster's API server is v1.35.7+rke2r1,"
+            " and no kubelet may be newer than that. The servers go to v1.36.4+rke2r1 first: `pulumi up` with all of"
+            " them\n"
         ),
     )
     agent.api.change(version="v1.36.4+rke2r1")

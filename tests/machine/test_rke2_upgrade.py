@@ -91,8 +91,8 @@ def test_without_a_snapshot_nothing_is_upgraded(server: AMachine, version: str) 
     code, last, _ = run(server, "rke2", **to(version))
     assert code == 1
     assert last.startswith(
-        f"failed RKE2 stays v1.35.7+rke2r1: no snapshot of etcd could be saved before {version}: Error: no space left"
-        " on device. Is there room (df -h "
+        f"failed RKE2 stays at v1.35.7+rke2r1: no snapshot of etcd could be saved before {version}: Error: no space"
+        " left on device. Is there room (df -h "
     )
     assert (server.calls("curl") + server.calls("systemctl restart"), put_in_place(server)) == ([], 0)
     assert running(server) == "v1.35.7+rke2r1"
@@ -104,7 +104,7 @@ def test_a_server_that_does_not_run_takes_another_patch_but_no_other_minor(serve
     code, last, _ = run(server, "rke2", **to(NEWER))
     assert code == 1
     assert last == (
-        "failed RKE2 stays v1.35.7+rke2r1: rke2-server.service does not start, so no snapshot of etcd can be saved"
+        "failed RKE2 stays at v1.35.7+rke2r1: rke2-server.service does not start, so no snapshot of etcd can be saved"
         f" before {NEWER}. Bring it up first: journalctl -u rke2-server.service tells why it does not start"
     )
     assert put_in_place(server) == 0

@@ -110,29 +110,29 @@ def state(word: str) -> dict[str, str]:
     return {"nvidia.com/mig.config.state": word}
 
 
-def test_instances_that_mig_manager_wiped_are_recognised(machine: AMachine) -> None:
+def test_instances_that_mig_manager_removed_are_recognised(machine: AMachine) -> None:
     machine.program("nvidia-smi", f"printf '%s' '{GPU}'")
-    wiped = {"nvidia.com/mig.config": "all-disabled", "nvidia.com/mig.config.state": "success"}
-    shows(machine, allocatable={"nvidia.com/gpu": "1"}, labels={**LABELS, **wiped})
+    removed = {"nvidia.com/mig.config": "all-disabled", "nvidia.com/mig.config.state": "success"}
+    shows(machine, allocatable={"nvidia.com/gpu": "1"}, labels={**LABELS, **removed})
     assert remedy(machine) == (
-        "MIG Manager wiped the instances (nvidia.com/mig.config=all-disabled, success): enabled, it does so on a node "
-        "without that label. Disable it (`pulumi up --refresh` with migManager.enabled=false), then `kubectl label "
-        "node mlops-k8s-master nvidia.com/mig.config-`, then reboot the node: it makes mode and instances again."
+        "MIG Manager removed the instances (nvidia.com/mig.config=all-disabled, success): enabled, it does so on a "
+        "node without that label. Disable it (`pulumi up --refresh` with migManager.enabled=false), then `kubectl "
+        "label node mlops-k8s-master nvidia.com/mig.config-`, then reboot the node: it makes mode and instances again."
     )
 
 
-def test_a_leftover_label_is_not_taken_for_a_wipe_where_the_instances_are_there(machine: AMachine) -> None:
+def test_a_leftover_label_is_not_taken_for_a_removal_where_the_instances_are_there(machine: AMachine) -> None:
     shows(machine, allocatable={}, labels={**LABELS, "nvidia.com/mig.config": "all-disabled"})
     assert remedy(machine) == LOOKED_TOO_EARLY
 
 
-def test_a_wipe_of_another_machine_is_recognised_by_its_labels(machine: AMachine) -> None:
+def test_a_removal_on_another_machine_is_recognised_by_its_labels(machine: AMachine) -> None:
     machine.desire(node={"name": "server"})
     shows(machine, allocatable={"nvidia.com/gpu": "1"}, labels={**LABELS, "nvidia.com/mig.config": "all-disabled"})
-    assert remedy(machine).startswith("MIG Manager wiped the instances (nvidia.com/mig.config=all-disabled, None)")
+    assert remedy(machine).startswith("MIG Manager removed the instances (nvidia.com/mig.config=all-disabled, None)")
 
 
-def test_a_leftover_label_is_not_taken_for_a_wipe_where_no_instance_is_expected(machine: AMachine) -> None:
+def test_a_leftover_label_is_not_taken_for_a_removal_where_no_instance_is_expected(machine: AMachine) -> None:
     machine.desire(node={"name": "server"})
     shows(machine, allocatable={}, labels={**LABELS, "nvidia.com/mig.config": "all-disabled"})
     device = {"pod": "mig-none-gpu-0", "resource": "nvidia.com/gpu", "profile": None, "compute": True}
@@ -284,7 +284,7 @@ def test_the_devices_of_another_machine_are_checked_by_its_pods(machine: AMachin
 
 
 @pytest.mark.parametrize(
-    "trouble", ["wrong label", "wiped elsewhere", "mig manager failed", "other instances", "no plugin", "too early"]
+    "trouble", ["wrong label", "removed elsewhere", "mig manager failed", "other instances", "no plugin", "too early"]
 )
 def test_remedies_name_the_namespace_of_the_operator_that_the_stack_chose(machine: AMachine, trouble: str) -> None:
     failing = {"nvidia.com/mig.config": "mine", **state("failed")}

@@ -186,13 +186,13 @@ def test_enabled_by_mistake_it_removes_the_hosts_instances_and_the_verification_
 
     enable_mig_manager(person, tmp_path, enabled=True)
 
-    eventually("the wipe", lambda: state(person), ("all-disabled", "failed"))  # failed: it may not reboot
+    eventually("the removal", lambda: state(person), ("all-disabled", "failed"))  # failed: it may not reboot
     assert on_machine(person) == {}
     report = verified(person, seconds=3)
     assert report["passed"] is False
     (check,) = [check for check in report["checks"] if check["name"] == "allocatable"]
     assert check["expected"] == "nvidia.com/mig-1g.10gb: 1, nvidia.com/mig-2g.20gb: 1, nvidia.com/mig-3g.40gb: 1"
-    assert check["remedy"].startswith("MIG Manager wiped the instances (nvidia.com/mig.config=all-disabled, failed)")
+    assert check["remedy"].startswith("MIG Manager removed the instances (nvidia.com/mig.config=all-disabled, failed)")
 
 
 def test_the_remedy_for_the_removed_instances_helps(person: CommandLine, tmp_path: Path) -> None:

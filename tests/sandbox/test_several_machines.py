@@ -236,7 +236,7 @@ def test_an_upgrade_by_a_minor_that_is_killed_before_the_restart_is_taken_up_aga
 
 def test_the_minor_before_is_refused_and_changes_nothing(person: CommandLine, tmp_path: Path) -> None:
     refused = person.run("up", str(stack(tmp_path, version=FOUNDED)), status=1, seconds=300)
-    assert "nothing was changed, RKE2 stays v1.37.1+rke2r1: from v1.37.1+rke2r1 to v1.36.4+rke2r1" in refused
+    assert "nothing was changed, RKE2 stays at v1.37.1+rke2r1: from v1.37.1+rke2r1 to v1.36.4+rke2r1" in refused
     person.up(stack(tmp_path), seconds=400)
 
 

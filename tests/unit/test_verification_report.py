@@ -9,7 +9,7 @@ from machine.documents.verification_report import Check, ProvenDevice, Verificat
 from scripts.verification_report import junit, summary
 
 WIPED = Check.of(
-    "allocatable", "mlops-k8s-master", "nvidia.com/gpu: 7", "no GPU resource", "MIG Manager wiped the instances."
+    "allocatable", "mlops-k8s-master", "nvidia.com/gpu: 7", "no GPU resource", "MIG Manager removed the instances."
 )
 
 
@@ -69,7 +69,7 @@ def test_a_failed_report_tells_every_failed_check_with_the_way_out_and_praises_n
         "  FAILED mlops-k8s-master: allocatable\n"
         "    expected  nvidia.com/gpu: 7\n"
         "    seen      no GPU resource\n"
-        "    do        MIG Manager wiped the instances.\n"
+        "    do        MIG Manager removed the instances.\n"
         "  FAILED cluster: devices are distinct\n"
         "    expected  7 different devices\n"
         "    seen      6 different devices\n"
@@ -101,7 +101,7 @@ def test_junit_has_a_case_for_each_check_with_the_node_as_its_class() -> None:
         '      <failure type="verification" message="expected nvidia.com/gpu: 7, seen no GPU resource">'
         "expected: nvidia.com/gpu: 7\n"
         "seen: no GPU resource\n"
-        "do: MIG Manager wiped the instances.</failure>\n"
+        "do: MIG Manager removed the instances.</failure>\n"
         "    </testcase>\n"
         "  </testsuite>\n"
         "</testsuites>\n"
