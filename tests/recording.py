@@ -94,7 +94,7 @@ class Graph:
         return [resource for resource in self.resources if resource.type.endswith(f":{type_name}")]
 
     def one(self, name: str, type_name: str = "") -> Registered:
-        """The only resource of this name that is no component, or that has this type."""
+        """The only resource of this name that is not a component, or that has this type."""
         found = [
             resource
             for resource in self.resources

@@ -1,4 +1,4 @@
-"""What each part must not know or do."""
+"""What each part must not import or do."""
 
 import ast
 import re

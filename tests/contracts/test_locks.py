@@ -53,7 +53,7 @@ def test_the_lock_of_the_program_is_part_of_the_other() -> None:
 
 
 def test_the_machines_tests_on_python_310_have_the_same_versions() -> None:
-    """But for hypothesis, of which 3.10 has no newer one."""
+    """Except hypothesis, of which Python 3.10 has no newer version."""
     older = versions(text("tests/machine/requirements-3.10.txt"))
     assert {package for package, version in older.items() if pinned("requirements-dev.txt")[package] != version} == {
         "hypothesis"

@@ -105,7 +105,7 @@ def test_the_engine_is_the_one_of_the_requirements() -> None:
 
 @pytest.fixture
 def pull_request(tmp_path: Path) -> Path:
-    """A merge commit that changes, adds and removes a stack, and leaves one alone; Pulumi.yaml is no stack file."""
+    """A merge commit that changes, adds and removes a stack, and leaves one alone; Pulumi.yaml is not a stack file."""
     stack = (ROOT / "Pulumi.dev.yaml").read_text(encoding="utf-8")
     folder = tmp_path / "checkout"
     (folder / "examples").mkdir(parents=True)

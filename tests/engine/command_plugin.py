@@ -137,7 +137,7 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 10) ->
 
 @contextlib.contextmanager
 def command_plugin(**variables: str) -> Iterator[CommandPlugin]:
-    """A plugin of its own, `variables` in its environment; it is killed at the end, whatever it does."""
+    """A plugin with `variables` in its environment. It is killed at the end, whatever it does."""
     display = Display()
     engine = grpc.server(futures.ThreadPoolExecutor(4))
     engine_pb2_grpc.add_EngineServicer_to_server(display, engine)

@@ -1,10 +1,10 @@
 """What the engine would do from one recorded run of the program to another, and what that is to each machine.
 
 A preview by the real engine takes a processor for four seconds, so for a table of eighty edits this stands in its
-place, with as little of its own as can be. The inputs are those of the real `__main__.py` against a state
+place, with as few rules of its own as possible. The inputs are those of the real `__main__.py` against a state
 (tests/recording.py). What a change does to a resource of Azure is asked of the provider's stand-in and of its table of
-what Azure refuses. What happens on a machine is read from the documents that are sent to it. It looks at no plan and
-knows no digest. test_previews_of_changes.py holds it to the real engine's previews.
+what Azure refuses. What happens on a machine is read from the documents that are sent to it. It reads neither the plan
+nor the digest. test_previews_of_changes.py holds it to the real engine's previews.
 """
 
 import json
@@ -36,7 +36,7 @@ class Step:
 
 
 def steps(old: Graph, new: Graph) -> dict[tuple[str, str], Step]:
-    """By type and name of every resource that is no component."""
+    """The step of every resource that is not a component, by type and name."""
     before, after = _custom(old), _custom(new)
     records = {
         f"/subscriptions/{each.name}": {"kind": each.type.removeprefix(_AZURE), "inputs": _checked(each, {})}
@@ -132,7 +132,7 @@ def _becomes(machine: str, old: Graph, new: Graph, own: dict[tuple[str, str], St
 
 
 def _own(machine: str, graph: Graph) -> Iterator[tuple[str, str]]:
-    """What belongs to it: its components have its name, and have children."""
+    """What belongs to the machine: its components have its name, and have children."""
     urns = {each.urn for each in graph.resources if each.name == machine and each.type.startswith("mig-k8s:")}
     yield from (
         (each.type, each.name) for each in graph.resources if each.request.parent in urns and each.request.custom

@@ -1,4 +1,4 @@
-"""Everything that a run does stops once, when it is done and nobody was told: there the run can be killed."""
+"""Each thing that a run does stops once, when it is done and not yet reported: there the run can be killed."""
 
 import os
 import re
@@ -14,7 +14,7 @@ _QUIET_SECONDS = 0.4
 
 
 def hold(root: Path, what: str) -> None:
-    """Where this is done for the first time, say so and stay until the gate is opened."""
+    """Where this is done for the first time, say so and wait until the gate is opened."""
     folder = root / "held"
     if not folder.is_dir():
         return
@@ -64,7 +64,7 @@ class Held:
         return said
 
     def open_gate(self) -> None:
-        """Whoever waits goes on."""
+        """Let those who wait go on."""
         os.close(os.open(self._folder / "gate", os.O_RDWR))
 
     def end(self) -> None:

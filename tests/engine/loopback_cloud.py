@@ -95,7 +95,7 @@ class LoopbackBalancers:
 
 
 class LoopbackAzure(AzureNative):
-    """Can be held when something is done and nobody was told."""
+    """Can be stopped when something is done and not yet reported."""
 
     def create(self, token: str, urn: str, inputs: Properties, timeout: float) -> tuple[str, Properties]:
         made = super().create(token, urn, inputs, timeout)
@@ -127,7 +127,7 @@ async def _balance(root: Path, balancer: str) -> None:
                 there, to_there = await asyncio.open_connection(address, 22)
             except OSError:
                 continue
-            with suppress(OSError):  # a side is gone: what was begun with one machine goes on with no other
+            with suppress(OSError):  # a side is gone: a connection does not go on with another machine
                 await asyncio.gather(carry(reader, to_there), carry(there, writer))
             to_there.close()
             break

@@ -7,7 +7,7 @@ import nvitop
 import pynvml as nvml
 
 Handle = Any
-"""What the binding gives out, and a structure of it: it says nothing of their types."""
+"""A handle that the binding gives, and a structure of it, for which it declares no types."""
 ABSENT = (nvml.NVML_ERROR_NOT_SUPPORTED, nvml.NVML_ERROR_INVALID_ARGUMENT)
 
 

@@ -1,4 +1,4 @@
-"""Who can reach what."""
+"""Which network rules let in whom, and to what."""
 
 from typing import Any
 

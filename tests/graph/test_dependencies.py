@@ -1,4 +1,4 @@
-"""What waits for what."""
+"""The order in which resources are made: which waits for which."""
 
 import itertools
 

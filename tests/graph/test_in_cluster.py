@@ -1,4 +1,4 @@
-"""What is put into the cluster, and through which door."""
+"""What is put into the cluster, and by which provider."""
 
 import pulumi
 import pytest

@@ -1,4 +1,4 @@
-"""Three servers have one address, which is no machine's own; fewer have none."""
+"""Three servers have one address, which belongs to no single machine; fewer servers have none."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What runs on a machine, how, and when again."""
+"""Which commands run on a machine, how, and when they run again."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What is declared for the day on which a machine goes from the stack file."""
+"""What is declared for the time when a machine is removed from the stack file."""
 
 import json
 

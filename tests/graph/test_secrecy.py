@@ -1,4 +1,4 @@
-"""Secrets stay secret, wherever they go."""
+"""Secrets are secret in every place that they reach."""
 
 import base64
 import gzip

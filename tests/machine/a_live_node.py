@@ -65,7 +65,7 @@ class LiveNode:
         return sorted(pod["name"] for pod in pods if pod["namespace"] == "work" and "deletionTimestamp" not in pod)
 
     def hold(self, *held: tuple[str, int], phase: str = "Running", shared: bool = False) -> None:
-        """Pods, each with a device by its number in `uuids`, as the kubelet's checkpoint has them."""
+        """Make pods, each with a device by its number in `uuids`, and write the kubelet's checkpoint."""
         pods = [pod(name, NAME, f"uid-{name}", phase) for name, _ in held]
         self.api.change(pods=pods)
         entries = [

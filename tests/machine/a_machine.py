@@ -1,4 +1,4 @@
-"""The machine of the tests: a root directory, programs, a clock that nobody waits for; systemd, Kubernetes in process.
+"""The machine of the tests: a root directory, programs, a clock without real waiting; systemd, Kubernetes in process.
 
 `AMachine` is the ThisMachine that the code under test gets. What it runs is really run, but kubectl and systemctl.
 """
@@ -105,7 +105,7 @@ class Systemd:
         return self._changed(command, verb, units) if told is None else told
 
     def _told(self, command: tuple[str, ...], verb: str, units: list[str]) -> Ended | None:
-        """The answer to a question; None for what is none."""
+        """The answer to a question; None for a call that is not a question."""
         facts = self.facts()
         if verb == "is-active":
             found = {**dict.fromkeys(facts["starting"], "activating"), **dict.fromkeys(facts["active"], "active")}
@@ -202,7 +202,7 @@ class AMachine(ThisMachine):
         self.write("proc/sys/kernel/random/boot_id", boot_id + "\n")
 
     def desire(self, **changes: object) -> None:
-        """What it shall be: DESIRED with other sections."""
+        """Write the desired state: DESIRED with other sections."""
         self.write("etc/mig-k8s/desired.json", json.dumps({**DESIRED, **changes}), 0o600)
 
     def program(self, name: str, body: str) -> None:
@@ -215,7 +215,7 @@ class AMachine(ThisMachine):
         path.chmod(0o755)
 
     def says(self, name: str, text: str) -> None:
-        """A program that says this, whatever it is asked; where it is called from this process, without another."""
+        """A program that always prints this text. A call from this process starts no other process."""
         self.program(name, f"printf '%s' '{text}'")
 
         def answer(command: tuple[str, ...], _stdin: str) -> Ended:

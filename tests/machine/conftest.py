@@ -19,7 +19,7 @@ from sandbox.tools import toolchain
 
 @pytest.fixture(autouse=True)
 def signal_handlers() -> Iterator[None]:
-    """A command that runs in the process of the tests takes its signals; afterwards they are the tests' again."""
+    """A command that runs in the process of the tests sets signal handlers; this sets those of the tests again."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     for number, handler in before.items():

@@ -1,7 +1,7 @@
 """A command line of this package on a machine of the tests, in a process of its own: `driver.py SPEC WORD…`.
 
 SPEC is a JSON file: {"folder": …, "environment": {…}} is the machine (see AMachine.below), and "fate", which may be
-empty, what becomes of the command: see KillableMachine.
+empty, says what happens to the command: see KillableMachine.
 """
 
 import json

@@ -10,7 +10,7 @@ FillDisk = Callable[..., None]
 
 
 def filler(monkeypatch: pytest.MonkeyPatch) -> FillDisk:
-    """From now on the disk has no room for the content of files of this name, where `when` holds."""
+    """Fill the disk for the content of files of this name, where `when` holds."""
     real = os.fsync
 
     def fill(name: str, when: Callable[[], bool] = lambda: True) -> None:

@@ -13,7 +13,7 @@ from machine.host.signals import Interrupted
 
 
 class PowerCut(BaseException):
-    """Nothing more is run on this machine. In process it stands for SIGKILL: the way back cannot run anything."""
+    """Nothing more is run on this machine. In process it stands for SIGKILL: no clean-up can run anything."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The scheduler and the kubelets of these tests' cluster: who gets a device, who waits for one, who gives way.
+"""The scheduler and the kubelets of these tests' cluster: which pod gets a device, waits for one, or is preempted.
 
 As the real ones do: a pod without a device left waits and is told so; one of a higher priority ends others for it;
 a kubelet gives out devices that its plugin has registered, writes down whose they are, and forgets that late.
@@ -116,7 +116,7 @@ def _preempt(facts: Objects, pod: Objects, node: Objects) -> None:
     for key in _lacking(facts, pod, node):
         holders = [p for p in _on(facts, node) if devices_of(p)[key]]
         if any("deletionTimestamp" in p["metadata"] for p in holders):
-            return  # one is on its way out
+            return  # one is already ending
         for victim in sorted(holders, key=lambda p: p["spec"].get("priority", 0))[:1]:
             if victim["spec"].get("priority", 0) < priority:
                 target = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}

@@ -62,7 +62,7 @@ UPGRADE = {**RKE2, "RKE2_VERSION": NEWER, "RKE2_ARTIFACTS": f"https://mirror.exa
 
 
 def rke2_machine_of(real_stages: AMachine) -> AMachine:
-    """It, with all that its rke2 stage calls."""
+    """A machine with all that its rke2 stage calls."""
     packages(real_stages)
     for name in ("sysctl", "useradd", "journalctl", "sleep"):
         real_stages.program(name, "")
@@ -120,7 +120,7 @@ def release(machine: AMachine, address: str, version: str = "") -> str:
 
 
 def tarball_of(version: str) -> bytes:
-    """The same bytes whenever it is called."""
+    """A release's tarball: the same bytes at every call."""
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w") as tar:
         for name, text in FILES.items():

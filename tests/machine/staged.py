@@ -25,7 +25,7 @@ CONVERGE = "mig-k8s-converge.service"
 
 
 class WentDownError(BaseException):
-    """The machine has rebooted: whatever ran on it is no more."""
+    """The machine has rebooted: everything that ran on it has ended."""
 
 
 class StagedSystemd(Systemd):
@@ -57,7 +57,7 @@ class StagedSystemd(Systemd):
     def _converge(self) -> None:
         try:
             command_line.main(["converge"], self.machine)
-        except WentDownError:  # the unit's process is no more; whoever follows has not ended yet
+        except WentDownError:  # the unit's process has ended; a follower has not yet
             return
 
 
@@ -127,7 +127,7 @@ class StagedMachine(AMachine):
         return self.record(stage).reason
 
     def next_boot(self) -> None:
-        """It has gone down and come up again."""
+        """Reboot the machine."""
         self.path("run/nologin").unlink(missing_ok=True)
         self.boot(SECOND_BOOT)
 

@@ -35,7 +35,7 @@ def profiles(places: Iterable[str]) -> Counter[str]:
 
 
 class Applying(RuleBasedStateMachine):
-    """One A100 or H100, and everything that can happen to it."""
+    """One A100 or H100, with steps for everything that can happen to it."""
 
     program: Path
 

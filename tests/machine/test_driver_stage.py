@@ -86,7 +86,7 @@ def boot(machine: AMachine, kernel: str) -> None:
 
 
 def gpu_machine_of(real_stages: AMachine) -> AMachine:
-    """It, with all that its driver stage calls.
+    """A machine with all that its driver stage calls.
 
     Its archive has modules of the userland's version for its kernel, and newer kernels besides.
     """

@@ -32,7 +32,7 @@ ALONE, JOINED = configured(""), configured("server: https://10.60.0.6:9345\n")
 
 @pytest.fixture
 def machine(tmp_path: Path) -> StagedMachine:
-    """A machine that has just booted; nobody answers on port 9345."""
+    """A machine that has just booted; no server answers on port 9345."""
     made = StagedMachine.below(tmp_path)
     made.write("etc/rancher/rke2/config.yaml", CONFIG, 0o600)
     answering(made)

@@ -93,7 +93,7 @@ def test_cut_off_at_any_byte_the_old_release_runs_and_the_next_delivery_cleans_u
     """Over the real command, fed with the beginning of the release."""
     sent = delivery(NEW)
     steps = {len(sent) * step // 4 for step in range(4)}
-    # And where a part is whole and the next is not, as at the end of bzip2. What only fills base64 up is no part.
+    # And where a part is whole and the next is not, as at the end of bzip2. What only fills base64 up is not a part.
     whole = len(sent.rstrip("="))
     for length in sorted(steps | {1, 4} | set(range(whole - 16, whole))):
         ended = machine.deliver(sent[:length])
@@ -142,7 +142,7 @@ def test_a_release_that_was_changed_on_its_way_is_refused(machine: Receiver) -> 
 
 
 class DeadError(BaseException):
-    """The process is no more: it changes nothing on the disk from now on."""
+    """The process has been killed: it changes nothing on the disk from now on."""
 
 
 class Death:
@@ -312,7 +312,7 @@ def test_a_release_that_cannot_read_this_machines_files_says_which_and_what_to_d
     with pytest.raises(UsageError, match=r"desired.json is of another release.*does not know colour.*remove it and"):
         machine.install(NEW)
     assert machine.current() == OLD.name
-    # One that a power cut tore is no reason: it is written anew.
+    # A file that a power cut tore does not count: it is written anew.
     machine.put("etc/mig-k8s/desired.json", '{"version": 1, "no')
     assert machine.install(NEW) == 0
     assert machine.current() == NEW.name

@@ -60,7 +60,7 @@ def test_as_many_as_the_limit_says_are_out_and_no_more(tmp_path: Path) -> None:
 
 
 def test_of_two_that_enter_at_the_same_time_one_waits(three: Agents) -> None:
-    """The other one enters between this one's look and its write: the API server refuses the older version."""
+    """The other agent enters between this one's read and its write: the API server refuses the older version."""
     came: list[str] = []
 
     def other_enters(_words: tuple[str, ...]) -> None:

@@ -201,7 +201,7 @@ def test_a_session_that_is_cut_ends_it_at_the_next_heartbeat_and_nothing_is_left
     machine.clock.at(100, lambda: os.close(reading))
     with contextlib.redirect_stderr(session):
         status = command_line(machine, ["verify"])
-    with contextlib.suppress(BrokenPipeError):  # what nobody read
+    with contextlib.suppress(BrokenPipeError):  # the rest of the output, which was not read
         session.close()
     assert status == 1
     assert 100 < sum(machine.clock.slept) <= 116

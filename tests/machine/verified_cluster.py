@@ -30,7 +30,7 @@ NO_REQUEST = "no-request-0"
 NOTHING = "sh: 1: nvidia-smi: not found\n[Vector addition of 50000 elements]\nmig-verify: compute failed\n"
 """What a pod tells that sees no device."""
 NOT_YET = {"phase": "Pending", "conditions": []}
-"""A pod that nobody has decided about, for which there is no reason either."""
+"""A pod that the scheduler has not decided about, and for which no reason is known."""
 
 
 def log(profile: str | None, uuid: str | None = None, compute: str = "passed") -> str:

@@ -116,7 +116,7 @@ class CommandLine:
         return self.ssh("cat /proc/sys/kernel/random/boot_id").strip()
 
     def traces(self) -> dict[str, list[str]]:
-        """Whatever on this host carries the sandbox's name: found by looking everywhere, not where it keeps things."""
+        """Everything on this host with the sandbox's name: found by looking everywhere, not where it keeps things."""
         processes = [path.parent for path in Path("/proc").glob("[0-9]*/stat")]
         mark = re.compile(rf"mk8s-{re.escape(self.name)}\b|{re.escape(str(self.root))}\b")
         links = "".join(_read(path) for path in Path("/sys/class/net").glob("*/ifalias"))

@@ -141,7 +141,7 @@ def test_no_secret_of_joining_is_seen_by_others(cluster: Cluster, agent: Machine
             {"token": "guessed"},
             "/v1-rke2/config: 401 Unauthorized: the token is not this cluster's; a server has it in",
         ),
-        ({"token": TOKEN}, "401 Unauthorized"),  # which is no agent's where agents have one of their own
+        ({"token": TOKEN}, "401 Unauthorized"),  # not valid for an agent where agents have a token of their own
         (
             {"token": f"K10{'0' * 64}::node:{AGENT_TOKEN}"},
             "token CA hash does not match the Cluster CA certificate hash: 000",

@@ -55,7 +55,7 @@ def up_command(person: CommandLine) -> tuple[str, ...]:
 
 
 def devices(person: CommandLine, wanted: dict[str, int]) -> None:
-    """Write another layout into the stack file; without verification, which only takes time here."""
+    """Write another layout into the stack file, without the verification, which would only take time here."""
     file = person.root / "stack.yaml"
     stack = yaml.safe_load(file.read_text())
     (pool,) = stack["config"]["mig-k8s:nodePools"]

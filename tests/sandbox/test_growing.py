@@ -1,4 +1,4 @@
-"""A cluster that is in use and grows: its first agent, another token, two more agents, while a user's pod counts on.
+"""A cluster that is in use and grows: its first agent, another token, two more agents, while a user's pod goes on.
 Then changes go through the three agents, one after the other: of layouts, at last another driver with a reboot.
 """
 

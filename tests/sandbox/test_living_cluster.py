@@ -1,5 +1,5 @@
 """One cluster through its life, while a pod that nobody names holds a device: layouts, agents, servers, pools come and
-go. The pod counts on, on the same device, and its machine is never rebooted."""
+go. The pod goes on, on the same device, and its machine is never rebooted."""
 
 import os
 import signal
@@ -230,7 +230,7 @@ def test_certificates_near_their_end_are_made_anew_on_every_machine_while_a_pod_
         person.ssh(f"sudo sh -c '{ENDS_IN_50_DAYS}'", machine=server)
     person.ssh("sudo touch /var/lib/mig-k8s/certificates-rotate", machine="gpu")  # one that was cut off there
     assert cluster.ends_within_60_days() == [NODE, "server"]
-    # The laptop is closed while the second server has stopped RKE2.
+    # The connection is lost while the second server has stopped RKE2.
     command = person.started("rotate-certificates")
     wait_for_line(command, "server: RKE2 stops, and starts with new certificates", seconds=200)
     kill_with_children(command)
@@ -252,7 +252,7 @@ def test_certificates_near_their_end_are_made_anew_on_every_machine_while_a_pod_
 
 
 def kill_with_children(command: "subprocess.Popen[str]") -> None:
-    """As when the machine that it runs on is switched off: neither it nor its ssh says goodbye."""
+    """As when the machine that it runs on is switched off: neither it nor its ssh ends in an orderly way."""
     children = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()
     for pid in (command.pid, *map(int, children)):
         os.kill(pid, signal.SIGKILL)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.sandbox
 
 
 def traces(one: Machine) -> dict[str, list[str]]:
-    """Whatever on this host carries the machine's id: found by looking everywhere, not where the sandbox keeps it."""
+    """Everything on this host with the machine's id: found by looking everywhere, not where the sandbox keeps it."""
     vm_id = one.spec.vm_id
     wire, port = (
         process.run(["ip", "-n", one.sandbox.wire, "-brief", "link"]),

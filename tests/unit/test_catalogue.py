@@ -51,7 +51,7 @@ def test_only_ampere_reboots_for_its_mig_mode() -> None:
 
 
 def test_a_resource_spells_the_plus_as_a_dot() -> None:
-    """`+` is no legal character in a resource name."""
+    """`+` is not a legal character in a resource name."""
     profile = gpu_models()["A100-80GB"].profile("1g.10gb+me")
     assert profile is not None
     assert profile.resource == "nvidia.com/mig-1g.10gb.me"

@@ -78,7 +78,7 @@ def test_a_right_stack_is_all_well(run: Run) -> None:
 
 
 def test_a_stack_of_before_the_token_is_told_how_to_make_it(run: Run, tmp_path: Path) -> None:
-    """The others are set, so `make new-stack` is no way."""
+    """The others are set, so `make new-stack` is not the way to set it."""
     keys = "".join(f"  mig-k8s:{key}: {{secure: AAABAG==}}\n" for key in ("sshHostKey", "sshPrivateKey"))
     old = tmp_path / "Pulumi.old.yaml"
     old.write_text(Path("Pulumi.dev.yaml").read_text(encoding="utf-8").rstrip("\n") + f"\n{keys}")

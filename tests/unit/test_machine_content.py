@@ -424,7 +424,7 @@ def test_what_receives_a_release_is_one_command_that_needs_nothing_of_what_is_th
 
 
 def test_programs_go_to_a_machine_without_comments_and_types_and_with_their_line_numbers() -> None:
-    """Whatever runs is there, with a space a level; a text that looks like a comment is no comment."""
+    """Whatever runs is there, with a space a level; a text that looks like a comment is not a comment."""
     python = '''"""What
 it does."""
 

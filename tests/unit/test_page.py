@@ -153,7 +153,7 @@ def test_the_markdown_of_the_digest_as_html() -> None:
 
 
 def test_code_of_the_digest_is_shown_as_it_is() -> None:
-    """Stars in it are no bold text, and code in bold text is both."""
+    """Stars in it do not make bold text, and code in bold text is both."""
     assert markdown.html("`a**b**c` **`pulumi up` refuses it**") == (
         "<p><code>a**b**c</code> <strong><code>pulumi up</code> refuses it</strong></p>"
     )

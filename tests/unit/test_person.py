@@ -1,4 +1,4 @@
-"""Behind sudo, the sandbox is that of the person who typed it."""
+"""Behind sudo, the sandbox belongs to the person who typed it."""
 
 import json
 import os

@@ -15,7 +15,7 @@ def _report(text: str) -> str:
 
 
 def test_a_stack_file_comes_apart_into_values_location_and_secrets() -> None:
-    """Other namespaces and Pulumi's own keys are none of our business."""
+    """Other namespaces and Pulumi's own keys are left out."""
     file = parse(
         "secretsprovider: passphrase\n"
         "encryptionsalt: v1:abc\n"
