@@ -16,7 +16,7 @@ retry() {
   return "$status"
 }
 
-# download URL FILE [CHECK]: over plain http only where the caller holds what comes to CHECK, a checksum or fingerprint.
+# download URL FILE [CHECK]: over plain http only where the caller checks the file by CHECK, a checksum or fingerprint.
 download() {
   [[ $1 == https:* || -n ${3:-} ]] || fail "$1 is plain http without a checksum: anybody on the way could change what" \
     "comes. Nothing was downloaded; use https, or name its SHA-256 in the stack file"

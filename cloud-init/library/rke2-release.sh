@@ -99,5 +99,5 @@ place_rke2() {
   mv -fT "$new/bin/rke2" "$to/bin/rke2"
 }
 
-# What a run leaves that was cut off after its last step, too; and the tarball.
+# Also removes what a run left that was cut off after its last step, and the tarball.
 clear_away() { rm -rf "$fetched" "$(prefix)/.rke2-unpacked"; }
