@@ -19,7 +19,7 @@ class MigManagerArgs:
 
 
 class FreeGpus(pulumi.ComponentResource):
-    """Before anything of the machine changes: what the new layout does not have is gone, or the `up` ends here."""
+    """Frees GPUs before anything of the machine changes: what the new layout does not have goes, or the `up` ends."""
 
     done: remote.Command
 
@@ -40,7 +40,7 @@ class FreeGpus(pulumi.ComponentResource):
 
 
 class MigManagerLabel(pulumi.ComponentResource):
-    """After the operator's release: MIG Manager has made the layout. On destroy its label stays."""
+    """Has MIG Manager make the layout, after the operator's release. On destroy its label stays."""
 
     done: remote.Command
 

@@ -35,7 +35,7 @@ class NodeRemovalArgs:
 
 
 class NodeRemoval(pulumi.ComponentResource):
-    """Nothing, until the machine goes from the stack file or is rebuilt. Then its pods and its Node go before its VM.
+    """Removes a machine's pods and Node before its VM, when the machine goes from the stack file or is rebuilt.
 
     Neither command has a `create`, so as long as the machine stays nobody is dialled for them. The engine deletes what
     would be replaced with a VM before that VM: so `rebuild`, whose trigger is the VM's own id, is what ends its Node.

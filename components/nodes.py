@@ -47,15 +47,15 @@ class Nodes:
     access: dict[str, Access] = field(default_factory=dict)
     software: dict[str, NodeSoftware] = field(default_factory=dict)
     managed: dict[str, MigManagerArgs] = field(default_factory=dict)
-    """By machine whose instances MIG Manager makes."""
+    """The inputs of MIG Manager's commands, by machine whose instances it makes."""
     founding: list[Founding] = field(default_factory=list)
     rollout: list[Rollout] = field(default_factory=list)
-    """One, where there is an agent."""
+    """The limit of agents that are out at once, where there is an agent."""
     servers: list[pulumi.Output[Away | None]] = field(default_factory=list)
     """Which of the servers does not run, and why; complete when all machines are declared."""
     servers_ready: list[pulumi.Resource] = field(default_factory=list)
     server_removals: list[pulumi.Resource] = field(default_factory=list)
-    """Of those declared so far: they leave later than whatever is declared next."""
+    """The removals of the servers declared so far: they run later than those of machines declared next."""
 
     @property
     def cluster(self) -> pulumi.Output[str]:

@@ -10,7 +10,7 @@ import pulumi_azure_native as azure
 from machine.documents.expectations import Away
 
 _POWERED_OFF = ("stopping", "stopped", "deallocating", "deallocated")
-"""Whatever else Azure says is waited for by dialling: `starting`, `running`, nothing yet, a word of tomorrow's."""
+"""The power states of a machine that is off. In any other (`starting`, `running`, none, unknown) it is dialled."""
 
 
 def away(machine: azure.compute.VirtualMachine, group: pulumi.Input[str]) -> pulumi.Output[Away | None]:

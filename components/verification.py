@@ -12,7 +12,7 @@ from components.machine_command import Access, first_child, machine_command
 from plan import VerificationPlan
 
 _GRACE_SECONDS = 300
-"""On top of the verification's own timeout: time to report and to remove its pods."""
+"""Time after the verification's own timeout to report and to remove its pods."""
 
 
 @dataclass(frozen=True, kw_only=True)

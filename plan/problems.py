@@ -38,7 +38,7 @@ class Problem:
     """One wrong value of a stack file."""
 
     path: str
-    """Where, as it is written in the file: `mig-k8s:nodePools[0].migDevices`."""
+    """The place of the value, as it is written in the file: `mig-k8s:nodePools[0].migDevices`."""
     value: str
     """The value as YAML flow text, shortened; empty when it is missing or must not be shown."""
     what: str

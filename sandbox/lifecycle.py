@@ -138,7 +138,7 @@ def _obstacle() -> str | None:
 
 
 def refuse_without_root(root: Path) -> None:
-    """Raises SandboxError for who is not root where there are machines: half of what is to be done would be done."""
+    """Refuse to touch machines without root, since only half of it would be done. Raises SandboxError."""
     if os.geteuid() != 0 and (root / "instance.json").exists():
         sandbox = Sandbox.load(root)
         if network.path(sandbox.wire).exists():

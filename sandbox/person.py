@@ -25,7 +25,7 @@ _REGISTRIES = ("GO", "PIP_")
 
 @dataclass(frozen=True)
 class Person:
-    """Whose home this is."""
+    """The person whose home this is."""
 
     uid: int
     gid: int
@@ -34,7 +34,7 @@ class Person:
 
 
 def behind_sudo() -> Person | None:
-    """None where nobody came through sudo, or root itself did."""
+    """The person who typed sudo; None without sudo, or where that was root itself."""
     number = os.environ.get("SUDO_UID", "")
     if os.geteuid() != 0 or not number.isdecimal() or int(number) == 0:
         return None

@@ -18,7 +18,7 @@ from sandbox.tools import toolchain
 
 
 def refuse(stack_file: Path) -> None:
-    """Raises SandboxError for what is asked for and can be known to be missing, before anything is built or started."""
+    """Refuse what is known to be missing before anything is built or started. Raises SandboxError."""
     if source := nvidias.given():
         nvidias.refuse(source, _operator_version(_config(stack_file)))
 

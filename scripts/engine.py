@@ -52,7 +52,7 @@ class Engine:
         return state
 
     def replace(self, state: Mapping[str, Any]) -> None:
-        """Put this in the state's place. What is secret in it has to be encrypted; pending operations are left out."""
+        """Replace the state by this one, whose secrets have to be encrypted. Pending operations are left out."""
         with tempfile.TemporaryDirectory() as folder:  # 0700
             file = Path(folder) / "state.json"
             file.write_text(json.dumps(state), encoding="utf-8")

@@ -55,7 +55,7 @@ def settle(engine: Engine) -> Iterator[str]:
 
 
 def _found(azure: Azure, resource: dict[str, Any], resources: list[dict[str, Any]], subscription: str) -> str:
-    """Put it among the resources if Azure has it, as the engine would have noted it; what to say."""
+    """Add the resource to the state if Azure has it, as the engine would have noted it. Returns what to say."""
     versions = [each["inputs"].get("version", "") for each in resources if _refers_to(resource, each)]
     resource_id = identifier(resource["type"], resource["inputs"], subscription)
     outputs = azure.outputs(resource["type"], resource_id, versions[0] if versions else "")

@@ -138,7 +138,7 @@ class Restoring:
         return "\n".join(lines)
 
     def run(self, checked: Restored) -> int:
-        """Do it; the exit status."""
+        """Restore, and return the exit status."""
         for machine in self.others:
             _say(machine, "RKE2 stops")
             _ask(machine, "rejoin --stop", self._rejoin(machine, checked))
@@ -173,7 +173,7 @@ class Restoring:
 
 
 class AwayError(StackError):
-    """There is no way into a machine."""
+    """A machine does not let this person in."""
 
 
 def _say(machine: Machine, words: str) -> None:

@@ -64,7 +64,7 @@ def rotate(servers: Mapping[str, Sequence[str]], agents: Mapping[str, Sequence[s
 
 
 def conclude(left: Sequence[str]) -> None:
-    """Raises StackError where agents are left."""
+    """Say how it ended. Raises StackError where agents are left."""
     if left:
         raise StackError(
             f"all machines have new certificates but {', '.join(left)}, which let nobody in, see above. An agent gets "

@@ -73,7 +73,7 @@ def _asked(engine: Engine) -> "subprocess.CompletedProcess[str]":
 
 
 def _require_gone(lock: Lock, ended: str) -> None:
-    """Raises StackError where this holder works, or might."""
+    """Check that this holder is gone. Raises StackError where it works, or might."""
     if lock.host != socket.gethostname():
         if lock.host != ended:
             raise StackError(

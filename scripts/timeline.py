@@ -68,7 +68,7 @@ def last(
     machines: Mapping[str, Records],
     downloads: Sequence[Span] = (),
 ) -> Timeline:
-    """Of the last `up`. Raises StackError where there was none."""
+    """The timeline of the last `up`. Raises StackError where there was none."""
     found = timeline(resources, history, machines, downloads)
     if found is None:
         raise StackError("this stack was never brought up: `pulumi up` first")

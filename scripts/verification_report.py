@@ -32,7 +32,7 @@ def summary(report: VerificationReport, *, colour: bool = False) -> str:
 
 
 def _painted(proof: str) -> str:
-    """With each kind of device in the colour that it has in `plan show`."""
+    """The text with each kind of device in the colour that it has in `plan show`."""
     return _DEVICES.sub(lambda found: colours.on(int(found[1]), f" {found[0]} "), proof).replace(
         f"{colours.PLAIN}, ", f"{colours.PLAIN} "
     )

@@ -50,7 +50,7 @@ def shortened(cast: Cast) -> Cast:
 
 
 def _moments(cast: Cast) -> list[tuple[float, tuple[Line, ...]]]:
-    """Seconds, and all lines. Those that differ in running times alone are one wait, of which the end is shown."""
+    """The time and lines of each moment. Moments that differ only in running times are one wait, shown by its end."""
     film: list[tuple[float, tuple[Line, ...]]] = []
     for at, lines in _calm(cast):
         if film and _words(film[-1][1]) == _words(lines):
@@ -61,7 +61,7 @@ def _moments(cast: Cast) -> list[tuple[float, tuple[Line, ...]]]:
 
 
 def _calm(cast: Cast) -> Iterator[tuple[float, tuple[Line, ...]]]:
-    """After each output that is not followed at once by another, and now and then in a flood of them."""
+    """The moments after each output that another one does not follow at once, and some within a flood of outputs."""
     screen = Screen(cast.columns, _ROWS)
     stream, last = Stream(screen), float("-inf")
     following = [*(at for at, _ in cast.outputs[1:]), float("inf")]

@@ -85,7 +85,7 @@ def _classes(style: Style) -> str:
 
 
 def _motion(film: Sequence[Picture], screen: int) -> list[str]:
-    """One picture after the other is moved into the window."""
+    """The styles that move one picture after the other into the window."""
     whole, at, steps = sum(each.seconds for each in film), 0.0, []
     for number, each in enumerate(film):
         steps.append(f"{at / whole:.2%} {{ transform: translate(0, {-screen * number}px) }}")

@@ -28,9 +28,9 @@ def critical_path(made: Sequence[Action], machines: Mapping[str, Sequence[Span]]
 
 
 def _meanwhile(action: Action, begins: datetime, way: Sequence[Span]) -> list[Span]:
-    """From the end backwards: what ended last before then, and so on; what nothing accounts for is the action's.
-
-    A boot accounts for its time also where the action ended in the middle of it: nothing else goes on meanwhile.
+    """Spans of the machine during an action, found from its end backwards: each ended last before the next began. Time
+    without a span is the action's own. A boot counts also where the action ended in the middle of it: nothing else goes
+    on meanwhile.
     """
     found: list[Span] = []
     then = action.ends

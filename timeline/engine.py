@@ -76,7 +76,7 @@ def actions(resources: Iterable[Mapping[str, Any]], machines: Collection[str], s
 
 
 def _is_default_provider(resource: Mapping[str, Any]) -> bool:
-    """One that the engine makes by itself when it is first needed: nothing tells when that begins."""
+    """Whether the engine makes this provider by itself when it is first needed: nothing tells when that begins."""
     name = str(resource["urn"]).rpartition("::")[2]
     return str(resource["type"]).startswith("pulumi:providers:") and name.startswith("default")
 

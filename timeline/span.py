@@ -16,12 +16,12 @@ class Span:
 
     @property
     def seconds(self) -> float:
-        """Never below 0: the clocks of two machines differ."""
+        """The length of the span; never below 0, since the clocks of two machines differ."""
         return max(0.0, (self.ends - self.begins).total_seconds())
 
 
 def covered(spans: Iterable[Span]) -> float:
-    """Seconds in which at least one of them lasts: each second counts once."""
+    """The seconds that at least one of the spans covers: each second counts once."""
     seconds, end = 0.0, None
     for span in sorted(spans, key=lambda each: each.begins):
         begins = span.begins if end is None else max(span.begins, end)

@@ -13,7 +13,7 @@ _NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def text(timeline: Timeline, width: int = 100) -> str:
-    """At most `width` columns, and never so few that no bar is left."""
+    """The timeline in at most `width` columns, but in enough for a bar."""
     bar = max(width - _NAME - _SECONDS, _LEAST_BAR)
     lines, lane = [words.title(timeline), ""], None
     for row in rows(timeline):

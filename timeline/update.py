@@ -11,7 +11,7 @@ from timeline.machine import BOOT, REBOOT, way
 from timeline.span import Span, covered
 
 Records = tuple[str, Mapping[str, Any]]
-"""Of a machine: cloud-init's log, and the result file."""
+"""The records of a machine: cloud-init's log, and the result file."""
 _VM = "vm"
 
 
@@ -28,7 +28,7 @@ class Timeline:
 
     @property
     def seconds(self) -> float:
-        """From its beginning to its end."""
+        """The seconds from its beginning to its end."""
         return (self.ended - self.begun).total_seconds()
 
     @property

@@ -20,7 +20,7 @@ _PORT = 9345
 
 
 def check(machine: ThisMachine, order: Rejoin) -> int:
-    """Returns 0. Raises MachineError with why it cannot be done; nothing is changed."""
+    """Check whether it can be done, and change nothing. Returns 0. Raises MachineError with the reason if not."""
     machine.must_be(order.node)
     if machine.desired_state().rke2.role == "server":
         rke2.require_token(machine, order.token_digest)

@@ -55,7 +55,7 @@ def stop(machine: ThisMachine, unit: str) -> None:
 
 
 def require_token(machine: ThisMachine, digest: str) -> None:
-    """Raises NodeError where this server has another token than that of the snapshot."""
+    """Check that this server has the token of the snapshot. Raises NodeError where it has another one."""
     path = machine.path(RKE2_TOKEN_PATH)
     if not path.exists():
         raise UsageError(f"{path} is missing: this server was not brought up yet. `pulumi up` first")

@@ -29,7 +29,7 @@ class Underway(Document):
     is_replaced: bool = False
 
     def keep(self, machine: ThisMachine) -> None:
-        """Raises DiskError."""
+        """Write the record of this restore. Raises DiskError."""
         files.write(machine.path(PATH), self.to_json(), 0o600)
 
 

@@ -30,7 +30,7 @@ class Turns(Document):
 
     agents_at_once: int
     turns: dict[str, Turn] = field(default_factory=dict)
-    """By agent."""
+    """The turns by the names of agents."""
     failures: int = 0
     last_failure: str = ""
 

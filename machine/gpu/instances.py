@@ -18,7 +18,7 @@ class Instance:
     place: Place
     computes: tuple[int, ...] | None
     uuids: tuple[str, ...] = field(default=(), compare=False)
-    """Of its MIG devices, where they were asked for."""
+    """The UUIDs of its MIG devices, where they were asked for."""
 
 
 @dataclass(frozen=True)

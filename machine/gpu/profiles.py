@@ -24,7 +24,7 @@ def read_profiles(smi: NvidiaSmi, index: int) -> dict[str, Profile]:
 
 
 def check_places(index: int, places: Iterable[Place], profiles: dict[str, Profile]) -> None:
-    """Raises GpuError with everything that this GPU cannot do."""
+    """Check that the layout fits this GPU. Raises GpuError with everything that does not."""
     wanted = list(places)
     wrong, taken = [], Counter[int]()
     for place in wanted:

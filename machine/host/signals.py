@@ -13,7 +13,7 @@ class Interrupted(BaseException):
 
 
 def raise_on_signals() -> None:
-    """From now on a signal raises Interrupted; further ones are ignored, so that the way back is not cut off."""
+    """Have the first signal raise Interrupted, and ignore further ones, so that the clean-up is not cut off."""
     for number in SIGNALS:
         signal.signal(number, _raise)
 
@@ -26,7 +26,7 @@ def ignore() -> None:
 
 @contextlib.contextmanager
 def ignored() -> Iterator[None]:
-    """Nothing interrupts what is done in here."""
+    """Ignore signals while the block runs."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
     try:
         yield

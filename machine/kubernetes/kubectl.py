@@ -60,7 +60,7 @@ class Kubectl:
 
     @classmethod
     def here(cls, machine: ThisMachine, *, away_seconds: float = AWAY_SECONDS) -> "Kubectl | None":
-        """With the first kubeconfig there is; None before RKE2 has made one."""
+        """kubectl with the first kubeconfig that is there; None before RKE2 has made one."""
         found = next((path for path in map(machine.path, KUBECONFIGS) if path.exists()), None)
         return None if found is None else cls(machine, found, away_seconds)
 

@@ -15,7 +15,7 @@ BEAT_SECONDS = 60
 
 @contextlib.contextmanager
 def beating(machine: ThisMachine) -> Iterator[None]:
-    """As long as this lasts, a turn of the machine shows every minute that somebody is at work."""
+    """Show every minute that somebody is at work, while the block runs and the machine has a turn."""
     ended = threading.Event()
 
     def beat_on() -> None:

@@ -112,7 +112,7 @@ def _logs(wanted: MigManagerLayout) -> str:
 
 
 def _wait(clock: Clock, condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Raises NodeError that says what was waited for."""
+    """Wait for a condition. Raises NodeError that says what was waited for."""
     deadline, told = clock.monotonic() + seconds, clock.monotonic()
 
     def told_condition() -> bool:

@@ -39,7 +39,7 @@ def is_whole(folder: Path) -> bool:
 
 
 def check(machine: ThisMachine) -> None:
-    """Raises UsageError unless the running release is whole, all of it can be loaded, and it can read this machine."""
+    """Check that the running release is whole, can be loaded, and can read this machine's files. Raises UsageError."""
     wanted, seen = read_manifest(machine.release).digest, _digest(machine.release)
     if seen != wanted:
         raise UsageError(f"the release in {machine.release} is not whole: its files are {seen[:16]}, not {wanted[:16]}")

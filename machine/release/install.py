@@ -51,7 +51,7 @@ def install(machine: ThisMachine, *, if_none: bool = False) -> int:
 
 
 def _place(machine: ThisMachine) -> Path:
-    """Where this release lies among the others. One that is there already and damaged gets its files again."""
+    """Put the release among the others; returns its folder. A damaged one that is there gets its files again."""
     wanted = read_manifest(machine.release)
     release = machine.path(storage.RELEASES) / wanted.release
     if release.resolve() == machine.release.resolve():

@@ -17,7 +17,7 @@ LOCK = "/run/mig-k8s/release"
 _INCOMING = re.compile(r"incoming\.(\d+)")
 """What comes over SSH is unpacked here by the process of this number, which then installs it."""
 _OLD_STAGES = f"{HOME}/stages"
-"""Of machines that were made before there were releases."""
+"""The stages of machines that were made before there were releases."""
 
 
 def current(machine: ThisMachine) -> Path | None:

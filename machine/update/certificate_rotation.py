@@ -18,7 +18,7 @@ from machine.update import rke2_upgrade
 from machine.verification.shown_certificate import API_SERVER, KUBELET, days_until, shown_end
 
 MARK = "/var/lib/mig-k8s/certificates-rotate"
-"""Where it was begun and has not ended well yet."""
+"""This file is there where a rotation was begun and has not ended well yet."""
 _NEW_DAYS = 364
 """How long those that were made within a day last: they live for 365 days."""
 _UNIT = "mig-k8s-certificates.service"
@@ -100,7 +100,7 @@ def _on_server(machine: ThisMachine, name: str) -> None:
 
 
 def _check_quorum(machine: ThisMachine, name: str) -> None:
-    """Raises NodeError where the cluster of three or more would be without majority while RKE2 restarts here."""
+    """Check that the other servers keep the majority while RKE2 restarts here. Raises NodeError if not."""
     end = shown_end(machine, "127.0.0.1", API_SERVER)
     if end is None or days_until(machine, end) < 0:
         return  # nothing is served here, and new certificates may help

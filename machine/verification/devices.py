@@ -67,7 +67,7 @@ def overfull(devices: Sequence[ProvenDevice], pods: Sequence[Pod]) -> list[str]:
 
 
 def distinct(pods: Sequence[Pod], devices: Sequence[ProvenDevice]) -> Check:
-    """As many devices as the pods are for, none with more pods than may share it."""
+    """Check that the pods have as many devices as they are for, and none more pods than may share it."""
     expected = round(sum(1 / pod.device.replicas for pod in pods))
     shared = overfull(devices, pods)
     count = len({device.uuid for device in devices if device.uuid})

@@ -50,7 +50,7 @@ class PodWithoutRequest:
     name: str
 
     def manifest(self, image: str, seconds: int) -> dict[str, Any]:
-        """As of a pod with a device. The capabilities say which of the driver's files come with a device."""
+        """The manifest, as of a pod with a device. The capabilities say which files of the driver a device brings."""
         asked = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
         variables = [{"name": name, "value": value} for name, value in asked.items()]
         return _manifest(self.name, self.node, image, seconds, {"env": variables})

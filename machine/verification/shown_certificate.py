@@ -14,7 +14,7 @@ _SECONDS = 5
 
 
 def shown_end(machine: ThisMachine, address: str, port: int) -> datetime | None:
-    """When it ends; the beginning of all time where it has ended; None where nobody shows one of this cluster's."""
+    """The end of the certificate; the earliest possible time if it has ended; None if none of this cluster is shown."""
     authority = machine.path(_AUTHORITY)
     if not authority.exists():
         return None

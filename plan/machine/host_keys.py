@@ -53,7 +53,7 @@ class HostKeys:
     """The secret of the keys that machines show too, while one secret takes the place of another."""
 
     def __post_init__(self) -> None:
-        """Raises ValueError where a machine could not show all of them, in words without any part of a secret."""
+        """Check that a machine can show all keys. Raises ValueError, whose text has no part of a secret."""
         known = [*([self.shared.kind] if self.shared else [])]
         for secret in filter(None, (self.secret, self.other)):
             if secret[:2] not in _PAIRS or len(secret.strip()) < 2 + _LEAST:
@@ -138,4 +138,4 @@ _PAIRS = {
     "a:": (_on_curve(ec.SECP256R1(), 255), _on_curve(ec.SECP384R1(), 383)),
     "b:": (_ed25519, _on_curve(ec.SECP521R1(), 520)),
 }
-"""By how a secret begins, how the machine's own key is made of 128 bytes, and that of all servers."""
+"""The functions that make a machine's own key and that of all servers of 128 bytes, by how the secret begins."""

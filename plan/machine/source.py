@@ -64,7 +64,7 @@ def _python(text: str) -> str:
 
 
 def _narrow(line: bytes) -> bytes:
-    """One space for each level of indentation: all those of a release are a fiftieth of the user-data."""
+    """Indent by one space for each level: the other spaces of a release would be a fiftieth of the user-data."""
     text = line.lstrip(b" ")
     return b" " * ((len(line) - len(text)) // 4) + text
 

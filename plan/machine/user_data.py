@@ -36,7 +36,7 @@ _LONGEST = Addresses(public="255.255.255.255", private="255.255.255.255")
 _SAMPLE_KEY = base64.b64encode(b"".join(hashlib.sha256(bytes([number])).digest() for number in range(10))).decode()[
     :399
 ]
-"""As long as an OpenSSH ed25519 private key without comment, and as hard to pack; the real one never comes here."""
+"""A text as long and as hard to pack as an OpenSSH ed25519 private key. The real key never comes here."""
 
 
 def user_data(node: NodePlan, addresses: Addresses, host_key: HostKey) -> bytes:
@@ -63,7 +63,7 @@ def user_data(node: NodePlan, addresses: Addresses, host_key: HostKey) -> bytes:
 
 
 def refuse_too_large(node: NodePlan) -> None:
-    """Raises Problems where Azure would refuse the machine's user-data, packing it only where that is in doubt."""
+    """Raise Problems where Azure would refuse the machine's user-data. It is packed only where that is in doubt."""
     if len(_own(node, _LONGEST).encode()) > LIMIT_BYTES - _RELEASE_BYTES - _KEYS_BYTES:
         user_data_bytes(node)
 

@@ -77,7 +77,7 @@ def renamed_machines(old: StackPlan, new: StackPlan) -> dict[str, str]:
 
 
 def refused_changes(old: StackPlan, new: StackPlan) -> dict[str, str]:
-    """By machine that is not taken for another one, removed or made anew: a sentence on it."""
+    """A sentence for each machine that cannot be taken for another one, removed or made anew."""
     renamed = {name: _refused_name(name, was) for name, was in renamed_machines(old, new).items()}
     return renamed | {name: _protected(name) for name in protected_machines(old, new)}
 

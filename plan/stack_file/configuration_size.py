@@ -77,7 +77,7 @@ def _clear_bytes(encrypted: str) -> int:
 
 
 def _go_json(value: object) -> bytes:
-    """As Go's encoding/json writes it: without spaces, UTF-8, and with what HTML or JavaScript minds escaped."""
+    """JSON as Go's encoding/json writes it: without spaces, in UTF-8, with escapes for HTML and JavaScript."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")

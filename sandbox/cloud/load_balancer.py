@@ -190,7 +190,7 @@ def _tell_neighbours(address: str) -> None:
 
 @contextlib.asynccontextmanager
 async def _connected(address: str, port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """Raises OSError where nobody answers in time; TimeoutError is one."""
+    """Connect to a machine. Raises OSError where it does not answer in time; TimeoutError is one."""
     reader, writer = await asyncio.wait_for(asyncio.open_connection(address, port), _CONNECT_SECONDS)
     try:
         yield reader, writer

@@ -14,7 +14,7 @@ OPTIONS = {
 }
 """Each archive would be asked for twice, and apt asks again: at a dead name server that was more than two minutes."""
 RESOLVER = {"RES_OPTIONS": "timeout:2 attempts:1"}
-"""Of the C library: how long it waits for a name server."""
+"""Options of the C library: how long it waits for a name server."""
 _SECONDS = {"update": 300.0, "install": 1200.0}
 
 

@@ -22,7 +22,7 @@ OLDER_IMAGES = (
     f"nvcr.io/nvidia/gpu-operator:{OLDER_VERSION}",
     f"nvcr.io/nvidia/k8s-device-plugin:{_OLDER_DEVICE_PLUGIN}",
 )
-"""Those of the older chart that are others."""
+"""The images of the older chart that differ."""
 
 CHART = Path(__file__).parent / "chart"
 _PROGRAM, _INVENTORY = "/usr/bin/gpu-operator", "/usr/bin/gpu-inventory"

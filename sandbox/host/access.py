@@ -70,7 +70,7 @@ def _told_known_hosts(root: Path) -> Path:
 
 
 def write_kubeconfig(environment: Environment) -> None:
-    """From the state, not from the stack's outputs: those are kept only when all of the program has run."""
+    """Write it from the state, not from the stack's outputs: those are kept only when all of the program has run."""
     for resource in environment.state(secrets=True).get("resources", []):
         known = resource.get("outputs", {}).get("kubeconfig")
         if resource["type"] == "mig-k8s:index:Cluster" and known:

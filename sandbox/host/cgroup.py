@@ -38,7 +38,7 @@ def machines() -> set[str]:
 
 
 def create(name: str) -> None:
-    """Raises SandboxError where the machine would miss a controller that its kernel has."""
+    """Make the machine's group. Raises SandboxError where it would miss a controller that the kernel has."""
     for hierarchy in hierarchies():
         group = hierarchy / name
         group.mkdir(exist_ok=True)

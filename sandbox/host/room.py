@@ -14,7 +14,7 @@ _GB = 10**9
 
 @dataclass(frozen=True)
 class Need:
-    """In GB: of the disk with the cache, and of memory at the same time."""
+    """What a sandbox needs, in GB: of the disk with the cache, and of memory at the same time."""
 
     disk: int
     memory: int

@@ -21,7 +21,7 @@ def note(directory: Path, client: str, path: str, seconds: float) -> None:
 
 
 def downloads(sandbox: Sandbox, names: Mapping[str, str]) -> list[Span]:
-    """Those of the machines with these names by address, each by the last part of its path or as the image it is of."""
+    """The downloads of the machines with these names by address, each by the last part of its path or by its image."""
     file = sandbox.root / "mirror" / _FILE
     lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     return [

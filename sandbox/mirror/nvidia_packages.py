@@ -12,7 +12,7 @@ OLDER_DRIVER_VERSION = "580.126.09"
 _UBUNTU_VERSION = f"{DRIVER_VERSION}-0ubuntu0.24.04.1"
 _FLAVOURS = {f"{DRIVER_BRANCH}-server": f"{DRIVER_BRANCH}-server-open"}
 _FLAVOURS |= {other: flavour for flavour, other in _FLAVOURS.items()}
-"""Of the driver's kernel modules, each with the one it excludes."""
+"""The flavours of the driver's kernel modules, each with the one that it excludes."""
 _FABRIC_MANAGER_UNIT = f"""[Unit]
 Description=NVIDIA fabric manager service
 After=network-online.target

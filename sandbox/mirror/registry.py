@@ -148,7 +148,7 @@ def _layer(files: Mapping[str, File]) -> bytes:
 
 
 def digest(content: bytes) -> str:
-    """By which a registry and its clients know it."""
+    """The digest by which a registry and its clients know the content."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
@@ -157,7 +157,7 @@ def _describe(kind: str, blob: bytes) -> dict[str, object]:
 
 
 def place(path: Path, content: bytes) -> None:
-    """Beside its place, then renamed: the server may be asked for it meanwhile."""
+    """Write the content beside its place, then rename it: the server may be asked for it meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.new")
     draft.write_bytes(content)

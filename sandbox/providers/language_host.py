@@ -102,7 +102,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
 
 
 def _go_json(value: object) -> str:
-    """As the real host writes it: no spaces, and what HTML minds escaped, which counts for the length."""
+    """JSON as the real host writes it: without spaces, and with escapes for HTML, which count for the length."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -50,7 +50,7 @@ def sources(folder: Path) -> list[Path]:
 
 
 def version(module: Path, dependency: str) -> str:
-    """Of a module that this one depends on."""
+    """The version of a module that this one depends on."""
     return run(module, "list", "-m", "-f", "{{.Version}}", dependency).strip()
 
 

@@ -19,7 +19,7 @@ OLDEST = (1, 21)
 """From here on Go understands a newer go.mod and fetches the toolchain it names."""
 _REQUIREMENTS = Path(__file__).with_name("go-requirements.txt")
 _USUAL_PLACE = "/usr/local/go/bin"
-"""Where Go's own instructions put it. Not everybody's PATH has it: root's has it nowhere."""
+"""The place that Go's own instructions choose. It is often not on PATH, and never on root's."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def _of_the_host() -> Iterator[Path]:
 
 
 def _version(program: Path) -> str:
-    """Such as go1.26.8; "" where it does not say one."""
+    """The version of a Go, such as go1.26.8; "" where it does not say one."""
     beside = program.resolve().parent.parent / "VERSION"  # asking Go itself would write to the person's home
     if beside.is_file():
         said = beside.read_text()

@@ -18,7 +18,7 @@ _NVML = _GPU / "nvml"
 _GO_NVML = "github.com/NVIDIA/go-nvml"
 _NVIDIAS_TOOLKIT = "github.com/NVIDIA/nvidia-container-toolkit"
 TOOLKIT_PROGRAMS = ("nvidia-container-runtime", "nvidia-container-runtime-hook", "nvidia-ctk", "nvidia-cdi-hook")
-"""Those of NVIDIA's container toolkit that its packages bring."""
+"""The programs that the packages of NVIDIA's container toolkit bring."""
 # As NVIDIA builds its own: the driver's library is loaded when it is needed, and its functions are looked up then.
 _NVML_LINK = "-extldflags=-Wl,--export-dynamic,--unresolved-symbols=ignore-in-object-files,-z,lazy"
 _SHARED_NAME = "-extldflags=-Wl,-soname,libnvidia-ml.so.1"

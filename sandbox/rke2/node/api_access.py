@@ -20,7 +20,7 @@ def unit(configuration: Configuration, *, is_server: bool) -> Unit:
 
 
 def remember(servers: list[str]) -> None:
-    """Where the API servers are, host:port, best first."""
+    """Keep where the API servers are, host:port, best first."""
     content = json.dumps(servers) + "\n"
     if not paths.API_SERVERS.exists() or paths.API_SERVERS.read_text() != content:
         paths.write(paths.API_SERVERS, content)

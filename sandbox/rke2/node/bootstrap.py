@@ -95,12 +95,12 @@ def note_version() -> None:
 
 
 def files() -> dict[str, str]:
-    """By their path below server/tls."""
+    """The files by their path below server/tls."""
     return {str(file.relative_to(paths.TLS)): file.read_text() for file in FILES}
 
 
 def write_files(content: dict[str, str]) -> None:
-    """As `files` gave them."""
+    """Write the files that `files` gave."""
     for file in FILES:
         paths.write(file, content[str(file.relative_to(paths.TLS))], 0o644 if file.suffix == ".crt" else 0o600)
 

@@ -62,7 +62,7 @@ class Configuration:
 
 
 def read(path: Path) -> Configuration:
-    """Raises Rke2Error with everything that is wrong. A missing file is an empty one, as for RKE2."""
+    """Read config.yaml; a missing file is an empty one, as for RKE2. Raises Rke2Error with everything that is wrong."""
     if any(path.with_suffix(".yaml.d").glob("*.y*ml")):
         raise Rke2Error(f"{path}.d: drop-in files are not stood in for: put everything into {path}")
     try:

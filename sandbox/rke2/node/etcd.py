@@ -155,7 +155,7 @@ def remove(name: str) -> None:
 
 
 def require_address(configuration: Configuration) -> None:
-    """Raises Rke2Error if the cluster knows this server's member under another address: that cannot be changed."""
+    """Check the address under which the cluster knows this server's member. Raises Rke2Error: it cannot be changed."""
     name = json.loads(paths.MEMBER.read_text())["name"]
     # What this member itself knows: the others may be away.
     listed = _call("cluster/member/list", {"linearizable": False})["members"]

@@ -74,7 +74,7 @@ def _delete(chosen: argparse.Namespace) -> None:
 
 
 def _snapshots(prefix: str) -> list[Path]:
-    """Those whose names begin so, by the time that their names end in."""
+    """The snapshots whose names begin so, by the time in their names."""
     found = [path for path in paths.SNAPSHOTS.glob("*") if path.name.startswith(prefix)]
     return sorted(found, key=lambda path: int(re.sub(r".*-", "", path.name)))
 

@@ -34,7 +34,7 @@ def of(version: str) -> list[str]:
 
 
 def fetch(*, is_server: bool, registry: str | None) -> None:
-    """Those that this release does not have already and no archive brings.
+    """Fetch the images that this release does not have already and no archive brings.
 
     `registry` is the one of `system-default-registry`; None: Docker Hub. Raises Rke2Error; systemd starts RKE2 again
     then.

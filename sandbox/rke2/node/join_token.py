@@ -18,7 +18,7 @@ class JoinToken:
 
     @classmethod
     def parse(cls, text: str) -> "JoinToken":
-        """Raises Rke2Error, which never shows the token."""
+        """Read a token. Raises Rke2Error, which never shows it."""
         if not text.startswith("K10"):
             if not text:
                 raise Rke2Error("token: must not be empty")
@@ -31,7 +31,7 @@ class JoinToken:
         return cls(match[3], match[1])
 
     def check(self, authority: bytes) -> None:
-        """Raises Rke2Error if this is not the authority the token names."""
+        """Check that this is the authority that the token names. Raises Rke2Error."""
         seen = hash_of(authority)
         if self.authority_hash not in (None, seen):
             raise Rke2Error(

@@ -36,7 +36,7 @@ def become_server(configuration: Configuration) -> None:
 
 
 def wait_for_vote(configuration: Configuration) -> None:
-    """Until this server's etcd member counts. Needs the others only the first time. Raises Rke2Error."""
+    """Wait until this server's etcd member has a vote. Needs the others only the first time. Raises Rke2Error."""
     name = json.loads(paths.MEMBER.read_text())["name"]
 
     def has_vote() -> bool:

@@ -9,7 +9,7 @@ from . import paths
 
 
 def write(path: Path, certificate: Path, *, server: str = "https://127.0.0.1:6443", mode: int = 0o600) -> None:
-    """For the holder of `certificate` and the key beside it. RKE2 calls everything in it `default`."""
+    """Write a kubeconfig for the holder of `certificate` and its key. RKE2 names everything in it `default`."""
     content = {
         "apiVersion": "v1",
         "kind": "Config",

@@ -51,7 +51,7 @@ def check(api: Api, name: str, password: str) -> None:
 
 
 def forget(api: Api, name: str) -> None:
-    """After a restore: the snapshot's password of this node may be another machine's."""
+    """Forget a node's password after a restore: that of the snapshot may be another machine's."""
     if api.get(f"{_SECRETS}/{name}.node-password.rke2") is not None:
         api.request("DELETE", f"{_SECRETS}/{name}.node-password.rke2")
 

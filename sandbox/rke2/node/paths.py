@@ -13,7 +13,7 @@ NODE_PASSWORD = Path("/etc/rancher/node/password")
 
 DATA = Path("/var/lib/rancher/rke2")
 FORCE_RESTART = DATA / "force-restart"
-"""There: the next start ends etcd and the control plane first, which otherwise outlive a restart."""
+"""While this file is there, the next start ends etcd and the control plane first, which else outlive a restart."""
 PROGRAMS = DATA / "bin"
 TLS = DATA / "server/tls"
 CREDENTIALS = DATA / "server/cred"

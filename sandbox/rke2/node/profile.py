@@ -15,7 +15,7 @@ _EXEMPT = ("kube-system", "cis-operator-system", "tigera-operator")
 
 
 def check(configuration: Configuration, *, is_server: bool) -> None:
-    """Raises Rke2Error naming everything the profile lacks on this machine."""
+    """Check this machine for the profile. Raises Rke2Error with everything that it lacks."""
     problems = []
     if configuration.profile == "cis":
         for name, wanted in _KERNEL.items():

@@ -20,7 +20,7 @@ _ETCD_SECONDS = 60
 
 
 def restore(configuration: Configuration, snapshot: Path) -> None:
-    """Raises Rke2Error. After it the server starts without the flags, and others join it with an empty datastore."""
+    """Restore the snapshot. Then the server starts without the flags, and others join it empty. Raises Rke2Error."""
     _check(configuration, snapshot)
     service.link_programs()
     units.stop_by_name(*_CONTROL_PLANE)

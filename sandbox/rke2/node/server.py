@@ -38,7 +38,7 @@ _OWN_API_SERVER = "127.0.0.1:6443"
 
 
 def serve(configuration: Configuration) -> None:
-    """Raises Rke2Error if a part does not come up in time, with its last words."""
+    """Run the server. Raises Rke2Error with the last words of a part that does not come up in time."""
     profile.check(configuration, is_server=True)
     service.tell("STATUS=fetching images")
     images.fetch(is_server=True, registry=configuration.registry)

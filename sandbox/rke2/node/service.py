@@ -17,7 +17,7 @@ _OTHER_NAMES = dict.fromkeys(_KUBE, "kube") | {"ctr": "containerd"}
 
 
 def hold_stops() -> None:
-    """From the first moment: a stop during the start is taken at its end by `stopped`, or by systemd's SIGKILL."""
+    """Put off a stop that comes during the start: `stopped` takes it afterwards, or systemd kills the process."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
 
 
@@ -37,7 +37,7 @@ def link_programs() -> None:
 
 
 def wait(done: Callable[[], bool], what: str, unit: str, seconds: float) -> None:
-    """Raises Rke2Error with the unit's last words when the time is over."""
+    """Wait until it is so. Raises Rke2Error with the unit's last words when the time is over."""
     deadline = time.monotonic() + seconds
     while not done():
         if time.monotonic() > deadline:

@@ -27,7 +27,7 @@ async def _lead(servers: Path, reader: asyncio.StreamReader, writer: asyncio.Str
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Until one end closes; then the other is closed as well."""
+    """Copy until one end closes; then the other is closed as well."""
     with contextlib.suppress(OSError):
         while data := await reader.read(65536):
             writer.write(data)
