@@ -14,7 +14,7 @@ _SAID = {
 
 
 def said(text: str) -> dict[str, str]:
-    """Of each machine that has a paragraph, its word."""
+    """The word of each machine that has a paragraph."""
     words = {}
     for paragraph in text.split("\n\n"):
         if found := re.match(r"\*\*([\w-]+)\*\* (is|stays)", paragraph):

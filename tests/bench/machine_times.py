@@ -60,7 +60,7 @@ def table(machine: str, reboots: int, spans: Sequence[Span]) -> str:
 
 
 def resources_of(sandbox: Sandbox) -> list[dict[str, Any]]:
-    """Those of the engine's state."""
+    """The resources of the engine's state."""
     found: list[dict[str, Any]] = Environment(sandbox.root, machines=True).state(secrets=False)["resources"]
     return found
 
@@ -88,7 +88,7 @@ def show(name: str) -> int:
 
 
 def _described(sandbox: Sandbox) -> list[Path]:
-    """Of each machine, the file that describes it, as old as the machine."""
+    """The file that describes each machine, which is as old as the machine."""
     return [sandbox.machine_directory(vm_id) / "machine.json" for vm_id in sandbox.machine_ids]
 
 

@@ -46,7 +46,7 @@ class Cost:
 
 
 def measured(home: Path, machines: int) -> Cost:
-    """Of one preview with this many machines."""
+    """Measure one preview with this many machines."""
     home.mkdir(exist_ok=True)
     environment = Environment(home / f"sandbox-{machines}", machines=False)
     document = yaml.safe_load(DEVELOPMENT.read_text())

@@ -10,7 +10,7 @@ DEVELOPMENT = ROOT / "Pulumi.dev.yaml"
 
 
 def configuration(machines: int) -> dict[str, Any]:
-    """By section: the stack's server, and all other machines agents in one pool, with networks that have room."""
+    """The sections of a stack of one server and one pool with all other machines, with networks large enough."""
     mapping = read_stack_file(DEVELOPMENT).mapping
     agents = {"name": "agent", "role": "agent", "count": machines - 1, "migDevices": {"1g.10gb": 7}}
     pools = [mapping["nodePools"][0], *([agents] if machines > 1 else [])]

@@ -20,7 +20,7 @@ def _imported(file: Path) -> Iterator[str]:
 
 
 def _needs(package: str) -> dict[str, set[str]]:
-    """By layer (a folder of the package, or a module on top of it): the layers it imports from."""
+    """The layers that each layer imports from; a layer is a folder of the package, or a module on top of it."""
     root = REPOSITORY / package
     files = [file for file in root.rglob("*.py") if file != root / "__init__.py"]
     layers = {file.relative_to(root).parts[0].removesuffix(".py") for file in files}

@@ -36,7 +36,7 @@ def subnet(azure: AzureNative, prefix: str = "10.60.0.0/24") -> str:
 
 
 def interface_inputs(name: str, subnet: str, static: str | None = None, **setting: object) -> dict[str, Any]:
-    """Of an interface with one private address: this one, or one that Azure chooses."""
+    """The inputs of an interface with one private address: this one, or one that Azure chooses."""
     chosen = {"privateIPAllocationMethod": "Static", "privateIPAddress": static} if static else {}
     settings = [{"name": "main", "subnet": {"id": subnet}, "privateIPAllocationMethod": "Dynamic", **chosen, **setting}]
     return {**_HERE, "networkInterfaceName": name, "ipConfigurations": settings}
@@ -49,7 +49,7 @@ def interface(azure: AzureNative, name: str, subnet: str, static: str | None = N
 
 
 def balancer_inputs(address: str, sku: str = "Standard", **backend: object) -> dict[str, Any]:
-    """Of a load balancer with one rule, in front of one address of a backend."""
+    """The inputs of a load balancer with one rule, in front of one address of a backend."""
     own = f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Network/loadBalancers/api"
     backends = [{"name": "first", "ipAddress": "10.60.0.4", **backend}]
     rule = {"name": "api", "protocol": "Tcp", "frontendPort": 6443, "backendPort": 6443}

@@ -52,7 +52,7 @@ class Person:
         }
 
     def bring_up(self) -> None:
-        """As far as its outputs tell."""
+        """Bring the stack up, as far as its outputs tell."""
         (self.folder / "state").mkdir(exist_ok=True)
         self.pulumi("stack", "init", "prod")
         stack = {"urn": "urn:pulumi:prod::mig-k8s::pulumi:pulumi:Stack::mig-k8s-prod", "type": "pulumi:pulumi:Stack"}

@@ -19,7 +19,7 @@ AGENT = {"name": "work", "role": "agent", **SMALL}
 
 
 def runs(person: Person) -> dict[str, list[list[str]]]:
-    """By machine, what was run on it; `update` without the addresses that it can join by."""
+    """What was run on each machine; `update` without the addresses that it can join by."""
     found = {name: person.commands(vm_id) for name, vm_id in person.machines().items()}
     return {
         name: [each[:2] if each[0] == MIG_K8S else each[:1] for each in commands] for name, commands in found.items()
@@ -32,7 +32,7 @@ def updates(person: Person, machine: str) -> list[list[str]]:
 
 
 def first_keys(person: Person) -> dict[str, str]:
-    """By machine, the administrator's key as Azure has it."""
+    """The administrator's key of each machine, as Azure has it."""
     found = {
         key.rsplit("/", 1)[1]: each["inputs"] for key, each in person.azure().items() if "/virtualMachines/" in key
     }

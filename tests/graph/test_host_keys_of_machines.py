@@ -1,5 +1,5 @@
-"""What every connection is held to: a machine's own host key, that of all servers at their one address; and how a stack
-comes to them."""
+"""Which host key every connection is checked against: a machine's own, or that of all servers at their one address; and
+how a stack gets them."""
 
 import base64
 import gzip
@@ -31,7 +31,7 @@ def run(program: Program, **secrets: str | None) -> Graph:
 
 
 def held_to(graph: Graph) -> dict[str, set[str]]:
-    """By address, the host keys that commands there are held to, those that are run when a machine goes too."""
+    """The host keys that commands at each address are checked against, also those that run when a machine goes."""
     found: dict[str, set[str]] = {}
     for each in graph.of("Command"):
         connection = each.plain("connection")

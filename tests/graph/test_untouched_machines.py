@@ -24,7 +24,7 @@ def run(pools: Pools) -> Graph:
 
 
 def inputs(graph: Graph, machine: str) -> dict[str, dict[str, Any]]:
-    """By URN, the inputs of everything that belongs to a machine: its components have its name, and have children.
+    """The inputs of everything that belongs to a machine, by URN: its components have its name, and have children.
 
     But not on which server it is taken out of the cluster, should it go or be rebuilt: nobody is dialled when that
     changes, and from three servers on it does not change any more. Nor by which addresses a machine could join, which

@@ -22,7 +22,7 @@ class EmulatedHost:
     ssh: list[str]
 
     def says(self, command: str, seconds: float = 120) -> str:
-        """Of the person's shell. Raises CalledProcessError and TimeoutExpired."""
+        """The output of a command in the person's shell. Raises CalledProcessError and TimeoutExpired."""
         done = subprocess.run(
             [*self.ssh, command],
             check=True,

@@ -26,7 +26,7 @@ _ROOT_GB, _CACHE_GB = 8, 12
 
 @dataclass(frozen=True)
 class Disks:
-    """Of a host that has not booted yet."""
+    """The disks of a host that has not booted yet."""
 
     kernel: Path
     initial_memory_disk: Path
@@ -66,7 +66,7 @@ def _fill(filled: Path, owner: os.stat_result) -> None:
 
 
 def _add_virtualenv(filled: Path, tree: Path) -> None:
-    """Of that host's Python, which may be newer than ours, by our way to the package index."""
+    """Add an environment of that host's Python, which may be newer than ours, by our way to the package index."""
     for file in (Path("/etc/resolv.conf"), _CERTIFICATES):
         inside = tree / str(file).lstrip("/")
         inside.parent.mkdir(parents=True, exist_ok=True)

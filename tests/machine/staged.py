@@ -115,7 +115,7 @@ class StagedMachine(AMachine):
         return records.read(self)
 
     def outcomes(self) -> dict[str, Outcome]:
-        """Of the stages that run in turn: how far the other one is at a moment nobody can tell."""
+        """The outcomes of the stages that run in turn: how far the other one is at a moment nobody can tell."""
         return {stage.name: stage.outcome for stage in self.result().stages if stage.name != BESIDE}
 
     def record(self, stage: str) -> StageResult:

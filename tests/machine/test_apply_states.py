@@ -95,7 +95,7 @@ class Applying(RuleBasedStateMachine):
         return max(len(state & whole) for state in KNOWN.by_layout[frozenset(profiles(wanted).items())])
 
     def check_that_no_more_went(self, ended: Called, before: Identities, wanted: list[str]) -> None:
-        """Of what was whole; by the commands, since an instance that is made again has the same id."""
+        """Check by the commands which whole instances were removed: one that is made again has the same id."""
         commands = " ".join(ended.report.gpus[0].commands)
         touched = {int(number) for number in re.findall(r"-gi (\d+) -d[cg]i", commands)}
         gone = {place for place in self.whole(before) if before[place][0] in touched}

@@ -39,7 +39,7 @@ def log(profile: str | None, uuid: str | None = None, compute: str = "passed") -
 
 
 def expectations(**changes: object) -> str:
-    """As the plan writes them; other keys by `changes`."""
+    """The expectations as the plan writes them; other keys by `changes`."""
     devices = [{"pod": PODS[p], "resource": f"nvidia.com/mig-{p}", "profile": p, "compute": True} for p in UUIDS]
     wanted = {
         "name": NAME,

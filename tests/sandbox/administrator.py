@@ -99,7 +99,7 @@ class Machine:
         self.run("cloud-init status --wait")
 
     def wait_for_reboot(self, boot_id: str, seconds: float = 45) -> None:
-        """Until it answers with another boot id; on the way down it may take a connection and drop it."""
+        """Wait until it answers with another boot id; on the way down it may take a connection and drop it."""
         deadline = time.monotonic() + seconds
         while True:
             with suppress(EOFError, OSError, paramiko.SSHException, AssertionError):

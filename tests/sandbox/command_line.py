@@ -101,7 +101,7 @@ class CommandLine:
         return {name: count for name, count in allocatable.items() if name.startswith("nvidia.com/") and count != "0"}
 
     def labels(self) -> dict[str, str]:
-        """Those of NVIDIA's on the node."""
+        """NVIDIA's labels on the node."""
         labels = self.get("node", NODE)["metadata"]["labels"]
         return {name: value for name, value in labels.items() if name.startswith("nvidia.com/")}
 

@@ -21,7 +21,7 @@ nvidia-smi -L 2>/dev/null || true
 
 @dataclass(frozen=True)
 class Life:
-    """What would be another one after something has happened to a machine; of one that is off, nothing is known."""
+    """What differs after something has happened to a machine; of one that is off, nothing is known."""
 
     vm_id: str
     boot_id: str = ""
@@ -34,7 +34,7 @@ class Life:
 
 
 def lives(person: CommandLine) -> dict[str, Life]:
-    """Of every machine there is, by its name."""
+    """The life of every machine, by its name."""
     pods = person.get("pods")["items"]
     found = {}
     for vm_id in person.sandbox.machine_ids:

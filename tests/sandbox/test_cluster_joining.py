@@ -38,7 +38,7 @@ def agent(mirror: Mirror, boot: Boot) -> Machine:
 
 @pytest.fixture(scope="module")
 def cluster(agent: Machine, boot: Boot, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
-    """Of one server, seen after the agent has said what it waits for."""
+    """A cluster of one server, seen after the agent has said what it waits for."""
     eventually(
         "the agent waits", lambda: "Connection refused" in journal(agent) or "No route to host" in journal(agent)
     )
@@ -187,7 +187,7 @@ def test_a_deleted_nodes_name_may_be_taken_by_another_machine(cluster: Cluster, 
 
 @pytest.fixture(scope="module")
 def second(cluster: Cluster, boot: Boot, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
-    """Of two more servers that joined at the same time: one with the whole token, one with the password."""
+    """One of two more servers that joined at the same time: one with the whole token, one with the password."""
     whole = cluster.machine.run(f"sudo cat {DATA}/server/node-token")
     joining = [server(boot, 62, server=FIRST, token=whole), server(boot, 63, server=FIRST)]
     for machine in joining:

@@ -76,7 +76,7 @@ def test_kubectl_ctr_and_the_version_are_where_rke2_has_them(cluster: Cluster, m
 
 
 def versions(cluster: Cluster) -> tuple[str, str, str]:
-    """Of the process that runs, the API server and the kubelet."""
+    """The versions of the process that runs, the API server and the kubelet."""
     process = "sudo /proc/$(systemctl show --property=MainPID --value rke2-server)/exe --version"
     api = json.loads(cluster.kubectl("get", "--raw", "/version"))
     kubelet = cluster.node()["status"]["nodeInfo"]["kubeletVersion"]

@@ -36,7 +36,7 @@ def person(obstacle: str | None) -> Iterator[CommandLine]:
 
 
 def set_faults(person: CommandLine, *names: str) -> None:
-    """These and no others; the machine works on all the while, so there is no moment without any."""
+    """Switch on these faults and no others. The machine works on meanwhile, so there is no moment without any."""
     before = fault.switched_on(person.sandbox)
     for name in sorted(set(names) - before):
         fault.switch(person.sandbox, name, on=True)

@@ -80,7 +80,7 @@ def person(obstacle: str | None, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def life(person: CommandLine) -> tuple[str, str]:
-    """What would be another after a reboot, and after a restart of the pod."""
+    """What would differ after a reboot, and after a restart of the pod."""
     (status,) = person.get("pod", "counting")["status"]["containerStatuses"]
     return person.boot_id(), status["containerID"]
 

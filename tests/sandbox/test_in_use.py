@@ -88,7 +88,7 @@ def test_an_up_that_verifies_passes_too_and_leaves_the_users_pod_running(person:
 
 
 def versions(person: CommandLine) -> list[str]:
-    """Of the toolkit, the operator's chart and its device plugin, as they run."""
+    """The versions of the toolkit, the operator's chart and its device plugin, as they run."""
     toolkit = person.ssh("dpkg-query -W -f '${Version}' nvidia-container-toolkit")
     (release,) = person.get("deployments", "-n", "gpu-operator", "-l", "app=gpu-operator")["items"]
     (plugin,) = person.get("pods", "-n", "gpu-operator", "-l", "app=nvidia-device-plugin-daemonset")["items"]

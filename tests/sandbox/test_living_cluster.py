@@ -252,7 +252,7 @@ def test_certificates_near_their_end_are_made_anew_on_every_machine_while_a_pod_
 
 
 def kill_with_children(command: "subprocess.Popen[str]") -> None:
-    """As when the machine that it runs on is switched off: neither it nor its ssh ends in an orderly way."""
+    """End it as when the machine that it runs on is switched off: neither it nor its ssh ends in an orderly way."""
     children = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()
     for pid in (command.pid, *map(int, children)):
         os.kill(pid, signal.SIGKILL)

@@ -58,7 +58,7 @@ class Cluster:
         return self.person.up(self.write(**sections), seconds=UP_SECONDS)
 
     def pod(self, agent: str) -> tuple[str, str]:
-        """What would be another one if the user's pod had ended."""
+        """What would differ if the user's pod had ended."""
         pod = self.person.get("pod", f"on-{agent}")
         (container,) = pod["status"]["containerStatuses"]
         assert "running" in container["state"]

@@ -33,7 +33,7 @@ def kept(root: Path, name: str, number: int) -> Sandbox:
 
 
 def claim(one: Sandbox) -> Sandbox:
-    """As a sandbox does that comes up: its network follows."""
+    """Claim names as a sandbox does that comes up: its network follows."""
     with one.claim():
         (instance._NAMESPACES / one.wire).touch()
     return one

@@ -145,7 +145,7 @@ def test_a_second_up_changes_nothing(person: CommandLine) -> None:
 
 
 def profiles(person: CommandLine, machine: str) -> list[str]:
-    """Of the MIG devices that a machine lists; none while it does not answer."""
+    """The profiles of the MIG devices that a machine lists; none while it does not answer."""
     listed = person.ssh("nvidia-smi -L || true", statuses=(0, 255), machine=machine)
     return sorted(re.findall(r"^  MIG (\S+) ", listed, re.M))
 
@@ -204,7 +204,7 @@ END
 
 
 def versions(person: CommandLine) -> dict[str, str]:
-    """Of every kubelet."""
+    """The version of every kubelet."""
     nodes = person.get("nodes")["items"]
     return {node["metadata"]["name"]: node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes}
 

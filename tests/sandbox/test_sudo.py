@@ -21,7 +21,7 @@ NOBODY = pwd.getpwnam("nobody")
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Of a person behind sudo, whom this process has as its own; everybody may pass through what is above it."""
+    """The home of a person behind sudo, which this process uses as its own; everybody may pass the folders above it."""
     if os.geteuid() != 0:
         pytest.skip("only root gives files away")
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:

@@ -251,7 +251,7 @@ def test_a_backup_is_restored_on_the_living_machine_and_a_pod_keeps_its_device(
 
 
 def container(person: CommandLine) -> str:
-    """What would be another one if the user's pod had ended."""
+    """What would differ if the user's pod had ended."""
     (status,) = person.get("pod", "kept")["status"]["containerStatuses"]
     assert "running" in status["state"]
     return str(status["containerID"])
@@ -320,7 +320,7 @@ def end(person: CommandLine, process: "subprocess.Popen[str]", number: signal.Si
 
 
 def kill(person: CommandLine, process: "subprocess.Popen[str]") -> None:
-    """As a host that is gone: a Helm that works, which would note its end if it were told of it; command and engine."""
+    """End all as when the host is gone: first a Helm that works, which would note an end, then command and engine."""
     for each, home in started_with("PULUMI_HOME"):
         if Path(home).is_relative_to(person.root) and each.command.startswith("helm "):
             each.kill()

@@ -57,7 +57,7 @@ def test_the_xml_of_an_h100_has_lines_of_the_captured_one(gpu: FakeGpu) -> None:
 
 @pytest.fixture
 def divided(gpu: FakeGpu) -> FakeGpu:
-    """As the machine of the capture was, with the branch that is nearest to its driver's."""
+    """GPUs divided as on the machine of the capture, with the branch that is nearest to its driver's."""
     gpu.plug(A100_40GB)
     gpu.run("load-driver", "--unload")
     gpu.load_driver("515.86.01")

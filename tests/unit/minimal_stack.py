@@ -16,5 +16,5 @@ def minimal(**sections: object) -> Sections:
 
 
 def addresses(_node: NodePlan) -> Addresses:
-    """Such as Azure could choose for a machine."""
+    """Addresses such as Azure could choose for a machine."""
     return Addresses(public="20.1.2.3", private="10.60.0.4")

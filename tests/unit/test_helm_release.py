@@ -67,7 +67,7 @@ class Way:
 
     @staticmethod
     def secret(number: int, status: str) -> dict[str, Any]:
-        """As Helm keeps a revision: JSON, packed, as text, which Kubernetes encodes once more."""
+        """The Secret in which Helm keeps a revision: JSON, packed, as text, which Kubernetes encodes once more."""
         note = {"name": "gpu-operator", "info": {"status": status, "notes": "é"}, "config": {"a": "SECRET"}}
         packed = base64.b64encode(gzip.compress(json.dumps(note).encode()))
         labels = {"owner": "helm", "name": "gpu-operator", "status": status, "version": str(number)}

@@ -56,7 +56,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]
 
 
 def fetched(asked: list[str]) -> set[str]:
-    """Of which images a manifest was asked for."""
+    """The images of which a manifest was asked for."""
     return {path.split("/")[3] for path in asked if path.endswith("/manifests/v1.36.4-rke2r1")}
 
 

@@ -39,7 +39,7 @@ def engine(said: str) -> Answering:
 
 
 def locked(host: str, pid: int) -> str:
-    """As pkg/backend/diy/lock.go says it."""
+    """The error about a lock as pkg/backend/diy/lock.go words it."""
     return (
         "error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the "
         "lock file with `pulumi cancel`.\n  azblob://state/.pulumi/locks/organization/mig-k8s/prod/5b.json: "
