@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 
 _QUIET_SECONDS = 15
-"""Without a terminal, a step says every so many seconds that it is still alive."""
+"""Without a terminal, a step says every so many seconds that it still runs."""
 _running: list[str] = []
-"""Titles of the steps under way, in the order in which they began: the last alone shows that it is alive."""
+"""Titles of the steps under way, in the order in which they began: only the last shows that it still runs."""
 
 
 def say(text: str) -> None:
@@ -19,9 +19,9 @@ def say(text: str) -> None:
 
 @contextlib.contextmanager
 def step(title: str, expected: str | None = None, *, silent: bool = True) -> Iterator[None]:
-    """Announce `title`, show that it is alive while it runs, and say how long it took or that it failed.
+    """Announce `title`, show that it still runs, and say how long it took or that it failed.
 
-    `expected` is a rough duration for people ("about 4 min"). What is not `silent` shows its own life.
+    `expected` is a rough duration for people ("about 4 min"). A step that is not `silent` prints lines of its own.
     """
     say(f"{title} ({expected}) …" if expected else f"{title} …")
     started, ended = time.monotonic(), threading.Event()

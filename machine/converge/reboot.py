@@ -11,15 +11,15 @@ _NOTICE = "mig-k8s: this machine reboots for its GPU and is back in a few minute
 
 
 @dataclass(frozen=True)
-class Patience:
+class RebootWaits:
     """How long a reboot waits, in seconds."""
 
     followers: float = 60
-    """For followers to hear of it and leave."""
-    goodbye: float = 1
-    """For a remote command whose process has ended to tell its exit status to the other side."""
+    """At most, until followers have been told and have left."""
+    exit_status: float = 1
+    """Until the exit status of a remote command that has ended has reached the other side."""
     down: float = 180
-    """For the machine to go down."""
+    """At most, until the machine has gone down."""
 
 
 def close_logins(machine: ThisMachine) -> None:
@@ -35,12 +35,12 @@ def open_logins(machine: ThisMachine) -> None:
             path.unlink()
 
 
-def reboot(machine: ThisMachine, patience: Patience) -> str:
+def reboot(machine: ThisMachine, waits: RebootWaits) -> str:
     """Go down as soon as nobody follows. Returns only if the machine did not, with what systemd said."""
-    with lock.held(machine.path(lock.FOLLOWERS), machine.clock, seconds=patience.followers):
+    with lock.held(machine.path(lock.FOLLOWERS), machine.clock, seconds=waits.followers):
         pass
-    machine.clock.sleep(patience.goodbye)
+    machine.clock.sleep(waits.exit_status)
     ended = machine.systemctl("reboot", seconds=60)
     if ended.succeeded:
-        machine.clock.sleep(patience.down)
+        machine.clock.sleep(waits.down)
     return ended.stderr.strip() or "no reason given"

@@ -8,7 +8,7 @@ from functools import partial
 
 from machine.converge import progress, records, script
 from machine.converge.beside import Beside
-from machine.converge.reboot import Patience, close_logins, open_logins, reboot
+from machine.converge.reboot import RebootWaits, close_logins, open_logins, reboot
 from machine.converge.stages import Stage, stages
 from machine.converge.turn import STAYS_OUT, RunTurn
 from machine.documents.result import SETTLED, Outcome, Reboot, Result, StageResult
@@ -26,7 +26,7 @@ _OTHER_RUN_SECONDS = 3 * 3600
 """How long another run may take: the sum of what its stages may."""
 
 
-def converge(machine: ThisMachine, patience: Patience = Patience()) -> int:  # noqa: B008 - frozen
+def converge(machine: ThisMachine, waits: RebootWaits = RebootWaits()) -> int:  # noqa: B008 - frozen
     """Run the stages that are left, one run at a time; the exit code. Does not return when the machine reboots."""
     with lock.held(machine.path(LOCK), machine.clock, seconds=_OTHER_RUN_SECONDS) as free:
         if not free:
@@ -35,7 +35,7 @@ def converge(machine: ThisMachine, patience: Patience = Patience()) -> int:  # n
         trouble.unlink(missing_ok=True)
         try:
             with beating(machine):
-                return _Run(machine, patience).run()
+                return _Run(machine, waits).run()
         except DiskError as error:
             with contextlib.suppress(OSError):
                 trouble.write_text(str(error), encoding="utf-8")
@@ -45,7 +45,7 @@ def converge(machine: ThisMachine, patience: Patience = Patience()) -> int:  # n
 @dataclass
 class _Run:
     machine: ThisMachine
-    patience: Patience
+    waits: RebootWaits
     boot_id: str = field(init=False)
     result: Result = field(init=False)
     turn: RunTurn = field(init=False)
@@ -186,7 +186,7 @@ class _Run:
         except DiskError:
             open_logins(self.machine)
             raise
-        why = reboot(self.machine, self.patience)
+        why = reboot(self.machine, self.waits)
         open_logins(self.machine)
         self.turn.is_half_changed = True
         record = self.result.of(stage.name)

@@ -21,7 +21,7 @@ _JOINED_AGENT = "/var/lib/rancher/rke2/agent/kubelet.kubeconfig"
 _PORT = 9345
 _LINE = re.compile(r"^server: .*\n", re.MULTILINE)
 _PLACEHOLDER = f"server: {SERVER_TO_JOIN}\n"
-_PATIENCE_SECONDS = 120
+_WAIT_SECONDS = 120
 """How long servers that do not answer are asked again: one of them may be restarting."""
 
 
@@ -47,7 +47,7 @@ def rke2_config(machine: ThisMachine, configuration: Configuration, servers: Seq
         kept = _LINE.search(config.read_text(encoding="utf-8")) if config.exists() else None
         return text.replace(_PLACEHOLDER, kept.group() if kept else "")
     may_found = role == "server" and machine.path(PERMISSION).exists()
-    answering = _answering(machine, servers, seconds=0 if may_found else _PATIENCE_SECONDS)
+    answering = _answering(machine, servers, seconds=0 if may_found else _WAIT_SECONDS)
     if answering is None and not may_found:
         raise NodeError(_refusal(configuration.desired_state.node.name, role, servers))
     return text.replace(_PLACEHOLDER, f"server: https://{answering}:{_PORT}\n" if answering else "")

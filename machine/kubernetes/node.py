@@ -94,5 +94,5 @@ class Node:
 
 
 def is_ready(node: Mapping[str, Any]) -> bool:
-    """Whether the API server hears of a node, an object of its, that it is well."""
+    """Whether a node is Ready by its object of the API server."""
     return any(each["type"] == "Ready" and each["status"] == "True" for each in node["status"].get("conditions", ()))

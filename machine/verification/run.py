@@ -43,7 +43,7 @@ class Verification:
         self._progress = Progress(machine.clock)
         self._polling = Polling(machine.clock, self._progress)
         self._deadline = machine.clock.monotonic() + expected.timeout_seconds
-        # What polls outlasts an API server that is away by looking again, and is heard of meanwhile.
+        # While an API server is away, polling looks again and tells so: kubectl itself need not wait.
         self._looking = replace(kubectl, away_seconds=0)
         self._namespace = PodNamespace(self._looking, expected.namespace, expected.image)
         self._is_made = False

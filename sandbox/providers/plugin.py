@@ -1,4 +1,4 @@
-"""How the engine starts, hears and ends a plugin."""
+"""How the engine starts and ends a plugin, and gets its messages."""
 
 import gc
 import os

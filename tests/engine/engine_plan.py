@@ -140,7 +140,7 @@ def _own(machine: str, graph: Graph) -> Iterator[tuple[str, str]]:
 
 
 def _is_nothing(key: tuple[str, str], machine: str, old: Graph, new: Graph) -> bool:
-    """A step by which nothing comes to the machine: the ways out that it would have, and the name and the patience of
+    """A step by which nothing comes to the machine: the ways out that it would have, and the name and the time limit of
     MIG Manager's configuration of all pools together."""
     if key in ((_COMMAND, f"{machine}-removal"), (_COMMAND, f"{machine}-rebuild")):
         return True

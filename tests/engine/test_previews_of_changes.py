@@ -1,6 +1,7 @@
 """The real engine on a stack that lives: it plans what tests/changes.py says, and what is kept for life is refused.
 
-So engine_plan.py, which speaks for it over the whole table, is held to it here. Nothing boots: see person.py.
+So engine_plan.py, which takes the engine's place over the whole table, is checked against it here. Nothing boots: see
+person.py.
 """
 
 import re

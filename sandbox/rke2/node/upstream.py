@@ -36,7 +36,7 @@ class Upstream:
 
     @classmethod
     def find(cls, url: str, user: str, token: JoinToken) -> "Upstream":
-        """The server, once the token's hash vouches for its authority, and the authority for the server.
+        """The server, once the token's hash proves its authority, and the authority the server.
 
         Raises UpstreamError, and Rke2Error if it is another cluster's.
         """
