@@ -168,7 +168,10 @@ class Cloud(mocks.Mocks):
             case "azure-native:network:NetworkInterface":
                 return {"name": args.name, **_with_private_address(args, private_address(args.name))}
             case "azure-native:compute:VirtualMachine":
-                return {"name": self._azure_names.get(args.name, args.inputs["vmName"]), "vmId": f"vm_id of {args.name}"}
+                return {
+                    "name": self._azure_names.get(args.name, args.inputs["vmName"]),
+                    "vmId": f"vm_id of {args.name}",
+                }
             case "pulumi:index:Stash":
                 return {"output": args.inputs["input"]}
             case "command:remote:Command":

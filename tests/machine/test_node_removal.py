@@ -205,8 +205,8 @@ def test_the_only_server_stays_because_the_cluster_would_be_lost_with_it(server:
     ended = remove(server, "drain", name=NAME)
     assert ended.status == 1
     assert ended.stderr == (
-        "mig-k8s: mlops-k8s-master is not removed: it is the only server, and the cluster would be lost with it. Put it "
-        "back into the stack file; `pulumi destroy` ends a whole stack\n"
+        "mig-k8s: mlops-k8s-master is not removed: it is the only server, and the cluster would be lost with it. Put "
+        "it back into the stack file; `pulumi destroy` ends a whole stack\n"
     )
     assert changes(server) == []
 
