@@ -20,7 +20,7 @@ from machine.update import rke2_upgrade
 
 SNAPSHOT = "/var/lib/mig-k8s/restore.snapshot"
 CONFIG = "/run/mig-k8s/restore-config.yaml"
-"""RKE2's configuration without `server:`, with which RKE2 refuses a reset. Nothing restarts for this copy."""
+"""A copy of RKE2's configuration without `server:`, with which RKE2 refuses a reset. The original stays as it is."""
 _FLAG = f"{rke2.DATA}/reset-flag"
 _BEFORE = "mig-k8s-before-restore"
 _RESET_SECONDS = 900

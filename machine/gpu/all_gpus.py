@@ -43,7 +43,7 @@ class AllGpus:
     `drain`: pods that are in the way are evicted; else the change is refused for them. `only_mode`: instances are kept,
     as far as the mode lets them be, and the mode may wait for a reboot. `at_boot`: each instance gets the very place
     that the layout has for it, and a GPU that cannot be read or cannot take its part does not stop the others; without
-    it, no GPU is changed then.
+    `at_boot`, no GPU is changed then.
     """
 
     smi: NvidiaSmi

@@ -5,7 +5,7 @@ from machine.host import files
 from machine.host.this_machine import ThisMachine
 
 MARK = "/var/lib/mig-k8s/born"
-"""This file is there once it is made. Living machines have it under this name."""
+"""This file is there once the first layout is made. Living machines have it under this name."""
 
 
 def is_due(machine: ThisMachine) -> bool:

@@ -56,7 +56,7 @@ def stop(sandbox: Sandbox, balancer: str) -> None:
     held = directory / "addresses"
     if held.exists() and network.path(sandbox.wire).exists():
         for address in held.read_text().split():
-            with contextlib.suppress(SandboxError):  # it is gone already
+            with contextlib.suppress(SandboxError):  # the address is gone already
                 run(["ip", "-n", sandbox.wire, "address", "delete", f"{address}/32", "dev", "wire"])
         held.unlink()
 

@@ -35,7 +35,7 @@ def add_parser(commands: "Subparsers") -> None:
 
 
 def rotate(services: list[str]) -> None:
-    """Remove the certificates of these services, or of all that the machine has. It may run or not."""
+    """Remove the certificates of these services, or of all that the machine has. RKE2 may run or not."""
     try:
         paths.FORCE_RESTART.touch(0o600)  # before anything is looked at
     except OSError as error:
