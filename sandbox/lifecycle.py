@@ -25,7 +25,7 @@ _STILL_WORKS = "`make preview`, `make check` and `python -m plan` work here all 
 def preview(name: str, stack_file: Path) -> int:
     """The engine's preview: no root, no machine. Against the sandbox of this name if it is up, else of a new stack."""
     environment = Environment(default_root(name), machines=False)
-    with recovery.alone(environment.root):
+    with recovery.exclusive(environment.root):
         with step("setting up"):
             environment.prepare(stack_file, supplies.published(environment.root))
         run_engine(environment, "preview")
@@ -57,7 +57,7 @@ def up(name: str, stack_file: Path, program: Path = CHECKOUT, *, skip_preview: b
     if why := _obstacle():
         raise SandboxError(f"no machine can boot on this one: {why}. {_STILL_WORKS}")
     supplies.refuse(stack_file)
-    with recovery.alone(default_root(name)):
+    with recovery.exclusive(default_root(name)):
         sandbox = made(name)
         if (profile := distance.of(sandbox.root)) != distance.NONE:
             say(f"network profile {profile}")
@@ -95,7 +95,7 @@ def down(name: str, *, seconds: float = 0) -> int:
         say(f"there is no sandbox {name}: nothing to end")
         return 0
     refuse_without_root(root)
-    with recovery.alone(root, seconds=seconds):
+    with recovery.exclusive(root, seconds=seconds):
         if (root / "instance.json").exists():
             sandbox = Sandbox.load(root)
             if (root / "stack.yaml").exists():

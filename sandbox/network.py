@@ -22,7 +22,7 @@ _NAMESPACES = Path("/run/netns")
 def up(sandbox: Sandbox) -> None:
     """Make the network; what a killed run left half done is made again. Raises SandboxError if another one uses it."""
     host, wire = _host_link(sandbox), sandbox.wire
-    with _alone():
+    with _exclusive():
         if path(wire).exists() and _owner(sandbox) == wire and _has_address(None, host, sandbox.host_address):
             return
         _remove_wire(sandbox)
@@ -51,7 +51,7 @@ def up(sandbox: Sandbox) -> None:
 
 def down(sandbox: Sandbox) -> None:
     """Remove all namespaces and links of the sandbox and its machines. Raises SandboxError if processes live there."""
-    with _alone():
+    with _exclusive():
         machines = [sandbox.machine_namespace(vm_id) for vm_id in sandbox.machine_ids]
         for namespace in (*machines, sandbox.wire):
             if members := processes(namespace):
@@ -70,7 +70,7 @@ def connect(sandbox: Sandbox, vm_id: str, *, private: str, public: str) -> str:
     port = f"port{place}"
     # by place, not at random: neighbours remember the hardware address of a machine that was replaced
     hardware = _hardware(sandbox, place)
-    with _alone():
+    with _exclusive():
         if _has_address(namespace, "eth0", public):
             return namespace
         _remove_namespace(namespace)
@@ -90,7 +90,7 @@ def connect(sandbox: Sandbox, vm_id: str, *, private: str, public: str) -> str:
 
 
 def disconnect(sandbox: Sandbox, vm_id: str) -> None:
-    with _alone():
+    with _exclusive():
         _remove_namespace(sandbox.machine_namespace(vm_id))
 
 
@@ -182,7 +182,7 @@ def _inside(namespace: str | None) -> list[str]:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def _exclusive() -> Iterator[None]:
     """Allow one change at a time on this host: the engine makes several machines at once, people several sandboxes."""
     with Path("/proc/self/ns/net").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -58,7 +58,7 @@ def rotate_certificates(name: str) -> int:
     """As `make rotate-certificates` of a stack in Azure: new certificates on every machine, and the kubeconfig anew."""
     environment = opened(name)
     refuse_without_root(environment.root)
-    with recovery.alone(environment.root):
+    with recovery.exclusive(environment.root):
         try:
             left = certificates.rotate(*(_ways_in(environment, role) for role in ("server", "agent")))
             flags = ("--yes", "--skip-preview", "--suppress-outputs", *certificates.KUBECONFIG_ALONE)
@@ -83,7 +83,7 @@ def refresh(name: str) -> int:
     """Compare the state with what is really there."""
     environment = opened(name)
     refuse_without_root(environment.root)
-    with recovery.alone(environment.root):
+    with recovery.exclusive(environment.root):
         run_engine(environment, "refresh", "--yes", "--skip-preview")
     return 0
 
@@ -93,7 +93,7 @@ def recover(name: str) -> int:
     environment = opened(name)
     refuse_without_root(environment.root)
     try:
-        with recovery.alone(environment.root):
+        with recovery.exclusive(environment.root):
             recovery.recover(environment)
     except StackError as error:
         raise SandboxError(f"recover: {error}") from None

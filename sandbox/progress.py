@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-_QUIET_SECONDS = 15
+_HEARTBEAT_SECONDS = 15
 """Without a terminal, a step says every so many seconds that it still runs."""
 _running: list[str] = []
 """Titles of the steps under way, in the order in which they began: only the last shows that it still runs."""
@@ -51,7 +51,7 @@ def duration(seconds: float) -> str:
 
 def _beat(title: str, started: float, ended: threading.Event) -> None:
     terminal = sys.stderr.isatty()
-    while not ended.wait(1 if terminal else _QUIET_SECONDS):
+    while not ended.wait(1 if terminal else _HEARTBEAT_SECONDS):
         elapsed = duration(time.monotonic() - started)
         if _running[-1:] != [title]:
             continue

@@ -45,7 +45,7 @@ def remove_dead_groups() -> None:
 
 
 @contextmanager
-def alone(root: Path, *, seconds: float = 0) -> Iterator[None]:
+def exclusive(root: Path, *, seconds: float = 0) -> Iterator[None]:
     """Hold the sandbox in `root` against other commands. Raises SandboxError if one is at work there for `seconds`."""
     deadline = time.monotonic() + seconds
     # Beside the sandbox: one command may remove that while another one waits.

@@ -40,17 +40,17 @@ def _restore(machine: ThisMachine, options: argparse.Namespace) -> int:
     order = console.received(Restore)
     if options.check:
         return restore.check(machine, order)
-    return _alone(machine, lambda: restore.restore(machine, order))
+    return _exclusive(machine, lambda: restore.restore(machine, order))
 
 
 def _rejoin(machine: ThisMachine, options: argparse.Namespace) -> int:
     order = console.received(Rejoin)
     if options.check:
         return rejoin.check(machine, order)
-    return _alone(machine, lambda: (rejoin.stop if options.stop else rejoin.rejoin)(machine, order))
+    return _exclusive(machine, lambda: (rejoin.stop if options.stop else rejoin.rejoin)(machine, order))
 
 
-def _alone(machine: ThisMachine, run: Callable[[], int]) -> int:
+def _exclusive(machine: ThisMachine, run: Callable[[], int]) -> int:
     """Hold the lock of runs: one that brings this machine to another state may restart RKE2."""
     words = "a run of `pulumi up`, of a boot or of another restore is under way here"
 

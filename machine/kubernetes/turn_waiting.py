@@ -13,7 +13,7 @@ SILENT_SECONDS = 900
 """How long an agent of which nothing is heard is waited for: longer than a reboot takes."""
 RETRY_SECONDS = 300
 """How long an agent that failed before has to begin again: the same `pulumi up` may come to it."""
-_QUIET_SECONDS = 150
+_UNHEARD_SECONDS = 150
 """After this time, in which two signs of life were missed, people are told that nothing is heard of an agent."""
 _TOLD_SECONDS = 30
 
@@ -68,6 +68,6 @@ def _words(name: str, turn: Turn, silent: float) -> str:
     words = [f"{turn.why}, since {turn.since}"]
     if turn.failed:
         words.append(f"failed: {turn.failed}")
-    elif silent > _QUIET_SECONDS:
+    elif silent > _UNHEARD_SECONDS:
         words.append(f"nothing was heard of it for {silent:.0f} s")
     return f"{name} ({'; '.join(words)})"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 _LOCK = threading.Lock()
-_QUIET_SECONDS = 0.4
+_NOTHING_MORE_SECONDS = 0.4
 
 
 def hold(root: Path, what: str) -> None:
@@ -43,7 +43,7 @@ class Held:
         """What is held now: the first thing, and whatever comes until nothing does. Empty: `ended` can be read from."""
         deadline = time.monotonic() + seconds
         while True:
-            wait = _QUIET_SECONDS if self._said else deadline - time.monotonic()
+            wait = _NOTHING_MORE_SECONDS if self._said else deadline - time.monotonic()
             assert wait > 0, f"nothing is held and nothing ended within {seconds:.0f} s"
             ready, _, _ = select.select([self._events, ended], [], [], wait)
             if self._events in ready:

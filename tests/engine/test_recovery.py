@@ -97,9 +97,9 @@ def test_where_nothing_was_interrupted_nothing_is_done(
 
 
 def test_a_second_command_is_refused_while_one_is_at_work(tmp_path: Path) -> None:
-    with recovery.alone(tmp_path), pytest.raises(SandboxError, match="another command is at work on"):
-        recovery.alone(tmp_path).__enter__()
-    with recovery.alone(tmp_path):
+    with recovery.exclusive(tmp_path), pytest.raises(SandboxError, match="another command is at work on"):
+        recovery.exclusive(tmp_path).__enter__()
+    with recovery.exclusive(tmp_path):
         pass
 
 
@@ -107,7 +107,7 @@ def test_who_ends_what_a_killed_run_left_waits_while_another_worker_ends_it(tmp_
     held, may_end, order, root = threading.Event(), threading.Event(), list[str](), tmp_path / "sandbox"
 
     def first() -> None:
-        with recovery.alone(root):
+        with recovery.exclusive(root):
             held.set()
             assert may_end.wait(10), "the second one never came"
             order.append("first")
@@ -115,10 +115,10 @@ def test_who_ends_what_a_killed_run_left_waits_while_another_worker_ends_it(tmp_
 
     def second() -> None:
         may_end.set()
-        with recovery.alone(root, seconds=10):
+        with recovery.exclusive(root, seconds=10):
             order.append("second")
             with pytest.raises(SandboxError, match="another command is at work on"):
-                recovery.alone(root).__enter__()
+                recovery.exclusive(root).__enter__()
 
     with ThreadPoolExecutor() as workers:
         one = workers.submit(first)

@@ -107,7 +107,7 @@ def test_the_folders_above_a_sandbox_are_the_persons_however_it_was_made(home: P
 
 def test_a_lock_that_root_holds_is_the_persons(home: Path) -> None:
     """Who finds it without root is told that a command is at work, and gets no error of the file."""
-    with recovery.alone(home / ".local/state/mig-k8s/default"):
+    with recovery.exclusive(home / ".local/state/mig-k8s/default"):
         assert roots(home) == [".local/state/mig-k8s/default"]
     cache.cached("thing", "k1", lambda _: None)
     assert (home / ".cache/mig-k8s/thing/.k1.lock").stat().st_uid == NOBODY.pw_uid
