@@ -84,7 +84,7 @@ class PodLogs(Generic[_Pod]):
             if pod.name not in seen:
                 self._namespace.create([pod])
             elif "deletionTimestamp" not in seen[pod.name]["metadata"]:
-                self._namespace.delete_pods(pod.name)
+                self._namespace.delete_pod(pod.name)
 
     def _read(self, name: str) -> None:
         """Read a log. A failure is not final: the container may be gone again, or its node away for a moment."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from machine.host.errors import NodeError
 from machine.kubernetes.kubectl import Kubectl, RefusedError
-from machine.verification.pods import LOWEST_PRIORITY, PRIORITY_CLASS, Pod, PodWithoutRequest
+from machine.verification.pods import LOWEST_PRIORITY, PRIORITY_CLASS, ImagePull, Pod, PodWithoutRequest
 
 DELETE_SECONDS = 120
 """How long Kubernetes may take to delete it."""
@@ -19,17 +19,17 @@ ADMISSION_SECONDS = 20
 class PodNamespace:
     """The namespace. Its methods raise RefusedError and AwayError.
 
-    `image` is that of its pods; one that nobody deletes ends by itself after `seconds`.
+    `image` is that of its pods; a pod that nobody deletes ends by itself after `seconds`.
     """
 
     kubectl: Kubectl
     name: str
     image: str
-    seconds: int = 0
+    seconds: int
 
     def make(self) -> None:
         """Make it anew: a run that was killed leaves its pods, and they hold devices."""
-        self.delete()
+        self._delete("--wait=true", f"--timeout={DELETE_SECONDS}s")
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name, "labels": labels}}
         priority = {
@@ -44,7 +44,7 @@ class PodNamespace:
         if not self.kubectl.machine.clock.wait(self._is_admitted, ADMISSION_SECONDS):
             raise NodeError(f"the API server does not know PriorityClass {PRIORITY_CLASS}, which was just made")
 
-    def create(self, pods: Iterable[Pod | PodWithoutRequest]) -> None:
+    def create(self, pods: Iterable[Pod | PodWithoutRequest | ImagePull]) -> None:
         """Create pods, all at once."""
         self._create([pod.manifest(self.image, self.seconds) for pod in pods], "-n", self.name)
 
@@ -56,24 +56,29 @@ class PodNamespace:
         """What a pod has said so far."""
         return self.kubectl.read("logs", "-n", self.name, pod)
 
-    def delete_pods(self, *names: str) -> None:
-        """Begin to delete pods, all of them without names: the namespace alone would let them hold devices for 5 s."""
-        self.kubectl.change(
-            "delete", "pods", *(names or ("--all",)), "-n", self.name, "--ignore-not-found", "--wait=false"
-        )
+    def delete_pod(self, name: str) -> None:
+        """Begin to delete a pod."""
+        self.kubectl.change("delete", "pods", name, "-n", self.name, "--ignore-not-found", "--wait=false")
 
-    def delete(self) -> None:
-        """Delete both, if they are there, and wait until they are gone."""
-        bound = f"--timeout={DELETE_SECONDS}s"
+    def end(self) -> None:
+        """Delete the pods, wait until they have given their devices back, and begin to delete the namespace.
+
+        For the namespace nobody has to wait: Kubernetes begins with its content only after 5 s.
+        """
         self.kubectl.change(
-            "delete", f"namespace/{self.name}", f"priorityclass/{PRIORITY_CLASS}", "--ignore-not-found", "--wait=true",
-            bound, seconds=DELETE_SECONDS + 30,
+            "delete", "pods", "--all", "-n", self.name, "--ignore-not-found", "--wait=true",
+            f"--timeout={DELETE_SECONDS}s", seconds=DELETE_SECONDS + 30,
         )  # fmt: skip
+        self._delete("--wait=false")
+
+    def _delete(self, *options: str) -> None:
+        what = (f"namespace/{self.name}", f"priorityclass/{PRIORITY_CLASS}")
+        self.kubectl.change("delete", *what, "--ignore-not-found", *options, seconds=DELETE_SECONDS + 30)
 
     def _is_admitted(self) -> bool:
         """Whether a pod of the class would be taken."""
         try:
-            self._create([PodWithoutRequest("", "probe").manifest(self.image, 1)], "-n", self.name, "--dry-run=server")
+            self._create([ImagePull("", "probe").manifest(self.image, 1)], "-n", self.name, "--dry-run=server")
         except RefusedError as error:
             if "no PriorityClass" not in str(error):
                 raise

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from machine.documents.expectations import ExpectedDevice, ExpectedNode
@@ -39,7 +40,7 @@ class Pod:
     def manifest(self, image: str, seconds: int) -> dict[str, Any]:
         """The pod for the API: it passes Pod Security `restricted`, and ends after `seconds` if nobody deletes it."""
         limits = {"limits": {self.device.resource: 1}}
-        return _manifest(self.name, self.node, image, seconds, {"resources": limits})
+        return _manifest(self, image, seconds, {"resources": limits}, _BY_NVIDIA)
 
 
 @dataclass(frozen=True)
@@ -53,26 +54,50 @@ class PodWithoutRequest:
         """The manifest, as of a pod with a device. The capabilities say which files of the driver a device brings."""
         asked = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
         variables = [{"name": name, "value": value} for name, value in asked.items()]
-        return _manifest(self.name, self.node, image, seconds, {"env": variables})
+        return _manifest(self, image, seconds, {"env": variables}, _BY_NVIDIA)
 
 
-def _manifest(name: str, node: str, image: str, seconds: int, more: Mapping[str, object]) -> dict[str, Any]:
-    container = {
+@dataclass(frozen=True)
+class ImagePull:
+    """A pod for which a node pulls the image while it is not ready for the others; it does nothing.
+
+    It names no runtime class: there may be none yet.
+    """
+
+    node: str
+    name: str
+
+    def manifest(self, image: str, seconds: int) -> dict[str, Any]:
+        """As of a pod with a device."""
+        return _manifest(self, image, seconds, {"command": ["true"]})
+
+
+_BY_NVIDIA = {"runtimeClassName": "nvidia"}
+
+
+def _manifest(
+    pod: Pod | PodWithoutRequest | ImagePull,
+    image: str,
+    seconds: int,
+    container: Mapping[str, object],
+    spec: Mapping[str, object] = MappingProxyType({}),
+) -> dict[str, Any]:
+    only = {
         "name": "device",
         "image": image,
         "command": ["sh", "-c", SCRIPT.format(seconds=seconds)],
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-        **more,
+        **container,
     }
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "mig-verify"}},
+        "metadata": {"name": pod.name, "labels": {"app.kubernetes.io/managed-by": "mig-verify"}},
         "spec": {
+            **spec,
             "priorityClassName": PRIORITY_CLASS,
-            "runtimeClassName": "nvidia",
             "restartPolicy": "Never",
-            "nodeSelector": {"kubernetes.io/hostname": node},
+            "nodeSelector": {"kubernetes.io/hostname": pod.node},
             "tolerations": [{"operator": "Exists"}],
             "automountServiceAccountToken": False,
             "terminationGracePeriodSeconds": 1,
@@ -83,7 +108,7 @@ def _manifest(name: str, node: str, image: str, seconds: int, more: Mapping[str,
                 "runAsGroup": 65534,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
-            "containers": [container],
+            "containers": [only],
         },
     }
 
@@ -92,6 +117,12 @@ def pods_without_request(nodes: Sequence[ExpectedNode]) -> list[PodWithoutReques
     """One pod that requests nothing, for each node with devices."""
     with_devices = (node for node in nodes if node.devices)
     return [PodWithoutRequest(node.name, f"no-request-{number}") for number, node in enumerate(with_devices)]
+
+
+def image_pulls(nodes: Iterable[ExpectedNode]) -> list[ImagePull]:
+    """One pull of the image for each node with devices."""
+    with_devices = (node for node in nodes if node.devices)
+    return [ImagePull(node.name, f"image-pull-{number}") for number, node in enumerate(with_devices)]
 
 
 def pods_of(nodes: Iterable[ExpectedNode]) -> Iterator[Pod]:

@@ -19,7 +19,7 @@ from machine.verification.isolation import Isolation
 from machine.verification.node_checks import ALLOCATABLE, node_checks
 from machine.verification.operator_check import operator_check
 from machine.verification.pod_namespace import DELETE_SECONDS, PodNamespace
-from machine.verification.pods import pods_of
+from machine.verification.pods import image_pulls, pods_of
 from machine.verification.polling import Polling
 from machine.verification.progress import Progress
 from machine.verification.proof_by_pods import ProofByPods
@@ -45,8 +45,10 @@ class Verification:
         self._deadline = machine.clock.monotonic() + expected.timeout_seconds
         # While an API server is away, polling looks again and tells so: kubectl itself need not wait.
         self._looking = replace(kubectl, away_seconds=0)
-        self._namespace = PodNamespace(self._looking, expected.namespace, expected.image)
-        self._is_made = False
+        seconds = int(max(expected.timeout_seconds, _LEAST_POD_SECONDS)) + DELETE_SECONDS
+        self._namespace = PodNamespace(self._looking, expected.namespace, expected.image, seconds)
+        self._pods = list(pods_of(self._expected.nodes))
+        self._is_begun = self._is_made = False
         self._checks: list[Check] = []
         self._devices: tuple[ProvenDevice, ...] = ()
         self._smi = NvidiaSmi(machine)
@@ -58,7 +60,7 @@ class Verification:
         started = self._machine.clock.utc()
         try:
             try:
-                if self._nodes():
+                if self._nodes() and self._pods:
                     self._prove_devices()
             finally:
                 self._clean_up()
@@ -80,6 +82,7 @@ class Verification:
         def are_right() -> bool:
             seen.clear()
             seen.update({node["metadata"]["name"]: node for node in self._looking.get("nodes")})
+            self._make_namespace()
             self._checks = [
                 check
                 for node in self._expected.nodes
@@ -114,17 +117,19 @@ class Verification:
         ]
         return False
 
+    def _make_namespace(self) -> None:
+        """Make the pods' namespace, once, and have the nodes pull the pods' image while they become ready."""
+        if self._is_made or not self._pods:
+            return
+        self._is_begun = True
+        self._namespace.make()
+        self._namespace.create(image_pulls(self._expected.nodes))
+        self._is_made = True
+
     def _prove_devices(self) -> None:
         """Every device by a pod or by who has it; then what can be said of all of them together."""
-        pods = list(pods_of(self._expected.nodes))
-        if not pods:
-            return
-        self._is_made = True
-        self._namespace.make()
-        left = self._deadline - self._machine.clock.monotonic()
-        seconds = int(max(left, _LEAST_POD_SECONDS)) + DELETE_SECONDS
-        namespace = replace(self._namespace, seconds=seconds)
-        in_use = InUse(self._smi, self._looking, self._expected.operator_namespace, self._namespace.name)
+        namespace, pods = self._namespace, self._pods
+        in_use = InUse(self._smi, self._looking, self._expected.operator_namespace, namespace.name)
         is_open = self._expected.device_list_from_environment
         isolation = Isolation(namespace, self._polling, self._expected.nodes, is_open=is_open)
         proof = ProofByPods(namespace, self._polling, in_use).prove(pods, self._deadline)
@@ -154,13 +159,12 @@ class Verification:
     def _clean_up(self) -> None:
         """Delete what was made, once. That it cannot be deleted is a failed check."""
         with ignored():
-            if not self._is_made:
+            if not self._is_begun:
                 return
-            self._is_made = False
+            self._is_begun = False
             try:
-                self._namespace.delete_pods()
-                self._namespace.delete()
+                self._namespace.end()
             except NodeError as error:
                 remedy = f"`kubectl delete namespace {self._namespace.name}` by hand: its pods hold devices."
-                self._checks.append(Check.of("clean up", "", "the namespace is deleted", str(error), remedy))
+                self._checks.append(Check.of("clean up", "", "the pods are deleted", str(error), remedy))
                 self._progress.note(f"{error}: {remedy}")

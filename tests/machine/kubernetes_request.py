@@ -7,6 +7,7 @@ with a PriorityClass that admission does not know, be it that it has not yet hea
 
 import json
 import re
+from collections.abc import Sequence
 
 from kubernetes_controllers import Objects, end, run_controllers
 from kubernetes_scheduling import checkpoint
@@ -329,7 +330,17 @@ class Request:
                 self.resources[resource].remove(item)
                 home = {"namespaces": _namespace, "nodes": _node_name}.get(resource)
                 self.resources["pods"] = [p for p in self.resources["pods"] if home is None or home(p) != name]
+        if resource == "pods" and "--wait=true" in self.words:
+            self._wait_for_the_end_of(names)
         return ""
+
+    def _wait_for_the_end_of(self, names: Sequence[str]) -> None:
+        for pod in self.resources["pods"]:
+            pod["looks"] = 1  # time goes by: each kubelet ends what it was told to
+        run_controllers(self.facts)
+        for pod in self.resources["pods"]:
+            if self._is_meant(pod) and (name := pod["metadata"]["name"]) in names:
+                raise ApiError("", f"error: timed out waiting for the condition on pods/{name}")
 
 
 def _namespace(pod: Objects) -> object:

@@ -129,8 +129,8 @@ def test_all_pods_are_made_at_once_before_any_log_is_read(machine: AMachine) -> 
     verified(machine)
     verbs = [call.split()[1] for call in machine.api.calls() if call.split()[1] in ("create", "logs")]
     made, *rest = "".join("L" if verb == "logs" else "c" for verb in verbs).split("cLLL")
-    # Namespace and PriorityClass, whether admission knows it (twice), and the pods that request nothing.
-    assert made == "cccc"
+    # Namespace and PriorityClass, whether admission knows it (twice), the image's pull, the pods that request nothing.
+    assert made == "ccccc"
     assert rest == ["Lc"]
 
 
@@ -138,10 +138,9 @@ def test_devices_are_given_back_before_the_namespace_goes(machine: AMachine) -> 
     """Kubernetes begins with the content of a namespace only 5 s after it was told to delete it."""
     verified(machine)
     *_, pods, namespace = machine.api.calls()
-    assert pods == f"kubectl delete pods --all -n {NAMESPACE} --ignore-not-found --wait=false"
+    assert pods == f"kubectl delete pods --all -n {NAMESPACE} --ignore-not-found --wait=true --timeout=120s"
     assert namespace == (
-        f"kubectl delete namespace/{NAMESPACE} priorityclass/mig-k8s-verify"
-        " --ignore-not-found --wait=true --timeout=120s"
+        f"kubectl delete namespace/{NAMESPACE} priorityclass/mig-k8s-verify --ignore-not-found --wait=false"
     )
 
 
@@ -156,11 +155,15 @@ def test_pods_pass_pod_security_restricted_and_take_one_device_each(machine: AMa
 
     machine.answers["kubectl"] = recorded
     verified(machine)
-    around, without_request, pods, more = made
+    around, pulls, without_request, pods, more = made
     namespace, priority = around["items"]
     assert namespace["metadata"]["labels"] == {"pod-security.kubernetes.io/enforce": "restricted"}
     assert (priority["value"], priority["preemptionPolicy"]) == (-2147483648, "Never")
     assert "globalDefault" not in priority
+    (pull,) = pulls["items"]
+    assert "runtimeClassName" not in pull["spec"]  # there may be none before the operator is there
+    assert pull["spec"]["containers"][0]["command"] == ["true"]
+    assert pull["spec"]["containers"][0]["image"] == pods["items"][0]["spec"]["containers"][0]["image"]
     assert [pod["metadata"]["name"] for pod in pods["items"]] == [POD_3G, POD_2G, POD_1G]
     spec = pods["items"][0]["spec"]
     assert spec["priorityClassName"] == priority["metadata"]["name"] == "mig-k8s-verify"

@@ -5,6 +5,7 @@ from a_machine import AMachine
 from verified_cluster import (
     NAMESPACE,
     NOT_YET,
+    POD_1G,
     POD_2G,
     as_it_should_be,
     at,
@@ -100,15 +101,22 @@ def test_a_machine_that_is_not_a_server_says_so(machine: AMachine) -> None:
     )
 
 
-def test_a_namespace_that_cannot_be_deleted_is_a_failed_check(machine: AMachine) -> None:
-    at(machine, 1, "^delete pods", lambda _: machine.api.change(stuck_namespaces=[NAMESPACE]))
+def test_pods_that_cannot_be_deleted_are_a_failed_check(machine: AMachine) -> None:
+    machine.api.change(stuck=[POD_1G])
     code, report, said = verified(machine)
     assert code == 1
     (check,) = failed(report)
-    assert (check.name, check.node, check.expected) == ("clean up", "", "the namespace is deleted")
-    assert "timed out waiting for the condition" in check.seen
+    assert (check.name, check.node, check.expected) == ("clean up", "", "the pods are deleted")
+    assert f"timed out waiting for the condition on pods/{POD_1G}" in check.seen
     assert check.remedy == f"`kubectl delete namespace {NAMESPACE}` by hand: its pods hold devices."
     assert "FAILED clean up\n" in said
+
+
+def test_a_namespace_of_an_earlier_run_that_cannot_be_deleted_ends_the_next_one(machine: AMachine) -> None:
+    machine.api.change(namespaces=[{"metadata": {"name": NAMESPACE}}], stuck_namespaces=[NAMESPACE])
+    ended = called(machine, "--json")
+    assert (ended.status, ended.stdout) == (2, "")
+    assert f"timed out waiting for the condition on namespaces/{NAMESPACE}" in ended.stderr
 
 
 def test_a_clean_up_that_fails_after_a_refusal_is_told_too(machine: AMachine) -> None:
