@@ -16,8 +16,11 @@ SCRIPT = f"""nvidia-smi -L
 if [ -x /cuda-samples/vectorAdd ]; then
   if /cuda-samples/vectorAdd; then echo '{COMPUTE} passed'; else echo '{COMPUTE} failed'; fi
 else echo '{COMPUTE} absent'; fi
-exec sleep {{seconds}}"""
-"""Without the sleep two pods could be given the same device, one after the other."""
+trap exit TERM
+sleep {{seconds}} &
+wait"""
+"""Without the sleep two pods could be given the same device, one after the other. The first process of a container
+ignores a signal that it does not trap, and Kubernetes would wait until it kills it."""
 
 
 @dataclass(frozen=True)

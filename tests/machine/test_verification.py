@@ -181,7 +181,7 @@ def test_pods_pass_pod_security_restricted_and_take_one_device_each(machine: AMa
     assert container["resources"] == {"limits": {"nvidia.com/mig-3g.40gb": 1}}
     assert container["command"][:2] == ["sh", "-c"]
     assert container["command"][2].startswith("nvidia-smi -L\n")
-    assert container["command"][2].endswith("\nexec sleep 180")
+    assert container["command"][2].endswith("\ntrap exit TERM\nsleep 180 &\nwait")
     (pod,) = without_request["items"]
     assert pod["metadata"]["name"] == NO_REQUEST
     (container,) = pod["spec"].pop("containers")
