@@ -190,8 +190,12 @@ class Request:
         resource, meta = PLURALS[item["kind"].lower()], item["metadata"]
         if resource == "pods":
             meta["namespace"] = meta.get("namespace") or self.option("-n", "--namespace") or "default"
-            if all(n["metadata"]["name"] != meta["namespace"] for n in self.resources["namespaces"]):
+            homes = [n["metadata"] for n in self.resources["namespaces"] if n["metadata"]["name"] == meta["namespace"]]
+            if not homes:
                 raise ApiError("NotFound", f'namespaces "{meta["namespace"]}" not found')
+            if "deletionTimestamp" in homes[0]:
+                words = f"unable to create new content in namespace {meta['namespace']} because it is being terminated"
+                raise ApiError("Forbidden", f'pods "{meta["name"]}" is forbidden: {words}')
             self._admit(item)
         same = [(i["metadata"]["name"], i["metadata"].get("namespace")) for i in self.resources[resource]]
         if (meta["name"], meta.get("namespace")) in same:
@@ -320,19 +324,25 @@ class Request:
                 if "--ignore-not-found" not in self.words:
                     raise
                 continue
-            if resource == "pods":
-                end(self.facts, item, item["spec"].get("terminationGracePeriodSeconds", 30))
-            elif name in self.facts["stuck_nodes"]:  # a finalizer waits, for the etcd member of a server for example
-                raise ApiError("", f"error: timed out waiting for the condition on nodes/{name}")
-            elif name in self.facts["stuck_namespaces"]:
-                raise ApiError("", f"error: timed out waiting for the condition on namespaces/{name}")
-            else:
-                self.resources[resource].remove(item)
-                home = {"namespaces": _namespace, "nodes": _node_name}.get(resource)
-                self.resources["pods"] = [p for p in self.resources["pods"] if home is None or home(p) != name]
+            self._delete_one(resource, item)
         if resource == "pods" and "--wait=true" in self.words:
             self._wait_for_the_end_of(names)
         return ""
+
+    def _delete_one(self, resource: str, item: Objects) -> None:
+        name = item["metadata"]["name"]
+        if resource == "pods":
+            end(self.facts, item, item["spec"].get("terminationGracePeriodSeconds", 30))
+        elif name in self.facts["stuck_nodes"]:  # a finalizer waits, for the etcd member of a server for example
+            raise ApiError("", f"error: timed out waiting for the condition on nodes/{name}")
+        elif resource == "namespaces" and "--wait=false" in self.words:
+            item["metadata"]["deletionTimestamp"] = "2026-11-26T10:00:00Z"  # it is there for 5 s at least
+        elif name in self.facts["stuck_namespaces"]:
+            raise ApiError("", f"error: timed out waiting for the condition on namespaces/{name}")
+        else:
+            self.resources[resource].remove(item)
+            home = {"namespaces": _namespace, "nodes": _node_name}.get(resource)
+            self.resources["pods"] = [p for p in self.resources["pods"] if home is None or home(p) != name]
 
     def _wait_for_the_end_of(self, names: Sequence[str]) -> None:
         for pod in self.resources["pods"]:

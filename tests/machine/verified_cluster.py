@@ -128,10 +128,10 @@ def failed(report: VerificationReport) -> list[Check]:
 
 
 def left(machine: AMachine) -> list[str]:
-    """What lies in the cluster that a verification made."""
+    """What lies in the cluster that a verification made, but for a namespace that is being deleted."""
     pods = [pod["metadata"]["name"] for pod in machine.api.listed("pods") if pod["metadata"]["namespace"] == NAMESPACE]
     others = (*machine.api.listed("namespaces"), *machine.api.listed("priorityclasses"))
-    return pods + [each["metadata"]["name"] for each in others]
+    return pods + [each["metadata"]["name"] for each in others if "deletionTimestamp" not in each["metadata"]]
 
 
 def at(machine: AMachine, nth: int, pattern: str, does: Hook) -> None:
