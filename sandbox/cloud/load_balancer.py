@@ -82,6 +82,10 @@ def _directory(sandbox: Sandbox, balancer: str) -> Path:
     return sandbox.root / "load_balancers" / name_of(balancer)
 
 
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+"""Both directions of a connection."""
+
+
 class _Balancer:
     """The process. One task for every probe of a machine, one for every connection."""
 
@@ -157,8 +161,8 @@ class _Balancer:
         rule = self._rules.get((address, port))
         with contextlib.suppress(OSError):
             if rule and (able := self._able(rule)):
-                async with _connected(_chosen(able, writer), rule.backend_port) as (there, to_there):
-                    await asyncio.gather(carry(reader, to_there), carry(there, writer))
+                async with _connected(_chosen(able, writer), rule.backend_port) as machine:
+                    await forward((reader, writer), machine)
         writer.close()
 
 
@@ -189,7 +193,7 @@ def _tell_neighbours(address: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _connected(address: str, port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def _connected(address: str, port: int) -> AsyncIterator[Streams]:
     """Connect to a machine. Raises OSError where it does not answer in time; TimeoutError is one."""
     reader, writer = await asyncio.wait_for(asyncio.open_connection(address, port), _CONNECT_SECONDS)
     try:
@@ -198,7 +202,18 @@ async def _connected(address: str, port: int) -> AsyncIterator[tuple[asyncio.Str
         writer.close()
 
 
-async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def forward(client: Streams, machine: Streams) -> None:
+    """Forward what comes in both directions, until both have ended or one of the connections is lost."""
+    (reader, writer), (there, to_there) = client, machine
+    try:
+        async with asyncio.TaskGroup() as directions:
+            directions.create_task(_carry(reader, to_there))
+            directions.create_task(_carry(there, writer))
+    except* OSError:  # the group has ended the other direction
+        pass
+
+
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Forward what comes, until its end. Raises OSError."""
     while data := await reader.read(_BYTES):
         writer.write(data)

@@ -15,7 +15,6 @@ import shutil
 import socket
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import paramiko
@@ -27,7 +26,7 @@ from sandbox import private_file
 from sandbox.cloud import power
 from sandbox.cloud.azure_native import AzureNative
 from sandbox.cloud.balancing_rules import Forwarding, forwardings
-from sandbox.cloud.load_balancer import carry
+from sandbox.cloud.load_balancer import forward
 from sandbox.host.machine import MachineSpec, MachineStatus
 from sandbox.instance import Sandbox
 from sandbox.process import ProcessId
@@ -124,12 +123,11 @@ async def _balance(root: Path, balancer: str) -> None:
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for address in rule().backends:
             try:
-                there, to_there = await asyncio.open_connection(address, 22)
+                machine = await asyncio.open_connection(address, 22)
             except OSError:
                 continue
-            with suppress(OSError):  # a side is gone: a connection does not go on with another machine
-                await asyncio.gather(carry(reader, to_there), carry(there, writer))
-            to_there.close()
+            await forward((reader, writer), machine)  # a connection that is lost does not go on with another machine
+            machine[1].close()
             break
         writer.close()
 
