@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from machine.documents import result
+from machine.documents.form import DocumentError
+from machine.documents.result import PATH, Result
 from scripts.stack import NO_WAY_IN, Stack, StackError, no_way_in
 from timeline.machine import CLOUD_INIT
 from timeline.span import Span
@@ -23,7 +24,7 @@ from timeline.text import text
 from timeline.update import Records, Timeline, timeline
 
 _BETWEEN = "mig-k8s: and the result"
-_READ = f"sudo sh -c 'cat {CLOUD_INIT} && echo {_BETWEEN} && cat {result.PATH}'"
+_READ = f"sudo sh -c 'cat {CLOUD_INIT} && echo {_BETWEEN} && cat {PATH}'"
 
 
 def main(arguments: list[str]) -> int:
@@ -55,10 +56,13 @@ def records(machines: Mapping[str, Sequence[str]]) -> dict[str, Records]:
         if done.returncode == NO_WAY_IN:
             print(f"timeline: without {name}: {no_way_in(ssh)}", file=sys.stderr)
             continue
-        log, between, result = done.stdout.partition(f"{_BETWEEN}\n")
+        log, between, text = done.stdout.partition(f"{_BETWEEN}\n")
         if done.returncode or not between:
             raise StackError(f"{name} has no records of its stages, see above: has it ever been brought up?")
-        found[name] = (log, json.loads(result))
+        try:
+            found[name] = (log, Result.from_json(text))
+        except DocumentError as error:
+            raise StackError(f"{name}: {error}") from None
     return found
 
 

@@ -1,11 +1,10 @@
 """The way of a machine: its boot, cloud-init, its stages, its reboot, by its own records."""
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
 
+from machine.documents.result import Result
 from timeline.span import Span
 
 CLOUD_INIT = "/var/log/cloud-init-output.log"
@@ -15,7 +14,7 @@ _FIRST_STAGE = "apt"
 """It begins by waiting for cloud-init, which has started it."""
 
 
-def way(machine: str, asked: datetime, cloud_init: str, result: Mapping[str, Any]) -> list[Span]:
+def way(machine: str, asked: datetime, cloud_init: str, result: Result) -> list[Span]:
     """What it did, in its order; stages beside others overlap them.
 
     `asked`: when the cloud was asked for it; `cloud_init`: its output log; `result`: its result file, which keeps of
@@ -32,15 +31,15 @@ def way(machine: str, asked: datetime, cloud_init: str, result: Mapping[str, Any
             moment = parsedate_to_datetime(found[1])
             add(name, begun, moment)
             begun = moment
-    this_boot = [_utc(stage["started"]) for stage in result["stages"] if stage["bootId"] == result["bootId"]]
-    for stage in result["stages"]:
-        worked = stage["worked"]
+    this_boot = [_utc(stage.started) for stage in result.stages if stage.boot_id == result.boot_id]
+    for stage in result.stages:
+        worked = stage.worked
         if worked is None:
             continue
-        began = _utc(worked["started"])
-        ended = began + timedelta(seconds=worked["seconds"])
-        add(stage["name"], max(began, begun) if stage["name"] == _FIRST_STAGE else began, ended)
-        if worked["outcome"] == REBOOT and worked["bootId"] != result["bootId"]:
+        began = _utc(worked.started)
+        ended = began + timedelta(seconds=worked.seconds)
+        add(stage.name, max(began, begun) if stage.name == _FIRST_STAGE else began, ended)
+        if worked.outcome == REBOOT and worked.boot_id != result.boot_id:
             add(REBOOT, ended, min(this_boot))
     return spans
 

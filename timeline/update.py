@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from machine.documents.result import Result
 from timeline.critical_path import critical_path
 from timeline.engine import STACK, actions, last_update
 from timeline.machine import BOOT, REBOOT, way
 from timeline.span import Span, covered
 
-Records = tuple[str, Mapping[str, Any]]
+Records = tuple[str, Result]
 """The records of a machine: cloud-init's log, and the result file."""
 _VM = "vm"
 

@@ -17,7 +17,7 @@ from typing import Any
 _ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(_ROOT))
 
-from machine.documents import result as document  # noqa: E402 - the checkout is not an installed package
+from machine.documents.result import PATH, Result  # noqa: E402 - the checkout is not an installed package
 from sandbox import lifecycle  # noqa: E402 - the checkout is not an installed package
 from sandbox.engine.environment import Environment  # noqa: E402
 from sandbox.host import access  # noqa: E402 - the checkout is not an installed package
@@ -35,7 +35,7 @@ OF_THE_ENGINE = (("{machine}-mig", "instances"), ("gpu-operator-release", "opera
 
 
 def steps(
-    machine: str, asked: datetime, cloud_init: str, result: Mapping[str, Any], resources: Sequence[Mapping[str, Any]]
+    machine: str, asked: datetime, cloud_init: str, result: Result, resources: Sequence[Mapping[str, Any]]
 ) -> list[Span]:
     """The way of a machine in its order, and what the engine does after it; `resources`: those of its state."""
     steps = way(machine, asked, cloud_init, result)
@@ -69,7 +69,7 @@ def way_of(sandbox: Sandbox, machine: str, resources: Sequence[Mapping[str, Any]
     """The way of a machine of a sandbox that is up; `resources` as above."""
     ssh = ["ssh", "-F", str(access.ssh_config(sandbox.root)), machine, "sudo cat"]
     log = run([*ssh, CLOUD_INIT])
-    result = json.loads(run([*ssh, document.PATH]))
+    result = Result.from_json(run([*ssh, PATH]))
     (described,) = (path for path in _described(sandbox) if json.loads(path.read_text())["name"] == machine)
     return steps(machine, datetime.fromtimestamp(described.stat().st_mtime, UTC), log, result, resources)
 

@@ -1,8 +1,9 @@
 """`make bench`: a machine's way from the bare image to ready, from its records and the engine's."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
+from machine.documents.result import Outcome, Result, StageResult, Work
 from tests.bench.machine_times import steps, table
 
 CREATED = datetime(2026, 11, 23, 10, 0, 0, tzinfo=UTC)
@@ -15,24 +16,23 @@ Cloud-init v. 22.4.2 finished at Mon, 23 Nov 2026 10:00:43 +0000. Datasource Dat
 """
 
 
-def stage(name: str, boot: str, started: str, worked: tuple[str, float, str, str] | None) -> dict[str, Any]:
+def stage(name: str, boot: str, started: str, worked: tuple[str, float, Outcome, str] | None) -> StageResult:
     """`worked`: started, seconds, outcome and boot of the run that did something. Times are minutes and seconds."""
-    names = ("started", "seconds", "outcome", "bootId")
-    record = None if worked is None else dict(zip(names, (f"2026-11-23T10:{worked[0]}Z", *worked[1:]), strict=True))
-    return {"name": name, "bootId": boot, "started": f"2026-11-23T10:{started}Z", "worked": record}
+    work = None if worked is None else Work(f"2026-11-23T10:{worked[0]}Z", "", *worked[1:])
+    return StageResult(name, "", f"2026-11-23T10:{started}Z", None, "unchanged", "", boot, worked=work)
 
 
-RESULT = {
-    "bootId": "second",
-    "stages": [
+RESULT = Result(
+    boot_id="second",
+    stages=(
         # It began when cloud-init had not ended, and waited for that.
         stage("apt", "second", "00:44", ("00:03", 3.0, "done", "first")),
         stage("driver", "second", "00:44", ("00:06", 14.0, "done", "first")),
         stage("toolkit", "second", "00:45", None),
         stage("mig-mode", "second", "00:45", ("00:20", 1.0, "reboot", "first")),
         stage("rke2", "second", "00:46", ("00:46", 60.0, "done", "second")),
-    ],
-}
+    ),
+)
 
 
 def resource(name: str, created: str) -> dict[str, str]:
@@ -71,6 +71,6 @@ def test_the_table_says_how_often_it_rebooted_and_when_each_step_was_done() -> N
 
 
 def test_a_machine_that_needed_no_reboot_shows_none() -> None:
-    way = steps("node", CREATED, CLOUD_INIT, {**RESULT, "stages": RESULT["stages"][:3]}, [])
+    way = steps("node", CREATED, CLOUD_INIT, replace(RESULT, stages=RESULT.stages[:3]), [])
     assert [step.name for step in way] == ["boot", "cloud-init", "apt", "driver"]
     assert table("node", 0, way).startswith("node: bare image to ready: 0 reboots ")

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from machine.documents.result import Outcome, Result, StageResult, Work
 from scripts.stack import StackError
 from scripts.timeline import draw, last, records
 from timeline.span import Span, covered
@@ -67,26 +68,26 @@ RESOURCES = [
 ]
 
 
-def stage(name: str, started: str, seconds: float, outcome: str = "done", boot: str = "first") -> dict[str, Any]:
-    worked = {"started": f"2026-11-28T10:{started}Z", "seconds": seconds, "outcome": outcome, "bootId": boot}
-    return {"name": name, "bootId": "second", "started": "2026-11-28T10:01:40Z", "worked": worked}
+def stage(name: str, started: str, seconds: float, outcome: Outcome = "done", boot: str = "first") -> StageResult:
+    worked = Work(f"2026-11-28T10:{started}Z", "", seconds, outcome, boot)
+    return StageResult(name, "", "2026-11-28T10:01:40Z", None, "unchanged", "", "second", worked=worked)
 
 
-RESULT = {
-    "bootId": "second",
-    "stages": [
+RESULT = Result(
+    boot_id="second",
+    stages=(
         stage("apt", "00:27", 5.0),
         stage("driver", "00:32", 30.0),
         stage("mig-mode", "01:02", 1.0, "reboot"),
         stage("rke2-download", "00:27", 20.0),
         stage("rke2", "01:45", 50.0, boot="second"),
-    ],
-}
+    ),
+)
 
 
 @pytest.fixture
 def drawn() -> Timeline:
-    found = timeline(RESOURCES, HISTORY, {"gpu": (CLOUD_INIT, RESULT), "gpu-1": ("", {"bootId": "", "stages": []})})
+    found = timeline(RESOURCES, HISTORY, {"gpu": (CLOUD_INIT, RESULT), "gpu-1": ("", Result())})
     assert found is not None
     return found
 
@@ -220,10 +221,9 @@ def way_in(folder: Path, answer: str) -> list[str]:
 
 
 def test_a_machines_records_are_read_in_one_call(tmp_path: Path) -> None:
-    ssh = way_in(
-        tmp_path, 'echo "$*" >>"$0.called"; printf "the log\\nmig-k8s: and the result\\n{\\"stages\\": []}\\n"'
-    )
-    assert records({"gpu": ssh}) == {"gpu": ("the log\n", {"stages": []})}
+    said = 'the log\nmig-k8s: and the result\n{"version": 1, "bootId": "b"}'
+    ssh = way_in(tmp_path, f"echo \"$*\" >>\"$0.called\"; printf '%s\n' '{said}'")
+    assert records({"gpu": ssh}) == {"gpu": ("the log\n", Result(boot_id="b"))}
     assert (tmp_path / "ssh.called").read_text() == (
         "sudo sh -c 'cat /var/log/cloud-init-output.log && echo mig-k8s: and the result "
         "&& cat /var/lib/mig-k8s/result.json'\n"
@@ -240,6 +240,12 @@ def test_a_machine_that_lets_nobody_in_is_left_out_and_named(
 def test_a_machine_that_was_never_brought_up_is_told(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="gpu has no records of its stages, see above: has it ever been brought up"):
         records({"gpu": way_in(tmp_path, "exit 1")})
+
+
+def test_records_of_a_newer_release_are_told_with_the_machines_name(tmp_path: Path) -> None:
+    ssh = way_in(tmp_path, 'printf "mig-k8s: and the result\\n{\\"version\\": 2}\\n"')
+    with pytest.raises(StackError, match=r"^gpu: the result has version 2, this release of mig-k8s understands 1: "):
+        records({"gpu": ssh})
 
 
 def test_a_stack_that_was_never_brought_up_is_told() -> None:
