@@ -78,7 +78,7 @@ class PodNamespace:
     def _is_admitted(self) -> bool:
         """Whether a pod of the class would be taken."""
         try:
-            self._create([ImagePull("", "probe").manifest(self.image, 1)], "-n", self.name, "--dry-run=server")
+            self._create([ImagePull("probe").manifest(self.image, 1)], "-n", self.name, "--dry-run=server")
         except RefusedError as error:
             if "no PriorityClass" not in str(error):
                 raise

@@ -62,13 +62,17 @@ class PodWithoutRequest:
 
 @dataclass(frozen=True)
 class ImagePull:
-    """A pod for which a node pulls the image while it is not ready for the others; it does nothing.
+    """A pod for which a node pulls the image before its devices are there; it does nothing.
 
     It names no runtime class: there may be none yet.
     """
 
     node: str
-    name: str
+
+    @property
+    def name(self) -> str:
+        """The pod's name."""
+        return f"image-pull-{self.node}"
 
     def manifest(self, image: str, seconds: int) -> dict[str, Any]:
         """As of a pod with a device."""
@@ -120,12 +124,6 @@ def pods_without_request(nodes: Sequence[ExpectedNode]) -> list[PodWithoutReques
     """One pod that requests nothing, for each node with devices."""
     with_devices = (node for node in nodes if node.devices)
     return [PodWithoutRequest(node.name, f"no-request-{number}") for number, node in enumerate(with_devices)]
-
-
-def image_pulls(nodes: Iterable[ExpectedNode]) -> list[ImagePull]:
-    """One pull of the image for each node with devices."""
-    with_devices = (node for node in nodes if node.devices)
-    return [ImagePull(node.name, f"image-pull-{number}") for number, node in enumerate(with_devices)]
 
 
 def pods_of(nodes: Iterable[ExpectedNode]) -> Iterator[Pod]:

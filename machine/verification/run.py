@@ -19,7 +19,7 @@ from machine.verification.isolation import Isolation
 from machine.verification.node_checks import ALLOCATABLE, node_checks
 from machine.verification.operator_check import operator_check
 from machine.verification.pod_namespace import DELETE_SECONDS, PodNamespace
-from machine.verification.pods import image_pulls, pods_of
+from machine.verification.pods import ImagePull, pods_of
 from machine.verification.polling import Polling
 from machine.verification.progress import Progress
 from machine.verification.proof_by_pods import ProofByPods
@@ -48,7 +48,8 @@ class Verification:
         seconds = int(max(expected.timeout_seconds, _LEAST_POD_SECONDS)) + DELETE_SECONDS
         self._namespace = PodNamespace(self._looking, expected.namespace, expected.image, seconds)
         self._pods = list(pods_of(self._expected.nodes))
-        self._is_begun = self._is_made = False
+        self._is_begun = False
+        self._pulling: set[str] = set()
         self._checks: list[Check] = []
         self._devices: tuple[ProvenDevice, ...] = ()
         self._smi = NvidiaSmi(machine)
@@ -82,7 +83,7 @@ class Verification:
         def are_right() -> bool:
             seen.clear()
             seen.update({node["metadata"]["name"]: node for node in self._looking.get("nodes")})
-            self._make_namespace()
+            self._pull_image(seen)
             self._checks = [
                 check
                 for node in self._expected.nodes
@@ -117,14 +118,17 @@ class Verification:
         ]
         return False
 
-    def _make_namespace(self) -> None:
-        """Make the pods' namespace, once, and have the nodes pull the pods' image while they become ready."""
-        if self._is_made or not self._pods:
+    def _pull_image(self, seen: Mapping[str, Mapping[str, Any]]) -> None:
+        """Have each node pull the pods' image as soon as it is Ready: on a dead one a pod would never end."""
+        nodes = {pod.node for pod in self._pods}
+        ready = sorted(name for name in nodes - self._pulling if name in seen and is_ready(seen[name]))
+        if not ready:
             return
-        self._is_begun = True
-        self._namespace.make()
-        self._namespace.create(image_pulls(self._expected.nodes))
-        self._is_made = True
+        if not self._pulling:
+            self._is_begun = True
+            self._namespace.make()
+        self._namespace.create(ImagePull(name) for name in ready)
+        self._pulling.update(ready)
 
     def _prove_devices(self) -> None:
         """Every device by a pod or by who has it; then what can be said of all of them together."""

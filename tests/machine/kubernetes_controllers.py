@@ -7,9 +7,11 @@ __all__ = ["Objects", "end", "run_controllers"]
 
 def run_controllers(facts: Objects) -> None:
     """The kubelet ends and starts pods, owners and the GPU Operator make and remove theirs, pods get a node."""
+    dead = {node["metadata"]["name"] for node in facts["resources"]["nodes"] if _is_dead(node)}
     for pod in sorted(facts["resources"]["pods"], key=lambda pod: -pod["spec"].get("priority", 0)):
         meta = pod["metadata"]
-        if "deletionTimestamp" in meta and pod.get("looks", 0) and meta["name"] not in facts["stuck"]:
+        is_stuck = meta["name"] in facts["stuck"] or pod["spec"].get("nodeName") in dead  # no kubelet ends it there
+        if "deletionTimestamp" in meta and pod.get("looks", 0) and not is_stuck:
             facts["resources"]["pods"].remove(pod)
             if meta["name"] in facts["owned"]:
                 again = {key: value for key, value in meta.items() if key != "deletionTimestamp"}
@@ -22,6 +24,10 @@ def run_controllers(facts: Objects) -> None:
     for node in facts["resources"]["nodes"]:
         for label, app in facts["daemons"].items():
             _daemon(facts, node["metadata"], label, app)
+
+
+def _is_dead(node: Objects) -> bool:
+    return node["status"]["conditions"][0]["status"] == "Unknown"
 
 
 def _daemon(facts: Objects, node: Objects, label: str, app: str) -> None:

@@ -161,6 +161,7 @@ def test_pods_pass_pod_security_restricted_and_take_one_device_each(machine: AMa
     assert (priority["value"], priority["preemptionPolicy"]) == (-2147483648, "Never")
     assert "globalDefault" not in priority
     (pull,) = pulls["items"]
+    assert pull["metadata"]["name"] == f"image-pull-{NAME}"
     assert "runtimeClassName" not in pull["spec"]  # there may be none before the operator is there
     assert pull["spec"]["containers"][0]["command"] == ["true"]
     assert pull["spec"]["containers"][0]["image"] == pods["items"][0]["spec"]["containers"][0]["image"]

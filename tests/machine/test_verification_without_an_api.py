@@ -13,6 +13,7 @@ from verified_cluster import (
     called,
     failed,
     left,
+    shows,
     verified,
     waits,
 )
@@ -110,6 +111,27 @@ def test_pods_that_cannot_be_deleted_are_a_failed_check(machine: AMachine) -> No
     assert f"timed out waiting for the condition on pods/{POD_1G}" in check.seen
     assert check.remedy == f"`kubectl delete namespace {NAMESPACE}` by hand: its pods hold devices."
     assert "FAILED clean up\n" in said
+
+
+def test_a_dead_node_gets_no_pod_for_which_the_clean_up_would_wait_in_vain(machine: AMachine) -> None:
+    shows(machine, ready="Unknown")
+    code, report, _ = verified(machine, seconds=5)
+    assert code == 1
+    assert [check.name for check in failed(report)] == ["ready"]
+    assert machine.api.calls("kubectl create") == []
+
+
+def test_a_node_that_becomes_ready_pulls_the_image_from_then_on(machine: AMachine) -> None:
+    shows(machine, ready="Unknown")
+    calls: list[int] = []
+
+    def comes() -> None:
+        calls.append(len(machine.api.calls("kubectl create")))
+        shows(machine)
+
+    machine.clock.at(10, comes)
+    assert verified(machine)[0] == 0
+    assert calls == [0]
 
 
 def test_a_namespace_of_an_earlier_run_that_cannot_be_deleted_ends_the_next_one(machine: AMachine) -> None:
