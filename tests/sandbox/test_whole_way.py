@@ -79,7 +79,8 @@ def test_three_pods_each_saw_one_device_of_its_own(person: CommandLine) -> None:
 
 
 def test_the_verification_leaves_neither_pod_nor_namespace(person: CommandLine) -> None:
-    assert namespaces(person) == {"default", "kube-system", "kube-public", "kube-node-lease", "gpu-operator"}
+    wanted = {"default", "kube-system", "kube-public", "kube-node-lease", "gpu-operator"}
+    eventually("its namespace is gone", lambda: namespaces(person), wanted, seconds=30)
     assert {pod["metadata"]["namespace"] for pod in person.get("pods", "-A")["items"]} == {"gpu-operator"}
 
 
@@ -102,7 +103,8 @@ def test_the_stack_is_verified_again_without_a_change(person: CommandLine, tmp_p
     assert (suites.get("tests"), suites.get("failures")) == ("18", "0")
     cases = {(case.get("classname"), case.get("name")) for case in suites.iter("testcase")}
     assert (NODE, "mig-mixed-3g-40gb-0 sees its device") in cases
-    assert VERIFICATION not in namespaces(person)
+    pods = {pod["metadata"]["namespace"] for pod in person.get("pods", "-A")["items"]}
+    assert pods == {"gpu-operator"}  # its own are gone when it ends
 
 
 def test_a_verification_whose_session_is_cut_leaves_nothing(person: CommandLine) -> None:
@@ -151,7 +153,8 @@ def test_the_printed_lines_give_a_kubectl_and_a_shell(person: CommandLine) -> No
 def test_the_log_is_readable_without_a_terminal(person: CommandLine) -> None:
     lines = person.said[0].splitlines()
     assert [line for line in lines if line.startswith("@")] == []
-    assert "      mlops-k8s-master-converge: rke2-download downloading RKE2 v1.36.4+rke2r1  0 s" in lines
+    stage = r"      mlops-k8s-master-converge: rke2-download installing RKE2 v1\.36\.4\+rke2r1 in /usr/local  \d s"
+    assert [line for line in lines if re.fullmatch(stage, line)] != []
     assert max(len(line) for line in lines if line.startswith("      ")) <= 100
     between = lines[lines.index("· pulumi up …") + 1 :]
     assert next(line for line in between if line.startswith("·")).startswith("· pulumi up: done in")
