@@ -90,10 +90,16 @@ def give_back() -> None:
 
 
 def remove(tree: Path) -> None:
-    """Remove a directory tree, also one whose directories forbid writing (as Go's and Debian's do)."""
+    """Remove a directory tree, also one whose directories forbid writing (as Go's and Debian's do).
+
+    Somebody else may be removing the same one.
+    """
     for folder, _, _ in os.walk(tree):
-        Path(folder).chmod(0o700)
-    shutil.rmtree(tree)
+        with contextlib.suppress(FileNotFoundError):
+            Path(folder).chmod(0o700)
+    while tree.exists():
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(tree)
 
 
 @contextlib.contextmanager

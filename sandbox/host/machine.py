@@ -18,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-from sandbox import distance, network
+from sandbox import cache, distance, network
 from sandbox.error import SandboxError
 from sandbox.host import cgroup, image, kernel_limits
 from sandbox.instance import Sandbox
@@ -120,7 +120,7 @@ def stop(sandbox: Sandbox, vm_id: str) -> None:
     power_off(sandbox, vm_id)
     directory = sandbox.machine_directory(vm_id)
     if directory.exists():
-        shutil.rmtree(directory)
+        cache.remove(directory)
 
 
 def status(sandbox: Sandbox, vm_id: str) -> MachineStatus:

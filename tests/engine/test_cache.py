@@ -48,6 +48,22 @@ def test_what_a_killed_build_left_is_removed(tmp_path: Path) -> None:
     assert not rest.exists()
 
 
+def test_two_that_remove_the_same_tree_at_once_both_end_well(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    for folder in range(40):
+        (tree / str(folder)).mkdir(parents=True)
+        for file in range(40):
+            (tree / str(folder) / str(file)).touch()
+    code = "import pathlib, sys\nfrom sandbox.cache import remove\ninput()\nremove(pathlib.Path(sys.argv[1]))\n"
+    both = [subprocess.Popen([sys.executable, "-c", code, str(tree)], stdin=subprocess.PIPE) for _ in range(2)]
+    for process in both:
+        assert process.stdin
+        process.stdin.write(b"\n")
+        process.stdin.close()
+    assert [process.wait(timeout=30) for process in both] == [0, 0]
+    assert not tree.exists()
+
+
 def test_processes_that_want_the_same_thing_wait_for_one_of_them(tmp_path: Path) -> None:
     code = (
         "import pathlib, sys, time\nfrom sandbox.cache import cached\n"
