@@ -56,11 +56,11 @@ def records(machines: Mapping[str, Sequence[str]]) -> dict[str, Records]:
         if done.returncode == NO_WAY_IN:
             print(f"timeline: without {name}: {no_way_in(ssh)}", file=sys.stderr)
             continue
-        log, between, text = done.stdout.partition(f"{_BETWEEN}\n")
+        log, between, result = done.stdout.partition(f"{_BETWEEN}\n")
         if done.returncode or not between:
             raise StackError(f"{name} has no records of its stages, see above: has it ever been brought up?")
         try:
-            found[name] = (log, Result.from_json(text))
+            found[name] = (log, Result.from_json(result))
         except DocumentError as error:
             raise StackError(f"{name}: {error}") from None
     return found

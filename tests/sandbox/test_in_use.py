@@ -51,9 +51,9 @@ def changed(folder: Path, **sections: dict[str, Any]) -> Path:
     return file
 
 
-def nothing_is_left(person: CommandLine) -> bool:
-    names = person.kubectl("get", "priorityclasses,namespaces", "-o", "name")
-    return "mig-k8s-verify" not in names
+def wait_until_nothing_is_left(person: CommandLine) -> None:
+    kinds = ("get", "priorityclasses,namespaces", "-o", "name")
+    eventually("nothing is left", lambda: "mig-k8s-verify" in person.kubectl(*kinds), wanted=False, seconds=30)
 
 
 def test_a_verification_passes_and_says_who_has_the_device_that_is_in_use(person: CommandLine) -> None:
@@ -64,7 +64,7 @@ def test_a_verification_passes_and_says_who_has_the_device_that_is_in_use(person
     assert f"  {NODE}: 1 × 2g.20gb, 1 × 1g.10gb: proven by a pod\n" in said
     assert f"  {NODE}: 1 × 3g.40gb: in use by default/holder\n" in said
     assert int(re.findall(r"checks in (\d+) s", said)[0]) < 40
-    eventually("nothing is left", lambda: nothing_is_left(person), seconds=30)
+    wait_until_nothing_is_left(person)
 
 
 def test_another_machine_would_tell_the_same_by_its_device_plugins_container(person: CommandLine) -> None:
@@ -127,7 +127,7 @@ def test_a_pod_that_needs_a_device_of_the_verification_runs_within_seconds(perso
         said, _ = verification.communicate(timeout=90)
     assert verification.returncode == 0, said
     assert seconds < 15
-    eventually("nothing is left", lambda: nothing_is_left(person), seconds=30)
+    wait_until_nothing_is_left(person)
 
 
 def test_with_no_device_free_it_passes(person: CommandLine) -> None:

@@ -65,6 +65,11 @@ def namespaces(person: CommandLine) -> set[str]:
     return {item["metadata"]["name"] for item in person.get("namespaces")["items"]}
 
 
+def with_pods(person: CommandLine) -> set[str]:
+    """The namespaces in which there are pods."""
+    return {pod["metadata"]["namespace"] for pod in person.get("pods", "-A")["items"]}
+
+
 def pasted(line: str) -> str:
     """What a line prints that is pasted into a shell."""
     return subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=True).stdout
@@ -81,7 +86,7 @@ def test_three_pods_each_saw_one_device_of_its_own(person: CommandLine) -> None:
 def test_the_verification_leaves_neither_pod_nor_namespace(person: CommandLine) -> None:
     wanted = {"default", "kube-system", "kube-public", "kube-node-lease", "gpu-operator"}
     eventually("its namespace is gone", lambda: namespaces(person), wanted, seconds=30)
-    assert {pod["metadata"]["namespace"] for pod in person.get("pods", "-A")["items"]} == {"gpu-operator"}
+    assert with_pods(person) == {"gpu-operator"}
 
 
 def test_what_the_up_took_is_drawn_with_every_step_of_the_machine_and_what_its_end_waited_for(
@@ -103,8 +108,7 @@ def test_the_stack_is_verified_again_without_a_change(person: CommandLine, tmp_p
     assert (suites.get("tests"), suites.get("failures")) == ("18", "0")
     cases = {(case.get("classname"), case.get("name")) for case in suites.iter("testcase")}
     assert (NODE, "mig-mixed-3g-40gb-0 sees its device") in cases
-    pods = {pod["metadata"]["namespace"] for pod in person.get("pods", "-A")["items"]}
-    assert pods == {"gpu-operator"}  # its own are gone when it ends
+    assert with_pods(person) == {"gpu-operator"}  # its own are gone when it ends
 
 
 def test_a_verification_whose_session_is_cut_leaves_nothing(person: CommandLine) -> None:
@@ -117,7 +121,7 @@ def test_a_verification_whose_session_is_cut_leaves_nothing(person: CommandLine)
     assert VERIFICATION in namespaces(person)
     eventually("the namespace is gone", lambda: VERIFICATION in namespaces(person), wanted=False, seconds=60)
     person.kubectl("patch", *EXPECTATIONS, "--type=merge", "--patch", json.dumps({"data": kept}))
-    assert {pod["metadata"]["namespace"] for pod in person.get("pods", "-A")["items"]} == {"gpu-operator"}
+    assert with_pods(person) == {"gpu-operator"}
 
 
 BY_LIBRARY = """
