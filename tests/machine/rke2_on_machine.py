@@ -31,14 +31,19 @@ RKE2_SYSTEMCTL = """
     run() { [ -d "$process" ] || mkdir -p "$process"; cp "$MIG_K8S_ROOT/usr/local/bin/rke2" "$process/exe"; }
     case "$1" in
       start|restart)
-        [ ! -f "$STATE/broken" ] || exit 1
+        if [ -f "$STATE/broken" ]; then : >"$STATE/starting"; exit 1; fi
         [ "$1" = start ] && [ -f "$STATE/up" ] || run
         : >"$STATE/up"; [ ! -f "$STATE/starting" ] || rm "$STATE/starting" ;;
-      is-active) [ -f "$STATE/up" ] && [ ! -f "$STATE/starting" ] && echo active || { echo activating; exit 3; } ;;
+      is-active)
+        if [ -f "$STATE/starting" ]; then echo activating; exit 3; fi
+        if [ -f "$STATE/up" ]; then echo active; else echo inactive; exit 3; fi ;;
       show) [ -f "$STATE/up" ] && echo 77 || echo 0 ;;
     esac
 """
-"""What a process runs stays as it was when it started, as the kernel has it in /proc."""
+"""What a process runs stays as it was when it started, as the kernel has it in /proc.
+
+systemd starts a broken one again and again: it is `activating`.
+"""
 NFT = """
     case "$1" in
       --file) cp "$2" "$STATE/nft" ;;
