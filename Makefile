@@ -116,12 +116,13 @@ examples: ## every file of examples/ brought up whole; a quarter of an hour; roo
 try-host: ## both commands on a stock Debian host in an emulator, GROUPS=v1 or v2; half an hour; root
 	@$(run) tests.hosts.try_host --groups "$(or $(GROUPS),v2)"
 
-bench: ## plan, preview, stacks of up to 1000 machines; as root, a machine's way from bare image to ready, an up with Azure's distances, changes of a cluster
+bench: ## plan, preview, stacks of up to 1000 machines; as root, a machine's way from bare image to ready, an up of 1 to 8 machines with Azure's distances, changes of a cluster
 	@$(run) tests.bench.plan_times
 	@$(run) tests.bench.preview_times
 	@$(run) tests.bench.size_times
 	@$(run) tests.bench.machine_times
 	@$(run) tests.bench.up_times
+	@$(run) tests.bench.machines_times
 	@$(run) tests.bench.change_times
 
 backup: ## NAME=prod: the living cluster's datastore into one encrypted file; FILE names it

@@ -3,11 +3,10 @@
 python tests/bench/size_times.py            prints a table; about five minutes
 python tests/bench/size_times.py 1 10 100   of these numbers of machines alone
 
-Exit code 1 where a machine more costs over GROWTH times what it cost from one number to the next before: it grows
-worse than linearly then. Processes are looked at every tenth of a second; each tells its own peak of memory.
+Exit code 1 where the time grows worse than linearly (`growth.py`). Processes are looked at every tenth of a second;
+each tells its own peak of memory.
 """
 
-import itertools
 import json
 import re
 import shutil
@@ -24,10 +23,10 @@ _ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(_ROOT))
 
 from sandbox.engine.environment import Environment  # noqa: E402 - the checkout is not an installed package
+from tests.bench.growth import verdict  # noqa: E402
 from tests.bench.stack_sizes import DEVELOPMENT, configuration  # noqa: E402
 
 SIZES = (1, 10, 100, 1000)
-GROWTH = 1.5
 _ENGINE, _PROGRAM = re.compile(r"/bin/pulumi "), re.compile(r"/sandbox/providers/program\.py")
 
 
@@ -93,13 +92,7 @@ def main(arguments: list[str]) -> int:
             print(costs[-1].row(), flush=True)
     finally:
         shutil.rmtree(home, ignore_errors=True)
-    steps = [
-        (more.seconds - fewer.seconds) / (more.machines - fewer.machines) for fewer, more in itertools.pairwise(costs)
-    ]
-    print("a machine more: " + ", ".join(f"{step * 1000:.0f} ms" for step in steps))
-    worst = max((after / before for before, after in itertools.pairwise(steps)), default=0.0)
-    print(f"against the step before: at most {worst:.2f} ×   goal {GROWTH} ×")
-    return int(worst > GROWTH)
+    return verdict([(cost.machines, cost.seconds) for cost in costs])
 
 
 if __name__ == "__main__":
