@@ -4,6 +4,7 @@ It is the host's own release of Debian or Ubuntu, from the archive that its apt 
 library of the host that has built it, or on a newer one.
 """
 
+import os
 import shutil
 from pathlib import Path
 
@@ -80,8 +81,10 @@ def _build(directory: Path, archive: Archive) -> None:
     excluded = [f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("man", "doc", "locale")]
     bounded = [f'--aptopt={name} "{value}"' for name, value in apt.OPTIONS.items()]
     options = ["--variant=minbase", "--format=directory", "--dpkgopt=force-unsafe-io", "--quiet", *excluded, *bounded]
-    waiting = ["env", *(f"{name}={value}" for name, value in apt.RESOLVER.items())]
-    made = [*waiting, "mmdebstrap", *options, f"--include={','.join(PACKAGES)}", archive.suite, str(tree), str(sources)]
+    # PYTHONPYCACHEPREFIX of make would be a folder in the image, and every machine would compile cloud-init anew.
+    python = [f"--unset={name}" for name in os.environ if name.startswith("PYTHON")]
+    env = ["env", *python, *(f"{name}={value}" for name, value in apt.RESOLVER.items())]
+    made = [*env, "mmdebstrap", *options, f"--include={','.join(PACKAGES)}", archive.suite, str(tree), str(sources)]
     run(made, timeout=1800)
 
     shutil.copytree(_FILES, tree, dirs_exist_ok=True)

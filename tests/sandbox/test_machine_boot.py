@@ -8,6 +8,7 @@ import pytest
 from administrator import Boot, KeyPair, Machine
 
 from sandbox.error import SandboxError
+from sandbox.host import image
 from sandbox.host import machine as machines
 from sandbox.host.machine import MachineStatus
 
@@ -21,6 +22,14 @@ def machine(boot: Boot) -> Machine:
     booted = boot(cloud_config=PROOF)
     booted.wait_for_cloud_init()
     return booted
+
+
+def test_its_image_has_cloud_init_compiled_as_its_package_does_and_nothing_of_who_has_made_it(machine: Machine) -> None:
+    del machine  # which was made of it
+    tree = image.rootfs()
+    assert [path.name for path in (tree / "root").iterdir() if path.name not in {".bashrc", ".profile", ".ssh"}] == []
+    packages = tree / "usr/lib/python3/dist-packages"
+    assert len(list((packages / "cloudinit/__pycache__").iterdir())) == len(list((packages / "cloudinit").glob("*.py")))
 
 
 def test_cloud_init_carries_out_the_custom_data(machine: Machine) -> None:
