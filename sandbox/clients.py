@@ -1,6 +1,7 @@
 """kubectl, ssh and Pulumi, as people look at a sandbox with them."""
 
 import os
+from collections.abc import Iterable
 from typing import NoReturn
 
 from sandbox.engine.environment import Environment
@@ -17,7 +18,13 @@ ABOUT = {
 
 def become(name: str, client: str, rest: list[str]) -> NoReturn:
     """Replace this process by one of them, on the sandbox of this name. Raises SandboxError if there is none."""
-    environment = opened(name)
+    words, variables = command(opened(name), client, rest)
+    os.chdir(CHECKOUT)
+    os.execvpe(client, words, variables)  # noqa: S606 - no shell is meant
+
+
+def command(environment: Environment, client: str, rest: Iterable[str]) -> tuple[list[str], dict[str, str]]:
+    """The words of a client's command line, and the variables that it runs with."""
     flags = {
         "kubectl": ["--kubeconfig", str(access.kubeconfig(environment.root))],
         "ssh": ["-F", str(access.ssh_config(environment.root))],
@@ -26,8 +33,7 @@ def become(name: str, client: str, rest: list[str]) -> NoReturn:
     variables = environment.variables()
     if client != "pulumi":  # a person's program is not one of the engine's, and goes on when those are ended
         variables = {name: value for name, value in variables.items() if not name.startswith("PULUMI_")}
-    os.chdir(CHECKOUT)
-    os.execvpe(client, [client, *flags[client], *rest], variables)  # noqa: S606 - no shell is meant
+    return [client, *flags[client], *rest], variables
 
 
 def opened(name: str) -> Environment:
