@@ -23,13 +23,14 @@ PAUSE_IMAGE = "docker.io/rancher/mirrored-pause:3.6"
 DEBIAN_PACKAGES = ("runc", "containernetworking-plugins")
 
 _HERE = Path(__file__).parent
+_KUBERNETES = ("kube", "kubectl")
 _CONTAINERD = ("containerd", "containerd-shim-runc-v2")
 _CIS_SETTINGS = "rke2-cis-sysctl.conf"
 _CNI_PLUGINS = ("bridge", "host-local", "loopback")
 
 
 def publish(mirror: Path, kubernetes: Path, version: str = VERSION) -> None:
-    """Put /rke2 and RKE2's images into a mirror's tree. `kubernetes`: the directory with the program `kube`."""
+    """Put /rke2 and RKE2's images into a mirror's tree. `kubernetes`: the directory with its programs."""
     release = mirror / "rke2" / version
     release.parent.mkdir(parents=True, exist_ok=True)
     release.unlink(missing_ok=True)
@@ -47,11 +48,10 @@ def publish_install_script(mirror: Path) -> None:
 def artifact(kubernetes: Path, version: str = VERSION) -> Path:
     """The directory with the tarball and its checksum, from the cache or made."""
     ours = digest_of_files(_HERE, (path for path in _HERE.rglob("*") if path.is_file() and path.suffix != ".pyc"))
-    with (kubernetes / "kube").open("rb") as program:
-        kube = hashlib.file_digest(program, "sha256").hexdigest()
-    containerd = toolchain.containerd()  # whose name says what it was built from
-    programs = {"kube": kubernetes / "kube"} | {name: containerd / name for name in _CONTAINERD}
-    key = digest(ours, kube, containerd.name, version)
+    containerd = toolchain.containerd()
+    folders = dict.fromkeys(_KUBERNETES, kubernetes) | dict.fromkeys(_CONTAINERD, containerd)
+    programs = {name: folder / name for name, folder in folders.items()}
+    key = digest(ours, kubernetes.name, containerd.name, version)  # their names say what they were built from
     return cached("rke2", key, lambda draft: _build(draft, programs, version), expected="about 10 s")
 
 

@@ -24,7 +24,7 @@ _NVML_LINK = "-extldflags=-Wl,--export-dynamic,--unresolved-symbols=ignore-in-ob
 _SHARED_NAME = "-extldflags=-Wl,-soname,libnvidia-ml.so.1"
 _CATALOGUE = _HERE.parent.parent / "plan" / "gpu" / "catalogue.json"
 """NVIDIA's models and profiles, of which the plan and the fake GPU are to have one table."""
-_CALLED_AS = ("etcd", "etcdutl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
+_CALLED_AS = ("etcd", "etcdutl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet")
 _SHIM = "containerd-shim-runc-v2"
 
 
@@ -40,15 +40,17 @@ def command() -> Path:
 def kubernetes() -> Path:
     """The directory of etcd, etcdutl, kube-apiserver, kube-controller-manager, kube-scheduler, kubelet and kubectl.
 
-    All are links beside one static program, `kube`, that looks at the name it is called by.
+    All but kubectl are links beside one static program, `kube`, that looks at the name it is called by.
     """
 
     def build(draft: Path) -> None:
         go.build(_KUBERNETES, draft / "kube", ".", _kubernetes_versions())
         for name in _CALLED_AS:
             (draft / name).symlink_to("kube")
+        go.build(_KUBERNETES, draft / "kubectl", "./kubectl", _kubernetes_versions())
 
-    return go.kept("kubernetes", _KUBERNETES, go.module_files(_KUBERNETES), build, "about 6 min")
+    files = [*go.module_files(_KUBERNETES), *go.sources(_KUBERNETES / "kubectl")]
+    return go.kept("kubernetes", _KUBERNETES, files, build, "about 6 min")
 
 
 def kubectl() -> Path:

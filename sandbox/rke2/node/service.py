@@ -10,8 +10,8 @@ from . import paths, units
 from .error import Rke2Error
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
-_PROGRAMS = ("containerd", "containerd-shim-runc-v2", "runc")
-_KUBE = ("etcd", "etcdutl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
+_PROGRAMS = ("kubectl", "containerd", "containerd-shim-runc-v2", "runc")
+_KUBE = ("etcd", "etcdutl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet")
 _OTHER_NAMES = dict.fromkeys(_KUBE, "kube") | {"ctr": "containerd"}
 """Name → the program that looks at the name it is called by."""
 
