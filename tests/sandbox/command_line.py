@@ -67,8 +67,9 @@ class CommandLine:
         return said
 
     def started(self, *arguments: str) -> "subprocess.Popen[str]":
+        """A command that runs. It ends with its test, also where that is killed: `sandbox-clean` would wait for it."""
         return subprocess.Popen(
-            [sys.executable, "-m", "sandbox", "--name", self.name, *arguments],
+            ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "sandbox", "--name", self.name, *arguments],
             cwd=CHECKOUT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -91,7 +92,7 @@ class CommandLine:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             with suppress(AssertionError):
-                return self.kubectl(*kubectl, "--request-timeout=5s")
+                return self.kubectl("--request-timeout=5s", *kubectl)
         raise AssertionError(f"not within {seconds:.0f} s: {what}")
 
     def ssh(self, command: str, *, stdin: str = "", statuses: tuple[int, ...] = (0,), machine: str = NODE) -> str:
