@@ -128,9 +128,14 @@ class Cluster:
             "uid": pod["metadata"]["uid"],
             "container": container["containerID"],
             "running": "running" in container["state"],
-            "device": self.person.kubectl("exec", "at-work", "--", "nvidia-smi", "-L"),
+            "device": self._device(),
             "boot": self.person.boot_id(),
         }
+
+    def _device(self) -> str:
+        """What the pod sees. A kubelet that has just started knows none of its pods for a moment."""
+        seen = ("exec", "at-work", "--", "nvidia-smi", "-L")
+        return self.person.eventually("the kubelet runs a command in the pod", *seen, seconds=30)
 
     def identity(self) -> str:
         """Which cluster it is."""
