@@ -1,10 +1,13 @@
 """A sandbox that a bench has for itself."""
 
 from collections.abc import Callable
+from pathlib import Path
 
-from sandbox import lifecycle
+from sandbox import distance, lifecycle
 from sandbox.error import SandboxError
-from sandbox.instance import default_root
+from sandbox.instance import default_root, made
+
+_PROFILE = "azure"
 
 
 def measured(name: str, what: str, measure: Callable[[], int]) -> int:
@@ -38,3 +41,9 @@ def of_one(
     except SandboxError as error:
         print(error)
         return 1
+
+
+def bring_up_far(name: str, stack_file: Path) -> None:
+    """Bring a stack up in the sandbox `name`, with real distances and sizes."""
+    distance.put(made(name).root, distance.PROFILES[_PROFILE])
+    lifecycle.up(name, stack_file, skip_preview=True)

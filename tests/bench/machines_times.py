@@ -12,31 +12,24 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-import yaml
-
 _ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(_ROOT))
 
-from sandbox import distance, lifecycle, operations  # noqa: E402 - the checkout is not an installed package
-from sandbox.instance import made  # noqa: E402
-from tests.bench.a_sandbox import measured  # noqa: E402
+from sandbox import operations  # noqa: E402 - the checkout is not an installed package
+from tests.bench.a_sandbox import bring_up_far, measured  # noqa: E402
 from tests.bench.growth import verdict  # noqa: E402
-from tests.bench.stack_sizes import DEVELOPMENT, configuration  # noqa: E402
+from tests.bench.stack_sizes import stack_file  # noqa: E402
 
 SIZES = (1, 4, 8)
 _NAME = "bench-machines"
-_PROFILE = "azure"
 
 
 def _row(machines: int) -> tuple[int, float]:
     """Bring that many machines up in a sandbox with distance, and print what it took; machines and seconds."""
-    document = yaml.safe_load(DEVELOPMENT.read_text())
-    document["config"] |= {f"mig-k8s:{section}": value for section, value in configuration(machines).items()}
-    distance.put(made(_NAME).root, distance.PROFILES[_PROFILE])
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as stack:
-        yaml.safe_dump(document, stack)
+        stack.write(stack_file(machines))
         stack.flush()
-        lifecycle.up(_NAME, Path(stack.name), skip_preview=True)
+        bring_up_far(_NAME, Path(stack.name))
     found = operations.last_timeline(_NAME)
     print(
         f"up of {machines} machines {found.seconds:8.1f} s   {found.seconds / found.unavoidable:.2f} × boot and bytes"

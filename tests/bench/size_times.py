@@ -17,14 +17,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 _ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(_ROOT))
 
 from sandbox.engine.environment import Environment  # noqa: E402 - the checkout is not an installed package
 from tests.bench.growth import verdict  # noqa: E402
-from tests.bench.stack_sizes import DEVELOPMENT, configuration  # noqa: E402
+from tests.bench.stack_sizes import stack_file  # noqa: E402
 
 SIZES = (1, 10, 100, 1000)
 _ENGINE, _PROGRAM = re.compile(r"/bin/pulumi "), re.compile(r"/sandbox/providers/program\.py")
@@ -48,10 +46,8 @@ def measured(home: Path, machines: int) -> Cost:
     """Measure one preview with this many machines."""
     home.mkdir(exist_ok=True)
     environment = Environment(home / f"sandbox-{machines}", machines=False)
-    document = yaml.safe_load(DEVELOPMENT.read_text())
-    document["config"] |= {f"mig-k8s:{section}": value for section, value in configuration(machines).items()}
     stack = home / f"stack-{machines}.yaml"
-    stack.write_text(yaml.safe_dump(document))
+    stack.write_text(stack_file(machines))
     environment.prepare(stack, None)
     arguments = ("preview", "--non-interactive", "--json", "--config-file", str(environment.stack_file))
     said: list[str] = []

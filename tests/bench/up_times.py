@@ -12,14 +12,13 @@ from pathlib import Path
 _ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(_ROOT))
 
-from sandbox import distance, lifecycle, operations  # noqa: E402 - the checkout is not an installed package
-from sandbox.instance import made  # noqa: E402
-from tests.bench.a_sandbox import of_one  # noqa: E402
+from sandbox import operations  # noqa: E402 - the checkout is not an installed package
+from tests.bench.a_sandbox import bring_up_far, of_one  # noqa: E402
+from tests.bench.stack_sizes import DEVELOPMENT  # noqa: E402
 from timeline.text import text  # noqa: E402
 
 MOST = 1.2
 _NAME = "bench-up"
-_PROFILE = "azure"
 
 
 def show(name: str) -> int:
@@ -33,12 +32,7 @@ def show(name: str) -> int:
 
 def main(arguments: list[str]) -> int:
     """The exit code."""
-    return of_one(arguments, show, _NAME, "the times of an `up`", _bring_up)
-
-
-def _bring_up() -> None:
-    distance.put(made(_NAME).root, distance.PROFILES[_PROFILE])
-    lifecycle.up(_NAME, _ROOT / "Pulumi.dev.yaml", skip_preview=True)
+    return of_one(arguments, show, _NAME, "the times of an `up`", lambda: bring_up_far(_NAME, DEVELOPMENT))
 
 
 if __name__ == "__main__":
