@@ -11,8 +11,11 @@ from machine.verification.pods import LOWEST_PRIORITY, PRIORITY_CLASS, ImagePull
 
 DELETE_SECONDS = 120
 """How long Kubernetes may take to delete it."""
-ADMISSION_SECONDS = 20
-"""How long admission may take to hear of a new PriorityClass."""
+ADMISSION_SECONDS = 60
+"""How long the control plane may take until it lets pods of a new PriorityClass into a new namespace: after a reboot of
+the only server its controllers start later than the API server."""
+_NOT_YET = ("no PriorityClass", "error looking up service account")
+"""What the API server says until admission has heard of the class, and until the namespace has its service account."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,18 @@ class PodNamespace:
             "description": "Of mig-k8s verify: makes way for every pod.",
         }
         self._create([namespace, priority])
-        if not self.kubectl.machine.clock.wait(self._is_admitted, ADMISSION_SECONDS):
-            raise NodeError(f"the API server does not know PriorityClass {PRIORITY_CLASS}, which was just made")
+        refusal = ""
+
+        def are_admitted() -> bool:
+            nonlocal refusal
+            refusal = self._refusal()
+            return not refusal
+
+        if not self.kubectl.machine.clock.wait(are_admitted, ADMISSION_SECONDS):
+            raise NodeError(
+                f"the API server lets no pod into namespace {self.name}, {ADMISSION_SECONDS} s after it was made:"
+                f" {refusal}. The control plane has to come up first: kubectl get pods -n kube-system"
+            )
 
     def create(self, pods: Iterable[Pod | PodWithoutRequest | ImagePull]) -> None:
         """Create pods, all at once."""
@@ -75,15 +88,15 @@ class PodNamespace:
         what = (f"namespace/{self.name}", f"priorityclass/{PRIORITY_CLASS}")
         self.kubectl.change("delete", *what, "--ignore-not-found", *options, seconds=DELETE_SECONDS + 30)
 
-    def _is_admitted(self) -> bool:
-        """Whether a pod of the class would be taken."""
+    def _refusal(self) -> str:
+        """Why a pod of the class would not be taken yet; "" if it would."""
         try:
             self._create([ImagePull("probe").manifest(self.image, 1)], "-n", self.name, "--dry-run=server")
         except RefusedError as error:
-            if "no PriorityClass" not in str(error):
+            if not any(words in str(error) for words in _NOT_YET):
                 raise
-            return False
-        return True
+            return str(error)
+        return ""
 
     def _create(self, manifests: list[dict[str, Any]], *arguments: str) -> None:
         body = {"apiVersion": "v1", "kind": "List", "items": manifests}

@@ -2,11 +2,19 @@
 
 from kubernetes_scheduling import Objects, end, schedule, start
 
-__all__ = ["Objects", "end", "run_controllers"]
+__all__ = ["ACCOUNT_COMES", "Objects", "end", "run_controllers"]
+
+ACCOUNT_COMES = 3
+"""A new namespace has its service account this many runs of the controllers later: after one request in between."""
 
 
 def run_controllers(facts: Objects) -> None:
-    """The kubelet ends and starts pods, owners and the GPU Operator make and remove theirs, pods get a node."""
+    """The kubelet ends and starts pods, owners and the GPU Operator make and remove theirs, pods get a node.
+
+    And namespaces get their service account.
+    """
+    for namespace in facts["resources"].get("namespaces", []):
+        namespace["metadata"]["account"] = max(0, namespace["metadata"].get("account", 0) - 1)
     dead = {node["metadata"]["name"] for node in facts["resources"]["nodes"] if _is_dead(node)}
     for pod in sorted(facts["resources"]["pods"], key=lambda pod: -pod["spec"].get("priority", 0)):
         meta = pod["metadata"]

@@ -1,15 +1,16 @@
 """One request to the API server of these tests, refused as the real one refuses it.
 
 A kubelet's own kubeconfig reads only its node and that node's pods (NodeAuthorizer, NodeRestriction), an eviction obeys
-disruption budgets, dry run and preconditions, nothing is made twice or in a namespace that is not there, and no pod
-with a PriorityClass that admission does not know, be it that it has not yet heard of a new one.
+disruption budgets, dry run and preconditions, nothing is made twice or in a namespace that is not there, no pod in a
+namespace whose service account a controller has not made yet, and none with a PriorityClass that admission does not
+know, be it that it has not yet heard of a new one.
 """
 
 import json
 import re
 from collections.abc import Sequence
 
-from kubernetes_controllers import Objects, end, run_controllers
+from kubernetes_controllers import ACCOUNT_COMES, Objects, end, run_controllers
 from kubernetes_scheduling import checkpoint
 
 PLURALS = {"node": "nodes", "pod": "pods", "namespace": "namespaces", "ns": "namespaces", "po": "pods", "no": "nodes"}
@@ -196,7 +197,7 @@ class Request:
             if "deletionTimestamp" in homes[0]:
                 words = f"unable to create new content in namespace {meta['namespace']} because it is being terminated"
                 raise ApiError("Forbidden", f'pods "{meta["name"]}" is forbidden: {words}')
-            self._admit(item)
+            self._admit(item, homes[0])
         same = [(i["metadata"]["name"], i["metadata"].get("namespace")) for i in self.resources[resource]]
         if (meta["name"], meta.get("namespace")) in same:
             raise ApiError("AlreadyExists", f'{resource} "{meta["name"]}" already exists')
@@ -204,6 +205,8 @@ class Request:
             return
         if resource not in BUILT_IN:
             item["status"] = {"phase": "Pending"} if resource == "pods" else {"phase": "Active"}
+        if resource == "namespaces":
+            meta["account"] = ACCOUNT_COMES
         self.facts["made"] += 1
         meta.setdefault("uid", f"uid-{meta['name']}-{self.facts['made']}")
         meta["resourceVersion"] = str(self.facts["made"])
@@ -248,8 +251,12 @@ class Request:
             for rule in rules
         )
 
-    def _admit(self, pod: Objects) -> None:
-        """Give a pod its priority. Admission hears of a class a moment after it was made."""
+    def _admit(self, pod: Objects, home: Objects) -> None:
+        """Give a pod its priority. Both that class and a namespace's account are known a moment after they are made."""
+        if home.get("account"):
+            account = f'{home["name"]}/default: serviceaccount "default" not found'
+            words = f'pods "{pod["metadata"]["name"]}" is forbidden: error looking up service account {account}'
+            raise ApiError("Forbidden", f'error when creating "STDIN": {words}')
         name = pod["spec"].get("priorityClassName")
         if name is None:
             return

@@ -115,6 +115,12 @@ def test_a_pod_without_a_device_left_stays_pending_and_says_why(joined: AMachine
     assert "(NotFound)" in kubectl(joined, "create", "-n", "verify", "-f", "-", stdin=manifest).stderr
     namespace = json.dumps({"kind": "Namespace", "metadata": {"name": "verify"}})
     assert kubectl(joined, "create", "-f", "-", stdin=namespace).succeeded
+    # kubernetes: plugin/pkg/admission/serviceaccount; the controller manager makes the account.
+    account = 'error looking up service account verify/default: serviceaccount "default" not found'
+    assert kubectl(joined, "create", "-n", "verify", "-f", "-", stdin=manifest).stderr == "".join(
+        f'Error from server (Forbidden): error when creating "STDIN": pods "{pod}" is forbidden: {account}\n'
+        for pod in ("first", "second")
+    )
     assert "(AlreadyExists)" in kubectl(joined, "create", "-f", "-", stdin=namespace).stderr
     assert kubectl(joined, "create", "-n", "verify", "-f", "-", stdin=manifest).succeeded
     kubectl(joined, "get", "pods", "-n", "verify", "-o", "json")

@@ -129,8 +129,8 @@ def test_all_pods_are_made_at_once_before_any_log_is_read(machine: AMachine) -> 
     verified(machine)
     verbs = [call.split()[1] for call in machine.api.calls() if call.split()[1] in ("create", "logs")]
     made, *rest = "".join("L" if verb == "logs" else "c" for verb in verbs).split("cLLL")
-    # Namespace and PriorityClass, whether admission knows it (twice), the image's pull, the pods that request nothing.
-    assert made == "ccccc"
+    # Namespace and PriorityClass, whether a pod is let in (three times), the image, the pods that request nothing.
+    assert made == "cccccc"
     assert rest == ["Lc"]
 
 

@@ -48,7 +48,7 @@ def test_a_failed_one_is_told_to_people_and_is_json_only_where_that_is_asked_for
         "  seen:     nvidia.com/mig.strategy=single",
         "  do:       GPU Feature Discovery sets them: `kubectl logs -n gpu-operator -l app=gpu-feature-discovery`.",
     ]
-    assert re.fullmatch(r"\d+ of \d+ checks passed in 1 s", ended.stderr.splitlines()[-1])
+    assert re.fullmatch(r"\d+ of \d+ checks passed in 2 s", ended.stderr.splitlines()[-1])
     asked = called(machine, "--json", seconds=0)
     assert asked.status == 1
     assert VerificationReport.from_json(asked.stdout).passed is False

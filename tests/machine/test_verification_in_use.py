@@ -471,17 +471,27 @@ def test_more_pods_on_a_shared_device_than_may_share_it_fail(machine: AMachine) 
     assert check.seen == f"3 different devices, shared: {UUIDS['1g.10gb']}"
 
 
-# ---- PriorityClass
+# ---- namespace and PriorityClass
 
 
-def test_a_priority_class_that_admission_never_hears_of_ends_without_a_verdict_and_leaves_nothing(
-    machine: AMachine,
+@pytest.mark.parametrize(
+    "words",
+    [
+        "no PriorityClass with name mig-k8s-verify was found",
+        'error looking up service account mig-k8s-verify/default: serviceaccount "default" not found',
+    ],
+)
+def test_a_namespace_into_which_no_pod_is_ever_let_ends_without_a_verdict_and_leaves_nothing(
+    machine: AMachine, words: str
 ) -> None:
-    words = 'Error from server (Forbidden): error when creating "STDIN": no PriorityClass with name x was found'
-    machine.api.before("dry-run", lambda command: Ended(command, 1, "", words))
+    refusal = (
+        f'Error from server (Forbidden): error when creating "STDIN": pods "image-pull-probe" is forbidden: {words}'
+    )
+    machine.api.before("dry-run", lambda command: Ended(command, 1, "", refusal))
     ended = call(machine, "verify", stdin=expectations())
     assert ended.status == 2
-    assert "does not know PriorityClass mig-k8s-verify, which was just made" in ended.stderr
+    assert "the API server lets no pod into namespace mig-k8s-verify, 60 s after it was made: " in ended.stderr
+    assert f"{words}. The control plane has to come up first: kubectl get pods -n kube-system" in ended.stderr
     assert left(machine) == []
 
 

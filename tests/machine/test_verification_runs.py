@@ -159,7 +159,7 @@ def test_whichever_program_it_ends_at_the_next_run_finds_everything_in_order(
     as_it_should_be(machine)
     assert called(machine).status == 0
     runs = len(machine.api.calls()) + len(machine.calls("nvidia-smi"))
-    assert runs == 25
+    assert runs == 26
     proven = machine.api.objects()
     for nth in range(1, runs + 1):
         machine.api.save(proven)  # else the kubelet's record, which keeps pods that are gone, would grow with every end
