@@ -10,7 +10,7 @@ from sandbox.engine.environment import Environment
 from sandbox.instance import Sandbox
 
 _KEY_EXCHANGE = "curve25519-sha256"
-"""ssh's first choice takes 60 ms of processor time for each connection, against computers that nobody has yet."""
+"""ssh's first choice, which also withstands quantum computers, takes 65 ms of processor time more for a connection."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
