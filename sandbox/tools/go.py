@@ -68,14 +68,16 @@ def build(
     """
     packages = [package] if isinstance(package, str) else package
     shared = ["-buildmode=c-shared"] if ".so" in target.suffixes else []
-    flags = [*FLAGS, *_unoptimized(module), *shared, *more, "-ldflags", f"-s -w {link}".strip()]
-    run(module, "build", *flags, "-o", str(target), *packages, compiler=compiler)
+    linked = ["-ldflags", f"-s -w {link}".strip()]
+    run(module, "build", *flags(module), *shared, *more, *linked, "-o", str(target), *packages, compiler=compiler)
 
 
-def _unoptimized(module: Path) -> list[str]:
+def flags(module: Path) -> list[str]:
+    """How a module is compiled: with these, `go test` and `go vet` compile nothing that `build` has compiled."""
     file = module / _UNOPTIMIZED
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return [f"-gcflags={line}=-N -l {_NO_DEBUG}" for line in lines if not line.startswith("#")]
+    unoptimized = [f"-gcflags={line}=-N -l {_NO_DEBUG}" for line in lines if not line.startswith("#")]
+    return [*FLAGS, *unoptimized]
 
 
 def run(module: Path, *arguments: str, compiler: Mapping[str, str] | None = None) -> str:
