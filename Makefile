@@ -122,7 +122,6 @@ bench: ## plan, preview, stacks of up to 1000 machines; as root, a machine's way
 	@$(run) tests.bench.size_times
 	@$(run) tests.bench.machine_times
 	@$(run) tests.bench.up_times
-	@$(run) tests.bench.machines_times
 	@$(run) tests.bench.change_times
 
 backup: ## NAME=prod: the living cluster's datastore into one encrypted file; FILE names it

@@ -23,7 +23,7 @@ from sandbox.engine.environment import Environment  # noqa: E402
 from sandbox.host import access  # noqa: E402 - the checkout is not an installed package
 from sandbox.instance import Sandbox, default_root  # noqa: E402
 from sandbox.process import run  # noqa: E402
-from tests.bench.a_sandbox import of_one  # noqa: E402
+from tests.bench.a_sandbox import measured, told  # noqa: E402
 from timeline.machine import CLOUD_INIT, way  # noqa: E402
 from timeline.span import Span  # noqa: E402
 
@@ -94,7 +94,14 @@ def _described(sandbox: Sandbox) -> list[Path]:
 
 def main(arguments: list[str]) -> int:
     """The exit code."""
-    return of_one(arguments, show, _NAME, "machine times", lambda: lifecycle.up(_NAME, _ROOT / "Pulumi.dev.yaml"))
+    if arguments:
+        return told(lambda: show(arguments[0]))
+
+    def brought_up() -> int:
+        lifecycle.up(_NAME, _ROOT / "Pulumi.dev.yaml")
+        return show(_NAME)
+
+    return measured(_NAME, "machine times", brought_up)
 
 
 if __name__ == "__main__":
