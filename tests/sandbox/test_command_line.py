@@ -15,14 +15,16 @@ TEST = """
 import sys
 from command_line import CommandLine
 sys.executable = sys.argv[1]
-print(CommandLine("killed").started("up").pid, flush=True)
+command = CommandLine("killed").started("up")
+command.stdout.readline()
+print(command.pid, flush=True)
 input()
 """
 
 
 def test_a_command_ends_with_the_test_that_has_started_it_also_where_that_is_killed(tmp_path: Path) -> None:
     program = tmp_path / "long"
-    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.write_text("#!/bin/sh\necho runs\nexec sleep 60\n")
     program.chmod(0o755)
     modules = os.pathsep.join(map(str, (TESTS, TESTS.parent, TESTS.parents[1])))
     with subprocess.Popen(
