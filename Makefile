@@ -140,10 +140,10 @@ timeline: ## what the last `up` took, drawn: of the sandbox, or NAME=prod; SVG=F
 	@$(run) $(if $(NAME),scripts.timeline "$(NAME)",sandbox timeline) $(if $(SVG),--svg "$(SVG)")
 
 recording: ## docs/sandbox.svg anew: make sandbox in a sandbox of its own, recorded and drawn; root
-	@$(run) terminal record docs/sandbox.cast --title "sudo make sandbox" -- python -m sandbox --name recording up || \
+	@$(run) scripts.recording record docs/sandbox.cast --title "sudo make sandbox" -- python -m sandbox --name recording up || \
 		{ $(run) sandbox --name recording down; exit 1; }
 	@$(run) sandbox --name recording down
-	@$(run) terminal draw docs/sandbox.cast docs/sandbox.svg
+	@$(run) scripts.recording draw docs/sandbox.cast docs/sandbox.svg
 
 recover: ## end what an interrupted run left: of the sandbox, or NAME=prod; LOCK=HOST ends the lock of another host
 	@$(run) $(if $(NAME),scripts.recover "$(NAME)" $(if $(LOCK),--lock "$(LOCK)"),sandbox recover)

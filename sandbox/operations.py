@@ -16,10 +16,10 @@ from sandbox.mirror.downloads import downloads
 from sandbox.mirror.server import Mirror
 from sandbox.progress import say
 from scripts import rotate_certificates as certificates
-from scripts import timeline as drawn
 from scripts import verify as verification
 from scripts.stack import StackError, names
-from timeline.update import Timeline
+from scripts.timeline import last_up
+from scripts.timeline.update import Timeline
 
 
 def verify(name: str, xml: Path | None) -> int:
@@ -34,7 +34,7 @@ def verify(name: str, xml: Path | None) -> int:
 def timeline(name: str, picture: Path | None) -> int:
     """Draw what the last `up` took; `picture`: where it is written as SVG too."""
     try:
-        drawn.draw(last_timeline(name), picture)
+        last_up.draw(last_timeline(name), picture)
     except StackError as error:
         raise SandboxError(str(error)) from None
     return 0
@@ -49,7 +49,7 @@ def last_timeline(name: str) -> Timeline:
     machines = _ways(environment, by_address.values())
     try:
         resources, fetched = environment.state()["resources"], downloads(sandbox, by_address)
-        return drawn.last(resources, history, drawn.records(machines), fetched)
+        return last_up.last(resources, history, last_up.records(machines), fetched)
     except StackError as error:
         raise SandboxError(str(error)) from None
 

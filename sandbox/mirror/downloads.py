@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sandbox.instance import Sandbox
-from timeline.span import Span
+from scripts.timeline.span import Span
 
 _FILE = "downloads"
 

@@ -28,10 +28,10 @@ from command_line import CommandLine  # noqa: E402 - the checkout is not an inst
 from nodes_out import watched  # noqa: E402
 
 from sandbox.engine.environment import Environment  # noqa: E402
+from scripts.timeline.span import covered  # noqa: E402
 from tests.bench.a_sandbox import measured  # noqa: E402
 from tests.bench.machine_times import OF_THE_ENGINE, resources_of, way_of  # noqa: E402
 from tests.bench.preview_times import EMPTY, PROVIDERS, project, seconds  # noqa: E402
-from timeline.span import covered  # noqa: E402
 
 _NAME = "bench-changes"
 _AT_ONCE = 1

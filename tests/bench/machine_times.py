@@ -23,9 +23,9 @@ from sandbox.engine.environment import Environment  # noqa: E402
 from sandbox.host import access  # noqa: E402 - the checkout is not an installed package
 from sandbox.instance import Sandbox, default_root  # noqa: E402
 from sandbox.process import run  # noqa: E402
+from scripts.timeline.machine import CLOUD_INIT, way  # noqa: E402
+from scripts.timeline.span import Span  # noqa: E402
 from tests.bench.a_sandbox import measured, told  # noqa: E402
-from timeline.machine import CLOUD_INIT, way  # noqa: E402
-from timeline.span import Span  # noqa: E402
 
 TUTORIAL_REBOOTS = 3
 """After the driver, after the host name, after enabling MIG."""

@@ -18,11 +18,11 @@ sys.path.insert(0, str(_ROOT))
 
 from sandbox import distance, lifecycle, operations  # noqa: E402 - the checkout is not an installed package
 from sandbox.instance import made  # noqa: E402
+from scripts.timeline.text import text  # noqa: E402
+from scripts.timeline.update import Timeline  # noqa: E402
 from tests.bench.a_sandbox import measured, told  # noqa: E402
 from tests.bench.growth import verdict  # noqa: E402
 from tests.bench.stack_sizes import stack_file  # noqa: E402
-from timeline.text import text  # noqa: E402
-from timeline.update import Timeline  # noqa: E402
 
 MOST = 1.2
 SIZES = (1, 4, 8)

@@ -20,9 +20,7 @@ _FOLDERS = (
     "plan",
     "sandbox",
     "scripts",
-    "terminal",
     "tests",
-    "timeline",
 )
 _DRAWN = (".cast", ".css", ".svg")
 """Written by programs, or in the words of a browser."""

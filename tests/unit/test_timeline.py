@@ -11,11 +11,11 @@ import pytest
 
 from machine.documents.result import Outcome, Result, StageResult, Work
 from scripts.stack import StackError
-from scripts.timeline import draw, last, records
-from timeline.span import Span, covered
-from timeline.svg import svg
-from timeline.text import text
-from timeline.update import Timeline, timeline
+from scripts.timeline.last_up import draw, last, records
+from scripts.timeline.span import Span, covered
+from scripts.timeline.svg import svg
+from scripts.timeline.text import text
+from scripts.timeline.update import Timeline, timeline
 
 HISTORY = [
     {"kind": "refresh", "startTime": "2026-11-28T11:00:00.000Z", "endTime": "2026-11-28T11:00:05.000Z"},

@@ -3,9 +3,9 @@
 import re
 import textwrap
 
-from timeline import words
-from timeline.rows import Row, rows
-from timeline.update import Timeline
+from scripts.timeline import words
+from scripts.timeline.rows import Row, rows
+from scripts.timeline.update import Timeline
 
 _NAME, _SECONDS, _LEAST_BAR = 26, 9, 20
 _CRITICAL, _OTHER = "█", "░"

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from timeline.span import Span
-from timeline.update import Timeline
+from scripts.timeline.span import Span
+from scripts.timeline.update import Timeline
 
 SEEN_SECONDS = 0.5
 """What took less is one row together."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from machine.documents.result import Result
-from timeline.span import Span
+from scripts.timeline.span import Span
 
 CLOUD_INIT = "/var/log/cloud-init-output.log"
 """Its log on a machine."""

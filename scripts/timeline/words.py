@@ -1,7 +1,7 @@
 """The words beside a timeline's picture: the sum, the critical path, the ratio."""
 
-from timeline.rows import SEEN_SECONDS
-from timeline.update import Timeline
+from scripts.timeline.rows import SEEN_SECONDS
+from scripts.timeline.update import Timeline
 
 
 def title(timeline: Timeline) -> str:

@@ -2,9 +2,9 @@
 
 from html import escape
 
-from timeline import words
-from timeline.rows import Row, rows
-from timeline.update import Timeline
+from scripts.timeline import words
+from scripts.timeline.rows import Row, rows
+from scripts.timeline.update import Timeline
 
 _LEFT, _BAR, _RIGHT, _ROW, _TOP = 210, 640, 80, 22, 64
 _LETTERS = 24

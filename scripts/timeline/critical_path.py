@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from timeline.engine import Action, chain
-from timeline.machine import BOOT, REBOOT
-from timeline.span import Span
+from scripts.timeline.engine import Action, chain
+from scripts.timeline.machine import BOOT, REBOOT
+from scripts.timeline.span import Span
 
 _WAITS_FOR_MACHINE = ("vm", "release", "converge", "resume", "ready")
 """Resources of a machine that end when the machine has come so far."""

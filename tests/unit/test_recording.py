@@ -8,12 +8,12 @@ from xml.etree import ElementTree as ET
 import pytest
 from pyte import Screen, Stream
 
-from terminal import cast as recordings
-from terminal.__main__ import main
-from terminal.cast import Cast, record, whole_lines, without
-from terminal.film import pictures, shortened
-from terminal.lines import Line, Run, Style, shown, written
-from terminal.svg import svg
+from scripts.recording import cast as recordings
+from scripts.recording.__main__ import main
+from scripts.recording.cast import Cast, record, whole_lines, without
+from scripts.recording.film import pictures, shortened
+from scripts.recording.lines import Line, Run, Style, shown, written
+from scripts.recording.svg import svg
 
 _DOCS = Path(__file__).parents[2] / "docs"
 
@@ -198,7 +198,7 @@ def test_words_on_a_colour_are_dark_and_stand_at_their_columns() -> None:
 
 
 def test_the_picture_in_the_readme_is_drawn_from_the_recording_that_is_kept() -> None:
-    """`python -m terminal draw docs/sandbox.cast docs/sandbox.svg` would change nothing."""
+    """`python -m scripts.recording draw docs/sandbox.cast docs/sandbox.svg` would change nothing."""
     kept = Cast.read(_DOCS / "sandbox.cast")
     assert (_DOCS / "sandbox.svg").read_text(encoding="utf-8") == svg(kept)
     assert (kept.columns, kept.rows) == (recordings.COLUMNS, recordings.ROWS)

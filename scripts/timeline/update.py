@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from machine.documents.result import Result
-from timeline.critical_path import critical_path
-from timeline.engine import STACK, actions, last_update
-from timeline.machine import BOOT, REBOOT, way
-from timeline.span import Span, covered
+from scripts.timeline.critical_path import critical_path
+from scripts.timeline.engine import STACK, actions, last_update
+from scripts.timeline.machine import BOOT, REBOOT, way
+from scripts.timeline.span import Span, covered
 
 Records = tuple[str, Result]
 """The records of a machine: cloud-init's log, and the result file."""

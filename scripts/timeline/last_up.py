@@ -1,12 +1,5 @@
-"""Draw what the time of a stack's last `up` went into: each machine's stages, each resource, the critical path.
+"""The timeline of a stack's last `up`, by the engine's state and history and by what each machine has noted."""
 
-    make timeline NAME=prod [SVG=prod.svg] [SSH_KEY=~/.ssh/id_ed25519]
-
-By the engine's state and history, and by the result file and cloud-init's log of each machine. Nothing is changed.
-"""
-
-import argparse
-import json
 import shutil
 import subprocess
 import sys
@@ -16,33 +9,15 @@ from typing import Any
 
 from machine.documents.form import DocumentError
 from machine.documents.result import PATH, Result
-from scripts.stack import NO_WAY_IN, Stack, StackError, no_way_in
-from timeline.machine import CLOUD_INIT
-from timeline.span import Span
-from timeline.svg import svg
-from timeline.text import text
-from timeline.update import Records, Timeline, timeline
+from scripts.stack import NO_WAY_IN, StackError, no_way_in
+from scripts.timeline.machine import CLOUD_INIT
+from scripts.timeline.span import Span
+from scripts.timeline.svg import svg
+from scripts.timeline.text import text
+from scripts.timeline.update import Records, Timeline, timeline
 
 _BETWEEN = "mig-k8s: and the result"
 _READ = f"sudo sh -c 'cat {CLOUD_INIT} && echo {_BETWEEN} && cat {PATH}'"
-
-
-def main(arguments: list[str]) -> int:
-    """Draw; the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.timeline", description=str(__doc__).partition("\n")[0])
-    parser.add_argument("stack", metavar="STACK", help="name of a stack of yours")
-    parser.add_argument("--svg", type=Path, metavar="FILE", help="write it as a picture too")
-    options = parser.parse_args(arguments)
-    try:
-        stack = Stack(options.stack)
-        state = json.loads(stack.pulumi("stack", "export"))["deployment"]
-        history = json.loads(stack.pulumi("stack", "history", "--json"))
-        with stack.machines() as machines:
-            draw(last(state["resources"], history, records({each.name: each.ssh for each in machines})), options.svg)
-    except StackError as error:
-        print(f"timeline: {error}", file=sys.stderr)
-        return 1
-    return 0
 
 
 def records(machines: Mapping[str, Sequence[str]]) -> dict[str, Records]:
@@ -88,7 +63,3 @@ def draw(found: Timeline, picture: Path | None) -> None:
         except OSError as error:
             raise StackError(f"{picture} cannot be written: {error.strerror}") from None
         print(f"\n{picture}")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,18 +1,18 @@
-"""`python -m terminal`: record a command, and draw what was recorded (`make recording`)."""
+"""`python -m scripts.recording`: record a command, and draw what was recorded (`make recording`)."""
 
 import argparse
 import socket
 import sys
 from pathlib import Path
 
-from terminal.cast import Cast, record
-from terminal.film import shortened
-from terminal.svg import svg
+from scripts.recording.cast import Cast, record
+from scripts.recording.film import shortened
+from scripts.recording.svg import svg
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; the exit code, that of what is recorded where something is."""
-    parser = argparse.ArgumentParser(prog="python -m terminal", description="A terminal as a picture.")
+    parser = argparse.ArgumentParser(prog="python -m scripts.recording", description="A terminal as a picture.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     recording = commands.add_parser("record", help="run a command in a terminal of its own, and keep what it shows")
     recording.add_argument("cast", type=Path, metavar="CAST")

@@ -7,8 +7,8 @@ from itertools import takewhile
 
 from pyte import Screen, Stream
 
-from terminal.cast import Cast
-from terminal.lines import Line, shown, written
+from scripts.recording.cast import Cast
+from scripts.recording.lines import Line, shown, written
 
 _PICTURE_SECONDS = 0.5
 """What changes faster is seen together."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from timeline.span import Span
+from scripts.timeline.span import Span
 
 STACK = "stack"
 """The lane of what belongs to no machine."""

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from terminal.cast import Cast
-from terminal.film import Picture, pictures
-from terminal.lines import Line, Run, Style
+from scripts.recording.cast import Cast
+from scripts.recording.film import Picture, pictures
+from scripts.recording.lines import Line, Run, Style
 
 _WIDE, _HIGH, _EDGE, _BAR = 8.4, 19, 20, 42
 """A letter, a line, what is around them, and the bar on top."""
