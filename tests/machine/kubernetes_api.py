@@ -1,6 +1,6 @@
 """An API server that answers kubectl in process. Its objects lie in a folder, so that several processes share them.
 
-What it refuses is in kubernetes_request, what happens by itself between two requests in kubernetes_controllers.
+What it refuses is in the modules of its verbs, what happens by itself between two requests in kubernetes_controllers.
 """
 
 import copy
@@ -11,6 +11,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import kubernetes_changing as changing
+import kubernetes_ending as ending
+import kubernetes_reading as reading
 from kubernetes_controllers import Objects, run_controllers
 from kubernetes_request import ApiError, Request
 from kubernetes_scheduling import checkpoint
@@ -19,6 +22,18 @@ from machine.host.program import Ended
 
 Hook = Callable[[tuple[str, ...]], "Ended | None"]
 
+_VERBS: dict[str, Callable[[Request], str]] = {
+    "get": reading.get,
+    "logs": reading.logs,
+    "exec": reading.execute,
+    "label": changing.label,
+    "cordon": changing.cordon,
+    "uncordon": changing.cordon,
+    "create": lambda request: (ending.evict if "--raw" in request.words else changing.create)(request),
+    "apply": changing.apply,
+    "replace": changing.replace,
+    "delete": ending.delete,
+}
 DAEMONS = {
     "nvidia.com/gpu.deploy.device-plugin": "nvidia-device-plugin-daemonset",
     "nvidia.com/gpu.deploy.gpu-feature-discovery": "gpu-feature-discovery",
@@ -167,7 +182,7 @@ class KubernetesApi:
             identity = self.node_name if command[2].endswith("kubelet.kubeconfig") else None
             request = Request(objects, words, stdin, identity)
             try:
-                said = request.answer()
+                said = _answer(request)
             except ApiError as error:
                 self.save(objects, over=before)  # of a list, those before the refused one are made
                 details = error.details if "-v=8" in words else ""
@@ -176,6 +191,17 @@ class KubernetesApi:
                 objects["away"] = True
             self.save(objects, over=before)
             return Ended(command, 0, said, "")
+
+
+def _answer(request: Request) -> str:
+    """Standard output. Raises ApiError."""
+    verb = request.words[0]
+    if verb not in _VERBS:
+        raise NotImplementedError(f"kubectl {' '.join(request.words)}")
+    run_controllers(request.facts)
+    said = _VERBS[verb](request)
+    run_controllers(request.facts)
+    return said
 
 
 def _kept(objects: Objects) -> bytes:
