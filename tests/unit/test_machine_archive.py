@@ -25,10 +25,18 @@ deb http://ubuntu.example/ubuntu/ noble-security main
 
 @pytest.fixture
 def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file with the lists that apt has of the archive it is asked for."""
+    """A file with the lists that apt has of the archive it is asked for; `update` puts there what is in `fetched`."""
     lists = tmp_path / "lists"
     program = tmp_path / "apt-get"
-    program.write_text(f'#!/bin/sh\necho "$*" >"{tmp_path}/asked"\n/bin/cat "{lists}"\n')
+    program.write_text(
+        f"""#!/bin/sh
+echo "$*" >"{tmp_path}/asked"
+case " $* " in
+*" update "*) /bin/cp "{tmp_path}/fetched" "{lists}" ;;
+*) /bin/cat "{lists}" ;;
+esac
+"""
+    )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     return lists
@@ -70,11 +78,26 @@ def test_an_ubuntu_takes_all_components_that_the_host_has(apt: Path) -> None:
     ]
 
 
-def test_a_host_without_lists_of_the_archive_is_told_what_to_look_at(apt: Path) -> None:
+def test_a_host_whose_lists_were_removed_gets_them(apt: Path, tmp_path: Path) -> None:
+    apt.write_text("")
+    (tmp_path / "fetched").write_text(DEBIAN_12)
+    assert Archive("Debian", "bookworm").sources().splitlines()[1] == "deb http://deb.example/debian/ bookworm main"
+
+
+def test_a_host_with_the_lists_of_another_release_alone_is_told_what_can_be_a_host(apt: Path, tmp_path: Path) -> None:
     apt.write_text("deb http://deb.example/debian/ trixie-backports main\n")
+    (tmp_path / "fetched").write_text("deb http://deb.example/debian/ sid main\n")
     with pytest.raises(SandboxError) as refused:
         Archive("Debian", "trixie").sources()
     assert str(refused.value) == (
-        "this host's apt has no list of Debian trixie, of which machines are made: see what `apt-get update` says;"
+        "this host's apt has no list of Debian trixie, of which machines are made, nor after `apt-get update`;"
         " hosts are Debian 12 and 13, Ubuntu 22.04 and 24.04"
     )
+
+
+def test_a_host_that_cannot_fetch_lists_is_told_what_apt_said(apt: Path) -> None:
+    apt.write_text("")
+    with pytest.raises(SandboxError) as refused:
+        Archive("Debian", "trixie").sources()
+    assert "hosts are Debian 12 and 13, Ubuntu 22.04 and 24.04. apt-get update failed:\n" in str(refused.value)
+    assert "cannot stat" in str(refused.value)
