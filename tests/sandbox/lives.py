@@ -51,13 +51,11 @@ def lives(person: CommandLine) -> dict[str, Life]:
 
 
 def _life(person: CommandLine, machine: str, vm_id: str, pods: frozenset[str]) -> Life:
-    command = ["ssh", "-F", str(access.ssh_config(person.root)), "-o", "BatchMode=yes", machine, _STATE]
-    seen = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
-    if seen.returncode == 255:  # ssh's own: it is off
+    seen = person.ssh(_STATE, statuses=(0, 255), machine=machine)  # 255 is ssh's own: it is off
+    if not seen:
         return Life(vm_id)
-    assert seen.returncode == 0, seen.stdout + seen.stderr
-    boot, rke2, *_ = seen.stdout.splitlines()
-    return Life(vm_id, boot, rke2, frozenset(re.findall(r"\(UUID: (MIG-\S+)\)", seen.stdout)), pods)
+    boot, rke2, *_ = seen.splitlines()
+    return Life(vm_id, boot, rke2, frozenset(re.findall(r"\(UUID: (MIG-\S+)\)", seen)), pods)
 
 
 def up_as_said(person: CommandLine, stack: Path, *, seconds: float = 240) -> str:
