@@ -113,7 +113,7 @@ def _emptied(node: Node, leaving: dict[str, Any], removal: NodeRemoval) -> Itera
         yield
         return
     _check_pods(node, removal)
-    node.kubectl.change("cordon", node.name)
+    node.kubectl.repeat("cordon", node.name)
     try:
         if _is_server(leaving):
             _check_turn(node)
@@ -122,7 +122,7 @@ def _emptied(node: Node, leaving: dict[str, Any], removal: NodeRemoval) -> Itera
         yield
     except BaseException:
         try:
-            node.kubectl.change("uncordon", node.name)
+            node.kubectl.repeat("uncordon", node.name)
         except NodeError as error:  # this must not replace the reason
             say(f"{node.name} stays cordoned: {error}")
         raise

@@ -23,7 +23,7 @@ def end(machine: ThisMachine, node: str) -> None:
         say(f"{node} has no turn")
         return
     if mine.cordoned and kubectl.get("nodes", f"--field-selector=metadata.name={node}"):
-        kubectl.change("uncordon", node)
+        kubectl.repeat("uncordon", node)
     record.forget(node)
     say(f"the turn of {node} has ended")
 

@@ -1,8 +1,10 @@
 """kubectl on a node, with one policy: what may be asked twice is asked again while the API server is away, a refusal
-never."""
+never.
+"""
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ _AWAY = re.compile(
 )
 """What kubectl says when nobody answers, or somebody who is not ready; an answer of the API names a reason."""
 
+_REASON = re.compile(r"Error from server \((\w+)\)")
 _LOG = re.compile(r"^[IWEF]\d{4} .*\n?", re.MULTILINE)
 """A line of kubectl's own log, which `-v=8` adds."""
 
@@ -48,7 +51,7 @@ class AwayError(NodeError):
 
 @dataclass(frozen=True)
 class Kubectl:
-    """kubectl of this machine. `away_seconds`: how long reads outlast an API server that is away.
+    """kubectl of this machine. `away_seconds`: how long what may be asked twice outlasts an API server that is away.
 
     `address`: of the server that is asked, where that is not the one that the kubeconfig names.
     """
@@ -70,19 +73,42 @@ class Kubectl:
 
     def read(self, *arguments: str) -> str:
         """The answer to a question, which may be asked twice. Raises as `get`."""
-        return self.repeat(*arguments, away_seconds=self.away_seconds)
+        return self.repeat(*arguments)
 
-    def repeat(self, *arguments: str, away_seconds: float, seconds: float = 60) -> str:
+    def repeat(self, *arguments: str, stdin: str = "", away_seconds: float | None = None, seconds: float = 60) -> str:
         """What kubectl prints, of a question or of a change that may be made twice. Raises as `get`."""
         clock = self.machine.clock
-        deadline = clock.monotonic() + away_seconds
+        deadline = clock.monotonic() + (self.away_seconds if away_seconds is None else away_seconds)
         while True:
             try:
-                return self.change(*arguments, seconds=seconds)
+                return self.change(*arguments, stdin=stdin, seconds=seconds)
             except AwayError:
                 if clock.monotonic() > deadline:
                     raise
                 clock.sleep(1)
+
+    def create(self, objects: Sequence[Mapping[str, Any]], *arguments: str) -> None:
+        """Create objects, asked again while the API server is away. Raises RefusedError, and AwayError after 60 s.
+
+        What is there already was made by somebody else at the first asking; later by an asking whose answer was lost.
+        """
+        body = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        clock = self.machine.clock
+        deadline, may_be_ours = clock.monotonic() + AWAY_SECONDS, False
+        while True:
+            try:
+                self.change("create", *arguments, "-f", "-", stdin=body)
+            except AwayError:
+                if clock.monotonic() > deadline:
+                    raise
+                may_be_ours = True
+                clock.sleep(1)
+            except RefusedError as error:
+                if not may_be_ours or set(_REASON.findall(error.said)) != {"AlreadyExists"}:
+                    raise
+                return
+            else:
+                return
 
     def change(self, *arguments: str, stdin: str = "", seconds: float = 60) -> str:
         """What kubectl prints, asked once. Raises RefusedError or AwayError with what it said."""
@@ -91,7 +117,7 @@ class Kubectl:
             return ended.stdout
         said = _LOG.sub("", ended.stderr) or ended.stdout
         words = f"kubectl {' '.join(arguments[:3])}: {one_line(said)}"
-        if reason := re.search(r"Error from server \((\w+)\)", ended.stderr):
+        if reason := _REASON.search(ended.stderr):
             if reason[1] not in ("ServiceUnavailable", "InternalError", "Timeout", "ServerTimeout"):
                 raise RefusedError(words, reason[1], ended.stderr)
             raise AwayError(words)

@@ -50,7 +50,7 @@ class Node:
 
     def label(self, *changes: str) -> None:
         """Change labels of the node: `KEY=VALUE` sets, `KEY-` removes."""
-        self.kubectl.change("label", "node", self.name, "--overwrite", *changes)
+        self.kubectl.repeat("label", "node", self.name, "--overwrite", *changes)
 
     def pods(self, *selectors: str) -> list[dict[str, Any]]:
         """The pods of this node that have not ended, as the API has them."""

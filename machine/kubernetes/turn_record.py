@@ -62,7 +62,7 @@ class TurnRecord:
     def limit(self, agents_at_once: int) -> None:
         """On a server: make the record, or keep what is in it with another limit, and let kubelets in."""
         try:
-            self.kubectl.change("create", "-f", "-", stdin=json.dumps(_object(Turns(agents_at_once))))
+            self.kubectl.repeat("create", "-f", "-", stdin=json.dumps(_object(Turns(agents_at_once))))
         except RefusedError as error:
             if error.reason != "AlreadyExists":
                 raise
@@ -72,7 +72,7 @@ class TurnRecord:
             ("RoleBinding", {"subjects": [_KUBELETS], "roleRef": _ROLE_REF}),
         ):
             rights = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": _METADATA, **more}
-            self.kubectl.change("apply", "-f", "-", stdin=json.dumps(rights))
+            self.kubectl.repeat("apply", "-f", "-", stdin=json.dumps(rights))
 
     def forget(self, node: str) -> None:
         """The machine of this name has no turn any more. Raises NodeError."""

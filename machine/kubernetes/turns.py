@@ -74,7 +74,7 @@ class AgentTurn:
             go_on()
             self.node.kubectl.machine.clock.sleep(_LOOK_SECONDS)
         try:
-            self.node.kubectl.change("cordon", self.node.name)
+            self.node.kubectl.repeat("cordon", self.node.name)
         except NodeError:
             with contextlib.suppress(NodeError):  # this must not replace the reason
                 self._leave()
@@ -157,7 +157,7 @@ class AgentTurn:
     def _uncordon(self) -> None:
         mine = self._entry()
         if mine is not None and mine.cordoned:
-            self.node.kubectl.change("uncordon", self.node.name)
+            self.node.kubectl.repeat("uncordon", self.node.name)
 
     def _unmark(self) -> None:
         self.node.kubectl.machine.path(MARK).unlink(missing_ok=True)

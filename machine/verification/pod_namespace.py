@@ -1,12 +1,11 @@
 """The namespace in which a verification's pods run, and their PriorityClass: made for them, and deleted afterwards."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from machine.host.errors import NodeError
-from machine.kubernetes.kubectl import Kubectl, RefusedError
+from machine.kubernetes.kubectl import AWAY_SECONDS, Kubectl, RefusedError
 from machine.verification.pods import LOWEST_PRIORITY, PRIORITY_CLASS, ImagePull, Pod, PodWithoutRequest
 
 DELETE_SECONDS = 120
@@ -20,7 +19,7 @@ _NOT_YET = ("no PriorityClass", "error looking up service account")
 
 @dataclass(frozen=True)
 class PodNamespace:
-    """The namespace. Its methods raise RefusedError and AwayError.
+    """The namespace. Its methods raise RefusedError and AwayError; changes outlast an API server that is away for 60 s.
 
     `image` is that of its pods; a pod that nobody deletes ends by itself after `seconds`.
     """
@@ -32,7 +31,7 @@ class PodNamespace:
 
     def make(self) -> None:
         """Make it anew: a run that was killed leaves its pods, and they hold devices."""
-        self._delete("--wait=true", f"--timeout={DELETE_SECONDS}s")
+        self._delete(*self._made, wait=True)
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name, "labels": labels}}
         priority = {
@@ -43,7 +42,7 @@ class PodNamespace:
             "preemptionPolicy": "Never",
             "description": "Of mig-k8s verify: makes way for every pod.",
         }
-        self._create([namespace, priority])
+        self.kubectl.create([namespace, priority])
         refusal = ""
 
         def are_admitted() -> bool:
@@ -59,7 +58,7 @@ class PodNamespace:
 
     def create(self, pods: Iterable[Pod | PodWithoutRequest | ImagePull]) -> None:
         """Create pods, all at once."""
-        self._create([pod.manifest(self.image, self.seconds) for pod in pods], "-n", self.name)
+        self.kubectl.create([pod.manifest(self.image, self.seconds) for pod in pods], "-n", self.name)
 
     def pods(self) -> dict[str, dict[str, Any]]:
         """Name → pod."""
@@ -71,33 +70,31 @@ class PodNamespace:
 
     def delete_pod(self, name: str) -> None:
         """Begin to delete a pod."""
-        self.kubectl.change("delete", "pods", name, "-n", self.name, "--ignore-not-found", "--wait=false")
+        self._delete("pods", name, "-n", self.name, wait=False)
 
     def end(self) -> None:
         """Delete the pods, wait until they have given their devices back, and begin to delete the namespace.
 
         For the namespace nobody has to wait: Kubernetes begins with its content only after 5 s.
         """
-        self.kubectl.change(
-            "delete", "pods", "--all", "-n", self.name, "--ignore-not-found", "--wait=true",
-            f"--timeout={DELETE_SECONDS}s", seconds=DELETE_SECONDS + 30,
-        )  # fmt: skip
-        self._delete("--wait=false")
+        self._delete("pods", "--all", "-n", self.name, wait=True)
+        self._delete(*self._made, wait=False)
 
-    def _delete(self, *options: str) -> None:
-        what = (f"namespace/{self.name}", f"priorityclass/{PRIORITY_CLASS}")
-        self.kubectl.change("delete", *what, "--ignore-not-found", *options, seconds=DELETE_SECONDS + 30)
+    @property
+    def _made(self) -> tuple[str, str]:
+        return f"namespace/{self.name}", f"priorityclass/{PRIORITY_CLASS}"
+
+    def _delete(self, *what: str, wait: bool) -> None:
+        words = ("delete", *what, "--ignore-not-found", f"--wait={str(wait).lower()}")
+        words += (f"--timeout={DELETE_SECONDS}s",) if wait else ()
+        self.kubectl.repeat(*words, away_seconds=AWAY_SECONDS, seconds=DELETE_SECONDS + 30)
 
     def _refusal(self) -> str:
         """Why a pod of the class would not be taken yet; "" if it would."""
         try:
-            self._create([ImagePull("probe").manifest(self.image, 1)], "-n", self.name, "--dry-run=server")
+            self.kubectl.create([ImagePull("probe").manifest(self.image, 1)], "-n", self.name, "--dry-run=server")
         except RefusedError as error:
             if not any(words in str(error) for words in _NOT_YET):
                 raise
             return str(error)
         return ""
-
-    def _create(self, manifests: list[dict[str, Any]], *arguments: str) -> None:
-        body = {"apiVersion": "v1", "kind": "List", "items": manifests}
-        self.kubectl.change("create", *arguments, "-f", "-", stdin=json.dumps(body))

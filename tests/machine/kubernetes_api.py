@@ -20,6 +20,7 @@ from kubernetes_scheduling import checkpoint
 
 from machine.host.program import Ended
 
+REFUSED = "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?"
 Hook = Callable[[tuple[str, ...]], "Ended | None"]
 
 _VERBS: dict[str, Callable[[Request], str]] = {
@@ -72,6 +73,7 @@ class KubernetesApi:
     def __init__(self, folder: Path, node_name: str, record: Path) -> None:
         self.folder, self.node_name, self.record = folder, node_name, record
         self.hooks: list[tuple[re.Pattern[str], Hook]] = []
+        self.losses: list[tuple[re.Pattern[str], Hook]] = []
         self._file, self._draft, self._lock, self._calls = (
             folder / name for name in ("objects", "objects.new", "lock", "calls")
         )
@@ -141,6 +143,22 @@ class KubernetesApi:
         """Call `hook` with kubectl's words before each answer to words that match; its answer, if any, is taken."""
         self.hooks.append((re.compile(pattern), hook))
 
+    def after(self, pattern: str, hook: Hook) -> None:
+        """The same after the answer: what it changed has been changed when the hook's answer takes its place."""
+        self.losses.append((re.compile(pattern), hook))
+
+    def stutter(self) -> None:
+        """From now on whatever is asked reaches nobody the first time."""
+        asked: set[tuple[str, ...]] = set()
+
+        def hook(words: tuple[str, ...]) -> Ended | None:
+            if words in asked:
+                return None
+            asked.add(words)
+            return Ended(words, 1, "", REFUSED)
+
+        self.before("", hook)
+
     def calls(self, beginning: str = "") -> list[str]:
         lines = self._calls.read_text(encoding="utf-8").splitlines() if self._calls.exists() else []
         return [line for line in lines if line.startswith(beginning)]
@@ -164,9 +182,15 @@ class KubernetesApi:
             calls.write(f"kubectl {' '.join((*([f'@{address}'] if address else []), *words))}\n")
         if not Path(command[2]).exists():
             return Ended(command, 1, "", f'error: error loading config file "{command[2]}": no such file or directory')
-        for pattern, hook in self.hooks:
-            if pattern.search(" ".join(words)) and (ended := hook(words)) is not None:
-                return ended
+        if (ended := _first(self.hooks, words)) is not None:
+            return ended
+        identity = self.node_name if command[2].endswith("kubelet.kubeconfig") else None
+        ended = self._answered(command, words, stdin, identity, address)
+        return _first(self.losses, words) or ended
+
+    def _answered(
+        self, command: tuple[str, ...], words: tuple[str, ...], stdin: str, identity: str | None, address: str
+    ) -> Ended:
         with self._lock.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             before = self._file.read_bytes()
@@ -175,11 +199,7 @@ class KubernetesApi:
                 said = f"Unable to connect to the server: dial tcp {address}:6443: connect: no route to host"
                 return Ended(command, 1, "", said)
             if objects["away"] and not address:
-                said = (
-                    "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?"
-                )
-                return Ended(command, 1, "", said)
-            identity = self.node_name if command[2].endswith("kubelet.kubeconfig") else None
+                return Ended(command, 1, "", REFUSED)
             request = Request(objects, words, stdin, identity)
             try:
                 said = _answer(request)
@@ -191,6 +211,12 @@ class KubernetesApi:
                 objects["away"] = True
             self.save(objects, over=before)
             return Ended(command, 0, said, "")
+
+
+def _first(hooks: list[tuple[re.Pattern[str], Hook]], words: tuple[str, ...]) -> Ended | None:
+    """The first answer that a hook has for these words."""
+    answers = (hook(words) for pattern, hook in hooks if pattern.search(" ".join(words)))
+    return next((answer for answer in answers if answer is not None), None)
 
 
 def _answer(request: Request) -> str:

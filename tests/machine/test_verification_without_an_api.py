@@ -1,12 +1,16 @@
 """A verification whose API server is away, refuses, or cannot delete what was made."""
 
+import re
+
 import pytest
 from a_machine import AMachine
+from kubernetes_api import REFUSED
 from verified_cluster import (
     NAMESPACE,
     NOT_YET,
     POD_1G,
     POD_2G,
+    after,
     as_it_should_be,
     at,
     becomes,
@@ -20,7 +24,10 @@ from verified_cluster import (
 
 from machine.host.program import Ended
 
-REFUSED = "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?"
+CHANGE = "^(apply|create|delete) "
+CHANGES = 12
+"""That a verification asks for: kept expectations, what a killed run left, namespace and class, admission three times,
+the image, pods with devices, pods without, a pod too many, and the deletion of pods and namespace."""
 
 
 @pytest.fixture
@@ -53,6 +60,48 @@ def test_an_api_that_goes_away_while_pods_run_is_waited_for(machine: AMachine) -
     machine.clock.at(40, lambda: machine.api.change(away=False, statuses={}))
     code, _, said = verified(machine)
     assert code == 0, said
+
+
+def test_a_verification_asks_for_as_many_changes_as_the_next_tests_disturb(machine: AMachine) -> None:
+    assert verified(machine)[0] == 0
+    assert len([call for call in machine.api.calls() if re.search(CHANGE, call.removeprefix("kubectl "))]) == CHANGES
+
+
+@pytest.mark.parametrize("nth", range(1, CHANGES + 1))
+def test_a_change_that_reaches_no_api_is_asked_for_again(machine: AMachine, nth: int) -> None:
+    at(machine, nth, CHANGE, lambda command: Ended(command, 1, "", REFUSED))
+    code, _, said = verified(machine)
+    assert code == 0, said
+    assert left(machine) == []
+
+
+@pytest.mark.parametrize("nth", range(1, CHANGES + 1))
+def test_a_change_whose_answer_is_lost_is_not_taken_for_somebody_elses(machine: AMachine, nth: int) -> None:
+    lost = "Error from server: etcdserver: request timed out"
+    after(machine, nth, CHANGE, lambda command: Ended(command, 1, "", lost))
+    code, _, said = verified(machine)
+    assert code == 0, said
+    assert left(machine) == []
+
+
+THERE = f'Error from server (AlreadyExists): error when creating "STDIN": pods "{POD_1G}" already exists'
+OVER_QUOTA = 'Error from server (Forbidden): error when creating "STDIN": exceeded quota'
+
+
+@pytest.mark.parametrize("answers", [(THERE,), (REFUSED, f"{THERE}\n{OVER_QUOTA}")], ids=["others", "half ours"])
+def test_pods_that_are_there_are_ours_only_where_an_answer_was_lost_and_nothing_else_is_refused(
+    machine: AMachine, answers: tuple[str, ...]
+) -> None:
+    left_to_say = list(answers)
+
+    def hook(command: tuple[str, ...]) -> Ended | None:
+        is_for_devices = len(machine.api.calls("kubectl create")) >= 6  # CHANGES says what comes before
+        return Ended(command, 1, "", left_to_say.pop(0)) if is_for_devices and left_to_say else None
+
+    machine.api.before("^create", hook)
+    ended = called(machine)
+    assert ended.status == 2
+    assert "AlreadyExists" in ended.stderr.splitlines()[-1]
 
 
 def test_pods_are_not_called_stuck_for_the_time_in_which_nothing_is_known_of_them(machine: AMachine) -> None:
@@ -143,7 +192,7 @@ def test_a_namespace_of_an_earlier_run_that_cannot_be_deleted_ends_the_next_one(
 
 def test_a_clean_up_that_fails_after_a_refusal_is_told_too(machine: AMachine) -> None:
     at(machine, 2, "^create", lambda command: Ended(command, 1, "", "Error from server (Forbidden): no"))
-    at(machine, 1, "^delete pods", lambda command: Ended(command, 1, "", REFUSED))
+    machine.api.before("^delete pods", lambda command: Ended(command, 1, "", REFUSED))
     ended = called(machine)
     assert ended.status == 2
     assert f"`kubectl delete namespace {NAMESPACE}` by hand: its pods hold devices." in ended.stderr

@@ -136,13 +136,22 @@ def left(machine: AMachine) -> list[str]:
 
 def at(machine: AMachine, nth: int, pattern: str, does: Hook) -> None:
     """Let something happen at the nth call of kubectl that matches."""
+    machine.api.before(pattern, _nth(nth, does))
+
+
+def after(machine: AMachine, nth: int, pattern: str, does: Hook) -> None:
+    """Let something happen when the nth call of kubectl that matches has been answered."""
+    machine.api.after(pattern, _nth(nth, does))
+
+
+def _nth(number: int, does: Hook) -> Hook:
     seen: list[tuple[str, ...]] = []
 
     def hook(words: tuple[str, ...]) -> Ended | None:
         seen.append(words)
-        return does(words) if len(seen) == nth else None
+        return does(words) if len(seen) == number else None
 
-    machine.api.before(pattern, hook)
+    return hook
 
 
 def remembered(machine: AMachine) -> list[Expectations]:
