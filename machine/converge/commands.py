@@ -3,7 +3,7 @@
 from machine.converge import records
 from machine.converge.following import follow
 from machine.converge.verdict import verdict
-from machine.host.console import report, say
+from machine.host.console import report, row, say
 from machine.host.this_machine import ThisMachine
 from machine.release import units
 
@@ -16,7 +16,7 @@ def resume(machine: ThisMachine) -> int:
     units.enable(machine)
     result = follow(machine, report)
     if records.is_rebooting(result, machine.boot_id()):
-        report(f"{'reboot':<10} the machine reboots now\n")
+        report(row("reboot", "the machine reboots now") + "\n")
         return 0
     return verdict(machine, result)
 

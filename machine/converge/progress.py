@@ -3,7 +3,7 @@
 import contextlib
 
 from machine.host import files
-from machine.host.console import plain, say
+from machine.host.console import plain, row, say
 from machine.host.this_machine import ThisMachine
 
 PATH = "/run/mig-k8s/progress"
@@ -21,7 +21,7 @@ def forget(machine: ThisMachine) -> None:
 
 def tell(machine: ThisMachine, stage: str, text: str, seconds: float) -> None:
     """Print one line: which stage, what, after how many seconds."""
-    line = f"{stage:<10} {plain(text)}  {seconds:.0f} s"
+    line = row(stage, f"{plain(text)}  {seconds:.0f} s")
     with contextlib.suppress(OSError), machine.path(PATH).open("a", encoding="utf-8") as file:
         file.write(line + "\n")
     say(line)

@@ -6,7 +6,7 @@ from machine.converge.run import TROUBLE
 from machine.converge.script import LOGS
 from machine.converge.stages import stages
 from machine.documents.result import SETTLED, Result
-from machine.host.console import report, say
+from machine.host.console import report, row, say
 from machine.host.this_machine import ThisMachine
 
 
@@ -25,7 +25,7 @@ def status(machine: ThisMachine) -> int:
     for stage in wanted:
         record = result.of(stage.name)
         text = f"{record.outcome}: {record.reason}  {record.seconds:.0f} s" if record else "not run yet"
-        report(f"{stage.name:<10} {text}\n")
+        report(row(stage.name, text) + "\n")
     running = is_running(machine)
     left = records.left(result, wanted, machine.boot_id())
     names = ", ".join(stage.name for stage in left)

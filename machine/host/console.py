@@ -10,6 +10,8 @@ from machine.documents.form import Document, DocumentError
 from machine.host.errors import UsageError
 
 _Form = TypeVar("_Form", bound=Document)
+_NAME_COLUMNS = 14
+"""The longest name is fabric-manager."""
 
 
 def say(text: str) -> bool:
@@ -26,6 +28,11 @@ def report(text: str) -> None:
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.write(text)
         sys.stdout.flush()
+
+
+def row(name: str, text: str) -> str:
+    """A line of a table: a stage, or another part of a machine, and what is said of it."""
+    return f"{name:<{_NAME_COLUMNS}} {text}"
 
 
 def received(form: type[_Form]) -> _Form:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from machine.documents.configuration import RKE2_TOKEN_PATH
-from machine.host.console import one_line, report
+from machine.host.console import one_line, report, row
 from machine.host.errors import NodeError
 from machine.host.program import Ended
 from machine.host.this_machine import ThisMachine
@@ -38,7 +38,7 @@ def take_over(machine: ThisMachine, wanted: str, servers: Sequence[str] = ()) ->
         return
     other = "nothing was changed: the cluster here has another token than mig-k8s:rke2Token"
     if any(_opens(machine, address, token) for address in servers):
-        report(f"{'token':<10} the cluster has that of the stack already\n")
+        report(row("token", "the cluster has that of the stack already") + "\n")
         return
     if not machine.active_units(_UNIT):
         raise NodeError(
@@ -54,7 +54,7 @@ def take_over(machine: ThisMachine, wanted: str, servers: Sequence[str] = ()) ->
             f" stack the cluster's own: `sudo sed 's/.*::server://' {path}` there shows it, `pulumi config set --secret"
             " mig-k8s:rke2Token` takes it"
         )
-    report(f"{'token':<10} the cluster gets that of the stack\n")
+    report(row("token", "the cluster gets that of the stack") + "\n")
     ended = _tell(machine, known, token)
     if not ended.succeeded:
         raise NodeError(f"{other}, and RKE2 did not take the new one: {_words(ended)}. `pulumi up` tries again")

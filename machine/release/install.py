@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from machine.host import lock
-from machine.host.console import say
+from machine.host.console import row, say
 from machine.host.errors import MAKE_ROOM, DiskError, MachineError
 from machine.host.this_machine import ThisMachine
 from machine.release import storage, units
@@ -38,7 +38,7 @@ def install(machine: ThisMachine, *, if_none: bool = False) -> int:
             release = _place(machine)
             if storage.current(machine) != release:
                 storage.make_current(machine, release)
-            say(f"release    {release.name} is current")
+            say(row("release", f"{release.name} is current"))
             # Outside of the release, and only now: they lead to what is current.
             units.write(replace(machine, release=release))
         except OSError as error:

@@ -18,7 +18,7 @@ from machine.documents.configuration import (
     Configuration,
 )
 from machine.host import files
-from machine.host.console import report
+from machine.host.console import report, row
 from machine.host.this_machine import ThisMachine
 from machine.kubernetes import joining, server_token
 from machine.update import agent_token, authorized_keys, certificate_rotation, founding, host_keys, rke2_upgrade
@@ -80,5 +80,5 @@ def update(machine: ThisMachine, configuration: Configuration, servers: Sequence
             if content is not None
         )
     )
-    report(f"{'files':<10} {written} written\n")
+    report(row("files", f"{written} written") + "\n")
     return resume(machine)

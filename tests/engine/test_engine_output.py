@@ -21,12 +21,12 @@ def test_what_a_resource_says_is_shown_once_and_its_end_as_well() -> None:
     head = " +  command:remote:Command mlops-k8s-master-ready"
     lines = [
         f"{head} creating (0s) \n",
-        f"{head} creating (12s) rke2       done: RKE2 v1.35.7+rke2r1 server is ready  8 s\n",
-        f"{head} created (12s) rke2       done: RKE2 v1.35.7+rke2r1 server is ready  8 s\n",
+        f"{head} creating (12s) rke2           done: RKE2 v1.35.7+rke2r1 server is ready  8 s\n",
+        f"{head} created (12s) rke2           done: RKE2 v1.35.7+rke2r1 server is ready  8 s\n",
     ]
     assert list(readable(lines)) == [
         f"{head} creating (0s)",
-        "      mlops-k8s-master-ready: rke2       done: RKE2 v1.35.7+rke2r1 server is ready  8 s",
+        "      mlops-k8s-master-ready: rke2           done: RKE2 v1.35.7+rke2r1 server is ready  8 s",
         f"{head} created (12s)",
     ]
 
@@ -36,13 +36,13 @@ def test_of_dials_that_fail_in_a_row_only_the_first_is_shown() -> None:
     said = [
         "Dial 1/150 failed: retrying",
         "Dial 2/150 failed: retrying",
-        "apt        unchanged",
+        "apt            unchanged",
         "Dial 1/150 failed: retrying",
     ]
     lines = [f"{head} ({second}s) {text}\n" for second, text in enumerate(said)]
     assert list(readable(lines)) == [
         "      mlops-k8s-master-resume: Dial 1/150 failed: retrying",
-        "      mlops-k8s-master-resume: apt        unchanged",
+        "      mlops-k8s-master-resume: apt            unchanged",
         "      mlops-k8s-master-resume: Dial 1/150 failed: retrying",
     ]
 
@@ -83,12 +83,12 @@ def test_a_word_longer_than_a_line_stays_whole() -> None:
 
 
 def test_a_line_is_as_wide_as_the_terminal() -> None:
-    head = " +  command:remote:Command mlops-k8s-master-converge creating (5s) driver     "
+    head = " +  command:remote:Command mlops-k8s-master-converge creating (5s) driver         "
     said = (
         "failed: apt knows no nvidia-utils-580-server for kernel 6.18.44. Is 580 a server branch of this Ubuntu?  0 s\n"
     )
     assert list(readable([head + said], 80)) == [
-        "      mlops-k8s-master-converge: driver     failed: apt knows no",
+        "      mlops-k8s-master-converge: driver         failed: apt knows no",
         "            nvidia-utils-580-server for kernel 6.18.44. Is 580 a server branch",
         "            of this Ubuntu?  0 s",
     ]

@@ -60,9 +60,9 @@ def test_a_key_with_another_comment_or_with_options_is_the_same_key(machine: Sta
 
 
 def test_keys_that_are_there_are_not_written_again(machine: StagedMachine) -> None:
-    assert update(machine, FIRST).stdout.startswith("files      2 written\n")
+    assert update(machine, FIRST).stdout.startswith("files          2 written\n")
     inode = machine.path(f"/{FILE}").stat().st_ino
-    assert update(machine, FIRST).stdout.startswith("files      0 written\n")
+    assert update(machine, FIRST).stdout.startswith("files          0 written\n")
     assert machine.path(f"/{FILE}").stat().st_ino == inode
 
 

@@ -273,7 +273,7 @@ def test_progress_and_reasons_are_free_of_colours_and_control_characters(
     machine.stage("driver", r"""printf '\033[31mE: \033[0mno\bway\n' >&2; exit 100""")
     machine.command("resume")
     said = capsys.readouterr()
-    assert "apt        doneso far  0 s\n" in said.out
+    assert "apt            doneso far  0 s\n" in said.out
     assert machine.reason("driver") == "its script ended with 100: E: noway"
     assert not re.search(r"[^\n -~]", said.out + said.err)
 

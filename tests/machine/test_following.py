@@ -43,16 +43,16 @@ def test_update_writes_what_differs_and_says_how_far_it_is(
     assert machine.command("update") == 0
     said = capsys.readouterr()
     lines = [re.sub(r"  \d+ s$", "", line) for line in said.out.splitlines()]
-    lines.remove("rke2-download done: rke2-download is well")  # beside the others, whenever that is
+    lines.remove("rke2-download  done: rke2-download is well")  # beside the others, whenever that is
     assert lines == [
-        "files      2 written",
-        "apt        done: apt is well",
-        "driver     installing nvidia 580",
-        "driver     done: nvidia 580.159.04",
+        "files          2 written",
+        "apt            done: apt is well",
+        "driver         installing nvidia 580",
+        "driver         done: nvidia 580.159.04",
         "fabric-manager skipped: no NVSwitch joins this machine's GPUs",
-        "toolkit    done: toolkit is well",
-        "mig-mode   done: mig-mode is well",
-        "rke2       done: rke2 is well",
+        "toolkit        done: toolkit is well",
+        "mig-mode       done: mig-mode is well",
+        "rke2           done: rke2 is well",
     ]
     assert machine.read("etc/rancher/rke2/token") == "tell-nobody\n"
     assert machine.mode_of("etc/rancher/rke2/token") == "0o600"
@@ -70,7 +70,7 @@ def test_a_second_update_does_nothing(machine: StagedMachine, stdin: io.StringIO
     before = machine.read("var/lib/mig-k8s/result.json")
     give(stdin, configuration())
     assert machine.command("update") == 0
-    assert capsys.readouterr().out == "files      0 written\n"
+    assert capsys.readouterr().out == "files          0 written\n"
     assert machine.runs() == []
     assert machine.read("var/lib/mig-k8s/result.json") == before
 
@@ -172,7 +172,7 @@ def test_one_reboot_lies_between_update_and_ready(machine: StagedMachine, stdin:
     machine.stage("mig-mode", REBOOT_ONCE)
     give(stdin, configuration())
     assert machine.command("update") == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "reboot     the machine reboots now"
+    assert capsys.readouterr().out.splitlines()[-1] == "reboot         the machine reboots now"
     # What pam_nologin and the next dial see: logins are closed before the follower is told.
     assert machine.read("run/nologin").startswith("mig-k8s: this machine reboots")
     assert machine.runs() == ["apt", "driver", "toolkit", "mig-mode"]
@@ -190,8 +190,8 @@ def test_a_second_reboot_lies_between_resume_and_ready(machine: StagedMachine, c
     capsys.readouterr()
     assert machine.command("resume") == 0
     assert capsys.readouterr().out.splitlines()[-2:] == [
-        "mig-mode   reboot: MIG mode of GPU 0 changes only with a reboot  0 s",
-        "reboot     the machine reboots now",
+        "mig-mode       reboot: MIG mode of GPU 0 changes only with a reboot  0 s",
+        "reboot         the machine reboots now",
     ]
     machine.next_boot()
     machine.boot(THIRD_BOOT)
@@ -217,7 +217,7 @@ def test_a_unit_that_systemd_cannot_start_is_told_with_its_words(machine: Staged
 def test_status_tells_how_far_it_is_and_changes_nothing(machine: StagedMachine, capsys: Said) -> None:
     assert machine.command("status") == 1
     assert capsys.readouterr().out.splitlines() == [
-        *[f"{name:<10} not run yet" for name in STAGES],
+        *[f"{name:<14} not run yet" for name in STAGES],
         "left to do: apt, driver, fabric-manager, toolkit, mig-mode, rke2-download, rke2",
     ]
     assert machine.runs() == []
@@ -226,7 +226,7 @@ def test_status_tells_how_far_it_is_and_changes_nothing(machine: StagedMachine, 
     assert machine.command("status") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "everything is done"
-    assert lines[1].startswith("driver     done: driver is well")
+    assert lines[1].startswith("driver         done: driver is well")
 
 
 def test_status_says_that_a_run_is_under_way(machine: StagedMachine, capsys: Said) -> None:

@@ -104,7 +104,7 @@ def test_cut_off_at_any_byte_the_old_release_runs_and_the_next_delivery_cleans_u
     assert machine.status().stdout.splitlines()[-1] == left
     ended = machine.deliver(sent)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stderr == f"release    {NEW.name} is current\n"
+    assert ended.stderr == f"release        {NEW.name} is current\n"
     assert machine.current() == NEW.name
     assert machine.entries() == BOTH
     left = "left to do: apt, driver, fabric-manager, toolkit, mig-mode, rke2-download, rke2"
@@ -405,7 +405,7 @@ def test_a_machine_with_its_first_release_tells_how_far_it_is_and_what_it_lacks(
     machine = Receiver.below(tmp_path)
     machine.install(FIRST)
     status = machine.status()
-    assert (status.returncode, status.stdout.splitlines()[0]) == (1, "apt        not run yet")
+    assert (status.returncode, status.stdout.splitlines()[0]) == (1, "apt            not run yet")
     for command in ("verify", "remove-node", "limit-turns", "end-turn"):
         ended = machine.command(command)
         assert (ended.returncode, ended.stdout) == (2, "")

@@ -59,7 +59,7 @@ def test_the_clusters_token_becomes_the_stacks_before_rke2_could_start_with_it(m
     machine.program("curl", 'cat >"$STATE/asked"; ls "$STATE/../root/etc/rancher/rke2" >"$STATE/seen"')
     done = update(machine)
     assert done.status == 0
-    assert done.stdout.startswith("token      the cluster gets that of the stack\nfiles      3 ")
+    assert done.stdout.startswith("token          the cluster gets that of the stack\nfiles          3 ")
     assert (machine.state / "seen").read_text().split() == ["config.yaml", "rke2.yaml"]
     given = asked(machine)
     assert (given["url"], given["request"]) == ("https://127.0.0.1:9345/v1-rke2/token", "PUT")
@@ -173,7 +173,7 @@ def test_a_server_after_the_first_tells_nobody_whether_it_runs_or_not(
     others_answer(machine, "exit 7", answer)
     done = update(machine, more=OTHERS)
     assert done.status == 0
-    assert done.stdout.startswith("token      the cluster has that of the stack already\nfiles      ")
+    assert done.stdout.startswith("token          the cluster has that of the stack already\nfiles          ")
     assert not (machine.state / "asked").exists()
     assert written(machine) == {"token": "the stack's\n", "agent-token": "of agents", "config.yaml": "cni: calico\n"}
 

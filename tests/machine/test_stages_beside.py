@@ -71,7 +71,7 @@ def test_a_reboot_waits_for_it(machine: StagedMachine) -> None:
     assert seen == [True]
     assert machine.record(BESIDE).outcome == "done"
     said = machine.read("run/mig-k8s/progress")
-    assert "mig-mode   reboots when rke2-download has ended  0 s" in said
+    assert "mig-mode       reboots when rke2-download has ended  0 s" in said
 
 
 def test_pods_go_on_while_a_reboot_waits_for_it(machine: StagedMachine) -> None:

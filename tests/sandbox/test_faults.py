@@ -157,7 +157,7 @@ def test_a_lock_of_apt_is_waited_for_and_its_holder_named(person: CommandLine) -
         fault.switch(person.sandbox, "apt-lock", on=False)
         said, _ = process.communicate(timeout=150)
     # RKE2 comes up without driver and toolkit; that both are missing is told.
-    assert "rke2       done: RKE2 v1.36.4+rke2r1 server is ready" in said
+    assert "rke2           done: RKE2 v1.36.4+rke2r1 server is ready" in said
     assert "driver failed: the nvidia module does not load: modprobe: ERROR: could not insert 'nvidia': " in said
     assert "See dmesg; is a GPU attached (lspci -d 10de:)?" in said
     assert "toolkit failed: the key at " in said
@@ -178,7 +178,7 @@ def test_a_driver_of_another_version_than_its_library_gets_one_reboot_and_is_tol
 def test_a_mode_that_stays_pending_gets_one_reboot_and_is_told(person: CommandLine) -> None:
     set_faults(person, "mode-stays-pending")
     said = up(person, status=FAILED)
-    assert "reboot     the machine reboots now" in said
+    assert "reboot         the machine reboots now" in said
     assert (
         "mig-mode failed: MIG mode of GPU 0 changes only with a reboot; the machine was rebooted for this once, it did "
         "not help and is not repeated. When the cause is gone: `sudo reboot`, then `pulumi up`"

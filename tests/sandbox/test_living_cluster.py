@@ -210,8 +210,8 @@ def test_another_token_is_taken_by_every_server_and_agent_while_a_pod_holds_a_de
     # When its turn comes it cannot be asked any more, and would not start with the old token.
     person.ssh("sudo systemctl stop rke2-server", machine="server-1")
     said = person.up(cluster.folder / "stack.yaml", seconds=500)
-    assert said.count("token      the cluster gets that of the stack") == 1
-    assert said.count("token      the cluster has that of the stack already") == 2
+    assert said.count("token          the cluster gets that of the stack") == 1
+    assert said.count("token          the cluster has that of the stack already") == 2
     assert token not in said
     servers = (NODE, "server", "server-1")
     assert {person.ssh("sudo cat /etc/rancher/rke2/token", machine=name) for name in servers} == {f"{token}\n"}

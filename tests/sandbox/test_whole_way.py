@@ -158,7 +158,7 @@ def test_the_printed_lines_give_a_kubectl_and_a_shell(person: CommandLine) -> No
 def test_the_log_is_readable_without_a_terminal(person: CommandLine) -> None:
     lines = person.said[0].splitlines()
     assert [line for line in lines if line.startswith("@")] == []
-    stage = r"      mlops-k8s-master-converge: rke2-download installing RKE2 v1\.36\.4\+rke2r1 in /usr/local  \d s"
+    stage = r"      mlops-k8s-master-converge: rke2-download  installing RKE2 v1\.36\.4\+rke2r1 in /usr/local  \d s"
     assert [line for line in lines if re.fullmatch(stage, line)] != []
     assert max(len(line) for line in lines if line.startswith("      ")) <= 100
     between = lines[lines.index("· pulumi up …") + 1 :]
