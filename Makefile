@@ -113,8 +113,8 @@ examples: ## every file of examples/ brought up whole; a quarter of an hour; roo
 	@$(run) sandbox build machines
 	@$(pytest) -n 2 --dist worksteal -m examples tests/sandbox/test_every_example.py
 
-try-host: ## both commands on a stock Debian host in an emulator, GROUPS=v1 or v2; half an hour; root
-	@$(run) tests.hosts.try_host --groups "$(or $(GROUPS),v2)"
+try-host: ## both commands on a stock Debian host in an emulator, SUITE=bookworm or trixie, GROUPS=v1 or v2; half an hour; root
+	@$(run) tests.hosts.try_host $(if $(SUITE),--suite "$(SUITE)") --groups "$(or $(GROUPS),v2)"
 
 bench: ## plan, preview, stacks of up to 1000 machines; as root, a machine's way from bare image to ready, an up of 1 to 8 machines with Azure's distances, changes of a cluster
 	@$(run) tests.bench.plan_times

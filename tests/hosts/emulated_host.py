@@ -13,6 +13,11 @@ from tests.hosts.host_disk import PERSON, Disks
 
 _BOOT_SECONDS = 400
 _POLL_SECONDS = 3
+_HIERARCHY = {
+    "v1": "systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
+    "v2": "systemd.unified_cgroup_hierarchy=1",
+}
+"""What systemd is told by the kernel's command line. Since its version 256 it takes v1 only where that is forced."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ def booted(disks: Disks, folder: Path, key: Path, *, groups: str) -> Iterator[Em
     """`groups`: v1 or v2, which hierarchy of control groups its systemd mounts."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    told = f"root=/dev/vda rw console=ttyS0 systemd.unified_cgroup_hierarchy={1 if groups == 'v2' else 0}"
+    told = f"root=/dev/vda rw console=ttyS0 {_HIERARCHY[groups]}"
     machine = ["-accel", "tcg,thread=multi", "-cpu", "Westmere", "-smp", "2", "-m", "8G", "-display", "none"]
     kernel = ["-kernel", str(disks.kernel), "-initrd", str(disks.initial_memory_disk), "-append", told]
     drives = [word for disk in (disks.root, disks.cache) for word in ("-drive", f"if=virtio,format=raw,file={disk}")]

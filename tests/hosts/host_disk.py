@@ -1,6 +1,7 @@
 """The disks of a stock Debian host: its root, and one with the cache, so that nothing has to be built in an emulator.
 
-The cache lies at the same path as here, because a virtual environment holds its own path.
+It is built in a container of that host's root, at this processor's speed, as far as this host's cache does not have it
+already. The cache lies at the same path as here, because a virtual environment holds its own path.
 """
 
 import os
@@ -46,7 +47,7 @@ def make(folder: Path, suite: str, public_key: str) -> Disks:
     _disk(tree, root, _ROOT_GB)
     filled = folder / "cache"
     _fill(filled, owner=(tree / "home" / PERSON).stat())
-    _add_virtualenv(filled, tree)
+    _build_the_rest(filled, tree)
     _disk(filled, kept, _CACHE_GB)
     shutil.rmtree(filled)
     (kernel,) = (tree / "boot").glob("vmlinuz-*")
@@ -65,23 +66,17 @@ def _fill(filled: Path, owner: os.stat_result) -> None:
     os.chown(filled, owner.st_uid, owner.st_gid)
 
 
-def _add_virtualenv(filled: Path, tree: Path) -> None:
-    """Add an environment of that host's Python, which may be newer than ours, by our way to the package index."""
-    for file in (Path("/etc/resolv.conf"), _CERTIFICATES):
-        inside = tree / str(file).lstrip("/")
-        inside.parent.mkdir(parents=True, exist_ok=True)
-        inside.unlink(missing_ok=True)
-        shutil.copyfile(file, inside)
-    mounted = tree / str(cache.root()).lstrip("/")
-    _run("mount", "--bind", str(filled), str(mounted))
-    try:
-        places = f"XDG_CACHE_HOME={cache.root().parent} PIP_CERT={_CERTIFICATES}"
-        inner = f"cd {CHECKOUT} && {places} exec python3 -m sandbox.virtualenv"
-        _run("chroot", str(tree), "runuser", "--user", PERSON, "--", "sh", "-c", inner)
-    finally:
-        _run("umount", str(mounted))
-    (tree / "etc/resolv.conf").unlink()
-    (tree / "etc/resolv.conf").symlink_to("../run/systemd/resolve/stub-resolv.conf")
+def _build_the_rest(filled: Path, tree: Path) -> None:
+    """Build what is another thing on that host: what has its Python, its C library or its packages in it."""
+    certificates = tree / str(_CERTIFICATES).lstrip("/")
+    certificates.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(_CERTIFICATES, certificates)
+    places = f"XDG_CACHE_HOME={cache.root().parent} PIP_CERT={_CERTIFICATES}"
+    inner = f"cd {CHECKOUT} && venv=$({places} python3 -m sandbox.virtualenv)"
+    inner += f' && exec sudo {places} "$venv/bin/python" -m sandbox build machines'
+    container = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--as-pid2", "--hostname=host"]
+    seen = ["--resolv-conf=replace-host", f"--bind={filled}:{cache.root()}", f"--directory={tree}"]
+    _run(*container, *seen, f"--user={PERSON}", "sh", "-c", inner)
 
 
 def _settle(tree: Path, public_key: str) -> None:
