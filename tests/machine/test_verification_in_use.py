@@ -297,11 +297,11 @@ def test_a_device_that_is_given_back_during_the_last_checks_is_not_one_too_many(
 def test_a_device_that_is_free_for_the_pod_too_many_is_not_one_too_many(machine: AMachine) -> None:
     """Taken from a pod of ours when it had told, and given back when the pod more was made."""
     at(machine, 3, f"^get pods -n {NAMESPACE}", lambda _: machine.api.submit(pod_for(RESOURCES["2g.20gb"], "train")))
-    at(machine, 4, "^create -n [^ ]+ -f", lambda _: machine.api.end("train"))
+    at(machine, 4, "^create -n [^ ]+ --validate", lambda _: machine.api.end("train"))
     code, report, said = verified(machine, seconds=1200)
     assert code == 0, said
     assert users(machine) == {"train": "Succeeded"}
-    assert len(machine.api.calls(f"kubectl create -n {NAMESPACE} -f")) == 5  # the last for another pod more
+    assert len(machine.api.calls(f"kubectl create -n {NAMESPACE} --validate")) == 5  # the last for another pod more
     (check,) = [check for check in report.checks if check.name == f"one more {RESOURCES['2g.20gb']}"]
     assert check.seen == "Pending"
 

@@ -3,11 +3,13 @@
 The tests go through the tutorial's layouts on one living machine, in this order.
 """
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -23,6 +25,9 @@ from cluster import (
     set_layout,
 )
 
+from machine.documents.expectations import ExpectedDevice
+from machine.verification.pod_namespace import PodNamespace
+from machine.verification.pods import ImagePull, Pod, PodWithoutRequest
 from sandbox.gpu_operator import release
 from sandbox.mirror import apt_repositories, registry
 from sandbox.mirror.packages import Ours
@@ -180,6 +185,33 @@ def test_a_pod_has_the_files_of_its_device_the_drivers_library_and_nothing_else(
     library = "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1"
     assert cluster.kubectl(*within, f"readlink {library}").strip() == "libnvidia-ml.so.580.159.04"
     assert "ModifyDeviceFiles: 0" in cluster.kubectl(*within, "cat /proc/driver/nvidia/params")
+
+
+def test_the_api_server_knows_every_field_of_what_a_verification_makes(cluster: Cluster) -> None:
+    """The verification itself has nothing checked; an unknown field would be dropped without a word."""
+    kubectl = Mock()
+    namespace = PodNamespace(kubectl, "mig-k8s-verify", registry.CUDA_SAMPLE, 60)
+    namespace.make()
+    device = ExpectedDevice("mig", "nvidia.com/mig-1g.10gb", "1g.10gb")
+    namespace.create([Pod(NODE, "mig", device), PodWithoutRequest(NODE, "sees"), ImagePull(NODE)])
+    (namespaced, admitted), *pods = (call.args[0] for call in kubectl.create.call_args_list)
+
+    def make(item: dict[str, Any], *options: str, check: bool = True) -> str:
+        return cluster.kubectl("create", "-f", "-", "--validate=strict", *options, stdin=json.dumps(item), check=check)
+
+    make(admitted)
+    try:
+        known = [make(item, "--dry-run=server") for item in (namespaced, *itertools.chain.from_iterable(pods))]
+        assert known == [
+            "namespace/mig-k8s-verify created (server dry run)",
+            "pod/mig created (server dry run)",
+            "pod/sees created (server dry run)",
+            f"pod/image-pull-{NODE} created (server dry run)",
+        ]
+        misspelt = {**pods[0][0], "spec": {**pods[0][0]["spec"], "toleration": []}}
+        assert 'unknown field "spec.toleration"' in make(misspelt, "--dry-run=server", check=False)
+    finally:
+        cluster.kubectl("delete", "priorityclass", "mig-k8s-verify")
 
 
 def test_what_a_pod_holds_is_in_use_until_it_is_gone(cluster: Cluster, pods: list[str]) -> None:
