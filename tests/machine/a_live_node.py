@@ -5,7 +5,8 @@ import json
 from a_machine import CHECKPOINT, FIRST_BOOT, NAME, AMachine
 from calls import Called, call
 from gpus import SEVEN, Gpus, layout
-from kubernetes_api import DAEMONS, KubernetesApi, node, pod
+from kubernetes_api import DAEMONS, KubernetesApi
+from kubernetes_objects import node, pod
 
 from machine.documents.layout import GpuLayout
 

@@ -3,7 +3,7 @@
 from a_live_node import RUNNING, LiveNode
 from a_machine import FIRST_BOOT, NAME
 from gpus import Gpus
-from kubernetes_api import node, pod
+from kubernetes_objects import node, pod
 
 from machine.documents.layout import GpuLayout, Layout, OnChange
 from machine.documents.mig_manager_layout import MigManagerLayout

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from a_machine import DESIRED, FIRST_BOOT, AMachine
 from calls import call
-from kubernetes_api import KubernetesApi, node
+from kubernetes_api import KubernetesApi
+from kubernetes_objects import node
 
 from machine.documents.turns import Turns
 from machine.kubernetes.turns import AgentTurn

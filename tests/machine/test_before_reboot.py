@@ -5,7 +5,7 @@ import re
 import pytest
 from a_machine import NAME, AMachine
 from calls import Called, call
-from kubernetes_api import node, pod
+from kubernetes_objects import node, pod
 
 from machine.host.errors import NodeError
 from machine.kubernetes import before_reboot

@@ -9,7 +9,7 @@ import pytest
 from a_machine import FIRST_BOOT, NAME, AMachine
 from agents import Agents
 from calls import Called, call
-from kubernetes_api import node
+from kubernetes_objects import node
 
 from machine.host import lock
 from machine.host.program import Ended

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from a_machine import DESIRED, FIRST_BOOT, NAME, SECOND_BOOT
 from full_disk import FillDisk
-from kubernetes_api import node, pod
+from kubernetes_objects import node, pod
 from staged import RUN, StagedMachine, WentDownError
 
 from machine.converge import script

@@ -8,7 +8,7 @@ from a_machine import FIRST_BOOT, NAME, AMachine
 from a_mig_manager import CONFIG, STATE, mig_labels, owned_node
 from calls import Called, call
 from gpus import SEVEN, TUTORIAL, Gpus, gpu_layout, layout
-from kubernetes_api import node
+from kubernetes_objects import node
 
 from machine.documents.layout import GpuLayout, Layout, OnChange
 from machine.host.program import Ended

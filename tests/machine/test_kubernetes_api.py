@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from a_machine import FIRST_BOOT, NAME, AMachine
-from kubernetes_api import node, pod, pod_for
+from kubernetes_objects import node, pod, pod_for
 
 from machine.host.program import Ended
 

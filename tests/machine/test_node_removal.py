@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from a_machine import NAME, AMachine
 from calls import Called, call
-from kubernetes_api import node, pod
+from kubernetes_objects import node, pod
 
 from machine.documents.node_removal import NodeRemoval
 from machine.host.program import Ended

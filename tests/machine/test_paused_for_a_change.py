@@ -7,7 +7,8 @@ from a_live_node import PAUSED, RUNNING, LiveNode
 from a_machine import FIRST_BOOT, NAME
 from calls import call, call_process
 from gpus import FOUR_STAY, SEVEN, TUTORIAL, Gpus, layout
-from kubernetes_api import DAEMONS, node
+from kubernetes_api import DAEMONS
+from kubernetes_objects import node
 
 DCGM = "nvidia-dcgm.service"
 SERVER = "rke2-server.service"

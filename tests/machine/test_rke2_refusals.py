@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from a_machine import DESIRED
 from calls import call
-from kubernetes_api import node
+from kubernetes_objects import node
 from staged import StagedMachine, configuration
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from calls import Called, call
-from kubernetes_api import node
+from kubernetes_objects import node
 from staged import StagedMachine, configuration
 
 OWN = 'K10abc::server:made by RKE2 \\ "so"'

@@ -8,7 +8,7 @@ import pytest
 from a_machine import NAME, AMachine
 from full_disk import FillDisk
 from install_stages import fetched, run
-from kubernetes_api import node, pod
+from kubernetes_objects import node, pod
 from rke2_on_machine import NEWER, RKE2, UPGRADE, put_in_place, release, tarball_of
 from staged import BESIDE, StagedMachine, WentDownError
 

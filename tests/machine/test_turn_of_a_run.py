@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from a_machine import DESIRED, NAME, SECOND_BOOT
 from calls import call
-from kubernetes_api import node, pod
+from kubernetes_objects import node, pod
 from staged import StagedMachine, WentDownError
 
 from machine.documents.turns import Turn, Turns

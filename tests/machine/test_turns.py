@@ -9,7 +9,7 @@ import pytest
 from a_machine import SECOND_BOOT
 from agents import Agents
 from calls import call
-from kubernetes_api import node
+from kubernetes_objects import node
 
 from machine.documents.turns import Turns
 from machine.host.errors import NodeError

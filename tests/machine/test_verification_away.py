@@ -5,7 +5,7 @@ import json
 import pytest
 from a_machine import NAME, AMachine
 from calls import call
-from kubernetes_api import node
+from kubernetes_objects import node
 from verified_cluster import LABELS, as_it_should_be, called, expectations, failed, policy_is, remembered, verified
 
 from machine.documents.verification_report import Check

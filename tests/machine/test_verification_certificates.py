@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from kubernetes_api import node
+from kubernetes_objects import node
 from verified_cluster import as_it_should_be, verified
 
 from machine.verification import certificates

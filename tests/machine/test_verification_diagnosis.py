@@ -2,7 +2,7 @@
 
 import pytest
 from a_machine import NAME, SECOND_BOOT, AMachine
-from kubernetes_api import pod_for
+from kubernetes_objects import pod_for
 from verified_cluster import (
     ALLOCATABLE,
     GPU,

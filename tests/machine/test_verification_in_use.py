@@ -3,7 +3,7 @@
 import pytest
 from a_machine import CHECKPOINT, NAME, AMachine
 from calls import call
-from kubernetes_api import node, pod_for
+from kubernetes_objects import node, pod_for
 from verified_cluster import (
     ALLOCATABLE,
     EVERYTHING,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from a_machine import NAME, AMachine
-from kubernetes_api import node
+from kubernetes_objects import node
 from verified_cluster import (
     EVERYTHING,
     GPU,

@@ -1,7 +1,7 @@
 """The version of every kubelet and of the API server, held to the stack's."""
 
 from a_machine import FIRST_BOOT, NAME, AMachine
-from kubernetes_api import node
+from kubernetes_objects import node
 from verified_cluster import ALLOCATABLE, LABELS, as_it_should_be, failed, verified
 
 VERSION, NEWER = "v1.35.7+rke2r1", "v1.36.4+rke2r1"

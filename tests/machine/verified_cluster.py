@@ -5,7 +5,8 @@ from typing import Any
 
 from a_machine import FIRST_BOOT, NAME, AMachine
 from calls import Called, call
-from kubernetes_api import Hook, node, pod_for
+from kubernetes_api import Hook
+from kubernetes_objects import node, pod_for
 
 from machine.documents.expectations import Expectations
 from machine.documents.verification_report import Check, VerificationReport
