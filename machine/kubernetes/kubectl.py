@@ -4,7 +4,7 @@ never.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,15 +81,8 @@ class Kubectl:
 
     def repeat(self, *arguments: str, stdin: str = "", away_seconds: float | None = None, seconds: float = 60) -> str:
         """What kubectl prints, of a question or of a change that may be made twice. Raises as `get`."""
-        clock = self.machine.clock
-        deadline = clock.monotonic() + (self.away_seconds if away_seconds is None else away_seconds)
-        while True:
-            try:
-                return self.change(*arguments, stdin=stdin, seconds=seconds)
-            except AwayError:
-                if clock.monotonic() > deadline:
-                    raise
-                clock.sleep(1)
+        away_seconds = self.away_seconds if away_seconds is None else away_seconds
+        return self._outlast(away_seconds, lambda _: self.change(*arguments, stdin=stdin, seconds=seconds))
 
     def create(self, objects: Sequence[Mapping[str, Any]], *arguments: str) -> None:
         """Create objects, asked again while the API server is away. Raises RefusedError, and AwayError after 60 s.
@@ -97,22 +90,29 @@ class Kubectl:
         What is there already was made by somebody else at the first asking; later by an asking whose answer was lost.
         """
         body = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+
+        def ask(is_again: bool) -> str:
+            try:
+                return self.change("create", *arguments, _UNCHECKED, "-f", "-", stdin=body)
+            except RefusedError as error:
+                if not is_again or set(_REASON.findall(error.said)) != {"AlreadyExists"}:
+                    raise
+                return ""
+
+        self._outlast(AWAY_SECONDS, ask)
+
+    def _outlast(self, seconds: float, ask: Callable[[bool], str]) -> str:
+        """The answer, asked for again as long as the API server is away. `ask` is told whether it was asked before."""
         clock = self.machine.clock
-        deadline, may_be_ours = clock.monotonic() + AWAY_SECONDS, False
+        deadline, is_again = clock.monotonic() + seconds, False
         while True:
             try:
-                self.change("create", *arguments, _UNCHECKED, "-f", "-", stdin=body)
+                return ask(is_again)
             except AwayError:
                 if clock.monotonic() > deadline:
                     raise
-                may_be_ours = True
+                is_again = True
                 clock.sleep(1)
-            except RefusedError as error:
-                if not may_be_ours or set(_REASON.findall(error.said)) != {"AlreadyExists"}:
-                    raise
-                return
-            else:
-                return
 
     def change(self, *arguments: str, stdin: str = "", seconds: float = 60) -> str:
         """What kubectl prints, asked once. Raises RefusedError or AwayError with what it said."""
