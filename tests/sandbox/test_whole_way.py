@@ -19,6 +19,7 @@ from backing_up import BackingUp
 from cluster import eventually
 from command_line import CHECKOUT, NODE, CommandLine, own_sandbox, wait_for_line
 
+from sandbox import operations
 from sandbox.process import ProcessId, started_with
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(400)]
@@ -92,13 +93,16 @@ def test_the_verification_leaves_neither_pod_nor_namespace(person: CommandLine) 
 def test_what_the_up_took_is_drawn_with_every_step_of_the_machine_and_what_its_end_waited_for(
     person: CommandLine, tmp_path: Path
 ) -> None:
+    found = operations.last_timeline(person.name)
+    steps = {span.name for span in found.lanes[NODE]}
+    assert {"boot", "cloud-init", "rke2-download", "apt", "driver", "toolkit", "mig-mode", "reboot", "rke2"} <= steps
+    path = " → ".join(span.name for span in found.path)
+    assert re.search("cloud-init → .*reboot → .*rke2 → .*gpu-operator-release → .*verification-run$", path), path
     lines = person.run("timeline", "--svg", str(tmp_path / "up.svg")).splitlines()
     assert re.match(r"up: \d+ s, \d+\.\d+ × the \d+ s that nobody can avoid \(boot and reboot; ", lines[0])
+    # What takes less than half a second has no row of its own, and on a fast machine that is most of it.
     rows = {line.split("  ")[1] for line in lines if line.startswith("  ") and line.endswith(" s")}
-    # The apt stage can be too short for a row; and for the critical path, what of the boot comes before cloud-init.
-    assert {"boot", "cloud-init", "driver", "toolkit", "reboot", "rke2", "verification-run"} <= rows
-    path = " ".join(" ".join(lines).split()).partition("critical path: ")[2]  # its lines are wrapped
-    assert re.search(r" cloud-init .* reboot .* rke2 .* gpu-operator-release .* verification-run [\d.]+ s", path)
+    assert {"cloud-init", "reboot", "rke2", "verification-run"} <= rows
     assert (tmp_path / "up.svg").read_text().startswith("<svg ")
 
 
