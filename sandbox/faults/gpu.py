@@ -14,7 +14,7 @@ ABOUT = {
     "gpu-off-bus": "the GPU does not answer any more",
     "foreign-instances": "somebody else makes a 1g.20gb at slice 6 when MIG mode comes on and at every boot",
 }
-_KEYS: dict[str, dict[str, object]] = {
+KEYS: dict[str, dict[str, object]] = {
     "driver-does-not-load": {"driver_does_not_load": True},
     "driver-mismatch": {"driver_mismatch": True},
     "fabric-not-ready": {"fabric_not_ready": True},
@@ -25,11 +25,12 @@ _KEYS: dict[str, dict[str, object]] = {
     "gpu-off-bus": {"off_the_bus": [0]},
     "foreign-instances": {"foreign": [{"gpu": 0, "profile": "1g.20gb", "start": 6}]},
 }
+"""What is written for each fault: fields of `Faults` in sandbox/gpu/driver/hardware.go."""
 
 
 def write(hardware: Path, names: set[str]) -> None:
     """faults.json of a machine with these faults; none without any, as on real hardware."""
-    wanted = {key: value for name in sorted(names & set(_KEYS)) for key, value in _KEYS[name].items()}
+    wanted = {key: value for name in sorted(names & set(KEYS)) for key, value in KEYS[name].items()}
     file = hardware / "faults.json"
     if not wanted:
         file.unlink(missing_ok=True)

@@ -9,6 +9,9 @@ import pytest
 
 from plan.gpu.catalogue import gpu_models
 from sandbox.faults import fault
+from sandbox.faults import gpu as fault_gpu
+from sandbox.faults import machine as fault_machine
+from sandbox.faults import mirror as fault_mirror
 from stacks import REPOSITORY
 
 TESTS = {
@@ -36,12 +39,29 @@ def test_every_gpu_of_the_catalogue_is_one_that_the_fake_driver_has_more_of() ->
 
 
 def test_every_fault_is_a_row_of_the_table_and_every_row_a_fault() -> None:
-    assert set(ROWS) == set(fault.ABOUT)
+    assert set(ROWS) == set(fault.ABOUT), "the table of faults in sandbox/README.md"
+
+
+def test_every_fault_does_something() -> None:
+    """Beside ABOUT in the module of its kind; without that it is switched on, and nothing happens."""
+    assert set(fault_mirror.ABOUT) == {*fault_mirror.PACKAGES, *fault_mirror.FILES, *fault_mirror.TRANSFERS}
+    assert set(fault_machine.ABOUT) == set(fault_machine.UNITS)
+    assert set(fault_gpu.ABOUT) == set(fault_gpu.KEYS)
+
+
+@pytest.mark.parametrize("name", sorted(fault_gpu.KEYS))
+def test_the_gpus_stand_in_reads_what_is_written_for_a_fault(name: str) -> None:
+    """Go leaves out a field that it does not know, without a word."""
+    source = (REPOSITORY / "sandbox/gpu/driver/hardware.go").read_text(encoding="utf-8")
+    fields = source.partition("type Faults struct {")[2].partition("\n}")[0]
+    read = set(re.findall(r'json:"(\w+)"', fields))
+    assert set(fault_gpu.KEYS[name]) <= read, "type Faults in sandbox/gpu/driver/hardware.go"
 
 
 @pytest.mark.parametrize("name", sorted(fault.ABOUT))
 def test_a_fault_is_switched_on_by_a_test_and_its_row_names_tests_that_exist(name: str) -> None:
-    assert any(f'"{name}"' in text for text in TESTS.values()), "no test names it"
+    assert any(f'"{name}"' in text for text in TESTS.values()), f'no test has "{name}"'
+    assert name in ROWS, "the table of faults in sandbox/README.md"
     named = re.findall(r"`([^`]+)`", ROWS[name])
     assert named
     for each in named:
